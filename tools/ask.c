@@ -48,11 +48,11 @@ struct load {
     uint32_t *latencies_us;
     size_t answered, cap;
     int64_t good, failed, mixed, broken;
-    char example[300]; /* of what is not good */
+    char example[300]; /* a wrong response */
     uint64_t random;
 };
 
-/* ---- what was seen ------------------------------------------------------------------------- */
+/* ---- results ------------------------------------------------------------------------------- */
 
 static void note_example(struct load *load, const char *what, struct slice answer) {
     size_t len = answer.len < 200 ? answer.len : 200;
@@ -160,7 +160,7 @@ static void receive(struct load *load, struct client *client) {
     ssize_t got = recv(client->fd, to, 16383, MSG_DONTWAIT);
     if (got <= 0) {
         if (got == 0 && !client->asking) {
-            hang_up(client); /* as the server has, which heard nothing for a while */
+            hang_up(client); /* the server has closed the idle connection */
         } else if (got == 0 || errno != EAGAIN) {
             break_off(load, client, "the connection ended");
         }

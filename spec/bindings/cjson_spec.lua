@@ -43,7 +43,7 @@ describe("cjson", function()
 end)
 
 describe("a setting of cjson", function()
-  it("says what holds", function()
+  it("reports the present value", function()
     assert.same({ 64, 64, 17 }, { cjson.encode_max_depth(), cjson.decode_max_depth(),
       cjson.encode_number_precision() })
     assert.is_false(cjson.encode_invalid_numbers())
@@ -51,7 +51,7 @@ describe("a setting of cjson", function()
     assert.same({ false, 1, 0 }, { cjson.encode_sparse_array() })
   end)
 
-  it("takes what holds", function()
+  it("accepts the present value", function()
     cjson.encode_max_depth(64)
     cjson.encode_number_precision(14)
     cjson.encode_invalid_numbers(false)

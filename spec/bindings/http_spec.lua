@@ -10,7 +10,7 @@ local function error_of(call, ...)
 end
 
 describe("http.request", function()
-  it("reports a server that is not there", function()
+  it("reports an unreachable server", function()
     local answer, failure = http.request({ url = URL })
     assert.is_nil(answer)
     assert.equal("unavailable", failure.kind)

@@ -10,7 +10,7 @@ local TOPIC = "spec.records"
 local KEY = "of one partition"
 
 describe("kafka.produce", function()
-  it("says where the record stands", function()
+  it("gives the place of the record", function()
     local first = assert(kafka.produce({
       topic = TOPIC, key = KEY, value = "v\0", headers = { source = "spec\0", empty = "" },
     }))

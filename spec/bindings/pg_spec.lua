@@ -326,7 +326,7 @@ describe("pg.transaction", function()
     end)
   end)
 
-  it("refuses what is no function", function()
+  it("refuses a value that is no function", function()
     assert.equal("pg.transaction: the argument must be a function, got nothing",
       error_of(pg.transaction))
   end)

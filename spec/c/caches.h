@@ -81,7 +81,8 @@ static inline const char *get(struct cache *cache, const char *key, struct recip
     return body;
 }
 
-/* Until Redis has taken or refused what was computed last: a miss takes that connection next. */
+/* Waits until Redis has stored or refused the last response: the next miss needs that connection.
+ */
 static inline void settle(struct cache *cache) {
     static int number;
     char key[32];

@@ -3,15 +3,15 @@
  * from one place where it waits to the next, and looks at every state that can be reached
  * (explore/world.h).
  *
- * In every state: no answer is older than a commit of which its process' cache had been told when
- * it was asked. Where nothing happens any more by itself: every process answers with what the
- * database has, and keeps its answers.
+ * In every state, no response is older than a commit whose invalidation its process had received
+ * before the request. In a final state, every process serves the contents of the database, and
+ * caches them.
  *
  *     explore_cache [--long] [--only NAME] [--seconds N] [--mutation NAME]
  *
- * A scenario says what is there in the beginning and how often what may happen: it is searched to
- * its end, unless its time is over. Then guards are taken out one at a time (explore/mutations.h),
- * and the search must find what that breaks. */
+ * A scenario has an initial state and a limit for each kind of event; the search covers all of its
+ * states within the time limit. Then guards are removed one at a time (explore/mutations.h), and
+ * the search must find a violation. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -29,7 +29,7 @@ static inline void sandbox_init(struct sandbox *sandbox) {
     snprintf(sandbox->root, sizeof sandbox->root, "%s/scripts", folder);
     snprintf(sandbox->sql, sizeof sandbox->sql, "%s/sql", folder);
     const char *postgres = getenv("PG_TEST_URL"), *redis = getenv("REDIS_TEST_URL");
-    sandbox->config.refs = 1; /* its own: nobody may free it */
+    sandbox->config.refs = 1; /* owned by the sandbox: never freed */
     sandbox->config.postgres.url = (char *)(postgres ? postgres : "");
     sandbox->config.postgres.connect_timeout_ms = 5000;
     sandbox->config.postgres.statement_timeout_ms = 15000;

@@ -43,7 +43,7 @@ static inline void scripts_make_folder(const struct scripts *scripts, const char
 static inline void scripts_begin(struct scripts *scripts) {
     *scripts = (struct scripts){.folder = "/tmp/test_scripts.XXXXXX"};
     CHECK(mkdtemp(scripts->folder) != NULL);
-    scripts->config.refs = 1; /* its own: nobody may free it */
+    scripts->config.refs = 1; /* owned by the test: never freed */
     scripts->config.scripts.root = scripts->folder;
     scripts->config.scripts.sql = scripts->folder;
     scripts->config.scripts.memory_limit_mb = 16;
@@ -69,7 +69,7 @@ static inline void scripts_end(struct scripts *scripts) {
 }
 
 /* A state of the scripts as they are written, and their generation. The program ends where they do
- * not load: the case cannot be told any further. */
+ * not load: the case cannot continue. */
 static inline struct script_instance *scripts_load(struct scripts *scripts,
                                                    struct script_generation **generation) {
     struct err err = {0};

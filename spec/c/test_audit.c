@@ -120,7 +120,7 @@ static void an_unannounced_commit_drops_all_responses_within_a_second(void) {
     look(audit, 9, AUDIT_INTERVAL_US);
     CHECK(AUDIT_INTERVAL_US * 2 < 1000000); /* from the commit to the look that drops */
     CHECK(!has(a, "test:k"));
-    WAIT_UNTIL(!has(b, "test:k")); /* it was told */
+    WAIT_UNTIL(!has(b, "test:k")); /* b received the invalidation */
     struct recipe new = {.body = "new", .tag = 1};
     CHECK_TEXT(get(b, "test:k", &new), "new"); /* nor is it in Redis */
     look(other, 9, AUDIT_INTERVAL_US);
@@ -178,7 +178,7 @@ static void a_restored_database_is_detected(void) {
     end_caches();
 }
 
-/* Until it says again what was announced. */
+/* Waits until Redis replies with the announced counts again. */
 static void nothing_is_cached_while_redis_does_not_reply(void) {
     begin_with_answers();
     struct audit *audit = audit_of(a);
@@ -192,7 +192,7 @@ static void nothing_is_cached_while_redis_does_not_reply(void) {
     command("DEL", "ras:cache:announced:0000000000001267", NULL);
     look(audit, 5, 3 * AUDIT_INTERVAL_US);
     get(a, "test:k", &recipe);
-    CHECK(!has(a, "test:k")); /* what was announced is not known any more */
+    CHECK(!has(a, "test:k")); /* the announced counts are unknown */
     look(audit, 5, 4 * AUDIT_INTERVAL_US);
     WAIT_UNTIL(hears(a));
     audit_destroy(audit);

@@ -138,7 +138,7 @@ static void load(void) {
     instance = generation ? script_instance_create(generation, &err) : NULL;
     CHECK_OK(instance != NULL, &err);
     if (!instance) {
-        exit(1); /* the case cannot be told any further */
+        exit(1); /* the case cannot continue */
     }
 }
 
@@ -464,7 +464,7 @@ static void any_argument_of_a_binding_is_accepted_or_refused(void) {
     unload();
 }
 
-/* Loads each value at each place of one file; what is refused names the file. */
+/* Loads each value at each place of a file; a refusal names the file. */
 static void declare(const char *file, const char *const *places, size_t count) {
     begin();
     for (size_t v = scope.first; v < scope.last; v++) {

@@ -239,7 +239,7 @@ static void an_error_reaches_all_waiters_and_is_not_cached(void) {
     begin_slow(&slow, &threads[0]);
     pthread_create(&threads[1], NULL, get_in_thread, &slow);
     void *body;
-    sem_post(&slow.released); /* of whoever computes, one or both */
+    sem_post(&slow.released); /* one or both threads compute */
     sem_post(&slow.released);
     for (size_t i = 0; i < 2; i++) {
         pthread_join(threads[i], &body);
@@ -272,7 +272,7 @@ static void a_404_is_cached_for_one_second_at_most(void) {
     WAIT_UNTIL(!has("k"));
     CHECK(clock_monotonic_us() - started_us < 3000000);
     get("k", &recipe, 1000);
-    cache_invalidate(cache, &(uint64_t){5}, 1); /* it may be what was missing */
+    cache_invalidate(cache, &(uint64_t){5}, 1); /* may create the missing row */
     CHECK(!has("k"));
     end();
 }

@@ -341,7 +341,7 @@ static void a_damaged_response_is_a_miss_and_counted(void) {
     cache_destroy(b);
 }
 
-/* ---- Redis away --------------------------------------------------------------------------- */
+/* ---- Redis unavailable -------------------------------------------------------------------- */
 
 static struct proxy proxy;
 
@@ -360,7 +360,7 @@ static void a_lost_subscription_bypasses_the_process_level(void) {
     CHECK(has(a, "test:k"));
     proxy.mode = PROXY_CUT;
     WAIT_UNTIL(!has(a, "test:k"));
-    announce(b, &(uint64_t){1}, 1); /* not heard by a */
+    announce(b, &(uint64_t){1}, 1); /* a does not receive it */
     CHECK_TEXT(get(a, "test:k", &new), "new");
     CHECK(!has(a, "test:k"));
     proxy.mode = PROXY_PASS;
@@ -412,7 +412,7 @@ static void a_process_without_a_subscription_for_a_second_bypasses_its_memory(vo
     WAIT_UNTIL(hears(a));
     cache_set_received(a, clock_monotonic_us() - 1000000);
     CHECK(!has(a, "test:probe"));
-    WAIT_UNTIL(has(a, "test:probe")); /* all is heard, and it was not outdated */
+    WAIT_UNTIL(has(a, "test:probe")); /* a has received everything; the response is current */
     cache_destroy(a);
 }
 
@@ -468,7 +468,7 @@ static void it_works_without_redis(void) {
     struct recipe recipe = {.body = "one", .tag = 1};
     for (int i = 0; i < 20; i++) {
         CHECK_TEXT(get(a, "test:k", &recipe), "one");
-        CHECK(!has(a, "test:k")); /* others' commits could not be heard */
+        CHECK(!has(a, "test:k")); /* invalidations of other processes could not arrive */
     }
     CHECK_INT(recipe.computed, 20);
     int64_t started_us = clock_monotonic_us();

@@ -106,7 +106,7 @@ static void a_response_older_than_an_invalidation_is_not_stored(void) {
     CHECK(!has("a"));
     put("b", 10, other, 1, began);
     CHECK(has("b"));
-    put("c", 10, same_bucket, 1, began); /* cannot be told apart: refused */
+    put("c", 10, same_bucket, 1, began); /* same bucket: refused */
     CHECK(!has("c"));
     put("a", 10, tag, 1, store.sequence);
     CHECK(has("a"));

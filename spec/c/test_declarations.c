@@ -440,7 +440,7 @@ static void counts_problems_that_do_not_fit(void) {
     buffer_free(&text);
 }
 
-/* Each ends in a message, and none in an error that nobody catches. */
+/* Each ends in a message, none in an uncaught error. */
 static void hostile_declarations_end_in_a_message(void) {
     static const struct {
         const char *name, *text, *wanted;
@@ -524,7 +524,7 @@ static void plausible_mistakes_are_named(void) {
     }
 }
 
-/* Takes the reaction away again: without one the other cases are as they were. */
+/* Removes the reaction: the other cases run without one. */
 static void refuses_reaction(const char *text, const char *query, const char *wanted) {
     make_folders();
     write_file("queries/facts.sql", query);

@@ -29,7 +29,7 @@ static void a_window_has_its_first_lines_and_a_count_of_the_others(void) {
     CHECK(log_limit_admits(&limit, begin_us + LOG_LIMIT_WINDOW_US));
 }
 
-/* ---- a service with a site that answers as it is told --------------------------------------- */
+/* ---- a service with a site of prepared responses --------------------------------------------- */
 
 static struct {
     int status;          /* of a script's answer; 0: the site waits */

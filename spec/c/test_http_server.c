@@ -179,7 +179,7 @@ static void replaces_scripts_under_load(void) {
 
 static _Atomic bool stopped;
 
-/* Whole answers or none: what was taken is answered, to the end. */
+/* Whole responses or none: accepted requests get their whole responses. */
 static void *ask_until_stopped(void *port) {
     char statuses[128];
     while (!atomic_load(&stopped)) {

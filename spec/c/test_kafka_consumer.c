@@ -42,7 +42,7 @@ static struct log_record next_message(struct kafka_consumer *client) {
         kafka_message_release(record.owner);
     }
     TEST_FAIL("no record came");
-    exit(1); /* no case can be told any further */
+    exit(1); /* no case can continue */
 }
 
 static int64_t next_time_us(struct kafka_consumer *client) {

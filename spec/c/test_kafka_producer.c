@@ -225,7 +225,7 @@ static void *produce_many(void *context) {
         for (int i = 0; i < 100; i++) {
             kafka_send_add(send, producer, &one);
         }
-        kafka_send_wait(send, round == 1 ? 0 : 10000); /* every other time nobody waits */
+        kafka_send_wait(send, round == 1 ? 0 : 10000); /* every second one without a wait */
         for (int i = 0; i < 100 && round != 1; i++) {
             failed += kafka_send_delivery(send, (size_t)i).kind != ERR_NONE;
         }

@@ -182,7 +182,7 @@ static void keys_are_surrogate_keys_once_each(void) {
 
 #define FACTS 24
 
-/* One operation of one event: what it says depends on its number alone. */
+/* One operation of one event; its contents depend on its number only. */
 struct fact {
     size_t table, group;
     int64_t at_us;

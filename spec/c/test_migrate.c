@@ -287,7 +287,7 @@ static void an_absent_database_is_an_outage(void) {
     end();
 }
 
-/* A lock of the session would stay on the pooler's connection, for whoever is lent it next. */
+/* A session lock would stay on the pooler's connection, and block its next client. */
 static void no_lock_is_left_behind_a_pooler(void) {
     char pooled[256];
     begin();

@@ -15,7 +15,7 @@ static struct err err;
 static int listener;
 static char urls[2][64];
 
-/* Where every outside system is said to be. Nothing is accepted: a connection waits to be counted.
+/* The address of every outside system. It accepts nothing: a connection waits to be counted.
  */
 static void open_listener(void) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -33,7 +33,7 @@ static bool was_touched(void) {
     return accept(listener, NULL, NULL) >= 0;
 }
 
-/* A handler with this body, whose `word` is what it merges as `said`. */
+/* A handler with this body, which merges `word` into the group `said`. */
 static void load(const char *body) {
     open_listener();
     scripts_begin(&scripts);

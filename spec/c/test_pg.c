@@ -413,7 +413,7 @@ static void values_that_do_not_fit_are_refused_as_data(void) {
     pg_array_end(params);
     CHECK(!pg_query(pg, "int4", "SELECT $1::int4[]", params, WAIT_MS, NULL, &err));
     CHECK_INT(err.kind, ERR_INPUT);
-    /* Infinities of Postgres, and what is beyond them, are none that anybody sent. */
+    /* Postgres' infinities and values beyond them are not valid times of events. */
     static const int64_t times[] = {INT64_MIN, INT64_MIN + 946684800000000LL};
     for (size_t i = 0; i < 2; i++) {
         pg_params_reset(params);
@@ -619,7 +619,7 @@ static void a_server_that_restarts_is_found_again(void) {
     proxy_stop(&proxy);
 }
 
-/* Cut after the request has gone: whatever came of it, the caller is told, and nothing hangs. */
+/* Cut after the request was sent: the caller gets an error or the reply, and nothing hangs. */
 static void a_connection_cut_behind_a_request_is_noticed(void) {
     struct proxy proxy;
     proxy_start(&proxy, proxy_url_port(test_url("PG_TEST_URL")));

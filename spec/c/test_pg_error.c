@@ -67,7 +67,7 @@ static void every_state_has_its_kind(void) {
     }
 }
 
-/* The rule that keeps a dropped column from rejecting a topic away. */
+/* This rule keeps a dropped column from rejecting all events of a topic. */
 static void only_four_classes_are_data(void) {
     for (int first = 0; first < 36; first++) {
         for (int second = 0; second < 36; second++) {

@@ -145,7 +145,7 @@ static void too_few_connections_are_noticed(void) {
     pg_destroy(owner);
 }
 
-/* What a probe tells has nothing of where the server is, who logs in or what it answered. */
+/* The reason in a probe names neither server nor role nor the server's text. */
 static void a_plain_reason_has_no_text_of_the_server(void) {
     struct pg *pg = create(&(struct pg_options){.url = "postgresql://who@127.0.0.1:1/x"});
     CHECK(!pg_connect(pg, &err));

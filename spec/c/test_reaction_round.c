@@ -9,7 +9,7 @@
 #include "scripts.h"
 
 #define DATABASE "test_reaction_round"
-/* The query of a key that is "slow" waits for whoever holds this lock. */
+/* The query of the key "slow" waits for this lock. */
 #define GATE "4711"
 
 static struct scripts scripts;
@@ -36,7 +36,7 @@ static void open_round(struct round *round) {
     struct script_generation *generation = script_generation_load(&scripts.config, 1, &err);
     CHECK_OK(generation != NULL, &err);
     if (!generation) {
-        exit(1); /* no case can be told any further */
+        exit(1); /* no case can continue */
     }
     round_open(round, outbox_connect(DATABASE), generation);
     script_generation_unref(generation);

@@ -310,7 +310,7 @@ static void the_breaker_fails_at_once_and_lets_one_attempt_through(void) {
     CHECK(!echoes(redis, "cut once more"));
     int64_t began_us = clock_monotonic_us();
     wait_out_rest(redis);
-    CHECK(clock_monotonic_us() - began_us < last_rest_us); /* a success starts the back-off anew */
+    CHECK(clock_monotonic_us() - began_us < last_rest_us); /* a success resets the back-off */
     redis_destroy(redis);
     proxy_stop(&proxy);
 }

@@ -124,7 +124,7 @@ static void a_redis_login_that_is_refused_is_read_again_before_it_fails(void) {
     CHECK_OK(ping(redis), &err);
     ask_redis("ACL SETUSER spec resetpass >third");
     ask_redis("CLIENT KILL USER spec");
-    CHECK(!ping(redis)); /* nobody has written it down yet */
+    CHECK(!ping(redis)); /* the file is not written yet */
     CHECK_HAS(err.text, "refuses the session");
     CHECK(!strstr(err.text, "third"));
     err_clear(&err);

@@ -79,7 +79,7 @@ static void open_dry_run(struct dry_run *dry_run) {
 
 /* ---- handlers that look for chance ---------------------------------------------------------- */
 
-/* What a handler that merges `expression` as word comes to in each state is the same, and has
+/* The result of a handler that merges `expression` as word is the same in each state, and has
  * `wanted`. */
 static void is_the_same(const char *body, const char *wanted) {
     struct buffer first = {0};

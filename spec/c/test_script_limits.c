@@ -120,7 +120,7 @@ static void loops_that_swallow_the_error_end(void) {
     times_out("while true do xpcall(function() while true do end end, function() while true do end "
               "end) end");
     times_out("xpcall(function() while true do end end, function() end); while true do end");
-    times_out("pcall(function() while true do end end)"); /* hidden, and told all the same */
+    times_out("pcall(function() while true do end end)"); /* hidden by the handler, and reported */
     times_out("local function f() pcall(f); pcall(f) end; f()");
 }
 

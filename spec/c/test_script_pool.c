@@ -154,7 +154,7 @@ static void *ask_in_thread(void *argument) {
     return NULL;
 }
 
-/* Whoever gives a state back and asks anew comes after all that wait already. */
+/* A thread that returns a state and asks again queues behind all waiters. */
 static void a_state_goes_to_the_longest_waiter(void) {
     struct asker first = {.loops_first = true}, others[3] = {0};
     begin_with_states(1, "while request.params.id == 'loop' do end "

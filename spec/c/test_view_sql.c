@@ -72,7 +72,7 @@ static const char dump_sql[] =
     "(SELECT t::text FROM view_sql_things t UNION ALL SELECT t::text FROM view_sql_facts t) "
     "AS r (line)";
 
-/* A connection with what it needs to write. */
+/* A connection with its buffers for writing. */
 struct writer {
     struct pg *pg;
     struct pg_params *params;
@@ -212,7 +212,7 @@ static void write_table(struct writer *writer, struct merge *merge, size_t table
              &err);
 }
 
-/* Applies the facts in their order, as many to a batch as said. */
+/* Applies the facts in order, in batches of the given size. */
 static void apply(struct writer *writer, const struct fact *facts, size_t count, size_t per_batch) {
     struct merge *merge = merge_create(&view);
     for (size_t i = 0; i < count; i++) {

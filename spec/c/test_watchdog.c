@@ -11,7 +11,7 @@
 
 static struct scripts scripts;
 static struct script_generation *generation;
-static int64_t now_us; /* as the looks are told */
+static int64_t now_us; /* the time that looks get */
 
 /* ---- a handler that hangs until it is let go ----------------------------------------------- */
 

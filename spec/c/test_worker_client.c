@@ -222,7 +222,7 @@ static void records_that_wait_in_vain(void) {
 static void an_end_that_kafka_does_not_say(void) {
     begin();
     struct partition *partition = take_partition();
-    partition->high_offset = 9; /* heard long ago */
+    partition->high_offset = 9; /* received long ago */
     rd_kafka_mock_broker_set_down(broker.cluster, 1);
     for (int i = 0; i < 3; i++) {
         look_for_stalls(partition);
@@ -240,7 +240,7 @@ static void a_coordinator_that_moved(void) {
     snprintf(address, sizeof address, "%s", worker.coordinator.brokers[0].address);
     snprintf(reason, sizeof reason, "GroupCoordinator: %s: Disconnected", address);
     coordinator_note_error(&worker, reason);
-    CHECK(!coordinator_has_moved(&worker)); /* it is only away */
+    CHECK(!coordinator_has_moved(&worker)); /* it is only down */
     CHECK_TEXT(worker.coordinator.failed, "");
     snprintf(worker.coordinator.brokers[0].address, sizeof worker.coordinator.brokers[0].address,
              "old:1");

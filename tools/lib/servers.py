@@ -23,7 +23,7 @@ def start(folder, cleanup):
     """Starts them; `cleanup`, an ExitStack, ends them. Returns the variables that name them."""
     postgres = stack.Postgres(folder, SETTINGS)
     cleanup.callback(postgres.remove)
-    postgres.stop_signal = signal.SIGQUIT  # at once: what it holds is removed, not written out
+    postgres.stop_signal = signal.SIGQUIT  # immediate: its data is removed, not written
     cleanup.callback(postgres.stop)
     redis = stack.Redis(folder)
     cleanup.callback(redis.stop)

@@ -97,7 +97,7 @@ class Process:
     """A child process with a log file. Subclasses define its command and when it is ready."""
 
     stop_signal = signal.SIGTERM
-    death_signal = "KILL"  # what it gets when the one that started it dies
+    death_signal = "KILL"  # sent to it when its parent dies
     start_limit_s = 60
 
     def __init__(self, folder):

@@ -4,7 +4,7 @@
 ---@class testing.routes
 local routes = {}
 
---- A request; what is left out is empty.
+--- A request; omitted fields are empty.
 ---@class testing.Request
 ---@field params? table<string, string>
 ---@field query? table<string, string>

@@ -39,7 +39,7 @@ void violation(const char *format, ...) {
 
 /* ---- coroutines ---------------------------------------------------------------------------- */
 
-/* Nothing is left of what it did. */
+/* Clears all traces of the actor. */
 static void actor_end(int actor) {
     struct actor *self = &world->actors[actor];
     *self = (struct actor){.wait = self->in_the_end, .connection = NO_CONNECTION};

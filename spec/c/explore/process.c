@@ -25,7 +25,7 @@ static int tags_of(int key) {
 }
 
 /* The query's snapshot is taken at one moment, its answer used at a later one. It may be taken as
- * soon as Redis' replies are there: nobody can tell whether these were read at once. */
+ * soon as Redis' replies have arrived: the time of their reading is not observable. */
 static struct cached_response *compute(void *context, uint64_t **tags, size_t *tag_count,
                                        struct err *err) {
     const struct request *request = context;
@@ -72,7 +72,7 @@ void process_note_restored(void) {
     }
 }
 
-/* A process that hears of no commits, or could not announce its own, asks the database: but for a
+/* A process without subscription, or that could not announce, asks the database, except for a
  * request that shares another's query. */
 static struct versions least_versions(void) {
     int subscriber = process_of(actor_running) * ACTORS_A_PROCESS + SUBSCRIBER;
@@ -105,7 +105,7 @@ void process_note_waited(void) {
 
 struct versions process_answer;
 
-/* One request: whoever waits for the next begins anew, and remembers nothing of the last. */
+/* One request: the wait for the next one keeps no state of the last. */
 static void reader_body(int actor) {
     int thread = actor % ACTORS_A_PROCESS - FIRST_READER;
     struct request *request = &self()->requests[thread];
@@ -181,7 +181,7 @@ static void announce(int process) {
     announcer_begin(me->pipeline, &batch);
 }
 
-/* The commit has become visible; its end is heard of later, or never. */
+/* The commit has become visible; the writer learns its end later, or never. */
 static void commit(int process) {
     struct process *me = &world->processes[process];
     struct versions committed = {{0}};

@@ -20,7 +20,7 @@ struct redis {
     struct buffer queue;
     int queued;
     int connection;
-    bool resting; /* since a failure, until it is told to try again */
+    bool resting; /* since a failure, until the search lets it retry */
     bool patient; /* else until the server is there */
     bool under_way, late;
     redis_on_reply on_reply;
@@ -145,7 +145,7 @@ void freeReplyObject(void *object) {
     }
 }
 
-/* The next reply of the connection; what it speaks of is heard. NULL: none is there. */
+/* The next reply of the connection; its invalidation counts as received. NULL: none. */
 static redisReply *take_reply(int number) {
     struct connection *connection = &world->connections[number];
     struct versions speaks_of;

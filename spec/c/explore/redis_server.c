@@ -381,7 +381,7 @@ void server_make(void) {
     lua_newtable(lua);
     lua_pushcfunction(lua, redis_call);
     lua_setfield(lua, -2, "call");
-    lua_pushcfunction(lua, redis_call); /* of what is never refused */
+    lua_pushcfunction(lua, redis_call); /* these commands are never refused */
     lua_setfield(lua, -2, "pcall");
     lua_pushcfunction(lua, redis_error_reply);
     lua_setfield(lua, -2, "error_reply");
@@ -526,7 +526,7 @@ static void execute(struct connection *connection, const struct command *command
     } else {
         run_command(command->args, command->count, &reply);
     }
-    /* What was announced until now is heard no more: it must have been done with. */
+    /* Earlier announcements do not arrive any more: they must have been processed. */
     send_reply(connection, &reply, subscribes ? &world->server.announced : &(struct versions){{0}});
     connection->executed++;
 }

@@ -27,7 +27,7 @@ void search_make(int table_bits) {
     table_size = 1ULL << table_bits;
 }
 
-/* Anew, rather than cleared: what was not touched costs nothing. */
+/* Mapped again instead of cleared: untouched pages cost nothing. */
 static void make_table(void) {
     free(seen);
     free(seen_depth);

@@ -28,7 +28,7 @@ static void add_if_left(struct list *list, int budget, enum step_kind kind, int 
     }
 }
 
-/* ---- what is enabled ----------------------------------------------------------------------- */
+/* ---- enabled steps ------------------------------------------------------------------------- */
 
 static void add_for_writer(struct list *list, int actor) {
     int process = process_of(actor);
@@ -221,7 +221,7 @@ int steps_enabled(const struct steps_setting *setting, struct step steps[STEPS])
     return list.count;
 }
 
-/* ---- what it is, for people ---------------------------------------------------------------- */
+/* ---- text of a step ------------------------------------------------------------------------ */
 
 static const char *actor_name(int actor) {
     static char name[24];
@@ -336,7 +336,7 @@ void step_describe(const struct step *step, char text[STEP_TEXT]) {
 
 /* ---- how it happens ------------------------------------------------------------------------ */
 
-/* What it was told of is told once it has dealt with it: it waits again. */
+/* An invalidation counts as received when the subscriber waits again. */
 static void wake(int actor, int signal) {
     struct process *process = &world->processes[process_of(actor)];
     actor_wake(actor, signal);

@@ -8,7 +8,7 @@
 #define STEP_TEXT 112
 
 enum step_kind {
-    STEP_WAKE,    /* an actor: what it waits for is there; `what` is its signal */
+    STEP_WAKE,    /* an actor whose condition is true; `what` is its signal */
     STEP_EXECUTE, /* the server, the next command of a connection */
     STEP_REQUEST, /* a reader is asked for a key */
     STEP_COMMIT,  /* of the tags in `what`, a bit each */
@@ -49,7 +49,7 @@ void step_describe(const struct step *step, char text[STEP_TEXT]);
 void step_perform(const struct step *step);
 /* Has everything happen that happens by itself, in some order. False: it does not end. */
 bool steps_settle(const struct steps_setting *setting);
-/* In a state in which nothing happens by itself: every process answers every key with what is in
+/* In a state without enabled steps: every process answers every key with the contents of
  * the database, and a second time from its own memory. Changes the state. */
 void steps_check_quiet(const struct steps_setting *setting);
 

@@ -74,7 +74,7 @@ struct connection {
     bool subscribed;     /* messages come along with the replies */
     bool silent;         /* what the server sends is lost, unnoticed */
     int actor;           /* whose */
-    int executed, asked; /* commands of what is under way */
+    int executed, asked; /* commands under way */
     struct wire in, out;
 };
 
@@ -82,7 +82,7 @@ struct connection {
 
 enum waiting {               /* what an actor waits for */
                WAIT_NOTHING, /* it is not there */
-               WAIT_TURN,    /* nothing but its turn: `label` says what it does then */
+               WAIT_TURN,    /* its turn; `label` names its next action */
                WAIT_REPLIES, /* to all that was sent over its connection */
                WAIT_MESSAGE, /* over its connection */
                WAIT_RETRY,   /* a while, before it connects again */
@@ -104,7 +104,7 @@ struct actor {
     int64_t wakes_at_us;  /* WAIT_MESSAGE: if nothing comes */
     int64_t clock_us;     /* how far its clock is ahead of that of its process */
     void (*body)(int actor);
-    enum waiting in_the_end; /* what it waits for then */
+    enum waiting in_the_end; /* its final wait */
     char *stack_pointer;     /* while it waits */
 };
 
@@ -128,10 +128,10 @@ struct process {
         void *argument;
     } threads[FIRST_READER]; /* that the code under test has started */
     struct versions told;    /* the cache, of commits */
-    struct versions hears;   /* told, once the subscriber waits again */
+    struct versions hears;   /* counts as told when the subscriber waits again */
     struct versions ended;   /* its own commits whose end it knows */
-    struct versions loaded;  /* what was there when it read the offsets */
-    struct versions audited; /* what was there when the auditor looked */
+    struct versions loaded;  /* present when it read the offsets */
+    struct versions audited; /* present when the auditor looked */
     int commit_tags;         /* of the commit under way, a bit each */
     uint64_t tags[TAGS];     /* the same, for the cache */
     struct request requests[READERS];
@@ -147,7 +147,7 @@ enum budget {
     MAY_COMMIT_A, /* commits of a process */
     MAY_COMMIT_B,
     MAY_LOSE,       /* a connection */
-    MAY_SILENCE,    /* a subscription: what is sent does not arrive */
+    MAY_SILENCE,    /* a subscription: messages do not arrive */
     MAY_TIME_OUT,   /* an exchange with Redis, that is executed later */
     MAY_KILL,       /* a process, which is started again */
     MAY_TAKE_OVER,  /* the other process' partition */
@@ -156,7 +156,7 @@ enum budget {
     MAY_CRASH,      /* Redis, and be there again with its memory */
     MAY_WIPE,       /* … without it */
     MAY_SAVE,       /* Redis saves its memory */
-    MAY_RESTORE,    /* … and crashes, and is there again with what it saved */
+    MAY_RESTORE,    /* … and crashes, and restarts with the saved memory */
     MAY_EVICT,      /* a key */
     MAY_FLUSH,      /* everything, while Redis runs on */
     MAY_LOOK,       /* an auditor, though nothing is to be seen */
@@ -222,8 +222,8 @@ static inline int process_of(int actor) {
 void server_make(void);            /* the scripts' interpreter */
 void server_forget_scripts(void);  /* for another mutation */
 int server_connect(int actor);     /* NO_CONNECTION: it is not there */
-void server_close(int connection); /* by the client: what it has sent is executed nevertheless */
-void server_lose(int connection);  /* for both; what was not executed never is */
+void server_close(int connection); /* by the client: commands already sent are executed */
+void server_lose(int connection);  /* for both: commands not executed are lost */
 bool server_can_execute(int connection);
 bool server_knows_counts(void);      /* all that was committed was announced */
 void server_execute(int connection); /* the next command */
@@ -239,9 +239,9 @@ const char *server_next_command(int connection);
 int script_number(const char *text, size_t len);
 const char *script_text(int number, size_t *len);
 bool client_has_all_replies(int connection);
-void client_be_patient(struct redis *redis); /* it rests until it is told */
+void client_be_patient(struct redis *redis); /* rests until the search lets it retry */
 void client_stop_resting(struct redis *redis);
-void client_be_late(struct redis *redis);            /* the time of what is under way is over */
+void client_be_late(struct redis *redis);            /* commands under way time out */
 bool client_can_progress(const struct redis *redis); /* an exchange has ended, or is lost */
 
 /* ---- process.c ----------------------------------------------------------------------------- */
@@ -251,7 +251,7 @@ void process_kill(int process);
 extern int process_starting; /* -1: none */
 void process_ask(int reader, int key);
 extern struct versions process_answer; /* the last */
-void process_note_restored(void);      /* Redis has been, to what it had saved */
+void process_note_restored(void);      /* Redis was restored to its saved memory */
 void process_note_waited(void);        /* the actor that runs has, for Redis' replies */
 bool writer_has_progress(int process); /* without any time passing */
 bool writer_rests(int process);

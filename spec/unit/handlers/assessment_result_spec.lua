@@ -35,7 +35,7 @@ describe("handlers.assessment_result", function()
     )
   end)
 
-  it("takes the last of an essay listed twice, with all that it says", function()
+  it("uses the last item of an essay listed twice", function()
     local event = events.load(FIXTURE)
     local one, two = event.data.essay_results[1], event.data.essay_results[2]
     two.essay_id, two.letter_grade = one.essay_id, "U"

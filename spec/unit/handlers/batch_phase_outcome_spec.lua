@@ -24,7 +24,7 @@ describe("handlers.batch_phase_outcome", function()
     end)
   end
 
-  it("ends the cached answers of the batch and of every essay that it names", function()
+  it("drops the cached responses of the batch and of every essay that it names", function()
     local event = events.with("batch_phase_outcome.current", {
       ["data.processed_essays"] = { { essay_id = "e-1", text_storage_id = "t" } },
       ["data.failed_essay_ids"] = { "e-2" },
@@ -57,7 +57,7 @@ describe("handlers.batch_phase_outcome", function()
     assert.are.same({ {}, {} }, { columns.processed_ids, columns.failed_ids })
   end)
 
-  it("is one row for the same outcome said again, as old as the earliest", function()
+  it("is one row for a repeated outcome, with the earliest time", function()
     local first = events.load("batch_phase_outcome.current")
     local again = events.with("batch_phase_outcome.current", {
       event_id = "00000000-0000-4000-8000-000000000001",

@@ -49,7 +49,7 @@ describe("handlers.batch_registered", function()
     )
   end)
 
-  it("keeps the prompt's reference as it came", function()
+  it("stores the prompt's reference unchanged", function()
     local place = { storage_id = "prompt-1", path = "" }
     local reference = { references = { student_prompt_text = place } }
     local event = events.with(CURRENT, { ["data.student_prompt_ref"] = reference })
@@ -63,7 +63,7 @@ describe("handlers.batch_registered", function()
     assert.are.same({}, columns.essay_ids)
   end)
 
-  it("keeps text as it came", function()
+  it("stores text unchanged", function()
     local event = events.with(CURRENT, { ["data.user_id"] = 'Åsa "😀" \\ {a,b}' })
     event.data.essay_ids[1] = 'quote " comma , brace } backslash \\'
     local columns = events.columns(handlers.run(NAME, event), "batch_results", "registration")
@@ -71,7 +71,7 @@ describe("handlers.batch_registered", function()
     assert.are.equal('quote " comma , brace } backslash \\', columns.essay_ids[1])
   end)
 
-  it("lets the earliest of two registrations stay, whatever comes first", function()
+  it("keeps the earliest of two registrations in any order", function()
     local early, late = events.load(CURRENT), events.load(CURRENT)
     late.event_id = "00000000-0000-4000-8000-000000000001"
     late.data.metadata.timestamp = "2025-06-29T08:00:00Z"

@@ -19,7 +19,7 @@ describe("handlers.essay_slot_assigned", function()
     assert.is_true(events.touches(outcome, event.data.essay_id, event.data.batch_id))
   end)
 
-  it("takes a placeholder for the batch", function()
+  it("accepts a placeholder as the batch", function()
     local event = events.with(FIXTURE, { ["data.batch_id"] = "guest-pending" })
     local outcome = handlers.run(NAME, event)
     local link = events.columns(outcome, "essay_results", "slot_link")
@@ -38,7 +38,7 @@ describe("handlers.essay_slot_assigned", function()
     assert.are.equal(long, events.columns(outcome, "essay_results", "slot").filename)
   end)
 
-  it("lets the latest assignment win, whatever comes first", function()
+  it("lets the latest assignment win in any order", function()
     local early, late = events.load(FIXTURE), events.load(FIXTURE)
     late.event_id = "00000000-0000-4000-8000-000000000001"
     late.data.timestamp = "2025-06-29T08:00:00Z"

@@ -55,7 +55,7 @@ describe("handlers.spellcheck_completed_first", function()
     assert.are.equal("batch-7", link.result_batch_id)
   end)
 
-  it("takes an empty batch for none", function()
+  it("treats an empty batch as missing", function()
     local event = events.with(SUCCESS, { ["data.system_metadata.entity.parent_id"] = "" })
     local _, outcome = spellcheck(event)
     assert.is_nil(events.columns(outcome, "essay_results", "result_link"))

@@ -29,7 +29,7 @@ describe("handlers.spellcheck_result", function()
     assert.is_true(events.touches(outcome, event.data.entity_id, event.data.batch_id))
   end)
 
-  it("takes an empty text id for none", function()
+  it("treats an empty text id as missing", function()
     local columns = spellcheck(events.with(SUCCESS, { ["data.corrected_text_storage_id"] = "" }))
     assert.is_nil(columns.spellcheck_corrected_text_storage_id)
   end)
@@ -61,7 +61,7 @@ describe("handlers.spellcheck_result", function()
     }, fixtures.decode(text))
   end)
 
-  it("says null for a correlation id that is not there", function()
+  it("gives null for a missing correlation id", function()
     local event = events.with(FAILURE, { correlation_id = json.null })
     local detail = fixtures.decode(spellcheck(event).spellcheck_error_detail)
     assert.are.equal(json.null, detail.correlation_id)
@@ -80,7 +80,7 @@ describe("handlers.spellcheck_result", function()
     end)
   end
 
-  it("clears an earlier error by a later success, whatever comes first", function()
+  it("clears an earlier error by a later success in any order", function()
     local failure, success = events.load(FAILURE), events.load(SUCCESS)
     success.data.entity_id = failure.data.entity_id
     success.data.timestamp = "2026-01-01T00:00:00Z"

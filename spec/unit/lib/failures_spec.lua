@@ -1,7 +1,7 @@
 local failures = require("lib.failures")
 
 describe("lib.failures", function()
-  it("raises what is neither an outage nor the request's fault", function()
+  it("raises any other failure", function()
     local failure = { kind = "internal", message = "odd", sqlstate = "XX000" }
     assert.has_error(function()
       failures.response(failure, "bad")

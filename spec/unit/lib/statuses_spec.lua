@@ -49,7 +49,7 @@ describe("lib.statuses", function()
     assert.are.same({ "FAILED", "COMPLETED" }, list)
   end)
 
-  it("takes no text, and an empty one, for no filter", function()
+  it("treats a missing or empty text as no filter", function()
     assert.are.same({}, { statuses.parse_filter(nil) })
     assert.are.same({}, { statuses.parse_filter("") })
   end)

@@ -153,7 +153,7 @@ describe("reactions.assessment_completed", function()
     assert.are.equal(2, notification.value.data.payload.rankings_count)
   end)
 
-  it("says that there are no rankings where only anchors were judged", function()
+  it("states no rankings if only anchors were judged", function()
     local none = { essay_ids = {}, ranks = {}, scores = {}, letter_grades = {},
       confidence_scores = {}, confidence_labels = {} }
     local message, notification = unpack(publish("assessment_completed", with(JUDGEMENT, none)))
@@ -172,7 +172,7 @@ describe("reactions.results_ready", function()
       results.cj_assessment.failed_count, results.cj_assessment.status })
   end)
 
-  it("says how long the judgement took, where it is known", function()
+  it("has the duration of the judgement, if known", function()
     local results = publish("results_ready", with(RESULTS, { judging_s = 19.5 }))[1].value.data
       .phase_results
     assert.are.equal(19.5, results.cj_assessment.processing_time_seconds)

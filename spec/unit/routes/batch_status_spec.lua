@@ -6,7 +6,7 @@ local function ask(batch_id)
 end
 
 describe("routes.batch_status", function()
-  it("hands on the database's text, and what it depends on", function()
+  it("returns the database's text and its surrogate keys", function()
     pg.answers("batch_status", { { body = '{"batch_id":"b-1"}', tags = { "b-1", "essay-1" } } })
     local answer = ask("b-1")
     assert.are.equal(200, answer.status)
@@ -15,7 +15,7 @@ describe("routes.batch_status", function()
     assert.are.same({ batch_id = "b-1" }, pg.calls()[1].params)
   end)
 
-  it("says 404 for a batch that is not there, until its registration comes", function()
+  it("gives 404 for an unknown batch until its registration", function()
     local answer = ask("b-2")
     assert.are.equal(404, answer.status)
     assert.are.equal("Batch not found", answer.error)
@@ -23,7 +23,7 @@ describe("routes.batch_status", function()
   end)
 
   for _, kind in ipairs({ "unavailable", "timeout" }) do
-    it("says 503 and when to come back where the database is " .. kind, function()
+    it("gives 503 with Retry-After if the database is " .. kind, function()
       pg.fails("batch_status", { kind = kind })
       local answer = ask("b-1")
       assert.are.equal(503, answer.status)
@@ -32,7 +32,7 @@ describe("routes.batch_status", function()
     end)
   end
 
-  it("says 400 for an id that the database cannot take", function()
+  it("gives 400 for an id that the database refuses", function()
     pg.fails("batch_status", { kind = "input", sqlstate = "22021" })
     local answer = ask("a\0b")
     assert.are.equal(400, answer.status)

@@ -17,7 +17,7 @@ describe("routes.user_batches", function()
     pg.answers("user_batches", { { body = '{"batches":[]}' } })
   end)
 
-  it("hands on the database's text", function()
+  it("returns the database's text", function()
     assert.are.equal('{"batches":[]}', ask({}).body)
   end)
 
@@ -38,7 +38,7 @@ describe("routes.user_batches", function()
     }, params_of({ limit = "100", offset = "7", cursor = cursor }))
   end)
 
-  it("passes the filter on in this service's words", function()
+  it("passes the filter on as this service's statuses", function()
     local params = params_of({ status = "processing,COMPLETED,failed_critically" })
     assert.are.same({ "PROCESSING", "COMPLETED", "FAILED" }, params.statuses)
   end)
@@ -53,7 +53,7 @@ describe("routes.user_batches", function()
     ["cursor is invalid: use next_cursor of the previous page"] = { cursor = "yesterday" },
     ['unknown status "done"'] = { status = "done" },
   }) do
-    it("says 400: " .. message, function()
+    it("gives 400: " .. message, function()
       local answer = ask(query)
       assert.are.equal(400, answer.status)
       assert.are.equal(message, answer.error)
@@ -61,14 +61,14 @@ describe("routes.user_batches", function()
     end)
   end
 
-  it("says 400 for a value that the database cannot take", function()
+  it("gives 400 for a value that the database refuses", function()
     pg.fails("user_batches", { kind = "input", sqlstate = "22021" })
     local answer = ask({})
     assert.are.equal(400, answer.status)
     assert.are.equal("Invalid user ID or cursor", answer.error)
   end)
 
-  it("says 503 where the database is away", function()
+  it("gives 503 if the database is unavailable", function()
     pg.fails("user_batches", { kind = "unavailable" })
     assert.are.equal(503, ask({}).status)
   end)

@@ -1,1 +1,1 @@
-"""The benches: what the program does in a second, and what it costs. See tools/bench."""
+"""The benchmarks: throughput, latency and cost of the program. See tools/bench."""

@@ -1,4 +1,4 @@
-"""Events for a program, always more of them than it can handle while something is measured."""
+"""Keeps a backlog of events in Kafka larger than the program can drain during a measurement."""
 import signal
 import time
 

@@ -1,5 +1,5 @@
-"""What others need for the same events: tools/bare writes their rows without Kafka, scripts and
-offsets, tools/consume only reads them."""
+"""Reference costs of the same events: tools/bare writes their rows without Kafka, scripts and offsets,
+tools/consume only reads them."""
 import re
 import subprocess
 

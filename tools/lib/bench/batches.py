@@ -1,4 +1,4 @@
-"""What the size of a batch does, to throughput and to latency.
+"""Effect of the batch size on throughput and latency.
 
 A batch is what came while the last transaction was under way, at most `ingest.batch_max_events`.
 With a backlog it is always full, so that draining one shows what a fixed size would give: for each

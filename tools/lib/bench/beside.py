@@ -1,4 +1,4 @@
-"""How long queries take beside ingestion at full speed, and with nothing beside them.
+"""Latency of queries beside ingestion at full speed, and alone.
 
 Asks for the status of batches, so many times a second whether the last was answered or not, and
 counts each answer's time from the moment when it was due: a stall makes all those late that fall

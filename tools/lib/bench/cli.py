@@ -1,5 +1,5 @@
-"""The command line: a bench a word, or all of them without one. Each has `add_options(parser)` and
-`run(options, folder, cleanup)`, which prints its figures and returns what is not correct."""
+"""The command line: one subcommand a benchmark; without one all run. Each has `add_options(parser)` and
+`run(options, folder, cleanup)`, which prints its figures and returns the problems."""
 import argparse
 import contextlib
 import os
@@ -25,7 +25,7 @@ def add_word(words, name, bench):
     bench.add_options(own)
     own.add_argument("--build", type=pathlib.Path, default=stack.ROOT / "build",
                      help="folder of the built program (default: build)")
-    own.add_argument("--keep", action="store_true", help="keep the logs in any case")
+    own.add_argument("--keep", action="store_true", help="keeps the logs in any case")
 
 
 def parse(arguments):

@@ -6,7 +6,7 @@ import stack
 from crashtest import verify
 
 ESSAYS = 30  # of a batch
-# Nothing of this is measured: the write-ahead log would be ten times what it describes.
+# Filling is not measured: with full pages the write-ahead log would be ten times the data.
 POSTGRES_SETTINGS = ("fsync=off", "full_page_writes=off", "synchronous_commit=off",
                      "autovacuum=off", "max_wal_size=16GB")
 COLUMNS = """

@@ -1,4 +1,4 @@
-"""What the program takes of a machine: memory, time to start, and what it does when idle.
+"""Footprint of the program: memory, time to start, and wake-ups when idle.
 
 Starts it several times with all that it needs there, and times each from its execution to the first
 200 of /readyz, with one worker (members of a group that join one after the other wait for Kafka's

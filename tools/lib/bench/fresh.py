@@ -1,4 +1,4 @@
-"""How soon an answer shows what was published: from produce() to the end of the answer.
+"""Time from an event to a response that has it: from produce() to the end of the response.
 
 Beside a steady stream of spell-check results it publishes results of essays of its own batch, one
 after the other, and asks for the batch's status over one connection until the answer shows the

@@ -1,4 +1,4 @@
-"""What an event costs as the view grows.
+"""Cost of an event as the view grows.
 
 A view is filled with rows of essay_results; then the program adds a backlog of spell checks, each
 a new row, to one copy of it, tools/bare as many rows to another, in turn, several times; then it is
@@ -21,7 +21,7 @@ QUICK = (10000, 100000, 300000)
 VIEW = "filled"
 CONNECTIONS = 1
 MOST_RATIO = 1.1  # of the program's growth to bare's: 1, and what two runs differ by
-# Comes when it likes, to one run and not to another.
+# Autovacuum would run in some measurements only.
 POSTGRES_SETTINGS = ("autovacuum=off",)
 
 

@@ -1,4 +1,4 @@
-"""What an event costs the program between Kafka and Postgres, without either.
+"""CPU of an event between Kafka and Postgres, without either.
 
 tools/handling.c hands the records of a file to the ingest pipeline, batch by batch: they are read,
 handled by the scripts, merged, and encoded as the parameters of upserts. Nothing is sent."""

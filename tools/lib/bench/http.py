@@ -1,4 +1,4 @@
-"""How fast queries are answered, beside other servers that have the same bytes at hand.
+"""Throughput of queries, beside other servers that send the same bytes.
 
 One batch's status, about 10 kB, is asked for over 16 connections that stay open: of the program,
 from its cache, with the ETag (304), and with its cache off; of a bare civetweb from memory; of

@@ -1,4 +1,4 @@
-"""Reloads one after the other with nothing else to do: what each leaves behind adds up."""
+"""Reloads one after the other without load: leaks add up."""
 from soak import samples
 
 from . import judge, stream

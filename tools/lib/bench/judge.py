@@ -1,4 +1,4 @@
-"""What a run under load has shown, held against the targets."""
+"""Compares the results of a run under load with the targets."""
 import statistics
 
 from crashtest import verify

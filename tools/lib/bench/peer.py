@@ -1,4 +1,4 @@
-"""How fast a backlog of spell checks drains, beside a plain consumer that was written for them alone.
+"""Throughput of a backlog of spell checks, beside a plain consumer for this event only.
 
 tools/peer.c is that: librdkafka as it comes, jsmn, libpq, one upsert for some thousand events, no
 scripts, no memory of seen events. Both drain the same backlog into empty databases with the same

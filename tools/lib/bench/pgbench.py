@@ -1,4 +1,4 @@
-"""The limit of what asks the database: the route's own statement by pgbench, nothing between."""
+"""Upper limit of uncached queries: the route's statement by pgbench."""
 import re
 import subprocess
 

@@ -1,4 +1,4 @@
-"""Draws what the other parts have found, from the files that they write with --json, as SVG.
+"""Draws the results of the other benchmarks, from their --json files, as SVG.
 
     tools/bench plot                                  of .test/bench, where the whole puts them
     tools/bench plot --into docs/plots FOLDER FILE…   of these

@@ -1,5 +1,5 @@
-"""The query load: tools/ask.c, with connections that stay open, each asking again as soon as it is
-answered; or so many requests a second, answered or not."""
+"""The query load by tools/ask.c over open connections: each sends its next request after a response,
+or requests have a fixed rate."""
 import json
 import subprocess
 
@@ -26,7 +26,7 @@ class Queries:
 
 
 def finish(process):
-    """What was seen, as ask says it."""
+    """The output of ask."""
     output, _ = process.communicate()
     if process.returncode != 0:
         raise AssertionError(f"the query load failed:\n{output}")

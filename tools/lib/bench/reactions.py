@@ -1,4 +1,4 @@
-"""What reactions cost, and how soon they publish.
+"""Cost of reactions, and the time until they publish.
 
 Judgements come one after the other, while the machine does nothing else, and a consumer waits for
 what is published of each: timed from the commit of the transaction that stores the judgement. Then

@@ -1,4 +1,4 @@
-"""What replacing the scripts costs under full load, and that nothing is lost by it.
+"""Cost of reloads under full load, and a check that nothing is lost.
 
 Two generations of scripts, whose difference shows in every row and answer, take turns while two
 ingest workers have a backlog that does not run dry and 16 connections ask for batches, each again

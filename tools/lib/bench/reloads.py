@@ -1,4 +1,4 @@
-"""Reloads one after the other, each to the other generation, and what each was seen to do."""
+"""Reloads that alternate between two generations, and their measurements."""
 import dataclasses
 import http.client
 import time
@@ -28,7 +28,7 @@ class Reloads:
     def __init__(self, program, scripts, paths):
         self.program, self.scripts, self.paths = program, scripts, paths
         self.done = []
-        self.late_workers = 0  # had not come to the end of their batch within two seconds
+        self.late_workers = 0  # had not finished their batch within two seconds
         self.old_answers = 0
         self.failed_answers = 0
         self.example = ""

@@ -35,7 +35,7 @@ def show(number):
 
 
 def percentile(values, percent):
-    """The least of them that so many percent do not exceed."""
+    """The percentile of the values."""
     return sorted(values)[max(0, math.ceil(len(values) * percent / 100) - 1)]
 
 
@@ -63,7 +63,7 @@ class Report:
                  target=f"≤ {most_ratio} times: {ratio:.2f}" if most_ratio else f"{ratio:.2f} times")
 
     def none(self, name, value, without=None):
-        """What must not happen."""
+        """A count that must be 0."""
         self.add(name, value, without=without, target="0", met=not value and not without,
                  correctness=True)
 

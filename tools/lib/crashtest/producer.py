@@ -19,7 +19,7 @@ class Producer:
             "message.timeout.ms": 600000, "reconnect.backoff.max.ms": 500,
             **QUIET, **(options or {})})
         self.acknowledged = collections.Counter()  # (topic, key, value): how often
-        self.malformed = {}  # (topic, value): what is wrong with it
+        self.malformed = {}  # (topic, value): the problem
         self.failures = []
         self.sent = 0
         self.stopping = threading.Event()

@@ -40,7 +40,7 @@ class Proxy:
         loop.call(self.listen())
 
     async def listen(self):
-        self.open = asyncio.Event()  # what is not set holds the bytes back
+        self.open = asyncio.Event()  # unset: bytes are held back
         self.open.set()
         self.server = await asyncio.start_server(self.serve, "127.0.0.1", self.port)
 

@@ -12,7 +12,7 @@ UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 NAMES = ("current", "first", "current-hard", "first-unlinked")
 AT_ONCE = 6  # copies that are mixed
 
-# malformed: what is wrong with it, or None. A record without value or without key has b"" here:
+# malformed: the problem, or None. A record without value or without key has b"" here:
 # confluent_kafka does not tell them apart when it reads.
 Event = collections.namedtuple("Event", "topic key value malformed")
 
