@@ -25,7 +25,7 @@ describe("handlers.cj_assessment_completed", function()
     }, columns)
   end)
 
-  it("is dated by the data, restates itself, and drops the responses of batch and essays", function()
+  it("is dated by the data, restates itself, and drops their responses", function()
     local event = events.with(FIRST, { event_timestamp = "2027-01-01T00:00:00Z" })
     local outcome = handlers.run(NAME, event)
     local rankings, row = event.data.rankings, outcome.rows.assessments[1]
