@@ -10,7 +10,7 @@ struct http_client {
     CURL *easy;
     struct buffer headers;
     struct buffer body;
-    const char *too_large; /* what passed its bound */
+    const char *too_large; /* the error, after a limit was exceeded */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -46,7 +46,7 @@ static size_t http_client_take_body(char *data, size_t size, size_t count, void 
     return size * count;
 }
 
-/* A status line begins a new answer: those before were interim ones (100, 103). */
+/* A status line starts a new response: those before were interim ones (100, 103). */
 static size_t http_client_take_header(char *data, size_t size, size_t count, void *context) {
     struct http_client *client = context;
     size_t len = size * count;
@@ -65,7 +65,7 @@ static size_t http_client_take_header(char *data, size_t size, size_t count, voi
     return size * count;
 }
 
-/* Those that the caller gives; and none that curl would make up for a body. */
+/* The caller's headers, without those that curl would add for a body. */
 static struct curl_slist *http_client_list_headers(const struct http_client_request *request) {
     struct curl_slist *list = NULL;
     bool typed = false;
@@ -114,7 +114,7 @@ static enum err_kind http_client_error_kind(CURLcode code) {
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_FILESIZE_EXCEEDED:
-    case CURLE_WRITE_ERROR: /* only ours: a bound was passed */
+    case CURLE_WRITE_ERROR: /* from our callbacks: a limit was exceeded */
         return ERR_INPUT;
     case CURLE_OUT_OF_MEMORY:
     case CURLE_FAILED_INIT:
@@ -125,7 +125,7 @@ static enum err_kind http_client_error_kind(CURLcode code) {
     }
 }
 
-static bool http_client_refuse(const struct http_client *client, CURLcode code, struct err *err) {
+static bool http_client_fail(const struct http_client *client, CURLcode code, struct err *err) {
     const char *reason = client->error[0] ? client->error : curl_easy_strerror(code);
     if (client->too_large || code == CURLE_FILESIZE_EXCEEDED) {
         reason = client->too_large ? client->too_large : "the body is over 8 MiB";
@@ -134,9 +134,9 @@ static bool http_client_refuse(const struct http_client *client, CURLcode code, 
 }
 
 bool http_client_run(struct http_client *client, const struct http_client_request *request,
-                     struct http_client_answer *answer, struct err *err) {
+                     struct http_client_response *response, struct err *err) {
     if (!client->easy) {
-        return err_set(err, ERR_INTERNAL, "curl cannot be set up");
+        return err_set(err, ERR_INTERNAL, "cannot initialize curl");
     }
     struct curl_slist *headers = http_client_list_headers(request);
     buffer_clear(&client->headers);
@@ -147,11 +147,11 @@ bool http_client_run(struct http_client *client, const struct http_client_reques
     CURLcode code = curl_easy_perform(client->easy);
     curl_slist_free_all(headers);
     if (code != CURLE_OK) {
-        return http_client_refuse(client, code, err);
+        return http_client_fail(client, code, err);
     }
     long status = 0;
     curl_easy_getinfo(client->easy, CURLINFO_RESPONSE_CODE, &status);
-    *answer = (struct http_client_answer){(int)status, buffer_slice(&client->headers),
-                                          buffer_slice(&client->body)};
+    *response = (struct http_client_response){(int)status, buffer_slice(&client->headers),
+                                              buffer_slice(&client->body)};
     return true;
 }

@@ -1,6 +1,6 @@
-/* http_client: one libcurl handle, its connections kept for the next request. One thread at a time.
- * Only http and https, no redirect is followed, the whole exchange has one deadline, the answer has
- * bounds. Proxies are taken from the environment, as curl does. Knows no Lua. */
+/* http_client: one libcurl handle with keep-alive connections. Only http and https; follows no
+ * redirects; one deadline for the exchange; limits of the response; curl's proxy variables. One
+ * thread at a time. */
 #ifndef AGG_BINDINGS_HTTP_CLIENT_H
 #define AGG_BINDINGS_HTTP_CLIENT_H
 
@@ -16,22 +16,22 @@ struct http_client;
 struct http_client_request {
     const char *method; /* "GET" */
     const char *url;
-    const char *const *headers; /* "name: value", checked by the caller to hold no line break */
+    const char *const *headers; /* "name: value"; the caller checks them for line breaks */
     size_t header_count;
     struct slice body; /* data NULL: none */
     int timeout_ms;    /* at least 1 */
 };
 
 /* Valid until the next request. */
-struct http_client_answer {
+struct http_client_response {
     int status;
-    struct slice headers; /* "name: value\n" each, as they came, of the last answer */
+    struct slice headers; /* "name: value\n" each, in order, of the final response */
     struct slice body;
 };
 
 struct http_client *http_client_create(void);
 void http_client_destroy(struct http_client *client);
 bool http_client_run(struct http_client *client, const struct http_client_request *request,
-                     struct http_client_answer *answer, struct err *err);
+                     struct http_client_response *response, struct err *err);
 
 #endif

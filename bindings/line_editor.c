@@ -41,7 +41,7 @@ void line_words_free(struct line_words *words) {
     *words = (struct line_words){0};
 }
 
-/* How many bytes all words begin with alike. */
+/* Length of the common prefix. */
 static size_t line_editor_common_len(const struct line_words *words) {
     size_t len = strlen(words->items[0]);
     for (size_t i = 1; i < words->count; i++) {
@@ -76,8 +76,7 @@ static char *line_editor_show_prompt(EditLine *edit) {
     return (char *)line_editor_of(edit)->prompt;
 }
 
-/* SIGINT is blocked while a line is read, and let through here only: none is lost between libedit's
- * own steps. False: it came. */
+/* SIGINT is blocked except here, so that libedit never misses one. False: it arrived. */
 static bool line_editor_wait_input(void) {
     struct pollfd fd = {STDIN_FILENO, POLLIN, 0};
     sigset_t mask;
@@ -86,8 +85,8 @@ static bool line_editor_wait_input(void) {
     return ppoll(&fd, 1, NULL, &mask) > 0;
 }
 
-/* 1: a character; 0: the end; -1: none. NUL is passed over: the terminal makes one of a Ctrl-D that
- * came before libedit took its modes over, and libedit would quote the next character for it. */
+/* 1: a character; 0: end of file; -1: none. Skips NUL: the terminal sends it for a Ctrl-D typed
+ * before libedit set its modes, and libedit would then quote the next character. */
 static int line_editor_read_char(EditLine *edit, wchar_t *out) {
     mbstate_t state = {0};
     size_t len;
@@ -148,7 +147,7 @@ static void line_editor_open_history(struct line_editor *editor, const char *pat
     (void)el_set(editor->edit, EL_HIST, history, editor->history);
     if (path) {
         editor->history_path = xstrdup(path);
-        (void)history(editor->history, &event, H_LOAD, path); /* may not be there yet */
+        (void)history(editor->history, &event, H_LOAD, path); /* the file may be missing */
     }
 }
 
@@ -165,7 +164,7 @@ struct line_editor *line_editor_open(const char *history_path, line_complete com
     (void)el_set(edit, EL_PROMPT, line_editor_show_prompt);
     (void)el_set(edit, EL_GETCFN, line_editor_read_char);
     (void)el_set(edit, EL_EDITOR, "emacs");
-    /* wide: it would copy and never free the others */
+    /* el_wset: el_set would leak copies of the strings */
     (void)el_wset(edit, EL_ADDFN, L"complete", L"Complete the name", line_editor_complete);
     (void)el_set(edit, EL_BIND, "^I", "complete", NULL);
     line_editor_open_history(editor, history_path);
@@ -186,7 +185,7 @@ void line_editor_close(struct line_editor *editor) {
     free(editor);
 }
 
-/* Kept at once: a console may be killed. */
+/* Saves after each line: a console may be killed. */
 static void line_editor_remember(struct line_editor *editor) {
     HistEvent event;
     if (!editor->history || editor->line[strspn(editor->line, " \t")] == '\0') {
@@ -198,7 +197,7 @@ static void line_editor_remember(struct line_editor *editor) {
     }
 }
 
-/* libedit's line, with SIGINT held back but where it waits. */
+/* Blocks SIGINT except in line_editor_wait_input. */
 static const char *line_editor_read_text(struct line_editor *editor) {
     sigset_t blocked, before;
     int len = 0;

@@ -187,7 +187,7 @@ static void lua_http_push_headers(lua_State *L, struct slice lines) {
 static int lua_http_request(lua_State *L) {
     struct handle *handle = lua_touserdata(L, lua_upvalueindex(1));
     struct http_client_request request = lua_http_read_request(L);
-    struct http_client_answer answer;
+    struct http_client_response answer;
     struct err err = {0};
     if (!lua_host_may_ask(L, "http", &err)) {
         return lua_push_failure(L, &err);

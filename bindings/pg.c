@@ -1,5 +1,5 @@
-/* pg: statements and pipelines over the connection that pg_connect.c makes. The queue holds what
- * was sent, in order, because libpq does not say which statement a result belongs to. */
+/* pg: statements and pipelines. The queue keeps the sent items in order, because libpq does not
+ * tell which statement a result belongs to. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -15,8 +15,7 @@
 
 /* ---- statements --------------------------------------------------------------------------- */
 
-/* A NULL or a text fits whatever type the statement was parsed with; a binary value only its own.
- */
+/* NULL and text fit any parsed type, a binary value only its own. */
 static bool pg_types_fit(const struct pg_statement *statement, const struct pg_params *params) {
     size_t count = params ? params->count : 0;
     if (statement->type_count != count) {
@@ -30,7 +29,7 @@ static bool pg_types_fit(const struct pg_statement *statement, const struct pg_p
     return true;
 }
 
-/* `whole`: one that is sent whole each time, or one that the server keeps. */
+/* `whole`: sent as text each time; otherwise prepared on the server. */
 static struct pg_statement *pg_find_statement(struct pg *pg, bool whole, const char *name,
                                               const char *sql, const struct pg_params *params) {
     for (size_t i = 0; i < pg->statement_count; i++) {
@@ -54,8 +53,7 @@ static void pg_push(struct pg *pg, enum pg_item_kind kind, struct pg_statement *
     pg->items[pg->item_count++] = (struct pg_item){kind, statement, index, false};
 }
 
-/* Names of one process and connection alone, and numbered, so that neither parsing a name anew nor
- * a pooler's other client meets an old one. */
+/* Unique by process, connection and number: a pooler's other clients share the server's names. */
 static void pg_name_on_server(struct pg *pg, struct pg_statement *statement) {
     snprintf(statement->server_name, sizeof statement->server_name, "agg_%s_%u_%u",
              pg_process_mark(), pg->connection_number, ++pg->serial);
@@ -112,7 +110,7 @@ void pg_set_comment(struct pg *pg, const char *comment) {
     pg->comment = comment;
 }
 
-/* On a line of its own: the statement's last one may be a comment, too. */
+/* The comment needs its own line: the statement may end in a line comment. */
 static bool pg_send_text(struct pg *pg, const char *sql, const struct pg_params *params,
                          bool binary_result) {
     struct buffer commented = {0};
@@ -148,8 +146,8 @@ bool pg_send_settings(struct pg *pg) {
                            false);
 }
 
-/* The settings go with each transaction: before its one group, or behind its BEGIN, because BEGIN
- * may state an isolation, which is to come before the first query. */
+/* Sends the settings in each transaction: before a single group, or after BEGIN, which may set the
+ * isolation level and so must come first. */
 static bool pg_send_whole(struct pg *pg, const char *name, const char *sql,
                           const struct pg_params *params, bool binary_result) {
     bool begins = pg->item_count == 0 && PQtransactionStatus(pg->conn) == PQTRANS_IDLE;
@@ -165,11 +163,12 @@ bool pg_send(struct pg *pg, const char *name, const char *sql, const struct pg_p
         return pg_lose(pg, err);
     }
     if (pg->synced) {
-        return err_set(err, ERR_INTERNAL, "%s: sent while a group is under way", name);
+        return err_set(err, ERR_INTERNAL, "%s: sent while a group is in progress", name);
     }
-    if (pg->replaced) {
+    if (pg->options.replaced) {
         buffer_clear(&pg->replaced_sql);
-        buffer_append_replaced(&pg->replaced_sql, sql, pg->replaced, pg->replacement);
+        buffer_append_replaced(&pg->replaced_sql, sql, pg->options.replaced,
+                               pg->options.replacement);
         sql = pg->replaced_sql.data;
     }
     bool sent = pg->pooled ? pg_send_whole(pg, name, sql, params, binary_result)
@@ -221,7 +220,7 @@ static void pg_note_error(struct pg *pg, struct pg_item *item, const PGresult *r
         return;
     }
     pg_note_result(pg, &pg->first, result);
-    /* The table was altered under a plan that had worked: parsed anew, it will work again. */
+    /* The table was altered after the statement was prepared: a retry prepares it again. */
     if (stale && !statement->fresh) {
         pg->first.kind = ERR_UNAVAILABLE;
     }
@@ -265,12 +264,12 @@ static bool pg_take_result(struct pg *pg, struct pg_item *item, PGresult *result
     }
     if (on_result && !on_result(context, item->index, result, &pg->first) &&
         pg->first.kind == ERR_NONE) {
-        err_set(&pg->first, ERR_INTERNAL, "%.64s: the result was refused", statement->name);
+        err_set(&pg->first, ERR_INTERNAL, "%.64s: the result cannot be used", statement->name);
     }
     return false;
 }
 
-/* False: results and queue are out of step, the connection is of no more use. */
+/* False: results and queue differ; drop the connection. */
 static bool pg_drain(struct pg *pg, pg_on_result on_result, void *context, bool *ended) {
     while (pg->item_next < pg->item_count && !PQisBusy(pg->conn)) {
         struct pg_item *item = &pg->items[pg->item_next];
@@ -286,7 +285,7 @@ static bool pg_drain(struct pg *pg, pg_on_result on_result, void *context, bool 
         if (is_sync || item->kind == PG_ITEM_SYNC || item->answered) {
             bool in_step = is_sync && item->kind == PG_ITEM_SYNC;
             if (!is_sync && pg->first.kind == ERR_NONE) {
-                pg_note_result(pg, &pg->first, result); /* a server that goes says so last */
+                pg_note_result(pg, &pg->first, result); /* the last error of a stopping server */
             }
             PQclear(result);
             *ended = in_step;
@@ -311,7 +310,7 @@ enum pg_progress pg_progress(struct pg *pg, pg_on_result on_result, void *contex
     }
     int left = PQflush(pg->conn);
     pg->flushing = left > 0;
-    /* A server that goes away may have left results and a reason: they are read first. */
+    /* Results and an error that the server sent before it closed the connection are read first. */
     bool alive = PQconsumeInput(pg->conn) == 1 && left >= 0;
     bool ended = false;
     bool in_step = pg_drain(pg, on_result, context, &ended);
@@ -329,14 +328,14 @@ short pg_poll_events(const struct pg *pg) {
     return (short)(POLLIN | (pg->flushing ? POLLOUT : 0));
 }
 
-/* False when the deadline has passed: the connection is dropped then. */
+/* False: the deadline has passed; drops the connection. */
 static bool pg_wait_socket(struct pg *pg, int64_t deadline_us, struct err *err) {
     struct pollfd fd = {PQsocket(pg->conn), pg_poll_events(pg), 0};
     int ready = poll(&fd, 1, clock_remaining_ms(deadline_us));
     if (ready > 0 || (ready < 0 && errno == EINTR) || clock_remaining_ms(deadline_us) > 0) {
         return true;
     }
-    pg_disconnect(pg); /* a late result would answer the wrong statement */
+    pg_disconnect(pg); /* a late result would belong to the wrong statement */
     return err_set(err, ERR_TIMEOUT, "Postgres did not answer in time");
 }
 
@@ -383,7 +382,7 @@ bool pg_query(struct pg *pg, const char *name, const char *sql, const struct pg_
     int64_t began_us = clock_monotonic_us();
     bool ok = pg_run_query(pg, name, sql, params, timeout_ms, result, err);
     pg->slow |= clock_monotonic_us() - began_us >= SLOW_US;
-    if (!pg->uncounted) {
+    if (!pg->options.uncounted) {
         pg_metrics_count(name, ok, began_us);
     }
     return ok;
@@ -428,7 +427,7 @@ static bool pg_run_script(struct pg *pg, const char *sql, int64_t deadline_us, s
             PQclear(result);
             if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
                 pg_disconnect(pg);
-                return err_set(err, ERR_INPUT, "COPY to or from the client is not for scripts");
+                return err_set(err, ERR_INPUT, "COPY to or from the client is not allowed");
             }
         }
         if (!alive) {
@@ -444,9 +443,9 @@ bool pg_script(struct pg *pg, const char *sql, int timeout_ms, struct err *err) 
     if (!pg_connected(pg)) {
         return pg_lose(pg, err);
     }
-    /* Only the simple protocol takes several statements, and a pipeline does not take it. */
+    /* Several statements need the simple protocol, which pipeline mode excludes. */
     if (pg->item_count > 0 || PQexitPipelineMode(pg->conn) != 1) {
-        return err_set(err, ERR_INTERNAL, "a script was sent while a group is under way");
+        return err_set(err, ERR_INTERNAL, "a script was sent while a group is in progress");
     }
     if (!pg_run_script(pg, sql, clock_monotonic_us() + timeout_ms * 1000LL, err)) {
         return false;

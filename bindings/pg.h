@@ -1,6 +1,5 @@
-/* pg: one libpq connection, always non-blocking under the hood, every wait with a deadline. One
- * thread at a time. Statements are named, prepared once per connection at first use, and run in
- * pipeline mode. Knows libpq and nothing of Kafka, Lua or the service. */
+/* pg: one non-blocking libpq connection in pipeline mode; every wait has a deadline. Statements are
+ * prepared at their first use on a connection. One thread at a time. */
 #ifndef AGG_BINDINGS_PG_H
 #define AGG_BINDINGS_PG_H
 
@@ -14,83 +13,75 @@ struct pg;
 struct pg_params;
 
 struct pg_options {
-    const char
-        *url; /* libpq URI or key=value; also postgresql+asyncpg:// (the driver is cut off) */
+    const char *url; /* libpq's URI or key=value; also postgresql+asyncpg:// */
     const char *application_name;
-    int connect_timeout_ms; /* of each server of the URL, unless that has a connect_timeout */
+    int connect_timeout_ms; /* of each server; the URL's connect_timeout overrides it */
     int statement_timeout_ms;
-    const char *search_path; /* NULL: as the server has it */
-    /* Each statement has the second text wherever it says the first: tables of one schema stand in
-     * for those of another. NULL: it is sent as it is. */
+    const char *search_path; /* NULL: the server's default */
+    /* Each statement is sent with `replacement` for `replaced`: another schema. NULL: unchanged. */
     const char *replaced, *replacement;
-    bool read_only; /* transactions begin so unless they say otherwise */
-    bool writes;    /* a server that only reads, such as a standby, is refused */
-    bool uncounted; /* its statements do not show in the metrics */
+    bool read_only; /* the default of transactions */
+    bool writes;    /* refuses a read-only server, such as a standby */
+    bool uncounted; /* its statements are not in the metrics */
 };
 
-/* No network yet. Copies the options. */
+/* Does not connect. Copies the options. */
 struct pg *pg_create(const struct pg_options *options);
-/* With the options of another. */
-struct pg *pg_create_like(const struct pg *other);
+struct pg *pg_create_like(const struct pg *other); /* with the same options */
 void pg_destroy(struct pg *pg);
 
-/* Connects unless connected. The servers of the URL are tried one by one, each for
- * connect_timeout_ms, the last good one first. A pooler in between is found out: then every
- * transaction brings its settings along, and no statement is kept prepared. */
+/* Connects unless connected. Tries the servers of the URL in turn, each for connect_timeout_ms, the
+ * last good one first. Detects a pooler: then each transaction sends its settings, and no statement
+ * is prepared. */
 bool pg_connect(struct pg *pg, struct err *err);
-/* For a connection that lay idle outside a transaction: notices that the server has closed it, and
- * connects if need be, within timeout_ms for all servers. Nothing was sent, so a statement may
- * follow safely. Where a pg_query took long, every statement is parsed and planned anew: after a
- * second at first, then ever more rarely, at last once a minute. */
+/* For a connection that was idle outside a transaction: reconnects within timeout_ms (for all
+ * servers) if the server has closed it. After a slow pg_query it drops all prepared statements, so
+ * that they are planned again: after 1 s at first, at most once a minute. */
 bool pg_wake(struct pg *pg, int timeout_ms, struct err *err);
 bool pg_connected(const struct pg *pg);
 void pg_disconnect(struct pg *pg);
 int pg_socket(const struct pg *pg); /* -1 when not connected */
 
-/* Queues one statement: it is parsed at its first use on this connection. `name` is for errors and
- * metrics, and tells statements of one text apart. params may be NULL and are free again after the
- * call. Results come back in binary if binary_result. */
+/* Queues one statement. `name` is for errors and metrics; the same SQL under another name is
+ * another statement. params may be NULL; the caller may reuse them after the call. */
 bool pg_send(struct pg *pg, const char *name, const char *sql, const struct pg_params *params,
              bool binary_result, struct err *err);
-/* From now on statements have this comment behind them, and none is kept prepared: a prepared one
- * is known by its text, and the comment is another each time. NULL ends that. Borrowed until then.
- */
+/* Appends this borrowed comment to each statement until NULL is set. Statements are then not
+ * prepared, because the comment changes their text. */
 void pg_set_comment(struct pg *pg, const char *comment);
 /* Ends the group of queued statements: they fail or succeed up to here. */
 bool pg_sync(struct pg *pg, struct err *err);
 
 enum pg_progress { PG_PENDING, PG_DONE, PG_FAILED };
-/* Called once per statement in order of pg_send. Owns nothing; `result` is cleared afterwards. */
+/* Called once per statement, in order of pg_send; `result` is freed afterwards. */
 typedef bool (*pg_on_result)(void *context, size_t index, struct pg_result *result,
                              struct err *err);
-/* Moves bytes without blocking; PG_DONE when every statement up to the sync has answered. On
- * PG_FAILED the first error is in err (with sqlstate; kind from pg_error_kind); the connection is
- * either usable again (statement error) or disconnected (pg_connected tells). */
+/* Sends and receives without blocking. PG_DONE: each statement up to the sync has its reply.
+ * PG_FAILED: err has the first error; the connection is usable (an error of a statement) or
+ * disconnected: see pg_connected. */
 enum pg_progress pg_progress(struct pg *pg, pg_on_result on_result, void *context, struct err *err);
-/* What poll(2) should wait for: POLLIN, and POLLOUT while output is buffered. */
+/* The events for poll(2): POLLIN, and POLLOUT while output is buffered. */
 short pg_poll_events(const struct pg *pg);
-/* Sync + progress until done or the deadline; on ERR_TIMEOUT the connection is dropped. */
+/* pg_sync, and pg_progress until the deadline; ERR_TIMEOUT drops the connection. */
 bool pg_finish(struct pg *pg, int timeout_ms, pg_on_result on_result, void *context,
                struct err *err);
-/* pg_send + pg_finish of one statement; *result (may be NULL) is the caller's to PQclear. */
+/* pg_send and pg_finish of one statement. The caller frees *result; `result` may be NULL. */
 bool pg_query(struct pg *pg, const char *name, const char *sql, const struct pg_params *params,
               int timeout_ms, struct pg_result **result, struct err *err);
 /* Several statements in one string, no parameters (migrations). */
 bool pg_script(struct pg *pg, const char *sql, int timeout_ms, struct err *err);
 
-/* One table (pg_error.c) of what to do: ERR_INPUT = Postgres refuses a value; ERR_UNAVAILABLE =
- * wait, an outage or something an operator mends; ERR_CONFLICT = the offset fence; ERR_INTERNAL =
- * anything else. NULL or "" = connection lost. */
+/* ERR_INPUT: Postgres rejects a value. ERR_UNAVAILABLE: an outage, or something that an operator
+ * repairs. ERR_CONFLICT: the offset fence. ERR_INTERNAL: anything else. NULL or "": connection
+ * lost. See pg_error.c. */
 enum err_kind pg_error_kind(const char *sqlstate);
 
-/* What is wrong, in words without host, port, role or a text of the server: for whoever asks
- * without a key. */
+/* The reason without host, port, role or server text: for clients without a key. */
 const char *pg_plain_reason(const struct err *err);
-/* Whether the server or a pooler has refused a connection lately, to anybody in this process,
- * because it allows no more. */
+/* True: in the last 30 s the server or a pooler had too few connections for this process. */
 bool pg_short_of_connections(void);
 
-/* Parameters in binary. Reused: reset, then add in order. */
+/* Binary parameters. To reuse them: reset, then add in order. */
 struct pg_params *pg_params_create(void);
 void pg_params_destroy(struct pg_params *params);
 void pg_params_reset(struct pg_params *params);

@@ -1,5 +1,4 @@
-/* pg_connect: connects to the first server of the URL that accepts; drops plans that are too old.
- */
+/* pg_connect: connects to the first server that accepts; drops old plans. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -13,13 +12,11 @@
 #include "pg_hosts.h"
 #include "pg_url.h"
 
-/* How old plans must be to be made again, at first and at most: the age doubles each time, as a
- * table that grows does, and queries that are slow by nature or under load do not pay again and
- * again. */
+/* The age at which plans are dropped doubles each time, so that queries that are always slow do not
+ * pay for planning again and again. */
 #define PLANS_YOUNG_US 1000000
 #define PLANS_OLD_US 60000000
-/* A connect_timeout beyond it is none. */
-#define LONGEST_CONNECT_S 3600
+#define LONGEST_CONNECT_S 3600 /* a longer connect_timeout is ignored */
 
 static void pg_connect_read_option(struct pg *pg, const PQconninfoOption *option) {
     if (strcmp(option->keyword, "password") == 0) {
@@ -28,15 +25,9 @@ static void pg_connect_read_option(struct pg *pg, const PQconninfoOption *option
     } else if (strcmp(option->keyword, "connect_timeout") == 0) {
         long seconds = strtol(option->val, NULL, 10);
         if (seconds > 0 && seconds <= LONGEST_CONNECT_S) {
-            pg->connect_timeout_ms = (int)seconds * 1000;
+            pg->options.connect_timeout_ms = (int)seconds * 1000;
         }
     }
-}
-
-/* The URL as it is to be used now: its user and password may have changed. */
-static void pg_connect_renew_url(struct pg *pg) {
-    free(pg->present_url);
-    pg->present_url = login_url(LOGIN_POSTGRES, pg->url);
 }
 
 static bool pg_connect_read_url(struct pg *pg, struct pg_hosts *hosts, struct err *err) {
@@ -63,13 +54,13 @@ static void pg_connect_on_notice(void *context, const PGresult *result) {
 static bool pg_connect_start(struct pg *pg, const struct pg_hosts *hosts,
                              const struct pg_host *host, struct err *err) {
     char user_timeout[16], *url = pg_url_plain(pg->present_url);
-    snprintf(user_timeout, sizeof user_timeout, "%d", pg->statement_timeout_ms + 10000);
+    snprintf(user_timeout, sizeof user_timeout, "%d", pg->options.statement_timeout_ms + 10000);
     struct {
         const char *name, *value;
     } parameters[] = {
-        /* Before dbname, so that the URL's own settings win. A standby in a list is passed by: it
-         * would answer with what was so some time ago. */
-        {"application_name", pg->application_name},
+        /* Before dbname, so that the URL's settings win. Of several servers a standby is skipped:
+         * it would return old rows. */
+        {"application_name", pg->options.application_name},
         {"client_encoding", "UTF8"},
         {"keepalives_idle", "10"},
         {"keepalives_interval", "5"},
@@ -96,12 +87,12 @@ static bool pg_connect_start(struct pg *pg, const struct pg_hosts *hosts,
         return err_set(err, ERR_INTERNAL, "out of memory");
     }
     PQsetNoticeReceiver(pg->conn, pg_connect_on_notice, NULL);
-    PQsetErrorVerbosity(pg->conn, PQERRORS_VERBOSE); /* why it is refused, as a code */
+    PQsetErrorVerbosity(pg->conn, PQERRORS_VERBOSE); /* for the SQLSTATE of a refusal */
     return true;
 }
 
-/* libpq keeps the code of a refusal only in its verbose text, "FATAL:  53300: sorry, too many…",
- * with the place in the server's source behind. Takes both out of the text. */
+/* libpq has the SQLSTATE of a refusal only in its verbose text, "FATAL:  53300: sorry, too many…",
+ * before the location in the server's source. Removes both from the text. */
 static void pg_connect_split_refusal(char *text, char sqlstate[6]) {
     char *source = strstr(text, "LOCATION: ");
     if (source) {
@@ -124,7 +115,7 @@ static bool pg_connect_note_refusal(struct pg *pg, struct err *err) {
     char text[768], sqlstate[6] = "";
     pg_clean_message(pg, PQerrorMessage(pg->conn), text, sizeof text);
     pg_connect_split_refusal(text, sqlstate);
-    if (strstr(text, "no more connections allowed")) { /* PgBouncer's, with a code of its own */
+    if (strstr(text, "no more connections allowed")) { /* PgBouncer, which has its own code */
         snprintf(sqlstate, sizeof sqlstate, "53300");
     }
     if (strcmp(sqlstate, "53300") == 0) {
@@ -149,13 +140,13 @@ static bool pg_connect_shake_hands(struct pg *pg, int64_t deadline_us, struct er
         if (ready > 0) {
             want = PQconnectPoll(pg->conn);
         } else if (left_ms == 0) {
-            return err_set(err, ERR_UNAVAILABLE, "Postgres did not accept in time");
+            return err_set(err, ERR_UNAVAILABLE, "the connect to Postgres timed out");
         }
     }
     return pg_connect_note_refusal(pg, err);
 }
 
-/* In another encoding the server could not hold every text, and would refuse the value for it. */
+/* Only UTF8 can store every event. */
 static bool pg_connect_check_encoding(struct pg *pg, struct err *err) {
     const char *encoding = PQparameterStatus(pg->conn, "server_encoding");
     return !encoding || strcmp(encoding, "UTF8") == 0 ||
@@ -165,7 +156,7 @@ static bool pg_connect_check_encoding(struct pg *pg, struct err *err) {
                    encoding);
 }
 
-/* Nothing was asked for yet: where it ends in a timeout, no outcome is unknown. */
+/* No statement was sent yet: a timeout leaves no unknown outcome. */
 static bool pg_connect_is_ready(bool ok, struct err *err) {
     if (!ok && err->kind == ERR_TIMEOUT) {
         err->kind = ERR_UNAVAILABLE;
@@ -191,27 +182,22 @@ static bool pg_connect_try_host(struct pg *pg, const struct pg_hosts *hosts, siz
     return ok;
 }
 
-static bool pg_connect_is_refused_login(const struct err *err) {
-    return strncmp(err->sqlstate, "28", 2) == 0;
-}
-
-/* *refused_login: one of them did so. The servers share the time that is left, so that one that is
- * frozen leaves some to the next. */
+/* Divides the remaining time among the servers, so that a frozen one does not use it all. */
 static bool pg_connect_try_hosts(struct pg *pg, const struct pg_hosts *hosts, int64_t deadline_us,
                                  bool *refused_login, struct err *err) {
-    size_t first = pg_hosts_last_good(pg->url);
+    size_t first = pg_hosts_last_good(pg->options.url);
     for (size_t i = 0; i < hosts->count; i++) {
         size_t place = (first + i) % hosts->count;
         int64_t now_us = clock_monotonic_us();
         int64_t share_us = (deadline_us - now_us) / (int64_t)(hosts->count - i);
-        int64_t most_us = pg->connect_timeout_ms * 1000LL;
+        int64_t most_us = pg->options.connect_timeout_ms * 1000LL;
         struct err reason = {0};
         if (pg_connect_try_host(pg, hosts, place,
                                 now_us + (share_us < most_us ? share_us : most_us), &reason)) {
-            pg_hosts_note_good(pg->url, place);
+            pg_hosts_note_good(pg->options.url, place);
             return true;
         }
-        *refused_login |= pg_connect_is_refused_login(&reason);
+        *refused_login |= strncmp(reason.sqlstate, "28", 2) == 0;
         if (i > 0) {
             err_wrap(&reason, "%.400s; then", err->text);
         }
@@ -226,7 +212,7 @@ static bool pg_connect_try_url(struct pg *pg, int timeout_ms, bool *refused_logi
     bool ok = pg_connect_read_url(pg, &hosts, err);
     if (ok) {
         int64_t all_ms =
-            timeout_ms < 0 ? pg->connect_timeout_ms * (int64_t)hosts.count : timeout_ms;
+            timeout_ms < 0 ? pg->options.connect_timeout_ms * (int64_t)hosts.count : timeout_ms;
         ok = pg_connect_try_hosts(pg, &hosts, clock_monotonic_us() + all_ms * 1000, refused_login,
                                   err);
     }
@@ -234,22 +220,22 @@ static bool pg_connect_try_url(struct pg *pg, int timeout_ms, bool *refused_logi
     return ok;
 }
 
-/* A login that is refused is one that was changed a moment ago, perhaps: then the one that is
- * written down now is tried, before anybody hears of an outage. */
+/* After a refused login it reads the configuration again and retries once with a changed login. */
 static bool pg_connect_try_login(struct pg *pg, int timeout_ms, struct err *err) {
     bool refused_login = false;
-    pg_connect_renew_url(pg);
+    free(pg->present_url);
+    pg->present_url = login_url(LOGIN_POSTGRES, pg->options.url);
     if (pg_connect_try_url(pg, timeout_ms, &refused_login, err)) {
         return true;
     }
-    if (!refused_login || !login_after_refusal(LOGIN_POSTGRES, pg->url, &pg->present_url)) {
+    if (!refused_login || !login_after_refusal(LOGIN_POSTGRES, pg->options.url, &pg->present_url)) {
         return false;
     }
     err_clear(err);
     return pg_connect_try_url(pg, timeout_ms, &refused_login, err);
 }
 
-/* timeout_ms: for all servers; negative: each as long as it may take. */
+/* timeout_ms: for all servers; negative: connect_timeout_ms for each. */
 static bool pg_connect_within(struct pg *pg, int timeout_ms, struct err *err) {
     if (pg_connected(pg)) {
         return true;
@@ -265,11 +251,10 @@ bool pg_connect(struct pg *pg, struct err *err) {
     return pg_connect_within(pg, -1, err);
 }
 
-/* A plan is kept until its tables are analysed, a minute or more: one made while they were small
- * reads them from end to end, whatever they have grown to. Statements that are parsed anew are
- * planned for the size of now. DISCARD PLANS alone would leave them the costs of their first plans,
- * beside which a plan for every call seems cheap; it is for the plans of functions. */
-static bool pg_connect_plan_anew(struct pg *pg, int64_t deadline_us, struct err *err) {
+/* Postgres keeps a plan until ANALYZE, a minute or more: a plan for a small table scans the whole
+ * table after it has grown. DEALLOCATE makes it plan for the present size; DISCARD PLANS alone
+ * would keep the cost of the old custom plans, and is here for the plans of functions. */
+static bool pg_connect_drop_old_plans(struct pg *pg, int64_t deadline_us, struct err *err) {
     if (!pg->slow || pg->pooled || clock_monotonic_us() - pg->planned_us < pg->plans_last_us) {
         return true;
     }
@@ -280,7 +265,7 @@ static bool pg_connect_plan_anew(struct pg *pg, int64_t deadline_us, struct err 
     return pg_connect_is_ready(ok, err);
 }
 
-/* What comes while nothing was asked is a notice, or the server's farewell and the end. */
+/* Input on an idle connection is a notice, or FATAL and then EOF. */
 static void pg_connect_drop_if_closed(struct pg *pg) {
     while (pg_connected(pg)) {
         struct pollfd fd = {PQsocket(pg->conn), POLLIN, 0};
@@ -296,5 +281,6 @@ static void pg_connect_drop_if_closed(struct pg *pg) {
 bool pg_wake(struct pg *pg, int timeout_ms, struct err *err) {
     int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
     pg_connect_drop_if_closed(pg);
-    return pg_connect_within(pg, timeout_ms, err) && pg_connect_plan_anew(pg, deadline_us, err);
+    return pg_connect_within(pg, timeout_ms, err) &&
+           pg_connect_drop_old_plans(pg, deadline_us, err);
 }

@@ -1,5 +1,4 @@
-/* pg_connection: the state of a connection, apart from its connecting (pg_connect.c) and from what
- * is sent over it (pg.c); errors without secrets. */
+/* pg_connection: creates, counts and closes connections; errors without secrets. */
 #include "pg_connection.h"
 
 #include <stdlib.h>
@@ -15,34 +14,19 @@ static char *pg_connection_copy_option(const char *text) {
 
 struct pg *pg_create(const struct pg_options *options) {
     struct pg *pg = xcalloc(1, sizeof *pg);
-    pg->url = pg_url_plain(options->url ? options->url : "");
-    pg->application_name = xstrdup(options->application_name ? options->application_name : "");
-    pg->search_path = pg_connection_copy_option(options->search_path);
-    pg->replaced = pg_connection_copy_option(options->replaced);
-    pg->replacement = pg_connection_copy_option(options->replacement);
+    pg->options = *options;
+    pg->options.url = pg_url_plain(options->url ? options->url : "");
+    pg->options.application_name =
+        xstrdup(options->application_name ? options->application_name : "");
+    pg->options.search_path = pg_connection_copy_option(options->search_path);
+    pg->options.replaced = pg_connection_copy_option(options->replaced);
+    pg->options.replacement = pg_connection_copy_option(options->replacement);
     pg->settings = pg_params_create();
-    pg->read_only = options->read_only;
-    pg->writes = options->writes;
-    pg->uncounted = options->uncounted;
-    pg->connect_timeout_ms = options->connect_timeout_ms;
-    pg->statement_timeout_ms = options->statement_timeout_ms;
     return pg;
 }
 
 struct pg *pg_create_like(const struct pg *other) {
-    struct pg_options options = {
-        .url = other->url,
-        .application_name = other->application_name,
-        .connect_timeout_ms = other->connect_timeout_ms,
-        .statement_timeout_ms = other->statement_timeout_ms,
-        .search_path = other->search_path,
-        .replaced = other->replaced,
-        .replacement = other->replacement,
-        .read_only = other->read_only,
-        .writes = other->writes,
-        .uncounted = other->uncounted,
-    };
-    return pg_create(&options);
+    return pg_create(&other->options);
 }
 
 static bool pg_connection_is_same(const char *text, const char *other) {
@@ -51,15 +35,16 @@ static bool pg_connection_is_same(const char *text, const char *other) {
 
 bool pg_is_like(const struct pg *pg, const struct pg_options *options) {
     char *url = pg_url_plain(options->url ? options->url : "");
-    bool like = pg_connection_is_same(pg->url, url) &&
-                pg_connection_is_same(pg->application_name, options->application_name) &&
-                pg_connection_is_same(pg->search_path, options->search_path) &&
-                pg_connection_is_same(pg->replaced, options->replaced) &&
-                pg_connection_is_same(pg->replacement, options->replacement) &&
-                pg->read_only == options->read_only && pg->writes == options->writes &&
-                pg->uncounted == options->uncounted &&
-                pg->connect_timeout_ms == options->connect_timeout_ms &&
-                pg->statement_timeout_ms == options->statement_timeout_ms;
+    bool like = pg_connection_is_same(pg->options.url, url) &&
+                pg_connection_is_same(pg->options.application_name, options->application_name) &&
+                pg_connection_is_same(pg->options.search_path, options->search_path) &&
+                pg_connection_is_same(pg->options.replaced, options->replaced) &&
+                pg_connection_is_same(pg->options.replacement, options->replacement) &&
+                pg->options.read_only == options->read_only &&
+                pg->options.writes == options->writes &&
+                pg->options.uncounted == options->uncounted &&
+                pg->options.connect_timeout_ms == options->connect_timeout_ms &&
+                pg->options.statement_timeout_ms == options->statement_timeout_ms;
     free(url);
     return like;
 }
@@ -69,13 +54,13 @@ void pg_destroy(struct pg *pg) {
         return;
     }
     pg_disconnect(pg);
-    free(pg->url);
+    free((char *)pg->options.url);
+    free((char *)pg->options.application_name);
+    free((char *)pg->options.search_path);
+    free((char *)pg->options.replaced);
+    free((char *)pg->options.replacement);
     free(pg->present_url);
     free(pg->password);
-    free(pg->application_name);
-    free(pg->search_path);
-    free(pg->replaced);
-    free(pg->replacement);
     buffer_free(&pg->replaced_sql);
     pg_params_destroy(pg->settings);
     free(pg->statements);
@@ -112,8 +97,6 @@ void pg_count_active(struct pg *pg, bool is_active) {
     }
 }
 
-/* Statements that could not be parsed, or must be parsed anew, are forgotten here: no item of the
- * group points to them any more. */
 void pg_clear_group(struct pg *pg) {
     size_t kept = 0;
     for (size_t i = 0; i < pg->statement_count; i++) {
@@ -150,7 +133,6 @@ void pg_disconnect(struct pg *pg) {
 
 /* ---- errors ------------------------------------------------------------------------------- */
 
-/* One line, with the password blotted out wherever it stands. */
 void pg_clean_message(const struct pg *pg, const char *message, char *out, size_t cap) {
     size_t len = 0;
     size_t secret = pg->password ? strlen(pg->password) : 0;
@@ -183,7 +165,7 @@ bool pg_lose(struct pg *pg, struct err *err) {
     if (pg->first.kind != ERR_NONE) {
         *err = pg->first;
         if (err->kind == ERR_INTERNAL) {
-            err->kind = ERR_UNAVAILABLE; /* the server ended the connection, for its own reason */
+            err->kind = ERR_UNAVAILABLE; /* the server closed the connection */
         }
     } else if (!pg->conn) {
         err_set(err, ERR_UNAVAILABLE, "not connected to Postgres");

@@ -1,5 +1,4 @@
-/* pg_connection: the state of a connection, which pg.c, pg_connect.c and pg_session.c share.
- * Private to the binding. */
+/* pg_connection: the state that pg*.c share. Private to the binding. */
 #ifndef AGG_BINDINGS_PG_CONNECTION_H
 #define AGG_BINDINGS_PG_CONNECTION_H
 
@@ -14,11 +13,11 @@ enum pg_statement_state { PG_STATEMENT_QUEUED, PG_STATEMENT_READY, PG_STATEMENT_
 struct pg_statement {
     char *name;
     char *sql;
-    char server_name[PG_SERVER_NAME_CAP]; /* "": it is sent whole each time */
+    char server_name[PG_SERVER_NAME_CAP]; /* "": sent as text each time */
     Oid *types;
     size_t type_count;
     enum pg_statement_state state;
-    bool fresh; /* parsed, and never yet run with success */
+    bool fresh; /* prepared, but not yet run with success */
 };
 
 enum pg_item_kind { PG_ITEM_PREPARE, PG_ITEM_STATEMENT, PG_ITEM_SETTINGS, PG_ITEM_SYNC };
@@ -31,71 +30,57 @@ struct pg_item {
 };
 
 struct pg {
-    char *url;         /* secret; as it was created with */
-    char *present_url; /* with the present user and password */
-    char *password;
-    char *application_name;
-    char *search_path; /* NULL: as the server has it */
-    char *replaced, *replacement;
-    struct buffer replaced_sql; /* the statement sent last, where something is replaced */
-    bool read_only;
-    bool writes;
-    bool uncounted;
-    bool is_open, is_active; /* as pg_metrics has it counted */
-    int connect_timeout_ms;  /* of one server, the URL's own if it has one */
-    int statement_timeout_ms;
+    struct pg_options options;  /* owns the texts; the URL is secret */
+    char *present_url;          /* with the present user and password */
+    char *password;             /* of present_url */
+    struct buffer replaced_sql; /* the last statement, after the replacement */
+    bool is_open, is_active;    /* counted by pg_metrics */
     PGconn *conn;
-    /* A pooler stands between, and each transaction may run on another connection to the server:
-     * nothing that outlives a transaction may be left there. */
+    /* A pooler may run each transaction on another connection to the server: no session state. */
     bool pooled;
-    bool reads_only;            /* as its settings or a standby have it */
-    struct pg_params *settings; /* of the session, or of each transaction where it is pooled */
+    bool reads_only;                  /* a standby, or read-only by its settings */
+    struct pg_params *settings;       /* of the session, or of each transaction behind a pooler */
     struct pg_statement **statements; /* parsed on this connection */
     size_t statement_count;
     unsigned serial;            /* of statements */
     unsigned connection_number; /* in this process */
-    struct pg_item *items;      /* the group under way */
+    struct pg_item *items;      /* the group in progress */
     size_t item_count, item_cap, item_next;
     size_t group_size;
     bool synced;
     bool flushing;
-    int64_t planned_us;    /* when all its plans were last dropped, at first by connecting */
-    int64_t plans_last_us; /* they are not dropped when younger */
-    bool slow;             /* since then a query took long */
-    PGresult **keep;       /* where pg_query wants its result */
-    const char *comment;   /* behind every statement; NULL: none */
+    int64_t planned_us;    /* connected, or last dropped its plans */
+    int64_t plans_last_us; /* younger plans are kept */
+    bool slow;             /* a query since then was slow */
+    PGresult **keep;       /* receives the result of pg_query */
+    const char *comment;   /* appended to statements; NULL: none */
     struct err first;      /* first error of the group */
 };
 
-/* Whether pg_create would make its like of the options. */
+/* True: it was created with equal options. */
 bool pg_is_like(const struct pg *pg, const struct pg_options *options);
 /* Fills err from a failed result. */
 void pg_note_result(const struct pg *pg, struct err *err, const PGresult *result);
-/* Counts the connection as open, or as waiting for an answer, or no longer. */
+/* Count the connection in pg_metrics: open; waiting for a reply. */
 void pg_count_open(struct pg *pg, bool is_open);
 void pg_count_active(struct pg *pg, bool is_active);
-/* The connection is of no more use: the reason goes to err, everything of it is dropped. Always
- * false. */
+/* Disconnects with the reason in err. Returns false. */
 bool pg_lose(struct pg *pg, struct err *err);
-/* Statements that could not be parsed, or must be parsed again, are freed here: no item of the
- * group points to them any more. */
+/* Empties the group, and frees forgotten statements: no item points to them any more. */
 void pg_clear_group(struct pg *pg);
 void pg_forget_statements(struct pg *pg);
 /* Copies a server's message without line breaks and without the password. */
 void pg_clean_message(const struct pg *pg, const char *message, char *out, size_t cap);
 
-/* pg_session.c: sets what the values hang on, on a connection just made; finds out whether it is
- * pooled, and refuses one that cannot be worked with. */
+/* pg_session.c: sets up a new connection, detects a pooler, refuses an unsuitable server. */
 bool pg_set_up_session(struct pg *pg, int64_t deadline_us, struct err *err);
 extern const char pg_settings_sql[];
-/* What the server answered to it. */
-void pg_note_session(struct pg *pg, const PGresult *row);
-/* pg.c: queues the settings; behind a pooler they last for the transaction that is under way or
- * begins. */
+void pg_note_session(struct pg *pg, const PGresult *row); /* the reply to it */
+/* pg.c: queues the settings; behind a pooler they last for one transaction. */
 bool pg_send_settings(struct pg *pg);
-/* Eight letters and digits that no other process has. */
+/* Eight hexadecimal digits, random for each process. */
 const char *pg_process_mark(void);
-/* The server or a pooler refused a connection because it allows no more. */
+/* Records that the server or a pooler had too few connections. */
 void pg_note_shortage(void);
 
 #endif

@@ -1,13 +1,12 @@
-/* pg_error: the one table of what an SQLSTATE means for the caller. Only what Postgres says about a
- * value is the caller's data (ERR_INPUT): that is what ingestion bisects and rejects, so a fault of
- * the schema, of a right or of the server must never stand among it, or one dropped column would
- * reject a topic away. Whatever somebody can mend outside of the program is an outage
- * (ERR_UNAVAILABLE): it is waited for, and said. */
+/* pg_error: maps an SQLSTATE to an error kind. ERR_INPUT is only for errors of a value, because
+ * ingestion bisects and rejects those: with an error of the schema, a right or the server among
+ * them, one dropped column would reject a whole topic. What an operator can repair is
+ * ERR_UNAVAILABLE: the program waits and reports it. */
 #include <string.h>
 
 #include "pg.h"
 
-/* The first prefix that fits counts. */
+/* The first matching prefix counts. */
 static const struct {
     const char *prefix;
     enum err_kind kind;
@@ -15,38 +14,38 @@ static const struct {
     {"AG001", ERR_CONFLICT}, /* raised by advance_offset: another consumer moved on */
 
     /* The value. */
-    {"22", ERR_INPUT},       /* it is none of its type: 22P02, 22021 (bytes), 22P05 (NUL), 22003 */
-    {"23", ERR_INPUT},       /* a constraint refuses it */
-    {"54001", ERR_INTERNAL}, /* the statement is too complex: it is ours, not the event's */
+    {"22", ERR_INPUT},       /* not of its type: 22P02, 22021 (bytes), 22P05 (NUL), 22003 */
+    {"23", ERR_INPUT},       /* a constraint */
+    {"54001", ERR_INTERNAL}, /* statement too complex: the program's SQL, not the event */
     {"54011", ERR_INTERNAL}, /* too many columns: likewise */
     {"54023", ERR_INTERNAL}, /* too many arguments: likewise */
-    {"54", ERR_INPUT},       /* past a limit, such as an index row's 2,704 bytes */
-    {"44", ERR_INPUT},       /* the check option of a view refuses it */
-    {"P0001", ERR_INPUT},    /* a trigger of the database's owner refuses it */
+    {"54", ERR_INPUT},       /* above a limit, such as the 2,704 bytes of an index row */
+    {"44", ERR_INPUT},       /* the check option of a view */
+    {"P0001", ERR_INPUT},    /* a trigger of the database's owner */
 
-    /* The server, for now. */
+    /* The server. */
     {"08", ERR_UNAVAILABLE},    /* the connection */
     {"25006", ERR_UNAVAILABLE}, /* read-only: a standby, during a failover */
-    {"25P03", ERR_UNAVAILABLE}, /* was idle in its transaction for too long */
-    {"26000", ERR_UNAVAILABLE}, /* a prepared statement is gone (pooler): it is parsed anew */
+    {"25P03", ERR_UNAVAILABLE}, /* idle in its transaction for too long */
+    {"26000", ERR_UNAVAILABLE}, /* a pooler lost the prepared statement: it is prepared again */
     {"40", ERR_UNAVAILABLE},    /* serialization failure, deadlock */
-    {"53", ERR_UNAVAILABLE},    /* memory, disk, connections are out */
-    {"55", ERR_UNAVAILABLE},    /* locked, in use, not in the state that is needed */
+    {"53", ERR_UNAVAILABLE},    /* out of memory, disk or connections */
+    {"55", ERR_UNAVAILABLE},    /* locked, in use, not in the required state */
     {"57", ERR_UNAVAILABLE},    /* cancelled (57014: statement_timeout), shutting down, starting */
-    {"58", ERR_UNAVAILABLE},    /* its operating system fails it */
-    {"F0", ERR_UNAVAILABLE},    /* its configuration file does */
+    {"58", ERR_UNAVAILABLE},    /* an error of its operating system */
+    {"F0", ERR_UNAVAILABLE},    /* an error of its configuration file */
 
-    /* What an operator took away, or has not yet given. */
+    /* What an operator removed or has not yet created. */
     {"28", ERR_UNAVAILABLE}, /* password, role */
     {"3D", ERR_UNAVAILABLE}, /* no such database */
     {"3F", ERR_UNAVAILABLE}, /* no such schema */
-    {"42", ERR_UNAVAILABLE}, /* no such table, column or function; no right to it; also a syntax
-                                error, for which the caller's script is to be mended */
+    {"42", ERR_UNAVAILABLE}, /* no such table, column or function, no right to it, or a syntax error
+                                in a script */
 };
 
-/* Anything else is ERR_INTERNAL: 21 and 25 (the order of our statements), 0A (a feature that is not
- * there), other P0 (a function's own error), XX (corruption). It too is waited for: an event is
- * not rejected for what was not said about its data. */
+/* Anything else is ERR_INTERNAL: 21 and 25 (the order of our statements), 0A (missing feature),
+ * other P0 (a function's own error), XX (corruption). The program waits for it, too, and rejects no
+ * event: it is no error of its data. */
 enum err_kind pg_error_kind(const char *sqlstate) {
     if (!sqlstate || !*sqlstate) {
         return ERR_UNAVAILABLE;

@@ -30,7 +30,7 @@ static size_t pg_hosts_list_length(const char *list) {
     return count;
 }
 
-/* One item of a list separated by commas; NULL where it is empty or past the end. */
+/* A copy of one item of a comma-separated list; NULL: it is empty or missing. */
 static char *pg_hosts_list_item(const char *list, size_t place) {
     for (; list && place > 0; place--) {
         list = strchr(list, ',');
@@ -48,11 +48,12 @@ static void pg_hosts_add_host(struct pg_hosts *hosts, struct pg_host host) {
 }
 
 static bool pg_hosts_has_addresses(const struct pg_host *host) {
-    /* A path, or @ and an abstract name, is a Unix socket. */
+    /* A path, or @ and an abstract name: a Unix socket. */
     return host->name && !host->address && host->name[0] != '/' && host->name[0] != '@';
 }
 
-/* The host as it is where the name cannot be looked up: libpq says why. Takes over its texts. */
+/* Adds each address of the host, or the host itself if the lookup fails: libpq then reports why.
+ * Takes over its texts. */
 static void pg_hosts_add_addresses(struct pg_hosts *hosts, struct pg_host *host) {
     struct addrinfo wanted = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *found = NULL;
     if (!pg_hosts_has_addresses(host) || getaddrinfo(host->name, NULL, &wanted, &found) != 0) {
@@ -87,7 +88,7 @@ void pg_hosts_find(struct pg_hosts *hosts, const PQconninfoOption *options) {
                  (port_count <= 1 || port_count == count);
     *hosts = (struct pg_hosts){.listed = count > 1};
     if (count == 0 || !agree) {
-        pg_hosts_add_host(hosts, (struct pg_host){0}); /* libpq's defaults, or its refusal */
+        pg_hosts_add_host(hosts, (struct pg_host){0}); /* libpq's defaults, or its error */
         return;
     }
     for (size_t i = 0; i < count; i++) {
@@ -112,7 +113,7 @@ void pg_hosts_free(struct pg_hosts *hosts) {
 #define PLACE_BITS 8
 #define PLACE_MASK ((1u << PLACE_BITS) - 1)
 
-/* The URL's hash and, in the lowest bits, the place: a process has one URL. */
+/* The URL's hash, with the place in the lowest bits: a process has one URL. */
 static _Atomic uint64_t last_good;
 
 static uint64_t pg_hosts_url_mark(const char *url) {

@@ -1,6 +1,5 @@
-/* pg_hosts: the servers that a Postgres URL names, so that each can be tried with a deadline of its
- * own. libpq tries them all within one wait: a frozen first server hides a promoted second.
- * Private to the binding. */
+/* pg_hosts: the servers of a Postgres URL, for a deadline each. libpq has one deadline for all: a
+ * frozen first server hides a promoted second one. Private to the binding. */
 #ifndef AGG_BINDINGS_PG_HOSTS_H
 #define AGG_BINDINGS_PG_HOSTS_H
 
@@ -8,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* NULL: as the URL and libpq's defaults have it. */
+/* NULL: the URL's value or libpq's default. */
 struct pg_host {
     char *name;
     char *address;
@@ -16,17 +15,16 @@ struct pg_host {
 };
 
 struct pg_hosts {
-    struct pg_host *items; /* at least one; a name with several addresses is several */
+    struct pg_host *items; /* at least one; one for each address of a name */
     size_t count;
-    bool listed; /* the URL itself names several */
+    bool listed; /* the URL names several */
 };
 
-/* Looks names up by getaddrinfo, which is outside every deadline: resolv.conf bounds it. */
+/* Calls getaddrinfo, which ignores deadlines: resolv.conf limits it. */
 void pg_hosts_find(struct pg_hosts *hosts, const PQconninfoOption *options);
 void pg_hosts_free(struct pg_hosts *hosts);
 
-/* The place of the server of this URL that this process was last connected with: it is tried first.
- * 0 before any. Any thread. */
+/* The index of the server of this URL with the last successful connect; 0: none. Any thread. */
 size_t pg_hosts_last_good(const char *url);
 void pg_hosts_note_good(const char *url, size_t place);
 

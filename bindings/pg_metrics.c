@@ -13,7 +13,7 @@ void pg_metrics_count(const char *operation, bool ok, int64_t began_us) {
                       "Statements and transactions sent to the database.", "operation,status");
     struct metric *seconds =
         ok ? metric_family(METRIC_HISTOGRAM, "ras_db_operation_duration_seconds",
-                           "From sending a statement or transaction to its answer.", "operation")
+                           "From sending a statement or transaction to its reply.", "operation")
            : metric_family(METRIC_HISTOGRAM, "ras_db_failed_operation_duration_seconds",
                            "From sending a statement or transaction to its failure.", "operation");
     metric_add(metric_cell(operations, operation, ok ? "success" : "error"), 1);
@@ -36,7 +36,7 @@ void pg_metrics_update(void) {
     metric_set(metric_single(METRIC_GAUGE, "ras_db_connections", "Connections to the database."),
                active + idle);
     metric_set(metric_single(METRIC_GAUGE, "ras_db_connections_active",
-                             "Connections that wait for the database's answer."),
+                             "Connections that wait for the database's reply."),
                active);
     metric_set(
         metric_single(METRIC_GAUGE, "ras_db_connections_idle", "Connections that wait for work."),

@@ -10,12 +10,12 @@
 #define NAME_FIRST "abcdefghijklmnopqrstuvwxyz_"
 #define NAME_REST NAME_FIRST "0123456789"
 
-/* Whether `c` may stand within a name of SQL. Bytes past ASCII may. */
+/* A byte of an SQL name; all bytes above ASCII are. */
 static bool pg_named_in_word(char c) {
     return isalnum((unsigned char)c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
 }
 
-/* ---- what is passed over: its length, or 0 where it is refused ------------------------------ */
+/* ---- quotes and comments: their length, or 0 for an error ----------------------------------- */
 
 static size_t pg_named_quoted_length(const char *at, bool backslashes) {
     const char *end = at + 1;
@@ -42,7 +42,7 @@ static size_t pg_named_comment_length(const char *at) {
     return 0;
 }
 
-/* $$…$$ or $tag$…$tag$. 1 where the dollar begins no quote; 0 for $1, which our own would meet. */
+/* $$…$$ or $tag$…$tag$. 1: no quote begins here; 0 also for $1, which would clash with ours. */
 static size_t pg_named_dollar_length(const char *at) {
     size_t tag = 1;
     if (isdigit((unsigned char)at[1])) {

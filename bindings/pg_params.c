@@ -1,5 +1,6 @@
-/* pg_params: parameters in libpq's shape, arrays in Postgres' binary form (big-endian: dimensions,
- * has-null flag, element type, length, lower bound, then each element with its length). */
+/* pg_params: parameters as libpq takes them; arrays in Postgres' binary form (big-endian:
+ * dimensions, has-null flag, element type, length, lower bound, then each element with its length).
+ */
 #include <endian.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -86,7 +87,7 @@ static uint64_t pg_params_float8_bits(double value) {
 }
 
 void pg_params_add_null(struct pg_params *params) {
-    size_t i = pg_params_add(params, 0, false); /* may move params->nulls */
+    size_t i = pg_params_add(params, 0, false); /* may reallocate params->nulls */
     params->nulls[i] = true;
 }
 
@@ -95,8 +96,8 @@ void pg_params_add_text(struct pg_params *params, struct slice text) {
         pg_params_add_null(params);
         return;
     }
-    /* libpq ends text at a NUL: such a value goes with its length, so that the server refuses it
-     * rather than taking half of it. */
+    /* libpq truncates text at a NUL: such a value is sent as binary, so that the server rejects it.
+     */
     bool has_nul = text.len > 0 && memchr(text.data, 0, text.len);
     size_t i = pg_params_add(params, has_nul ? TYPE_TEXT : 0, has_nul);
     params->lengths[i] = (int)text.len;
@@ -167,15 +168,14 @@ void pg_array_int(struct pg_params *params, int64_t value) {
         pg_params_put_int32(narrow, (int32_t)value);
         pg_params_add_element(params, narrow, sizeof narrow);
     } else {
-        /* What does not fit an int4 goes whole: the server refuses it (22P03), nothing is cut. */
+        /* A value above int4 is sent as eight bytes: the server rejects it (22P03). */
         pg_params_add_element(params, &wide, sizeof wide);
     }
 }
 
 void pg_array_timestamp(struct pg_params *params, int64_t unix_us) {
     int64_t value;
-    /* The ends of int64 are infinities to Postgres: what lies there, or beyond, goes as a time that
-     * the server refuses (22008). */
+    /* The limits of int64 mean infinity: sends a value that the server rejects (22008) instead. */
     if (__builtin_sub_overflow(unix_us, POSTGRES_EPOCH_UNIX_US, &value) || value == INT64_MIN ||
         value == INT64_MAX) {
         value = INT64_MIN + 1;

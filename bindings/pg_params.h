@@ -1,4 +1,4 @@
-/* pg_params: what pg.c reads of the parameters. Private to the binding. */
+/* pg_params: the layout of parameters. Private to the binding. */
 #ifndef AGG_BINDINGS_PG_PARAMS_H
 #define AGG_BINDINGS_PG_PARAMS_H
 

@@ -1,5 +1,5 @@
-/* pg_session: what is set on a connection, or behind a pooler in each transaction, so that values
- * are read and written alike whatever the server, the database or the role has as its defaults. */
+/* pg_session: sets a connection's parameters, behind a pooler those of each transaction, so that
+ * values have one form whatever the defaults of server, database and role. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -10,12 +10,12 @@
 #include "pg_connection.h"
 #include "pg_params.h"
 
-/* Longer than any pause between two statements of one transaction. A process that is frozen in one
- * holds its locks for so long: the next owner of its partitions waits for them. */
+/* Longer than any pause in a transaction. A frozen process holds its locks for so long, and the
+ * next owner of its partitions waits for them. */
 #define IDLE_IN_TRANSACTION_MS "10000"
 
-/* Not as start-up options: a pooler refuses those. Behind a pooler the settings end with the
- * transaction; that it is one shows in the process it names, which is not the server's. */
+/* A pooler refuses start-up options. Behind a pooler, which reports another backend pid than the
+ * server, the settings end with the transaction. */
 const char pg_settings_sql[] =
     "SELECT pg_backend_pid() <> $4::int4, "
     "pg_is_in_recovery() OR current_setting('transaction_read_only')::bool, "
@@ -23,17 +23,16 @@ const char pg_settings_sql[] =
     "FROM (VALUES ('statement_timeout', $1::text), ('search_path', $2::text), "
     "('default_transaction_read_only', $3::text), "
     "('idle_in_transaction_session_timeout', '" IDLE_IN_TRANSACTION_MS "'), "
-    /* How values are read. */
+    /* Input. */
     "('client_encoding', 'UTF8'), ('standard_conforming_strings', 'on'), ('array_nulls', 'on'), "
     "('transform_null_equals', 'off'), ('xmloption', 'content'), "
-    /* How they are written, and some are read too. */
+    /* Output, and some input. */
     "('datestyle', 'ISO, MDY'), ('intervalstyle', 'postgres'), ('timezone', 'UTC'), "
     "('bytea_output', 'hex'), ('extra_float_digits', '1'), ('xmlbinary', 'base64'), "
     "('lc_monetary', 'C'), ('lc_numeric', 'C'), ('lc_time', 'C'), "
     "('quote_all_identifiers', 'off'), "
     "('default_transaction_isolation', 'read committed'), "
-    /* To compile a query of many expressions takes a hundred times as long as to run it, and is
-     * done again at each call. */
+    /* JIT compiles a query of many expressions at each call, 100 times as long as it runs. */
     "('jit', 'off')) AS settings (name, value)";
 
 static char process_mark[9];
@@ -78,22 +77,22 @@ static void pg_session_add_setting(struct pg_params *params, const char *value) 
 static void pg_session_fill_settings(struct pg *pg) {
     char timeout[16], process[16];
     struct pg_params *params = pg->settings;
-    snprintf(timeout, sizeof timeout, "%d", pg->statement_timeout_ms);
+    snprintf(timeout, sizeof timeout, "%d", pg->options.statement_timeout_ms);
     snprintf(process, sizeof process, "%d", PQbackendPID(pg->conn));
     pg_params_reset(params);
     pg_params_add_text(params, slice_of(timeout));
-    pg_session_add_setting(params, pg->search_path);
-    pg_session_add_setting(params, pg->read_only ? "on" : NULL);
+    pg_session_add_setting(params, pg->options.search_path);
+    pg_session_add_setting(params, pg->options.read_only ? "on" : NULL);
     pg_params_add_text(params, slice_of(process));
 }
 
-/* Nothing was asked for yet: where it ends in a timeout, no outcome is unknown. */
-static bool pg_session_no_answer(struct err *err) {
+/* No statement was sent yet: a timeout leaves no unknown outcome. */
+static bool pg_session_fail(struct err *err) {
     if (err->kind == ERR_TIMEOUT) {
         pg_note_shortage();
         err_set(err, ERR_UNAVAILABLE,
-                "Postgres took the login and did not answer the first query in time: it is "
-                "overloaded, or a pooler has no connection to spare");
+                "Postgres accepted the login, but the first query timed out: it is overloaded, or "
+                "a pooler has no free connection");
     } else if (strstr(err->text, "query_wait_timeout")) {
         pg_note_shortage();
     }
@@ -102,13 +101,13 @@ static bool pg_session_no_answer(struct err *err) {
 
 static bool pg_session_refuse_read_only(struct err *err) {
     err_set(err, ERR_UNAVAILABLE,
-            "the database is a standby, or its transactions are set read-only: nothing can be "
-            "written there; name the primary in the URL");
+            "the database is read-only: it is a standby, or default_transaction_read_only is on; "
+            "name the primary in the URL");
     snprintf(err->sqlstate, sizeof err->sqlstate, "25006");
     return false;
 }
 
-/* A pooler that ends its hold of a connection with each statement has no transactions. */
+/* A pooler in statement mode has no transactions. */
 static bool pg_session_check_transactions(struct pg *pg, int64_t deadline_us, struct err *err) {
     bool ok =
         pg_query(pg, "pg session", "BEGIN", NULL, clock_remaining_ms(deadline_us), NULL, err) &&
@@ -121,8 +120,7 @@ void pg_note_session(struct pg *pg, const PGresult *row) {
     pg->reads_only = strcmp(PQgetvalue(row, 0, 1), "t") == 0;
 }
 
-/* Once: what the connections of this process have in common. */
-static void pg_session_log_pooler(void) {
+static void pg_session_log_pooler_once(void) {
     static atomic_flag is_logged = ATOMIC_FLAG_INIT;
     if (!atomic_flag_test_and_set(&is_logged)) {
         log_info("a pooler stands before Postgres: statements are not kept prepared, and settings "
@@ -141,9 +139,9 @@ bool pg_set_up_session(struct pg *pg, int64_t deadline_us, struct err *err) {
         return pg_lose(pg, err);
     }
     if (!pg_finish(pg, clock_remaining_ms(deadline_us), NULL, NULL, err)) {
-        return pg_session_no_answer(err);
+        return pg_session_fail(err);
     }
-    if (pg->writes && pg->reads_only) {
+    if (pg->options.writes && pg->reads_only) {
         return pg_session_refuse_read_only(err);
     }
     if (!pg->pooled) {
@@ -151,7 +149,7 @@ bool pg_set_up_session(struct pg *pg, int64_t deadline_us, struct err *err) {
     }
     bool ok = pg_session_check_transactions(pg, deadline_us, err);
     if (ok) {
-        pg_session_log_pooler();
+        pg_session_log_pooler_once();
     }
     return ok;
 }

@@ -6,17 +6,15 @@
 #include "pg_connection.h"
 
 #define SPARE_MOST 64
-#define UNUSED_US (300 * 1000000LL) /* then it is one more than is needed */
-/* Scripts that come and go may each leave some. */
-#define STATEMENTS_MOST 256
+#define UNUSED_US (300 * 1000000LL) /* then it is closed */
+#define STATEMENTS_MOST 256         /* each generation of scripts may add some */
 
 struct spare {
     struct pg *pg;
     int64_t since_us;
 };
 
-/* The one used last is lent first. */
-static struct spare spares[SPARE_MOST];
+static struct spare spares[SPARE_MOST]; /* last in, first out */
 static size_t spare_count;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 

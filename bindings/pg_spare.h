@@ -1,16 +1,14 @@
-/* pg_spare: connections lent for one query or transaction. One that comes back stays open for
- * whoever wants the same next, which are often other scripts than before: a new connection has
- * nothing parsed and planned, and nothing of the catalogue at hand. Any thread. */
+/* pg_spare: pool of connections, across generations of scripts: a new connection has no prepared
+ * statements and no catalog cache. Any thread. */
 #ifndef AGG_BINDINGS_PG_SPARE_H
 #define AGG_BINDINGS_PG_SPARE_H
 
 #include "pg.h"
 
-/* Perhaps not connected yet, or no longer: pg_wake it. */
+/* For one query or transaction. It may be disconnected: call pg_wake. */
 struct pg *pg_borrow(const struct pg_options *options);
-/* Between two groups and outside a transaction. One that is not connected is destroyed. */
+/* Outside a group and a transaction. Destroys a disconnected one. */
 void pg_give_back(struct pg *pg);
-/* Closes those that nobody uses. */
-void pg_close_spare(void);
+void pg_close_spare(void); /* closes the unused ones */
 
 #endif

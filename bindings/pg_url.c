@@ -20,7 +20,7 @@ char *pg_url_plain(const char *url) {
     return xstrdup(url);
 }
 
-/* A raw @ behind the authority is a part of a password that holds a / as well. */
+/* An unescaped @ after the authority belongs to a password with an unescaped slash. */
 static bool pg_url_has_stray_at(const char *url) {
     const char *authority = strstr(url, "://");
     if (!authority) {

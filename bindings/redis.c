@@ -1,5 +1,5 @@
-/* redis: commands are written by hand in RESP (length-prefixed, so that any byte may stand in an
- * argument); hiredis reads the replies. */
+/* redis: writes commands in RESP (length-prefixed, so that arguments are binary-safe); hiredis
+ * reads the replies. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -18,28 +18,28 @@
 #define LENGTH_BYTES (1 + NUMBER_DIGITS_MOST + 2) /* a mark, the digits, CR and LF */
 #define TOO_LATE "Redis did not answer in time"
 
-/* Commands that were sent together. */
+/* A pipeline of commands. */
 struct exchange {
     redis_on_reply on_reply;
     void *context;
-    redisReply **replies; /* or NULL; where they go instead of being freed */
-    size_t index;         /* replies handed to on_reply so far */
+    redisReply **replies; /* receives the replies; NULL: they are freed */
+    size_t index;         /* of the next reply */
     size_t wanted;
     int64_t deadline_us;
 };
 
 struct redis {
-    char *url;         /* as it was created with */
-    char *present_url; /* with the present user and password; NULL before the first connection */
+    char *url;         /* of redis_create */
+    char *present_url; /* with the present user and password; NULL before the first connect */
     struct redis_address address;
     int timeout_ms;
     redisContext *context;
-    struct buffer queue; /* commands not yet handed to the connection */
+    struct buffer queue; /* commands of the next exchange */
     size_t queued;
     struct exchange exchange;
     bool under_way; /* the exchange */
     bool all_sent;
-    bool subscribed; /* what comes behind the last reply is redis_hear's */
+    bool subscribed; /* after the last reply, input is for redis_receive */
     int backoff_ms;
     int64_t rest_until_us;
 };
@@ -92,7 +92,7 @@ static void redis_clear_queue(struct redis *redis) {
     redis->queued = 0;
 }
 
-/* Always false. A failure rests the server's callers for twice as long as the one before. */
+/* Starts the back-off, twice as long as the last one. Returns false. */
 static bool redis_give_up(struct redis *redis) {
     redis_clear_queue(redis);
     redis_disconnect(redis);
@@ -107,7 +107,7 @@ static bool redis_lost(const struct redis *redis, struct err *err) {
                    redis->context->errstr);
 }
 
-/* Without printf: a batch of events sends tens of thousands of lengths. */
+/* Not printf: a batch of events sends tens of thousands of lengths. */
 static void redis_append_length(struct buffer *out, char mark, size_t length) {
     char text[LENGTH_BYTES], *at = text + sizeof text;
     *--at = '\n';
@@ -135,7 +135,7 @@ bool redis_append(struct redis *redis, const struct slice *args, size_t count, s
     return true;
 }
 
-/* False when the deadline has passed. */
+/* False: the deadline has passed. */
 static bool redis_wait_socket(int socket, short events, short *ready, int64_t deadline_us,
                               struct err *err) {
     struct pollfd fd = {socket, events, 0};
@@ -155,7 +155,7 @@ static bool redis_connect_socket(struct redis *redis, int64_t deadline_us, struc
     }
     for (short ready = 0; ready == 0;) {
         if (!redis_wait_socket(redis->context->fd, POLLOUT, &ready, deadline_us, err)) {
-            err->kind = ERR_UNAVAILABLE; /* nothing was sent yet: no outcome is unknown */
+            err->kind = ERR_UNAVAILABLE; /* nothing was sent: no unknown outcome */
             return false;
         }
     }
@@ -166,7 +166,7 @@ static bool redis_connect_socket(struct redis *redis, int64_t deadline_us, struc
            err_set(err, ERR_UNAVAILABLE, "cannot connect to Redis: %s", strerror(failure));
 }
 
-/* Queues AUTH and SELECT, as far as they are needed; how many. */
+/* Queues AUTH and SELECT if they are needed; returns their number. */
 static size_t redis_queue_setup(struct redis *redis) {
     struct buffer out = {0};
     size_t commands = 0;
@@ -195,7 +195,7 @@ static size_t redis_queue_setup(struct redis *redis) {
     return commands;
 }
 
-/* Takes what has come of the replies to the setup. */
+/* Reads the received replies to AUTH and SELECT. */
 static bool redis_take_setup(struct redis *redis, size_t *missing, bool *refused, struct err *err) {
     while (*missing > 0 && !*refused) {
         void *reply = NULL;
@@ -205,10 +205,10 @@ static bool redis_take_setup(struct redis *redis, size_t *missing, bool *refused
         if (!reply) {
             return true;
         }
-        const redisReply *answer = reply;
-        *refused = answer->type == REDIS_REPLY_ERROR;
+        const redisReply *status = reply;
+        *refused = status->type == REDIS_REPLY_ERROR;
         if (*refused) {
-            err_set(err, ERR_UNAVAILABLE, "Redis refuses the session: %s", answer->str);
+            err_set(err, ERR_UNAVAILABLE, "Redis refuses the session: %s", status->str);
         }
         freeReplyObject(reply);
         --*missing;
@@ -216,7 +216,7 @@ static bool redis_take_setup(struct redis *redis, size_t *missing, bool *refused
     return !*refused;
 }
 
-/* Nothing else is sent before: where the login is refused, nothing was asked yet. */
+/* Commands are sent after the setup: a refused login leaves no unknown outcome. */
 static bool redis_set_up(struct redis *redis, int64_t deadline_us, bool *refused, struct err *err) {
     size_t missing = redis_queue_setup(redis);
     int written = 0;
@@ -245,9 +245,8 @@ static bool redis_open_session(struct redis *redis, int64_t deadline_us, bool *r
            redis_set_up(redis, deadline_us, refused, err);
 }
 
-/* A login that is refused is one that was changed a moment ago, perhaps: then the one that is
- * written down now is tried, before anybody hears of an outage. */
-static bool redis_connect_anew(struct redis *redis, int64_t deadline_us, struct err *err) {
+/* After a refused login it reads the configuration again and retries once with a changed login. */
+static bool redis_reconnect(struct redis *redis, int64_t deadline_us, struct err *err) {
     bool refused = false;
     free(redis->present_url);
     redis->present_url = login_url(LOGIN_REDIS, redis->url);
@@ -262,11 +261,11 @@ static bool redis_connect_anew(struct redis *redis, int64_t deadline_us, struct 
     return redis_open_session(redis, deadline_us, &refused, err);
 }
 
-/* *kept: the reply is someone else's to free. */
+/* *kept: the caller of redis_run_within owns the reply. */
 static bool redis_take_reply(struct redis *redis, redisReply *reply, bool *kept, struct err *err) {
     struct exchange *exchange = &redis->exchange;
     if (exchange->index == exchange->wanted) {
-        return err_set(err, ERR_UNAVAILABLE, "Redis sent a reply nobody asked for");
+        return err_set(err, ERR_UNAVAILABLE, "Redis sent a reply without a command");
     }
     if (reply->type == REDIS_REPLY_ERROR) {
         redis_refusal_note(reply->str);
@@ -303,7 +302,7 @@ static bool redis_take_replies(struct redis *redis, struct err *err) {
     return true;
 }
 
-/* Reads while it writes: a server whose replies are not taken stops reading. */
+/* Reads while it writes: a server stops reading if its replies are not read. */
 static bool redis_write_and_read(struct redis *redis, struct err *err) {
     int written = 0;
     if (redisBufferWrite(redis->context, &written) != REDIS_OK ||
@@ -359,39 +358,39 @@ bool redis_finish(struct redis *redis, struct err *err) {
     }
 }
 
-/* A server that has gone since the last exchange is noticed before anything is sent to it. */
+/* Detects before an exchange that the server has closed the connection. */
 static void redis_drop_if_closed(struct redis *redis) {
     if (!redis->context) {
         return;
     }
     struct pollfd fd = {redis->context->fd, POLLIN, 0};
-    if (poll(&fd, 1, 0) > 0) { /* nothing was asked: this is the end, or out of step */
+    if (poll(&fd, 1, 0) > 0) { /* EOF or an unexpected reply */
         redis_disconnect(redis);
     }
 }
 
-static bool redis_connect_if_need_be(struct redis *redis, int64_t deadline_us, struct err *err) {
+static bool redis_ensure_connected(struct redis *redis, int64_t deadline_us, struct err *err) {
     redis_drop_if_closed(redis);
     if (redis->context) {
         return true;
     }
     if (redis_resting(redis)) {
         redis_clear_queue(redis);
-        return err_set(err, ERR_UNAVAILABLE, "Redis was away a moment ago");
+        return err_set(err, ERR_UNAVAILABLE, "Redis failed a moment ago: waiting to reconnect");
     }
-    return redis_connect_anew(redis, deadline_us, err) || redis_give_up(redis);
+    return redis_reconnect(redis, deadline_us, err) || redis_give_up(redis);
 }
 
 static bool redis_begin_exchange(struct redis *redis, const struct exchange *exchange,
                                  int timeout_ms, struct err *err) {
     int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
     if (redis->under_way) {
-        return err_set(err, ERR_INTERNAL, "a Redis pipeline is under way already");
+        return err_set(err, ERR_INTERNAL, "a Redis pipeline is already in progress");
     }
     if (redis->queued == 0) {
         return true;
     }
-    if (!redis_connect_if_need_be(redis, deadline_us, err)) {
+    if (!redis_ensure_connected(redis, deadline_us, err)) {
         return false;
     }
     if (redisAppendFormattedCommand(redis->context, redis->queue.data, redis->queue.len) !=
@@ -440,7 +439,7 @@ bool redis_subscribe(struct redis *redis, const char *channel, redis_on_reply on
     return redis_finish(redis, err);
 }
 
-bool redis_hear(struct redis *redis, redis_on_reply on_push, void *context, struct err *err) {
+bool redis_receive(struct redis *redis, redis_on_reply on_push, void *context, struct err *err) {
     if (redisBufferRead(redis->context) != REDIS_OK) {
         return redis_lost(redis, err);
     }
@@ -468,9 +467,9 @@ bool redis_ping(struct redis *redis, struct err *err) {
     if (!ok) {
         return redis_lost(redis, err);
     }
-    return written || err_set(err, ERR_UNAVAILABLE, "Redis reads nothing of the connection");
+    return written || err_set(err, ERR_UNAVAILABLE, "Redis does not read from the connection");
 }
 
-int redis_hearing_socket(const struct redis *redis) {
+int redis_subscription_socket(const struct redis *redis) {
     return redis->context->fd;
 }

@@ -19,14 +19,14 @@ static const struct {
 } refusals[REFUSALS] = {
     [RIGHT] = {"right", "the Redis user lacks a right"},
     [LOGIN] = {"login", "Redis refuses the login"},
-    [CLUSTER] = {"cluster", "Redis is a cluster, of which keys together cannot be used"},
-    [REPLICA] = {"replica", "Redis is a replica: it only reads"},
+    [CLUSTER] = {"cluster", "Redis is a cluster: commands with several keys fail"},
+    [REPLICA] = {"replica", "Redis is a read-only replica"},
     [MEMORY] = {"memory", "Redis is out of memory"},
-    [DISK] = {"disk", "Redis cannot save, and takes no writes"},
+    [DISK] = {"disk", "Redis cannot save to disk and rejects writes"},
     [BUSY] = {"busy", "Redis is loading, or busy with a script"},
 };
 
-/* A code in front of the error, or a part of what a script's error says. */
+/* An error code, or a part of a script's error. */
 static const struct {
     const char *words;
     enum refusal refusal;
@@ -41,14 +41,13 @@ static const struct {
     {"LOADING", BUSY},        {"BUSY", BUSY},
 };
 
-/* Guards the others. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards `noted` */
 static struct {
     int64_t noted_us; /* last; 0: never */
-    char right[64];   /* RIGHT: which */
+    char right[64];   /* of RIGHT: which one */
 } noted[REFUSALS];
 
-/* Codes are in capitals, and stand first or behind a script's "-". */
+/* A code is in capitals, at the start or after a script's "-". */
 static bool redis_refusal_has_sign(const char *error, const char *words) {
     const char *at = strstr(error, words);
     bool is_code = words[0] >= 'A' && words[0] <= 'Z';
@@ -64,7 +63,7 @@ static int redis_refusal_of(const char *error) {
     return -1;
 }
 
-/* Redis names a command between quotes; of a key or a channel it says that it is one. */
+/* Redis quotes a command, but says only "key" or "channel" of these. */
 static void redis_refusal_name_right(const char *error, char *out, size_t cap) {
     const char *quote = strchr(error, '\'');
     size_t len = quote ? strspn(quote + 1, "abcdefghijklmnopqrstuvwxyz|") : 0;
@@ -77,14 +76,14 @@ static void redis_refusal_name_right(const char *error, char *out, size_t cap) {
     }
 }
 
-static void redis_refusal_count_refusal(enum refusal refusal) {
+static void redis_refusal_count(enum refusal refusal) {
     metric_add(metric_cell(metric_family(METRIC_COUNTER, "ras_redis_refusals_total",
                                          "Commands that Redis refused, by why.", "reason"),
                            refusals[refusal].label),
                1);
 }
 
-static bool redis_refusal_is_going_on(enum refusal refusal, int64_t now_us) {
+static bool redis_refusal_is_recent(enum refusal refusal, int64_t now_us) {
     return noted[refusal].noted_us != 0 && now_us - noted[refusal].noted_us < SHOWN_US;
 }
 
@@ -99,15 +98,15 @@ void redis_refusal_note(const char *error) {
     }
     int64_t now_us = clock_monotonic_us();
     pthread_mutex_lock(&lock);
-    bool is_new = !redis_refusal_is_going_on((enum refusal)refusal, now_us);
+    bool is_new = !redis_refusal_is_recent((enum refusal)refusal, now_us);
     noted[refusal].noted_us = now_us;
     if (is_new) {
         snprintf(noted[refusal].right, sizeof noted[refusal].right, "%s", right);
     }
     pthread_mutex_unlock(&lock);
-    redis_refusal_count_refusal((enum refusal)refusal);
+    redis_refusal_count((enum refusal)refusal);
     if (is_new) {
-        log_warning("Redis refuses what it is asked: the service goes on without it",
+        log_warning("Redis refuses commands: the service continues without them",
                     LOG_TEXT("reason", refusals[refusal].reason), LOG_TEXT("error", error));
     }
 }
@@ -117,7 +116,7 @@ bool redis_refusal_now(char text[REDIS_REFUSAL_TEXT_CAP]) {
     bool found = false;
     pthread_mutex_lock(&lock);
     for (int i = 0; i < REFUSALS && !found; i++) {
-        found = redis_refusal_is_going_on((enum refusal)i, now_us);
+        found = redis_refusal_is_recent((enum refusal)i, now_us);
         if (found) {
             snprintf(text, REDIS_REFUSAL_TEXT_CAP, "%s%s%s", refusals[i].reason,
                      noted[i].right[0] ? ": " : "", noted[i].right);

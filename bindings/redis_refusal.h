@@ -1,6 +1,5 @@
-/* redis_refusal: what Redis refuses although it answers: the user lacks a right, the server is a
- * member of a cluster or a replica, or is out of memory. Every error that Redis replies passes
- * here: it is counted, logged when it begins, and known for as long as it goes on. Any thread. */
+/* redis_refusal: counts, logs once and remembers commands that a reachable Redis refuses: a missing
+ * right, a cluster, a replica, no memory. Any thread. */
 #ifndef AGG_BINDINGS_REDIS_REFUSAL_H
 #define AGG_BINDINGS_REDIS_REFUSAL_H
 
@@ -9,10 +8,10 @@
 
 #define REDIS_REFUSAL_TEXT_CAP 160
 
-/* An error as Redis sent it; one that is the command's own fault is passed by. */
+/* An error reply of Redis; ignores errors of the command itself. */
 void redis_refusal_note(const char *error);
-/* What was refused within the last 15 seconds, in words without host, user or key; false: nothing.
- * What uses Redis for the service asks it again within that time. */
+/* The refusal of the last 15 seconds, without host, user or key; false: none. The service calls
+ * Redis more often than that. */
 bool redis_refusal_now(char text[REDIS_REFUSAL_TEXT_CAP]);
 
 #endif

@@ -1,5 +1,4 @@
-/* redis_url: redis://[[user]:password@]host[:port][/database], percent escapes in user and password
- * decoded. */
+/* redis_url: parses redis://[[user]:password@]host[:port][/database]. */
 #include <stdlib.h>
 
 #include "base/hex.h"
@@ -33,7 +32,7 @@ static bool redis_url_parse_number(const char *text, size_t len, int max, int *o
     return value <= max;
 }
 
-/* The host at `at`, of `len` bytes up to the slash; *rest is what follows it within them. */
+/* Parses the host in the `len` bytes before the slash; *rest is the text after it. */
 static bool redis_url_parse_host(struct redis_address *address, const char *at, size_t len,
                                  const char **rest) {
     size_t host_len = 0;
@@ -74,7 +73,7 @@ bool redis_url_parse(const char *url, struct redis_address *address, struct err 
     *address = (struct redis_address){.port = 6379};
     bool ok = strncmp(url, scheme, sizeof scheme - 1) == 0;
     const char *at = url + (ok ? sizeof scheme - 1 : 0);
-    const char *end = strrchr(at, '@'); /* a password may hold one */
+    const char *end = strrchr(at, '@'); /* the last one: a password may contain others */
     if (ok && end) {
         const char *colon = memchr(at, ':', (size_t)(end - at));
         ok = colon != NULL;

@@ -118,11 +118,11 @@ static bool subscriber_ping_in_time(struct subscriber *subscriber, struct err *e
 /* Returns when the connection is lost (false) or the thread is to stop (true). */
 static bool subscriber_listen_until_lost(struct subscriber *subscriber, struct err *err) {
     struct pollfd fds[2] = {{.fd = subscriber->stop_fd, .events = POLLIN},
-                            {.fd = redis_hearing_socket(subscriber->redis), .events = POLLIN}};
+                            {.fd = redis_subscription_socket(subscriber->redis), .events = POLLIN}};
     subscriber->pinged_us = clock_monotonic_us();
     subscriber->awaits_pong = false;
     /* Messages may arrive with the reply to SUBSCRIBE. */
-    while (redis_hear(subscriber->redis, subscriber_apply, subscriber, err) &&
+    while (redis_receive(subscriber->redis, subscriber_apply, subscriber, err) &&
            subscriber_ping_in_time(subscriber, err)) {
         int64_t limit_us = subscriber->awaits_pong ? SILENCE_LIMIT_US : PING_INTERVAL_US;
         int ready = poll(fds, 2, clock_remaining_ms(subscriber->pinged_us + limit_us + 1));

@@ -276,7 +276,7 @@ static void sending_into_a_group_under_way_is_refused(void) {
     CHECK(pg_send(pg, "slow", "SELECT pg_sleep(0.05)", NULL, false, &err));
     CHECK(pg_sync(pg, &err));
     CHECK(!pg_send(pg, "one", "SELECT 1", NULL, false, &err));
-    CHECK_HAS(err.text, "one: sent while a group is under way");
+    CHECK_HAS(err.text, "one: sent while a group is in progress");
     CHECK(!pg_script(pg, "SELECT 1", WAIT_MS, &err));
     CHECK_OK(pg_finish(pg, WAIT_MS, NULL, NULL, &err), &err);
     still_works(pg);

@@ -10,7 +10,7 @@ from stack import ROOT, wait_until
 from views import status_path
 
 USER = "aggregator"
-REFUSED = "Redis refuses what it is asked: the service goes on without it"
+REFUSED = "Redis refuses commands: the service continues without them"
 
 
 def documented_rights():

@@ -345,7 +345,7 @@ bool redis_subscribe(struct redis *redis, const char *channel, redis_on_reply on
     return redis_append(redis, args, 2, err) && redis_run(redis, on_reply, context, err);
 }
 
-bool redis_hear(struct redis *redis, redis_on_reply on_push, void *context, struct err *err) {
+bool redis_receive(struct redis *redis, redis_on_reply on_push, void *context, struct err *err) {
     struct connection *connection = &world->connections[redis->connection];
     redisReply *reply;
     world->actors[actor_running].connection = redis->connection; /* where it waits for the next */
@@ -372,6 +372,6 @@ bool redis_ping(struct redis *redis, struct err *err) {
     return true;
 }
 
-int redis_hearing_socket(const struct redis *redis) {
+int redis_subscription_socket(const struct redis *redis) {
     return redis->connection;
 }
