@@ -14,9 +14,7 @@
 
 #define ENDED_AT_ONCE 130
 #define LOG_TIMEOUT_S 1 /* standard error may block */
-#define IGNORED                                                                                    \
-    "ignored: use aggregator status to see the state, aggregator reload or SIGHUP to reload "      \
-    "scripts"
+#define IGNORED "ignored: aggregator status shows the state, aggregator reload loads new scripts"
 
 static int reload_fd = -1;
 static _Atomic int ended_by; /* the first SIGTERM or SIGINT; 0: none */
