@@ -33,13 +33,12 @@ void lint_destroy(struct lint *lint) {
     free(lint);
 }
 
-/* ---- luacheck is loaded -------------------------------------------------------------------- */
+/* ---- loading luacheck ----------------------------------------------------------------------- */
 
 /* In the guarded body: the names of the sandbox's globals, each with its NUL. [names] */
 static int lint_collect_globals(lua_State *L) {
     struct buffer *names = lua_touserdata(L, 1);
-    lua_pushvalue(L, LUA_GLOBALSINDEX);
-    protect_push_original(L, lua_gettop(L));
+    sandbox_push_globals(L);
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
         if (lua_type(L, -2) == LUA_TSTRING) {
             const char *name = lua_tostring(L, -2);
@@ -76,7 +75,7 @@ static void lint_push_names(lua_State *L, const struct buffer *names) {
 static int lint_load(lua_State *L) {
     const struct loading *loading = lua_touserdata(L, 1);
     luaL_openlibs(L);
-    /* It looks at a few files at a time: compiled traces would cost twice what they save. */
+    /* Few files are checked at a time: compiling traces would cost twice what it saves. */
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
     if (luaL_loadbuffer(L, (const char *)lint_lua, sizeof lint_lua - 1, "=lint")) {
         return lua_error(L);
@@ -87,7 +86,7 @@ static int lint_load(lua_State *L) {
     return 0;
 }
 
-/* The state is of no more use. */
+/* Reports the error at the top, and closes the state. */
 static bool lint_fail(struct lint *lint, struct err *err) {
     const char *text = lua_type(lint->L, -1) == LUA_TSTRING ? lua_tostring(lint->L, -1) : NULL;
     err_set(err, ERR_INTERNAL, "luacheck failed: %s", text ? text : "no message");
@@ -115,9 +114,9 @@ static bool lint_open_state(struct lint *lint, const struct script_generation *g
     return ok;
 }
 
-/* ---- it looks ------------------------------------------------------------------------------ */
+/* ---- checking ------------------------------------------------------------------------------ */
 
-/* The string at the index of the warning at the top, copied nowhere: the table holds it. */
+/* The string at the index of the warning at the top, borrowed from its table. */
 static const char *lint_warning_text(lua_State *L, int index) {
     lua_rawgeti(L, -1, index);
     const char *text = lua_tostring(L, -1);

@@ -1,5 +1,5 @@
-/* lint: what luacheck, a library of its own, says of scripts: undefined globals, unused and
- * shadowed names. Where it is not installed there is nothing to say. One thread. */
+/* lint: luacheck's warnings about scripts: undefined globals, unused and shadowed names. Without
+ * luacheck there are none. One thread. */
 #ifndef AGG_HOST_SCRIPT_LINT_H
 #define AGG_HOST_SCRIPT_LINT_H
 
@@ -7,12 +7,12 @@
 
 enum lint_result { LINT_GOOD, LINT_BAD, LINT_MISSING /* luacheck is not installed */ };
 
-struct lint; /* keeps luacheck loaded from its first use on: that takes longer than to look */
+struct lint; /* keeps luacheck loaded, which takes longer than a check */
 struct lint *lint_create(void);
 void lint_destroy(struct lint *lint);
 
-/* Looks at the Lua files that `old` has not in the same form; at all of them where it is NULL. Bad:
- * err names file and line of every fault. */
+/* Checks the Lua files that `old` lacks or has otherwise; NULL: all. Bad: err names file and line
+ * of every warning. */
 enum lint_result lint_generation(struct lint *lint, const struct script_generation *generation,
                                  const struct script_generation *old, struct err *err);
 

@@ -1,5 +1,5 @@
---- What luacheck says of a script. Part of the binary; runs in a state of its own with all of Lua's
---- libraries. Returns nil where luacheck is not installed.
+--- luacheck's warnings about a script. Embedded; runs in a state of its own with all of Lua's libraries.
+--- Returns nil if luacheck is not installed.
 ---
 ---@param names string[] globals that scripts have
 ---@return (fun(text: string): table[])? lint line, text and name of each warning
@@ -10,8 +10,7 @@ if not found then
   return nil
 end
 
--- Form is left to editors and to the project's own run, and arguments and loop variables may be there
--- for their order only; what may be a mistake is told.
+-- Reports probable mistakes only: no style, and no unused arguments or loop variables.
 local options = {
   std = { read_globals = names },
   max_line_length = false,

@@ -7,8 +7,8 @@
 #include "bindings/pg_named.h"
 #include "base/xalloc.h"
 
-/* A word or quoted name, a parameter, ':' a cast, '(' or '[' all up to the bracket that closes it,
- * or the byte that it begins with. */
+/* `kind` is the first byte, or one of the two below. ':' is a cast; '(' and '[' extend to their
+ * closing bracket. */
 struct query_token {
     char kind;
     struct slice text;
@@ -55,7 +55,7 @@ static struct query_token query_columns_next(const char *at, const char *start) 
     return token;
 }
 
-/* Comments and blanks are none. The text is a query that was parsed: every quote ends. */
+/* Skips comments and blanks. The query was parsed before: every quote is closed. */
 static void query_columns_read(struct query_tokens *tokens, const char *sql) {
     for (const char *at = sql; *at;) {
         struct query_token token = query_columns_next(at, sql);
@@ -93,7 +93,7 @@ static const char *query_columns_scalar_type(const struct query_token *type) {
                                                                                         : "string";
 }
 
-/* Of the type in the tokens [at, end). Lists of other types come as a text. */
+/* The Lua type of the SQL type in the tokens [at, end). Lists of other types are text. */
 static const char *query_columns_cast_type(const struct query_token *at,
                                            const struct query_token *end) {
     static const char *const texts[] = {"text", "varchar", "uuid", "numeric", NULL};
@@ -108,7 +108,7 @@ static const char *query_columns_cast_type(const struct query_token *at,
                                              : "any";
 }
 
-static const char *query_columns_read_type(enum view_type type) {
+const char *query_columns_lua_type(enum view_type type) {
     switch (type) {
     case VIEW_TEXTS:
         return "(string|json.Null)[]";
@@ -122,14 +122,9 @@ static const char *query_columns_read_type(enum view_type type) {
         return "number";
     case VIEW_BOOLEAN:
         return "boolean";
-    case VIEW_TIMESTAMP:
-    case VIEW_TEXT:
-    case VIEW_JSON:
-    case VIEW_CONTENT:
-    case VIEW_ENUM:
-        break;
+    default:
+        return "string";
     }
-    return "string";
 }
 
 /* The view's table that the statement calls by this name. */
@@ -157,13 +152,13 @@ static const char *query_columns_column_type(const struct query_tokens *tokens,
     const struct view_table *table = query_columns_table(tokens, table_name);
     for (size_t i = 0; table && i < table->key_count; i++) {
         if (slice_equal(column, slice_of(table->key[i].name))) {
-            return query_columns_read_type(table->key[i].type);
+            return query_columns_lua_type(table->key[i].type);
         }
     }
     for (size_t g = 0; table && g < table->group_count; g++) {
         for (size_t i = 0; i < table->groups[g].column_count; i++) {
             if (slice_equal(column, slice_of(table->groups[g].columns[i].name))) {
-                return query_columns_read_type(table->groups[g].columns[i].type);
+                return query_columns_lua_type(table->groups[g].columns[i].type);
             }
         }
     }
@@ -183,7 +178,7 @@ static const struct query_token *query_columns_operand_end(const struct query_to
     return at;
 }
 
-/* Behind the name of the type at `at`, with its precision and brackets. */
+/* End of the type's name at `at`, with precision and brackets. */
 static const struct query_token *query_columns_type_end(const struct query_token *at,
                                                         const struct query_token *end) {
     static const char *const of_two[] = {"double", "character", NULL};
@@ -194,7 +189,7 @@ static const struct query_token *query_columns_type_end(const struct query_token
     return at;
 }
 
-/* The type of the last cast, where casts are all that follows the operand; else NULL. */
+/* The type of the last cast, if only casts follow the operand; else NULL. */
 static const struct query_token *query_columns_last_cast(const struct query_token *at,
                                                          const struct query_token *end) {
     const struct query_token *type = NULL;
@@ -219,8 +214,7 @@ static const char *query_columns_item_type(const struct query_tokens *tokens,
     return operand == end && end - at == 2 && query_columns_is(at, "count") ? "integer" : "any";
 }
 
-/* As Postgres names a column that has no alias: by its column or function. Absent: it is unnamed.
- */
+/* Postgres names an unaliased column by its column or function. Absent: unnamed. */
 static struct slice query_columns_operand_name(const struct query_token *at,
                                                const struct query_token *end) {
     const struct query_token *operand = query_columns_operand_end(at, end);
@@ -235,7 +229,7 @@ struct query_item {
     const char *type;
 };
 
-/* False: a star, whose columns are not in the text. */
+/* False: a star, whose columns the text does not name. */
 static bool query_columns_read_item(const struct query_tokens *tokens, const struct query_token *at,
                                     const struct query_token *end, struct query_item *item) {
     if (at == end || (end[-1].kind == '*' && (end - at == 1 || end[-2].kind == '.'))) {
@@ -302,7 +296,7 @@ bool query_columns(const char *sql, const struct view *view,
     const struct query_token *begin = query_columns_list_begin(&tokens);
     const struct query_token *end = tokens.items + tokens.count;
     bool known = begin != NULL;
-    for (int pass = 0; pass < 2 && known; pass++) { /* the first only looks */
+    for (int pass = 0; pass < 2 && known; pass++) { /* the first pass only checks */
         const struct query_token *at = begin, *item_end;
         do {
             struct query_item item;

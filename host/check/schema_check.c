@@ -4,7 +4,7 @@
 #include "base/problems.h"
 #include "view/view_check.h"
 
-#define RUN_TIMEOUT_MS 2000 /* of one query */
+#define RUN_TIMEOUT_MS 2000 /* per query */
 
 struct check {
     struct sql_session *session;
@@ -24,8 +24,8 @@ static void schema_check_keep_view_problem(void *context, const char *table, con
 
 /* ---- queries ------------------------------------------------------------------------------ */
 
-/* Of the classes of SQLSTATE: data and constraints, which the NULLs may not meet; what a function
- * raises; and what is only slow here and now. */
+/* Classes of SQLSTATE that prove no fault: data and constraints, which NULL parameters may violate;
+ * errors that a function raises; and timeouts. */
 static bool schema_check_may_be_good(const struct err *err, bool has_params) {
     static const char *const of_nulls[] = {"22", "23", "P0"}, *const of_time[] = {"57014", "55P03"};
     for (size_t i = 0; i < sizeof of_time / sizeof *of_time; i++) {
@@ -41,7 +41,7 @@ static bool schema_check_may_be_good(const struct err *err, bool has_params) {
     return false;
 }
 
-/* False: the database could not be asked. */
+/* False: no connection to the database. */
 static bool schema_check_keep_query_problem(struct check *check, const struct script_query *query,
                                             const struct err *err) {
     if (!err->sqlstate[0] || strncmp(err->sqlstate, "08", 2) == 0) {
@@ -52,7 +52,7 @@ static bool schema_check_keep_query_problem(struct check *check, const struct sc
     return true;
 }
 
-/* The prepared statement runs: EXPLAIN ANALYZE keeps its rows in the server. */
+/* Runs the prepared statement: EXPLAIN ANALYZE keeps its rows in the server. */
 static bool schema_check_run_statement(struct check *check, const struct script_query *query,
                                        const struct pg_named *named) {
     struct sql_session *session = check->session;
@@ -86,8 +86,8 @@ static bool schema_check_is_of_reaction(const struct script_generation *generati
     return false;
 }
 
-/* Rows of a reaction's query say to which key they belong; and the query only reads: as a part of
- * another one it may not write. */
+/* A reaction's query returns a column `key`, and only reads: inside another statement it cannot
+ * write. */
 static bool schema_check_reaction_query(struct check *check, const struct script_query *query,
                                         const struct pg_named *named) {
     struct sql_session *session = check->session;
@@ -105,8 +105,8 @@ static bool schema_check_reaction_query(struct check *check, const struct script
     return schema_check_keep_query_problem(check, query, &err);
 }
 
-/* In one transaction: behind a pooler two statements may run on two connections, and the statement
- * would stay on one of them. */
+/* In one transaction: a pooler may run two statements on two connections, and would keep the
+ * prepared one. */
 static bool schema_check_statement(struct check *check, const struct script_query *query,
                                    const struct pg_named *named, enum schema_depth depth) {
     struct sql_session *session = check->session;

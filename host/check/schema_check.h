@@ -1,5 +1,4 @@
-/* schema_check: whether scripts fit the database: its schema against their view, and each of their
- * queries. */
+/* schema_check: checks the database's schema against the view, and each query of the scripts. */
 #ifndef AGG_HOST_VIEW_SCHEMA_CHECK_H
 #define AGG_HOST_VIEW_SCHEMA_CHECK_H
 
@@ -7,14 +6,14 @@
 #include "view/sql_session.h"
 
 enum schema_depth {
-    SCHEMA_PREPARE, /* each query is prepared: while the program runs */
-    /* Each is run once, too, its parameters NULL, in a transaction that is rolled back. What may be
-     * the fault of the NULLs is no problem, nor is a query that takes long. Sequences move on. */
+    SCHEMA_PREPARE, /* prepares each query: while the program runs */
+    /* Also runs each once with NULL parameters, and rolls back. Errors that the NULLs may cause,
+       and timeouts, are ignored. Sequences advance. */
     SCHEMA_RUN,
 };
 
-/* ERR_INPUT names all columns, and queries' files with what Postgres says of them; ERR_UNAVAILABLE:
- * the database could not be asked. */
+/* ERR_INPUT names the columns, and the queries' files with Postgres' message; ERR_UNAVAILABLE: no
+ * connection to the database. */
 bool schema_check(struct sql_session *session, const struct script_generation *generation,
                   enum schema_depth depth, struct err *err);
 

@@ -1,5 +1,4 @@
-/* types: the comments are LuaCATS. The classes extend those of docs/types, which say what holds for
- * every service. */
+/* types: writes LuaCATS definitions. The classes extend those of docs/types. */
 #include "types.h"
 
 #include "bindings/pg_named.h"
@@ -11,7 +10,7 @@ static const char header[] =
     "\n"
     "--- Written by `aggregator types` from the declarations of the scripts: do not edit.\n";
 
-/* Names of files below a folder have slashes, those of classes dots. */
+/* Appends a class name: dots replace the slashes of a file's name. */
 static void check_types_add_class(struct buffer *text, const char *prefix, const char *name) {
     buffer_append_text(text, prefix);
     size_t start = text->len;
@@ -23,28 +22,9 @@ static void check_types_add_class(struct buffer *text, const char *prefix, const
 
 /* ---- view --------------------------------------------------------------------------------- */
 
+/* What handlers write: a time is a number. */
 static const char *check_types_column_type(const struct view_column *column) {
-    switch (column->type) {
-    case VIEW_TEXTS:
-        return "(string|json.Null)[]";
-    case VIEW_INTEGERS:
-        return "(integer|json.Null)[]";
-    case VIEW_DOUBLES:
-        return "(number|json.Null)[]";
-    case VIEW_INTEGER:
-    case VIEW_TIMESTAMP:
-        return "integer";
-    case VIEW_DOUBLE:
-        return "number";
-    case VIEW_BOOLEAN:
-        return "boolean";
-    case VIEW_TEXT:
-    case VIEW_JSON:
-    case VIEW_CONTENT:
-    case VIEW_ENUM:
-        break;
-    }
-    return "string";
+    return column->type == VIEW_TIMESTAMP ? "integer" : query_columns_lua_type(column->type);
 }
 
 static void check_types_add_group(struct buffer *text, const struct view_table *table,
@@ -57,7 +37,7 @@ static void check_types_add_group(struct buffer *text, const struct view_table *
     }
 }
 
-/* One string will do where the key has one column that is given. */
+/* A string is enough if one column of the key is given. */
 static const char *check_types_key_type(const struct view_table *table) {
     size_t given = 0;
     for (size_t i = 0; i < table->key_count; i++) {
@@ -66,7 +46,7 @@ static const char *check_types_key_type(const struct view_table *table) {
     return given > 1 ? "string[]" : "string|string[]";
 }
 
-/* A field a group: a language server takes them as the ways to call one function. */
+/* One field per group: a language server reads them as overloads. */
 static void check_types_add_table(struct buffer *text, const struct view_table *table) {
     for (size_t g = 0; g < table->group_count; g++) {
         check_types_add_group(text, table, &table->groups[g]);
@@ -116,8 +96,7 @@ static const char *check_types_field_type(enum field_type type) {
     return "string";
 }
 
-/* The own word that comes next in the alphabet: several wire words may become one, and the order in
- * which Lua had them says nothing. NULL: `last` was the last. */
+/* The next own word in alphabetical order, without duplicates. NULL: `last` was the last. */
 static const char *check_types_next_choice(const struct extract_field *field, const char *last) {
     const char *next = NULL;
     for (size_t i = 0; i < field->choice_count; i++) {
@@ -198,19 +177,15 @@ static void check_types_add_reaction(struct buffer *text, const struct script_re
 
 /* ---- queries ------------------------------------------------------------------------------ */
 
-static const char *check_types_query_name(const struct bundle_file *file) {
-    return strchr(file->name, '/') + 1;
-}
-
 static void check_types_add_column(void *context, struct slice name, const char *type) {
     buffer_append_format(context, "---@field %.*s %s\n", (int)name.len, name.data, type);
 }
 
-/* A row of a query, and the list of them. Where its text does not name the columns any may be
- * there. */
+/* A row of a query, and the list of rows. Any column is possible if the text does not name the
+ * columns. */
 static void check_types_add_rows(struct buffer *text, const struct view *view,
                                  const struct bundle_file *file) {
-    const char *name = check_types_query_name(file);
+    const char *name = bundle_query_name(file);
     check_types_add_class(text, "\n---@class sql.", name);
     buffer_append_text(text, ".Row\n");
     if (!query_columns(file->text, view, check_types_add_column, text)) {
@@ -221,14 +196,14 @@ static void check_types_add_rows(struct buffer *text, const struct view *view,
     buffer_append_text(text, ".Row\n");
 }
 
-/* The parameters of a query; their types are Postgres' matter. */
+/* The parameters of a query; Postgres decides their types. */
 static bool check_types_add_query(struct buffer *text, const struct script_generation *generation,
                                   const struct bundle_file *file, struct err *err) {
     struct pg_named named;
     if (!pg_named_parse(&named, file->text, err)) {
         return err_wrap(err, "%s", file->path);
     }
-    check_types_add_class(text, "\n---@class sql.", check_types_query_name(file));
+    check_types_add_class(text, "\n---@class sql.", bundle_query_name(file));
     buffer_append_text(text, "\n");
     for (size_t i = 0; i < named.count; i++) {
         buffer_append_format(text, "---@field %s any\n", named.names[i]);
@@ -238,17 +213,12 @@ static bool check_types_add_query(struct buffer *text, const struct script_gener
     return true;
 }
 
-static bool check_types_is_query(const struct bundle_file *file) {
-    static const char folder[] = "queries/";
-    return strncmp(file->name, folder, sizeof folder - 1) == 0;
-}
-
 static void check_types_add_calls(struct buffer *text, const struct bundle *bundle,
                                   const char *owner) {
     buffer_append_format(text, "\n---@class %s\n", owner);
     for (size_t i = 0; i < bundle->count; i++) {
-        if (check_types_is_query(&bundle->files[i])) {
-            const char *name = check_types_query_name(&bundle->files[i]);
+        if (bundle_query_name(&bundle->files[i])) {
+            const char *name = bundle_query_name(&bundle->files[i]);
             buffer_append_format(text, "---@field query fun(name: \"%s\", params?: ", name);
             check_types_add_class(text, "sql.", name);
             check_types_add_class(text, "): sql.", name);
@@ -261,7 +231,7 @@ static bool check_types_add_queries(struct buffer *text, const struct script_gen
                                     struct err *err) {
     const struct bundle *bundle = &generation->bundle;
     for (size_t i = 0; i < bundle->count; i++) {
-        if (check_types_is_query(&bundle->files[i]) &&
+        if (bundle_query_name(&bundle->files[i]) &&
             !check_types_add_query(text, generation, &bundle->files[i], err)) {
             return false;
         }

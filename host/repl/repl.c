@@ -1,3 +1,4 @@
+/* repl: runs the console's lines in a Lua state. */
 #include "repl.h"
 
 #include <stdio.h>
@@ -29,7 +30,6 @@ static void repl_print_output(struct repl *repl) {
     buffer_clear(&repl->output);
 }
 
-/* Shows each argument on lines of its own. */
 static int repl_show_all(lua_State *L) {
     struct repl *repl = repl_of(L);
     int count = lua_gettop(L);
@@ -41,7 +41,7 @@ static int repl_show_all(lua_State *L) {
     return 0;
 }
 
-/* Like Lua's, which the sandbox lacks: values on one line. */
+/* Lua's print, which the sandbox lacks: values on one line. */
 static int repl_print_line(lua_State *L) {
     struct repl *repl = repl_of(L);
     int count = lua_gettop(L);
@@ -54,16 +54,9 @@ static int repl_print_line(lua_State *L) {
     return 0;
 }
 
-/* Pushes the sandbox's globals themselves, not their proxy. */
-static void repl_push_sandbox(lua_State *L) {
-    lua_pushvalue(L, LUA_GLOBALSINDEX);
-    protect_push_original(L, lua_gettop(L));
-    lua_remove(L, -2);
-}
-
-/* __index of the console's globals: the sandbox's. */
+/* __index of the console's globals: reads the sandbox's. */
 static int repl_find_global(lua_State *L) {
-    repl_push_sandbox(L);
+    sandbox_push_globals(L);
     lua_pushvalue(L, 2);
     lua_rawget(L, -2);
     if (!lua_isnil(L, -1) || lua_type(L, 2) != LUA_TSTRING) {
@@ -75,12 +68,12 @@ static int repl_find_global(lua_State *L) {
                    : luaL_error(L, "nothing is called \"%s\"", name);
 }
 
-/* Makes the console's globals, which the registry holds. Argument: the repl. */
+/* Creates the console's globals in the registry. Argument: the repl. */
 static int repl_open_globals(lua_State *L) {
     struct repl *repl = lua_touserdata(L, 1);
     lua_newtable(L);
     for (const luaL_Reg *module = lua_modules; module->name; module++) {
-        if (strchr(module->name, '.')) { /* no name of a global: by require */
+        if (strchr(module->name, '.')) { /* not a global's name: use require */
             continue;
         }
         lua_getglobal(L, "require");
@@ -136,8 +129,7 @@ struct console {
     bool incomplete;
 };
 
-/* Leaves the function, or why it does not compile, on the stack. Empty lines move the text to its
- * line. */
+/* Pushes the function, or the compile error. Empty lines move the text to its line. */
 static bool repl_compile(lua_State *L, const char *before, const struct console *console,
                          const char *text) {
     luaL_Buffer chunk;
@@ -155,7 +147,7 @@ static bool repl_compile(lua_State *L, const char *before, const struct console 
     return status == 0;
 }
 
-/* As an expression if it is one. */
+/* As an expression if possible. */
 static bool repl_compile_any(lua_State *L, const struct console *console) {
     const char *start = console->text + strspn(console->text, " \t\n");
     if (repl_compile(L, "return ", console, *start == '=' ? start + 1 : console->text)) {
@@ -191,7 +183,7 @@ static int repl_run_text(lua_State *L) {
     return 0;
 }
 
-/* A state that met the memory cap is full: another one takes its place. */
+/* Replaces a state that hit the memory cap. */
 static void repl_replace_state(struct repl *repl) {
     struct err err = {0};
     script_instance_destroy(repl->instance);
@@ -200,7 +192,7 @@ static void repl_replace_state(struct repl *repl) {
         fprintf(stderr, "aggregator: repl: %s\n", err.text);
         exit(1);
     }
-    fputs("the memory cap was met: the console has a new state, what was assigned is gone\n",
+    fputs("the memory cap was hit: the console has a new state, assigned values are lost\n",
           stderr);
 }
 
@@ -212,7 +204,7 @@ enum repl_result repl_run(struct repl *repl, const char *text, int line) {
     if (text[strspn(text, " \t\n")] == '\0') {
         return REPL_DONE;
     }
-    interrupted = 0; /* it may have come while no line ran */
+    interrupted = 0; /* it may have arrived between lines */
     enum script_result result = script_call(instance, repl_run_text, &console,
                                             instance->config->scripts.route_timeout_ms, &err);
     if (result == SCRIPT_OK) {
@@ -224,7 +216,7 @@ enum repl_result repl_run(struct repl *repl, const char *text, int line) {
     (void)terminal_print(stderr, slice_of(err.text));
     fputc('\n', stderr);
     if (result == SCRIPT_TIMEOUT) {
-        instance->host.healthy = true; /* nobody but its author sees what was left half done */
+        instance->host.healthy = true; /* only its author sees what is incomplete */
     } else if (!instance->host.healthy) {
         repl_replace_state(repl);
     }

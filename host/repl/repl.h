@@ -1,5 +1,5 @@
-/* repl: a console's Lua state: the sandbox, modules and limits of production, a state of its own.
- * What lines assign stays for the next ones. Postgres is read-only in it. One thread. */
+/* repl: the console's Lua state, with production's sandbox, modules and limits. Assignments stay
+ * for later lines. Postgres is read-only. One thread. */
 #ifndef AGG_HOST_SCRIPT_REPL_H
 #define AGG_HOST_SCRIPT_REPL_H
 
@@ -14,11 +14,11 @@ struct repl *repl_create(const struct config *config, struct err *err);
 void repl_destroy(struct repl *repl);
 
 enum repl_result { REPL_DONE, REPL_INCOMPLETE, REPL_FAILED };
-/* Runs an expression, `=expression` or statements, within the time of one request; prints values to
- * standard output and errors, with their traceback, to standard error. Its first line has the
- * number `line`. INCOMPLETE: nothing was run, the text wants another line. */
+/* Runs an expression, `=expression` or statements, within a request's time limit. Prints values to
+ * standard output, errors with traceback to standard error. `line` is the number of its first line.
+ * INCOMPLETE: nothing ran, the text needs another line. */
 enum repl_result repl_run(struct repl *repl, const char *text, int line);
-/* Ends the run under way; a signal handler may call it. */
+/* Ends the current run; for signal handlers. */
 void repl_interrupt(void);
 
 /* A line_complete; the context is the repl. */

@@ -1,4 +1,4 @@
-/* Completion: globals and keywords, fields of tables, and within quotes the names of queries and of
+/* repl_complete: completes globals, keywords, fields of tables, and in quotes names of queries and
  * modules. */
 #include <ctype.h>
 #include <stdlib.h>
@@ -19,9 +19,9 @@ static bool repl_complete_in_name(char c) {
     return isalnum((unsigned char)c) || c == '_';
 }
 
-/* ---- what there is ------------------------------------------------------------------------ */
+/* ---- candidates ---------------------------------------------------------------------------- */
 
-/* Adds the keys of the table at the top that begin with the prefix. */
+/* Adds the keys with the prefix, of the table at the top. */
 static void repl_complete_add_keys(lua_State *L, const char *prefix, struct line_words *words) {
     size_t len = strlen(prefix);
     int table = lua_gettop(L);
@@ -45,7 +45,7 @@ static int repl_complete_compare_words(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Sorted; the console's globals hide the sandbox's. */
+/* Sorts, and drops duplicates of both globals. */
 static void repl_complete_sort_words(struct line_words *words) {
     size_t kept = 0;
     qsort(words->items, words->count, sizeof *words->items, repl_complete_compare_words);
@@ -61,7 +61,7 @@ static void repl_complete_sort_words(struct line_words *words) {
 
 /* ---- where the cursor is ------------------------------------------------------------------ */
 
-/* Where the string that the cursor is in begins, behind its quote; NULL: it is in none. */
+/* Begin of the string that the cursor is in; NULL: in none. */
 static const char *repl_complete_open_string(const char *line) {
     const char *start = NULL;
     char quote = 0;
@@ -78,7 +78,7 @@ static const char *repl_complete_open_string(const char *line) {
     return quote ? start : NULL;
 }
 
-/* Whether the text before `at` ends in `word`, maybe with a bracket and blanks behind. */
+/* Whether the text before `at` ends in `word`, then maybe a bracket and blanks. */
 static bool repl_complete_follows(const char *line, const char *at, const char *word) {
     size_t len = strlen(word);
     while (at > line && strchr("( \t", at[-1])) {
@@ -87,7 +87,7 @@ static bool repl_complete_follows(const char *line, const char *at, const char *
     return (size_t)(at - line) >= len && strncmp(at - len, word, len) == 0;
 }
 
-/* Where the chain of names, dots and colons that ends at the cursor begins. */
+/* Begin of the chain of names, dots and colons that ends at the cursor. */
 static const char *repl_complete_chain_start(const char *line) {
     const char *at = line + strlen(line);
     while (at > line && (repl_complete_in_name(at[-1]) || at[-1] == '.' || at[-1] == ':')) {
@@ -98,7 +98,7 @@ static const char *repl_complete_chain_start(const char *line) {
 
 /* ---- fields ------------------------------------------------------------------------------- */
 
-/* Replaces the value at the top by the table in which its fields are; false: it has none. */
+/* Replaces the value at the top by the table of its fields. False: none. */
 static bool repl_complete_open_value(lua_State *L) {
     if (lua_type(L, -1) == LUA_TSTRING) {
         lua_pop(L, 1);
@@ -119,12 +119,7 @@ static void repl_complete_enter(lua_State *L, const char *name, size_t len) {
     lua_remove(L, -2);
 }
 
-static void repl_complete_push_sandbox(lua_State *L) {
-    lua_pushvalue(L, LUA_GLOBALSINDEX);
-    (void)repl_complete_open_value(L);
-}
-
-/* `a.b.` and then the beginning of a name. */
+/* Completes a name after `a.b.`. */
 static void repl_complete_chain(lua_State *L, const struct question *question) {
     const char *at = repl_complete_chain_start(question->line);
     lua_rawgeti(L, LUA_REGISTRYINDEX, question->repl->globals_ref);
@@ -136,7 +131,7 @@ static void repl_complete_chain(lua_State *L, const struct question *question) {
         repl_complete_enter(L, at, len);
         if (first && lua_isnil(L, -1)) {
             lua_pop(L, 1);
-            repl_complete_push_sandbox(L);
+            sandbox_push_globals(L);
             repl_complete_enter(L, at, len);
         }
         if (!repl_complete_open_value(L)) {
@@ -146,13 +141,13 @@ static void repl_complete_chain(lua_State *L, const struct question *question) {
     }
     repl_complete_add_keys(L, at, question->words);
     if (at == repl_complete_chain_start(question->line)) {
-        repl_complete_push_sandbox(L);
+        sandbox_push_globals(L);
         repl_complete_add_keys(L, at, question->words);
         repl_complete_add_keywords(at, question->words);
     }
 }
 
-static int repl_complete_complete(lua_State *L) {
+static int repl_complete_run(lua_State *L) {
     const struct question *question = lua_touserdata(L, 1);
     const char *line = question->line, *string = repl_complete_open_string(line);
     if (!string) {
@@ -176,8 +171,8 @@ void repl_complete(void *context, const char *line, size_t len, struct line_word
     }
     memcpy(text, line, len);
     text[len] = '\0';
-    if (lua_cpcall(repl->instance->host.L, repl_complete_complete, &question) != 0) {
-        lua_pop(repl->instance->host.L, 1); /* no memory for it: no words */
+    if (lua_cpcall(repl->instance->host.L, repl_complete_run, &question) != 0) {
+        lua_pop(repl->instance->host.L, 1); /* out of memory: no words */
     }
     repl_complete_sort_words(words);
 }

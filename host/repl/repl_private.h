@@ -1,4 +1,4 @@
-/* What the files of the console share. */
+/* Shared by the files of the console. */
 #ifndef AGG_HOST_SCRIPT_REPL_PRIVATE_H
 #define AGG_HOST_SCRIPT_REPL_PRIVATE_H
 
@@ -8,12 +8,11 @@
 struct repl {
     struct script_generation *generation;
     struct script_instance *instance;
-    int globals_ref;      /* what lines see as globals: bindings, and what they assign */
-    struct buffer output; /* scratch; here, so that an error that jumps leaks nothing */
+    int globals_ref;      /* the lines' globals: bindings, and what they assign */
+    struct buffer output; /* scratch; here, so that a raised error leaks nothing */
 };
 
-/* repl_show.c: appends the value at `at` as people read it: nested tables, each bounded, and the
- * whole too. No metamethod is called. */
+/* repl_show.c: appends the value at `at` for people, bounded. Runs no metamethod. */
 void repl_show(lua_State *L, int at, struct buffer *out);
 
 #endif

@@ -1,5 +1,5 @@
-/* Values for people: strings as they are, or quoted within tables; tables on one line where it is
- * short, else indented; proxies as what stands behind them. */
+/* repl_show: prints values for people: nested strings quoted, short tables on one line, others
+ * indented, the tables behind proxies. */
 #include <stdlib.h>
 
 #include "bindings/lua_util.h"
@@ -56,8 +56,7 @@ static struct slice repl_show_text_at(lua_State *L, int at) {
 
 /* ---- tables ------------------------------------------------------------------------------- */
 
-/* Keys that are no part of the list, sorted: strings first. Each is a place in the Lua list of keys
- * that the caller keeps on the stack. */
+/* Compares two keys by their places in the list of keys on the stack: strings first. */
 static int repl_show_compare_keys(lua_State *L, int keys, int a, int b) {
     lua_rawgeti(L, keys, a);
     lua_rawgeti(L, keys, b);
@@ -75,7 +74,8 @@ static int repl_show_compare_keys(lua_State *L, int keys, int a, int b) {
     return order;
 }
 
-/* Pushes a sorted list of at most MAX_ITEMS keys beside 1 to `items`; *others counts all. */
+/* Pushes a sorted list of at most MAX_ITEMS keys outside 1 to `items`; *others counts all of them.
+ */
 static int repl_show_push_keys(lua_State *L, int table, int items, int *others) {
     int kept = 0;
     lua_newtable(L);
@@ -121,7 +121,7 @@ static void repl_show_begin_item(struct place place, bool first, struct buffer *
     }
 }
 
-/* The items of the table at `at`, of which the list part has `items`. */
+/* Prints the items of the table at `at`, whose list part has `items`. */
 static void repl_show_items(lua_State *L, int at, int items, struct place place,
                             struct buffer *out) {
     struct place inner = {place.depth + 1, place.one_line};

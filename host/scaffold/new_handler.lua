@@ -1,4 +1,4 @@
---- What the event says, in one sentence.
+--- One sentence about the event.
 
 ---@type handlers.@name@
 return {
@@ -10,8 +10,8 @@ return {
     status = { "data.status", enum = { "open", "closed" }, optional = true },
   },
   handle = function(event, view)
-    -- Keep what it says, in a table and a group of scripts/view.lua:
+    -- Merge it into a table and a group of scripts/view.lua:
     --   view.TABLE:merge(event.entity_id, "GROUP", { COLUMN = event.status })
-    view:touch(event.entity_id) -- cached answers that depend on this id end
+    view:touch(event.entity_id) -- drops cached responses that depend on this id
   end,
 }

@@ -1,8 +1,8 @@
---- Tells others of each key that commits touch in @table@.
+--- Publishes each key of @table@ that a commit touches.
 local uuid = require("uuid")
 
 local TOPIC = "@topic@"
--- drawn for this reaction: what it calls a fact, no other does
+-- generated for this reaction: its identities are unique
 local FACTS = "@namespace@"
 
 ---@type reactions.@name@
@@ -10,7 +10,7 @@ return {
   follows = { @table@ = "@column@" },
   query = "@name@", -- sql/queries/@name@.sql
   publish = function(row)
-    -- all that the fact says: the same again is not published, something else is
+    -- identifies the fact: a repeated one is not published, a changed one is
     local identity = uuid.v5(FACTS, ("%s %d"):format(row.key, row.count))
     return {
       topic = TOPIC,

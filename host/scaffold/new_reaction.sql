@@ -1,4 +1,4 @@
--- What is true now of each of :keys, for reactions/@name@.
+-- The current state of each of :keys, for reactions/@name@.
 SELECT t.@column@ AS key, count(*)::integer AS count,
   (extract(epoch FROM max(t.@at@)) * 1000000)::bigint AS at_us
 FROM @table@ t

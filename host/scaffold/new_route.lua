@@ -8,9 +8,9 @@ return {
   path = "@path@",
   endpoint = "get_@name@", -- its name in metrics
   auth = true,
-  -- `cache` keeps answers, once their `tags` name every id that they depend on: docs/SCRIPT_API.md
+  -- add `cache` once the `tags` name every id that a response depends on: docs/SCRIPT_API.md
   handle = function(request)
-    -- by name: the parameters of sql/queries/@name@.sql
+    -- the parameters of sql/queries/@name@.sql
     local rows, failure = pg.query("@name@", @arguments@)
     if not rows then
       return failures.response(failure, "Invalid ID")

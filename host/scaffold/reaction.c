@@ -7,7 +7,6 @@
 #include "new_reaction_spec.lua.h"
 #include "scaffold.h"
 
-/* Any text column of the key. */
 static const char *scaffold_reaction_text_key(const struct view_table *table) {
     for (size_t i = 0; i < table->key_count; i++) {
         if (table->key[i].type == VIEW_TEXT) {
@@ -17,7 +16,7 @@ static const char *scaffold_reaction_text_key(const struct view_table *table) {
     return NULL;
 }
 
-/* A group that has a version, whose time is that of the fact. */
+/* A group with a version, which has the time of the fact. */
 static const char *scaffold_reaction_versioned_group(const struct view_table *table) {
     for (size_t i = 0; i < table->group_count; i++) {
         if (table->groups[i].rule == VIEW_FIRST || table->groups[i].rule == VIEW_LATEST) {

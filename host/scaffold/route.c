@@ -28,7 +28,7 @@ static bool route_is_keyword(struct slice name) {
     return false;
 }
 
-/* {name}: a name that Lua and SQL take, and that is not there yet. */
+/* {name}: a new name that Lua and SQL accept. */
 static bool route_add_param(struct params *params, struct slice segment) {
     struct slice name = {segment.data + 1, segment.len - 2};
     if (segment.len < 3 || segment.data[segment.len - 1] != '}' || params->count == MAX_PARAMS ||
@@ -65,12 +65,12 @@ bool scaffold_check_path(const char *path, struct err *err) {
     return route_read_params(path, &params) ||
            err_set(
                err, ERR_INPUT,
-               "--path is \"%s\": say /batches/{batch_id}/notes, each {name} once, in lower-case "
+               "--path is \"%s\": write /batches/{batch_id}/notes, each {name} once, in lower-case "
                "letters, digits and _",
                path);
 }
 
-/* Each parameter by a format that names it up to twice, with commas between. */
+/* Appends each parameter by a format, in which % is its name. */
 static void route_append_each(struct buffer *out, const struct params *params, const char *format,
                               const char *between) {
     for (size_t i = 0; i < params->count; i++) {
@@ -82,7 +82,7 @@ static void route_append_each(struct buffer *out, const struct params *params, c
     }
 }
 
-/* A table of Lua on one line, or on several where `used` columns more would be too many. */
+/* A Lua table on one line, or on several if it exceeds MAX_COLUMNS after `used` columns. */
 static void route_append_table(struct buffer *out, const struct params *params, const char *format,
                                size_t used, const char *indent) {
     struct buffer items = {0}, between = {0};
@@ -133,7 +133,7 @@ void scaffold_route(struct scaffold *scaffold, const struct config *config, cons
     struct params params;
     struct texts texts = {0};
     char path[4096];
-    (void)route_read_params(route_path, &params); /* checked by the caller */
+    (void)route_read_params(route_path, &params); /* the caller has checked it */
     route_write_texts(&texts, &params, name);
     const struct scaffold_word words[] = {{"name", name},
                                           {"path", route_path},

@@ -1,3 +1,4 @@
+/* scaffold: fills templates and writes the files, all or none. */
 #include "scaffold.h"
 
 #include <errno.h>
@@ -7,7 +8,7 @@
 
 #include "base/folders.h"
 
-/* The text of the word that begins at `at`, whose length goes to *len; NULL: it is none. */
+/* The text of the word at `at`, and its length. NULL: no word. */
 static const char *scaffold_find_word(const char *at, const struct scaffold_word *words,
                                       size_t *len) {
     for (; words->name; words++) {
@@ -40,7 +41,7 @@ void scaffold_add(struct scaffold *scaffold, const char *path, const unsigned ch
     scaffold_fill(&file->text, (const char *)template, words);
 }
 
-/* Made anew: "x" refuses a file that is there. */
+/* "x" fails if the file exists. */
 static bool scaffold_write_file(const struct scaffold_file *file, struct err *err) {
     FILE *out = folders_make(file->path, 0777, err) ? fopen(file->path, "wxe") : NULL;
     if (!out) {
@@ -59,7 +60,7 @@ static bool scaffold_write_file(const struct scaffold_file *file, struct err *er
 bool scaffold_write(const struct scaffold *scaffold, struct err *err) {
     for (size_t i = 0; i < scaffold->count; i++) {
         if (access(scaffold->files[i].path, F_OK) == 0) {
-            return err_set(err, ERR_INPUT, "%s is there: nothing is overwritten, nothing was done",
+            return err_set(err, ERR_INPUT, "%s exists: nothing was written; choose another name",
                            scaffold->files[i].path);
         }
     }

@@ -1,5 +1,4 @@
-/* scaffold: the files that `aggregator new` writes: templates that the binary carries, in which
- * `@word@` stands for what the author named. */
+/* scaffold: the files that `aggregator new` writes, from embedded templates with `@word@`. */
 #ifndef AGG_HOST_SCAFFOLD_SCAFFOLD_H
 #define AGG_HOST_SCAFFOLD_SCAFFOLD_H
 
@@ -24,28 +23,27 @@ struct scaffold_word {
     const char *text;
 };
 
-/* Adds a file: the template with its words replaced. `words` ends with an empty one. */
+/* Adds a file: the template with its words replaced. A word without name ends `words`. */
 void scaffold_add(struct scaffold *scaffold, const char *path, const unsigned char *template,
                   const struct scaffold_word *words);
-/* Writes all files, in folders that are made where they are missing, or none: refuses where one of
- * them is there. */
+/* Writes all files and missing folders, or nothing: fails if a file exists. */
 bool scaffold_write(const struct scaffold *scaffold, struct err *err);
-/* Takes back what was written. */
+/* Deletes the written files. */
 void scaffold_remove(const struct scaffold *scaffold);
 void scaffold_free(struct scaffold *scaffold);
 
-/* handler.c, route.c: the files of a handler that reads a topic, and of a route that answers a
- * path. Both texts have been checked. */
+/* handler.c, route.c: the files of a handler for a topic, and of a route for a path. Both texts are
+ * checked before. */
 void scaffold_handler(struct scaffold *scaffold, const struct script_generation *generation,
                       const char *name, const char *topic);
 void scaffold_route(struct scaffold *scaffold, const struct config *config, const char *name,
                     const char *path);
-/* reaction.c: the files of a reaction that follows a table of the view, which it can. */
+/* reaction.c: the files of a reaction that follows a table of the view. */
 void scaffold_reaction(struct scaffold *scaffold, const struct config *config, const char *name,
                        const char *topic, const struct view_table *table);
-/* Whether the table has a text as a key, and a group with a version. */
+/* Whether the table has a text column in its key, and a group with a version. */
 bool scaffold_can_follow(const struct view_table *table);
-/* Whether a route can have the path: segments that are texts or {names}. */
+/* Whether the path has only segments of text or {names}. */
 bool scaffold_check_path(const char *path, struct err *err);
 
 #endif

@@ -1,3 +1,4 @@
+/* coverage: counts executed lines per file. */
 #include "coverage.h"
 
 #include <stdlib.h>
@@ -14,7 +15,7 @@ struct covered {
 struct coverage {
     struct covered *files;
     size_t count;
-    size_t last; /* the file of the last line counted: the next is likely there too */
+    size_t last; /* the file of the last line counted: the next is likely in it */
 };
 
 static int coverage_count_lines(const struct bundle_file *file) {
@@ -30,7 +31,7 @@ struct coverage *coverage_create(const struct bundle *bundle) {
     coverage->files = xcalloc(bundle->count + 1, sizeof *coverage->files);
     for (size_t i = 0; i < bundle->count; i++) {
         const struct bundle_file *file = &bundle->files[i];
-        if (strncmp(file->name, "queries/", 8) == 0) {
+        if (bundle_query_name(file)) {
             continue;
         }
         int lines = coverage_count_lines(file);

@@ -1,4 +1,4 @@
-/* coverage: which lines of the scripts ran, over all states of one test run. One thread. */
+/* coverage: executed lines of the scripts, over all states of a test run. One thread. */
 #ifndef AGG_HOST_SCRIPT_COVERAGE_H
 #define AGG_HOST_SCRIPT_COVERAGE_H
 
@@ -7,10 +7,10 @@
 struct bundle;
 struct coverage;
 
-/* Counts for the Lua files of the bundle, which must outlive it; queries are left out. */
+/* Counts the Lua files of the bundle, which must outlive it. */
 struct coverage *coverage_create(const struct bundle *bundle);
 void coverage_destroy(struct coverage *coverage);
-/* From a line hook: `where` has the line. Lines of other files are not counted. */
+/* From a line hook: `where` has the line. Ignores other files. */
 void coverage_count(struct coverage *coverage, lua_State *L, lua_Debug *where);
 /* Pushes a list of { path = text, text = text, hits = { [line] = true } }. May raise. */
 void coverage_push(const struct coverage *coverage, lua_State *L);

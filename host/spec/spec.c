@@ -55,8 +55,8 @@ void spec_run_destroy(struct spec_run *run) {
 
 /* ---- a state ------------------------------------------------------------------------------ */
 
-/* xpcall for busted: each call gets the time that a request has, not counting the calls inside it,
- * and a script cannot keep the error from busted. */
+/* xpcall for busted: each call gets a request's time limit, without the calls inside it, and a
+ * script cannot hide the error from busted. */
 static int spec_limited_xpcall(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     luaL_checktype(L, 2, LUA_TFUNCTION);
@@ -68,9 +68,9 @@ static int spec_limited_xpcall(lua_State *L) {
         script_limit_begin(instance, instance->config->scripts.route_timeout_ms);
     int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 1);
     const char *hidden = script_limit_end(instance, outer) && status == 0
-                             ? "the script took too long and hid it"
+                             ? "the script timed out and caught the error"
                              : NULL;
-    if (instance->out_of_memory) { /* Lua calls no handler for it */
+    if (instance->out_of_memory) { /* Lua calls no error handler for it */
         instance->out_of_memory = false;
         script_collect_all(instance);
         hidden = "the script met the memory cap";
@@ -87,7 +87,7 @@ static int spec_limited_xpcall(lua_State *L) {
     return lua_gettop(L);
 }
 
-/* A chunk that the binary carries. */
+/* Loads an embedded chunk. */
 static void spec_push_chunk(lua_State *L, const unsigned char *text, size_t len, const char *name) {
     if (luaL_loadbuffer(L, (const char *)text, len, name) != 0) {
         lua_error(L);
@@ -121,17 +121,15 @@ static void spec_add_modules(lua_State *L, const struct spec_run *run) {
     lua_setfield(L, -2, "testing.sources");
 }
 
-/* Runs the runner's chunk, which puts the doubles in place and returns the function that runs a
- * file: the registry has it. Argument: the run. */
+/* Runs the runner's chunk, which installs the doubles, and stores the function that it returns in
+ * the registry. Argument: the run. */
 static int spec_open_runner(lua_State *L) {
     const struct spec_run *run = lua_touserdata(L, 1);
     spec_push_chunk(L, spec_runner_lua, sizeof spec_runner_lua - 1, "=spec_runner");
     spec_libraries_push(L);
     lua_setfenv(L, -2);
-    /* Not the proxy that scripts see: busted writes its words there. */
-    lua_pushvalue(L, LUA_GLOBALSINDEX);
-    protect_push_original(L, lua_gettop(L)); /* [proxy, globals] */
-    lua_remove(L, -2);
+    /* Not the proxy, because busted sets its words there. */
+    sandbox_push_globals(L);
     lua_pushcfunction(L, spec_limited_xpcall);
     spec_add_modules(L, run);
     spec_push_double_names(L, run);
@@ -151,7 +149,7 @@ static bool spec_load_declarations(struct script_instance *instance, struct err 
            (!has_envelope || sandbox_load(instance, "envelope", err));
 }
 
-/* A state with the runner's function in its registry. */
+/* Opens a state with the runner's function in its registry. */
 static struct script_instance *spec_open_state(struct spec_run *run, struct err *err) {
     struct script_instance *instance = xcalloc(1, sizeof *instance);
     instance->generation = script_generation_ref(run->generation);
@@ -194,7 +192,7 @@ static int spec_run_chunk(lua_State *L) {
     return 0;
 }
 
-/* The parts of the run have limits (limited_xpcall), the whole has none. */
+/* limited_xpcall limits the parts of the run; the whole has no limit. */
 static bool spec_run_open_file(struct script_instance *instance, struct file_run *run,
                                struct err *err) {
     struct bundle bundle = {0};
@@ -247,7 +245,7 @@ bool spec_run_coverage(struct spec_run *run, double min_percent) {
         report.percent = -1;
     }
     if (report.percent >= 0 && report.percent < min_percent) {
-        printf("coverage is %.1f %%, wanted are %.1f %%\n", report.percent, min_percent);
+        printf("coverage is %.1f %%, the minimum is %.1f %%\n", report.percent, min_percent);
     }
     fflush(stdout);
     return report.percent >= min_percent;

@@ -1,8 +1,6 @@
-/* spec: runs busted specs in the sandbox, limits and modules of production. Each spec file gets a
- * fresh Lua state with the handlers and routes of the one generation that was loaded. One thread.
- *
- * Specs see the sandbox's globals and busted's words; busted itself, which is trusted, runs with
- * libraries that neither specs nor scripts can reach. */
+/* spec: runs busted specs in production's sandbox, with its limits and modules. Each file gets a
+ * fresh Lua state of the one generation. One thread. Specs see the sandbox's globals and busted's
+ * words; busted is trusted and has libraries that specs and scripts cannot reach. */
 #ifndef AGG_HOST_SCRIPT_SPEC_H
 #define AGG_HOST_SCRIPT_SPEC_H
 
@@ -10,7 +8,7 @@
 #include "base/err.h"
 
 struct spec_options {
-    const char *support; /* folder of modules for specs; its doubles/NAME.lua replace bindings */
+    const char *support; /* folder of modules for specs; doubles/NAME.lua replaces a binding */
     bool real;           /* the real bindings instead of the doubles */
     bool coverage;       /* count lines of scripts */
 };
@@ -25,11 +23,10 @@ struct spec_run;
 struct spec_run *spec_run_create(const struct config *config, const struct spec_options *options,
                                  struct err *err);
 void spec_run_destroy(struct spec_run *run);
-/* Runs one file, prints its failures to standard output and adds to the totals. A file that cannot
- * be run counts as one failure. */
+/* Runs a file, prints its failures and adds to the totals. A file that does not run counts as one
+ * failure. */
 void spec_run_file(struct spec_run *run, const char *path, struct spec_totals *totals);
-/* Prints lines run per script. False: below min_percent, or it could not be worked out (said on
- * standard output). */
+/* Prints executed lines per script. False: below min_percent, or not measured (printed). */
 bool spec_run_coverage(struct spec_run *run, double min_percent);
 
 #endif

@@ -1,5 +1,5 @@
-/* testing.fixtures: the files of spec/fixtures, for specs, which have no io. testing.sources: what
- * the generation under test was made of. docs/types/testing says what specs get. */
+/* testing.fixtures: files of spec/fixtures, for specs, which have no io. testing.sources: the
+ * sources of the generation under test. Documented in docs/types/testing. */
 #include <fcntl.h>
 
 #include "base/regular_file.h"
@@ -43,7 +43,7 @@ static int spec_fixtures_lua_lines(lua_State *L) {
     return 1;
 }
 
-/* As json.decode, but a text that is no JSON is the spec's fault: raises. */
+/* json.decode that raises. */
 static int spec_fixtures_lua_decode(lua_State *L) {
     luaL_checkstring(L, 1);
     lua_settop(L, 1);
@@ -106,22 +106,17 @@ static int spec_fixtures_lua_queries(lua_State *L) {
     return 1;
 }
 
-static const char *spec_fixtures_script_name(const void *scripts, size_t at, size_t size) {
-    return *(const char *const *)(const void *)((const char *)scripts + at * size);
-}
-
 size_t spec_find_script(lua_State *L, const char *kind, const char *name, const void *scripts,
                         size_t count, size_t size) {
     char hint[NEAREST_HINT_CAP];
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(spec_fixtures_script_name(scripts, i, size), name) == 0) {
-            return i;
-        }
+    int found = script_find_named(scripts, count, size, name);
+    if (found >= 0) {
+        return (size_t)found;
     }
     lua_newtable(L);
     for (size_t i = 0; i < count; i++) {
         lua_pushboolean(L, 1);
-        lua_setfield(L, -2, spec_fixtures_script_name(scripts, i, size));
+        lua_setfield(L, -2, *(const char *const *)(const void *)((const char *)scripts + i * size));
     }
     luaL_error(L, "no %s \"%s\": %s (it would be scripts/%s.lua)", kind, name,
                lua_names_hint(L, -1, name, hint), name);

@@ -1,8 +1,8 @@
-/* testing.handlers: events run through the very extraction, handlers and merge of production.
- * docs/types/testing/handlers.lua says what specs get. */
+/* testing.handlers: runs events through production's extraction, handlers and merge. Documented in
+ * docs/types/testing/handlers.lua. */
 #include "spec_private.h"
 
-/* The text of the event at `at`; left on the stack. */
+/* The text of the event at `at`, which stays on the stack. */
 static struct slice spec_handlers_event_text(lua_State *L, int at) {
     struct slice text;
     if (lua_istable(L, at)) {
@@ -69,7 +69,7 @@ static void spec_handlers_set_text(lua_State *L, const char *key, const char *te
     lua_setfield(L, -2, key);
 }
 
-/* Extracts and handles as pipeline/batch.c does; the merges are left staged. */
+/* Extracts and handles like pipeline/batch.c; the merges stay staged. */
 static enum script_result spec_handlers_handle(struct script_instance *instance, size_t handler,
                                                struct slice text, struct merge *merge,
                                                struct err *err) {
@@ -87,7 +87,7 @@ static enum script_result spec_handlers_handle(struct script_instance *instance,
     return result;
 }
 
-/* Runs one event and leaves its outcome on the stack, without rows. */
+/* Runs one event and pushes its outcome, without rows. */
 static void spec_handlers_run_event(lua_State *L, struct merge *merge, int name_at, int event_at) {
     struct script_instance *instance = sandbox_instance(L);
     const struct script_generation *generation = instance->generation;

@@ -1,6 +1,5 @@
-/* Libraries for trusted chunks: busted and the runner need io, os, debug and package, which scripts
- * must not reach. They are opened into a table of their own, with copies of the tables that the
- * libraries extend, so that nothing of them shows in the sandbox. */
+/* Opens io, os, debug and package for busted and the runner, in a table of its own that scripts
+ * cannot reach, with copies of the tables that these libraries extend. */
 #include <luajit.h>
 #include <lualib.h>
 
@@ -27,7 +26,7 @@ void spec_libraries_push(lua_State *L) {
     int libraries = lua_gettop(L);
     lua_pushvalue(L, LUA_GLOBALSINDEX);
     int sandbox = lua_gettop(L);
-    /* Openers write to the globals and to the list of loaded libraries: lend them other ones. */
+    /* Openers write to the globals and to the list of loaded libraries: replace both for now. */
     lua_newtable(L);
     lua_setfield(L, LUA_REGISTRYINDEX, "_LOADED");
     lua_pushvalue(L, libraries);

@@ -1,5 +1,5 @@
-/* testing.reactions: rows handed to the very reactions of production.
- * docs/types/testing/reactions.lua says what specs get. */
+/* testing.reactions: gives rows to production's reactions. Documented in
+ * docs/types/testing/reactions.lua. */
 #include "bindings/lua_util.h"
 #include "script/message.h"
 #include "spec_private.h"
@@ -19,7 +19,7 @@ static int spec_reactions_close_reaction_spec(lua_State *L) {
     return 0;
 }
 
-/* The row becomes the only one of what production has as the rows of the query. */
+/* Makes the row the only one of the query's rows. */
 static void spec_reactions_give_row(lua_State *L, struct script_instance *instance) {
     lua_createtable(L, 1, 0);
     lua_pushvalue(L, 2);

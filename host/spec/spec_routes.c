@@ -1,5 +1,5 @@
-/* testing.routes: requests answered by the very routes of production, over the bindings that the
- * state has. docs/types/testing/routes.lua says what specs get. */
+/* testing.routes: sends requests to production's routes, with the state's bindings. Documented in
+ * docs/types/testing/routes.lua. */
 #include <stdlib.h>
 
 #include "base/traceparent.h"
@@ -13,7 +13,7 @@ struct call {
     struct script_pair query[MAX_PAIRS];
 };
 
-/* The strings of request[key]; the request holds them while the call lasts. */
+/* Reads the strings of request[key], borrowed from it. */
 static size_t spec_routes_read_pairs(lua_State *L, const char *key, struct script_pair *pairs) {
     size_t count = 0;
     lua_getfield(L, 2, key);
@@ -30,19 +30,19 @@ static size_t spec_routes_read_pairs(lua_State *L, const char *key, struct scrip
     return count;
 }
 
-/* The text of {"error": "…"}, or nothing. */
+/* Sets `error` from a body {"error": "…"}. */
 static void spec_routes_set_error(lua_State *L, struct slice body) {
-    int answer = lua_gettop(L);
+    int response = lua_gettop(L);
     lua_pushlstring(L, body.data, body.len);
     spec_call_json(L, "decode");
     lua_pop(L, 1);
     if (lua_istable(L, -1)) {
         lua_getfield(L, -1, "error");
         if (lua_type(L, -1) == LUA_TSTRING) {
-            lua_setfield(L, answer, "error");
+            lua_setfield(L, response, "error");
         }
     }
-    lua_settop(L, answer);
+    lua_settop(L, response);
 }
 
 static void spec_routes_set_number(lua_State *L, const char *key, int number) {
@@ -50,8 +50,8 @@ static void spec_routes_set_number(lua_State *L, const char *key, int number) {
     lua_setfield(L, -2, key);
 }
 
-/* Everything is in Lua's hands before the response is freed. */
-static void spec_routes_push_answer(lua_State *L, const struct script_response *response) {
+/* All is copied into Lua before the response is freed. */
+static void spec_routes_push_response(lua_State *L, const struct script_response *response) {
     lua_newtable(L);
     spec_routes_set_number(L, "status", response->status);
     lua_pushlstring(L, response->body.data, response->body.len);
@@ -62,7 +62,7 @@ static void spec_routes_push_answer(lua_State *L, const struct script_response *
     spec_set_tags(L, response->tags, response->tag_count);
 }
 
-/* As the server says it to a client. */
+/* The server's own response. */
 static void spec_routes_push_outage(lua_State *L) {
     lua_newtable(L);
     spec_routes_set_number(L, "status", 503);
@@ -104,7 +104,7 @@ static int spec_routes_lua_call_route(lua_State *L) {
     call.request.query = call.query;
     enum script_result result = script_answer(instance, &call.request, &response, &err);
     if (result == SCRIPT_OK) {
-        spec_routes_push_answer(L, &response);
+        spec_routes_push_response(L, &response);
     } else if (result == SCRIPT_OUTAGE) {
         spec_routes_push_outage(L);
     } else {

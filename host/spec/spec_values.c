@@ -1,4 +1,4 @@
-/* Values of the view as specs read them: lists as Lua lists, times and ids as text. */
+/* Values of the view for specs: lists as Lua lists, times and ids as text. */
 #include <stdio.h>
 
 #include "bindings/lua_modules.h"
@@ -125,7 +125,7 @@ static void spec_values_set_decoded(lua_State *L, const char *key, struct slice 
     lua_setfield(L, -2, key);
 }
 
-/* As scripts wrote it, but for the value, which is decoded; `text` is what is published. */
+/* As scripts wrote it, with the value decoded; `text` is what is published. */
 static void spec_values_push_message(lua_State *L, const struct outbox_message *message) {
     lua_createtable(L, 0, 7);
     spec_values_set_slice(L, "topic", message->topic);

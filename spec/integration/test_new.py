@@ -82,8 +82,8 @@ def test_written_files_run(tree, new, bare_service):
 
 @pytest.mark.parametrize("words, reasons", [
     (("handler", "spellcheck_result", "--topic", "another.v1"),
-     ["scripts/handlers/spellcheck_result.lua is there", "nothing is overwritten"]),
-    (("route", "batch_status"), ["scripts/routes/batch_status.lua is there"]),
+     ["scripts/handlers/spellcheck_result.lua exists", "nothing was written"]),
+    (("route", "batch_status"), ["scripts/routes/batch_status.lua exists"]),
     (("handler", "x", "--topic", "huleedu.els.batch_phase.outcome.v1"),
      ["huleedu.els.batch_phase.outcome.v1 is read by handlers/batch_phase_outcome"]),
     (("handler", "x", "--topic", "a b"), ["--topic"]),
@@ -109,7 +109,7 @@ def test_one_existing_file_is_enough_to_refuse(tree, new):
     (tree / "spec/unit/routes/note_spec.lua").write_text("-- mine\n")
     before = files(tree)
     done = new("route", "note")
-    assert done.returncode == 1 and "spec/unit/routes/note_spec.lua is there" in done.stderr
+    assert done.returncode == 1 and "spec/unit/routes/note_spec.lua exists" in done.stderr
     assert files(tree) == before
 
 

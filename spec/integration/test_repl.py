@@ -115,7 +115,7 @@ def test_exceeding_the_memory_cap_discards_the_state_and_says_so(console, tmp_pa
     done = console("x = 1\nt = {} for i = 1, 1e9 do t[i] = ('x'):rep(1e6) .. i end\nx\n1 + 1\n",
                    patient)
     assert done.stdout == "2\n"
-    assert "what was assigned is gone" in done.stderr and 'nothing is called "x"' in done.stderr
+    assert "assigned values are lost" in done.stderr and 'nothing is called "x"' in done.stderr
 
 
 def test_the_database_is_read(fed):

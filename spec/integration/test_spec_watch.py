@@ -141,7 +141,7 @@ def test_a_file_that_is_saved_in_steps_is_run_once_and_whole(watch, tree):
 
 def test_the_status_is_that_of_the_last_run(watch, tree):
     process = watch("--coverage-min=100")  # the other scripts have no spec here
-    assert "wanted are 100.0 %" in process.wait_run(1)
+    assert "the minimum is 100.0 %" in process.wait_run(1)
     assert process.interrupt() == 1
 
 
