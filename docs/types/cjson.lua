@@ -1,8 +1,8 @@
 ---@meta cjson
 
---- The functions of lua-cjson 2.1.0 over the codec of `json`, for scripts that were written for it. New scripts
---- say `json`. `encode` sorts keys and writes numbers exactly, as `json.encode` does. A setting takes the
---- value that it has here, and raises for another. What OpenResty's fork adds (`empty_array`, `array_mt`) is not there: say `json.array`.
+--- The functions of lua-cjson 2.1.0 over the codec of `json`, for scripts written for it. New scripts
+--- use `json`. `encode` sorts keys and writes numbers exactly, as `json.encode` does. A setting takes the
+--- value that it has here, and raises for another. What OpenResty's fork adds (`empty_array`, `array_mt`) is missing: use `json.array`.
 ---@class cjson
 local cjson = {}
 

@@ -27,9 +27,9 @@
 ---@field optional? boolean missing or null is nil rather than a rejection
 ---@field required_if? string the name of another field: required if that field is present, else optional
 ---@field check_only? boolean checked, but not in `event`: costs nothing per event in Lua
----@field min? number bound, inclusive: of a number, or of a string's length in bytes (of each of `strings`); 1 refuses an empty id
+---@field min? number bound, inclusive: of a number, or of a string's length in bytes (of each of `strings`); 1 rejects an empty id
 ---@field max? number likewise
----@field enum? table<string, string>|string[] of a string: wire word → own word, or a list of words that stay as they are
+---@field enum? table<string, string>|string[] of a string: wire word → own word, or a list of unchanged words
 ---@field fields? table<string, string|Field> of a `list`: the fields of each item, their paths from the item
 
 --- What `scripts/envelope.lua` returns: where the events' JSON has what every event has. The ids and the
@@ -67,7 +67,7 @@
 --- Words of a response that are translated by caller: `http.vocabularies` of `config.lua` names the
 --- vocabulary of an `X-Service-ID`. One response is cached for all, and translated when it is sent.
 ---@class RouteWords
----@field at string names of objects of the body, down to the word, with dots; lists between them are gone through: `"batches.overall_status"`
+---@field at string names of objects of the body, down to the word, with dots; lists between them are traversed: `"batches.overall_status"`
 ---@field known? string|string[] the words that a body may have there: a vocabulary with a word for another one is refused
 ---@field vocabularies table<string, table<string, string>> by name: the translation of each word of the body; other words stay
 
@@ -77,7 +77,7 @@
 ---@field params table<string, string> of the path, by name; reading one that no path of the route has is an error
 ---@field query table<string, string?> by name; a cached route has none
 ---@field correlation_id string
----@field traceparent? string the header of W3C Trace Context, to be passed on; nil where the request has no good one
+---@field traceparent? string the header of W3C Trace Context, to be passed on; nil if missing or malformed
 
 --- The response of a route: `status` with `body` or `error`, or `unavailable` alone.
 ---@class Response
@@ -89,7 +89,7 @@
 
 --- The table that a file of `scripts/reactions` returns.
 ---@class Reaction
----@field follows table<string, string> a table of the view → its text column whose value is the key: a commit that writes a value into it has the reaction called for that value, not for the one that the row had before. So it is a column that never changes for a row
+---@field follows table<string, string> a table of the view → its text column whose value is the key: a commit that writes a value calls the reaction for that value, not for the row's previous one. Use a column that never changes for a row
 ---@field query string a file of `sql/queries` with the one parameter `:keys` (`text[]`); its rows have a column `key`
 ---@field publish fun(row: table<string, any>): Message|Message[]|nil called for each row, null columns nil; it reads nothing else, so the same row gives the same messages. After an error the key is retried later
 
@@ -97,7 +97,7 @@
 --- same message, so that replays and rebuilds publish nothing twice.
 ---@class Message
 ---@field topic string
----@field key string messages of one key leave in the order in which they were stored
+---@field key string messages of one key are sent in the order in which they were stored
 ---@field value table|string written as JSON with sorted keys, or JSON; at most 1 MiB
 ---@field identity string names the fact, at most 200 bytes: a message with a stored identity is not stored again. Unique over all topics and reactions
 ---@field at integer when the fact came true, microseconds since 1970: facts older than the outbox's horizon are not sent
@@ -116,7 +116,7 @@
 ---@field rule "first"|"latest"|"min"|"max"
 ---@field columns string[][] name and type of each
 
---- What handlers merge into: one object a table, by its name. It is read-only. A table, group or column
+--- What handlers merge into: one object per table, by its name. It is read-only. A table, group or column
 --- that the view does not have is an error, which names the nearest.
 ---@class View
 local View = {}
@@ -127,7 +127,7 @@ local View = {}
 function View:touch(id) end
 
 --- Publishes a message if and only if the event's merges are committed: it is stored with them, and
---- leaves after the commit, at least once. A second message with its identity is not sent.
+--- sent after the commit, at least once. A second message with its identity is not sent.
 ---@param message Message
 function View:publish(message) end
 

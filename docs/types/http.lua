@@ -12,13 +12,13 @@
 ---@class http
 local http = {}
 
---- A request. No `Content-Type` is made up.
+--- A request. No `Content-Type` is added.
 ---@class http.Request
 ---@field url string `http` or `https`
 ---@field method? "GET"|"HEAD"|"POST"|"PUT"|"PATCH"|"DELETE"|"OPTIONS" default `"GET"`
 ---@field headers? table<string, string> by name
 ---@field body? string any bytes; not for GET and HEAD
----@field timeout_ms? integer for the whole exchange; the time that the call has is the upper bound, and the default
+---@field timeout_ms? integer for the whole exchange; at most, and by default, the call's remaining time
 
 --- A response of any status.
 ---@class http.Response

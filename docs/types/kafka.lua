@@ -1,11 +1,11 @@
 ---@meta kafka
 
 --- Records that routes produce, with a report of their delivery. Handlers and reactions produce none:
---- a handler says `view:publish(message)`, a reaction returns its messages, and they are sent if and only if
---- what they say is committed.
+--- a handler calls `view:publish(message)`, a reaction returns its messages; they are sent if and only if
+--- the event or row is committed.
 ---
 --- All states share one producer, made at first use: `acks=all`, idempotent; properties of
---- `kafka.options` apply. A record is given up when no script can still be waiting for it.
+--- `kafka.options` apply. A record is dropped when no script can still wait for it.
 ---@class kafka
 local kafka = {}
 
@@ -16,9 +16,9 @@ local kafka = {}
 ---@field value? string any bytes; left out: a tombstone
 ---@field headers? table<string, string> by name
 
---- The record of `kafka.produce`: it has a time of its own.
+--- The record of `kafka.produce`: it has its own time limit.
 ---@class kafka.TimedRecord: kafka.Record
----@field timeout_ms? integer the time that the call has is the upper bound, and the default
+---@field timeout_ms? integer at most, and by default, the call's remaining time
 
 --- The options of `kafka.produce_all`.
 ---@class kafka.Options

@@ -3,7 +3,7 @@
 --- Metrics on `/metrics`, beside the program's own.
 ---
 --- A metric belongs to the scripts that declare it: it is on the page while they run. Scripts of a
---- later generation go on counting where name, type and labels are the same; other labels begin at 0.
+--- later generation continue counting if name, type and labels are the same; other labels begin at 0.
 --- Declare at the top of a file. Errors: a bad name, one of the program's own, or one that the same
 --- scripts declare with another type, help or other labels.
 ---

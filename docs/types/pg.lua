@@ -3,7 +3,7 @@
 --- The queries of `sql/queries`, in Postgres.
 ---
 --- One connection per Lua state, opened at first use. A connection that the server closed meanwhile
---- (a restart) is noticed and replaced before a statement is sent. A statement is cancelled in the
+--- (a restart) is detected and replaced before a statement is sent. A statement is cancelled in the
 --- server, too, when no call could still wait for it.
 ---
 --- | given | sent as |
@@ -51,7 +51,7 @@ local pg = {}
 ---
 --- Errors: no such query, a parameter that is unknown or not given, a value of a type that the query does not take (a text
 --- of a wrong form is a failure: it may be the request's), two columns of one name.
---- The whole result must fit into `scripts.memory_limit_mb`: say `LIMIT`.
+--- The whole result must fit into `scripts.memory_limit_mb`: use `LIMIT`.
 ---
 --- ```lua
 --- local rows, failure = pg.query("batch_status", { batch_id = request.params.batch_id })
@@ -81,7 +81,7 @@ function pg.bytes(text) end
 ---
 --- The failure says so where it is not known whether the commit was done (the connection was lost in
 --- it). A statement that a migration changed under a running transaction fails once with
---- `"unavailable"`; outside a transaction it is asked again by itself.
+--- `"unavailable"`; outside a transaction it is retried automatically.
 ---
 --- ```lua
 --- local moved, failure = pg.transaction(function(tx)

@@ -2,8 +2,8 @@
 
 --- Commands of Redis, alone or in a pipeline.
 ---
---- One connection per Lua state. Every exchange ends within `redis.timeout_ms`. A server that failed
---- is left alone for 0.1 s, doubling to 5 s: calls then fail at once.
+--- One connection per Lua state. Every exchange ends within `redis.timeout_ms`. After a failure
+--- calls fail at once for 0.1 s, doubling to 5 s.
 ---
 --- | Redis | comes as |
 --- | --- | --- |

@@ -1,8 +1,8 @@
 ---@meta _
 
 --- The globals of scripts and specs, beside `string`, `table` and `math`. What is missing or different
---- from Lua 5.1 is in `docs/SANDBOX.md`: nothing else of Lua's base library is there, and
---- `string.dump`, `math.random` and `math.randomseed` are not. Reading another global is an error, which
+--- from Lua 5.1 is in `docs/SANDBOX.md`: the rest of Lua's base library, `string.dump`,
+--- `math.random` and `math.randomseed` are missing. Reading another global is an error, which
 --- names the nearest.
 
 --- The globals; read-only.
@@ -55,8 +55,8 @@ function next(table, index) end
 ---@return T table
 function pairs(t) end
 
---- Calls a function; an error comes back as false and its message. The end of the script's time is not
---- caught.
+--- Calls a function; an error comes back as false and its message. It does not catch a
+--- timeout of the script.
 ---@param f function
 ---@param ... any its arguments
 ---@return boolean success

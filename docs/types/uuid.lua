@@ -1,10 +1,10 @@
 ---@meta uuid
 
---- Identifiers that are made of names: the same name is the same identifier, in every process and at
---- every time. There are no random ones, which no replay could repeat.
+--- Identifiers derived from names: the same name always gives the same identifier. Random ones are
+--- missing, because a replay cannot repeat them.
 ---
 --- ```lua
---- local FACTS = "0e3a2b8c-5d0c-4f67-9a53-6a0f2b1c7d44" -- drawn once, for these names
+--- local FACTS = "0e3a2b8c-5d0c-4f67-9a53-6a0f2b1c7d44" -- generated once, for these names
 --- local event_id = uuid.v5(FACTS, topic .. " " .. row.key)
 --- ```
 ---@class uuid

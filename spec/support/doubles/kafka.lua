@@ -14,7 +14,7 @@ local KEYS = {
   timeout_ms = "?number",
 }
 
---- Forgets failures and messages; done before each `it`.
+--- Clears failures and records; runs before each `it`.
 function M.reset()
   failure, produced = nil, {}
 end

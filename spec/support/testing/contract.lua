@@ -11,7 +11,7 @@ local M = {}
 ---@class testing.Case
 ---@field name string
 ---@field event table
----@field code? string what it must be rejected under; nil: it must not be
+---@field code? string the rejection's code; nil: it must be accepted
 ---@field path string that was changed
 
 local WRONG = {
