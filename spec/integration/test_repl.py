@@ -260,7 +260,7 @@ def test_history_is_kept_for_the_next_console(terminal, tmp_path, env, path):
 @pytest.mark.parametrize("typed, completed", [
     ("json.dec\t('[7]')[1] + 1\r", "\n8\r"), ("tostr\t(17)\r", "\n17\r"),
     ("#pg.query('user_b\t', {})\r", "is not given"),
-    ("require('lib.cont\t').id('p').min\r", "\n1\r"), ("require 'lib.fail\t'\r", "answer = function"),
+    ("require('lib.cont\t').id('p').min\r", "\n1\r"), ("require 'lib.fail\t'\r", "response = function"),
     ("string.form\t('%d', 5)\r", "\n5\r"), ("mine = { colour = 'red' }\rmine.col\t\r", "\nred\r"),
     ("retu\t 9\r", "\n9\r")])
 def test_tab_completes(terminal, typed, completed):
