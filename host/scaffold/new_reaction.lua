@@ -2,7 +2,7 @@
 local uuid = require("uuid")
 
 local TOPIC = "@topic@"
--- generated for this reaction: its identities are unique
+-- a random UUID, this reaction's own namespace
 local FACTS = "@namespace@"
 
 ---@type reactions.@name@
