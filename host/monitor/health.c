@@ -1,6 +1,5 @@
 #include "health.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "bindings/pg.h"
@@ -8,6 +7,7 @@
 #include "bindings/redis_refusal.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "script/watchdog.h"
 #include "base/xalloc.h"
 
@@ -29,14 +29,12 @@ struct check {
 
 struct health {
     struct health_options options;
-    pthread_t thread;
+    struct thread thread;
     struct pg *pg;                            /* the thread's own */
     struct redis *redis;                      /* the thread's own; NULL without Redis */
     struct err logged_database, logged_redis; /* the last errors logged; the thread's own */
-    pthread_mutex_t lock;
-    pthread_cond_t wanted;  /* wakes the thread */
-    pthread_cond_t checked; /* wakes waiting callers */
-    bool is_wanted, stopping;
+    pthread_cond_t checked;                   /* wakes waiting callers */
+    bool is_wanted;
     int waiting;
     struct check check;
     uint64_t script_generation; /* 0: none yet */
@@ -169,13 +167,11 @@ static void health_check_all(struct health *health, struct check *check) {
 /* False: stop. */
 static bool health_wait_until_wanted(struct health *health) {
     int64_t deadline_us = clock_monotonic_us() + IDLE_CHECK_MS * 1000LL;
-    int status = 0;
-    pthread_mutex_lock(&health->lock);
-    while (!health->is_wanted && !health->stopping && status == 0) {
-        status = clock_condition_wait(&health->wanted, &health->lock, deadline_us);
+    thread_lock(&health->thread);
+    while (!health->is_wanted && thread_sleep(&health->thread, deadline_us)) {
     }
-    bool go_on = !health->stopping;
-    pthread_mutex_unlock(&health->lock);
+    bool go_on = !health->thread.stopping;
+    thread_unlock(&health->thread);
     return go_on;
 }
 
@@ -184,12 +180,12 @@ static void *health_main(void *context) {
     while (health_wait_until_wanted(health)) {
         struct check check = {0};
         health_check_all(health, &check);
-        pthread_mutex_lock(&health->lock);
+        thread_lock(&health->thread);
         struct buffer outdated = health->check.dependencies;
         health->check = check;
         health->is_wanted = false; /* also serves callers that asked meanwhile */
         pthread_cond_broadcast(&health->checked);
-        pthread_mutex_unlock(&health->lock);
+        thread_unlock(&health->thread);
         buffer_free(&outdated);
     }
     return NULL;
@@ -202,9 +198,8 @@ static void health_free(struct health *health) {
     if (health->redis) {
         redis_destroy(health->redis);
     }
-    pthread_cond_destroy(&health->wanted);
     pthread_cond_destroy(&health->checked);
-    pthread_mutex_destroy(&health->lock);
+    thread_free(&health->thread);
     buffer_free(&health->check.dependencies);
     free(health);
 }
@@ -229,14 +224,11 @@ struct health *health_start(const struct health_options *options, struct err *er
     struct health *health = xcalloc(1, sizeof *health);
     health->options = *options;
     health->is_wanted = true; /* check before the first question */
-    pthread_mutex_init(&health->lock, NULL);
-    clock_condition_init(&health->wanted);
+    thread_init(&health->thread);
     clock_condition_init(&health->checked);
-    if (health_open_probes(health, err)) {
-        if (pthread_create(&health->thread, NULL, health_main, health) == 0) {
-            return health;
-        }
-        err_set(err, ERR_INTERNAL, "cannot start the health thread");
+    if (health_open_probes(health, err) &&
+        thread_start(&health->thread, health_main, health, "health", err)) {
+        return health;
     }
     health_free(health);
     return NULL;
@@ -246,19 +238,15 @@ void health_stop(struct health *health) {
     if (!health) {
         return;
     }
-    pthread_mutex_lock(&health->lock);
-    health->stopping = true;
-    pthread_cond_signal(&health->wanted);
-    pthread_mutex_unlock(&health->lock);
-    pthread_join(health->thread, NULL);
+    thread_stop(&health->thread);
     health_free(health);
 }
 
 void health_set_scripts(struct health *health, uint64_t generation, const char *hash) {
-    pthread_mutex_lock(&health->lock);
+    thread_lock(&health->thread);
     health->script_generation = generation;
     snprintf(health->script_hash, sizeof health->script_hash, "%s", hash);
-    pthread_mutex_unlock(&health->lock);
+    thread_unlock(&health->thread);
 }
 
 /* ---- reporting ---------------------------------------------------------------------------- */
@@ -285,9 +273,9 @@ static bool health_is_fresh_now(const struct health *health) {
 }
 
 bool health_is_fresh(struct health *health) {
-    pthread_mutex_lock(&health->lock);
+    thread_lock(&health->thread);
     bool fresh = health_is_fresh_now(health);
-    pthread_mutex_unlock(&health->lock);
+    thread_unlock(&health->thread);
     return fresh;
 }
 
@@ -300,7 +288,7 @@ static void health_wait_for_check(struct health *health, int timeout_ms) {
     }
     health->waiting++;
     while (!health_is_fresh_now(health) && health->check.checked_us == checked_us && status == 0) {
-        status = clock_condition_wait(&health->checked, &health->lock, deadline_us);
+        status = clock_condition_wait(&health->checked, &health->thread.lock, deadline_us);
     }
     health->waiting--;
 }
@@ -365,10 +353,10 @@ bool health_report(struct health *health, enum health_question question, int tim
     if (none_stuck) {
         buffer_clear(&stuck);
     }
-    pthread_mutex_lock(&health->lock);
+    thread_lock(&health->thread);
     if (!health_is_fresh_now(health) && !health->is_wanted) {
         health->is_wanted = true;
-        pthread_cond_signal(&health->wanted);
+        thread_wake(&health->thread);
     }
     if (question != HEALTH_ALIVE) {
         health_wait_for_check(health, timeout_ms);
@@ -380,7 +368,7 @@ bool health_report(struct health *health, enum health_question question, int tim
     bool good = question == HEALTH_ALIVE ? alive : ready && none_stuck;
     const char *status = !good ? "unhealthy" : health->check.degraded ? "degraded" : "healthy";
     health_append_report(health, status, ready, buffer_slice(&stuck), json);
-    pthread_mutex_unlock(&health->lock);
+    thread_unlock(&health->thread);
     buffer_free(&stuck);
     return good;
 }

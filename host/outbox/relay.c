@@ -9,6 +9,7 @@
 #include "base/fault.h"
 #include "base/json_put.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "base/metrics.h"
 #include "base/xalloc.h"
 #include "config/config.h"
@@ -43,10 +44,8 @@ struct outbox_relay {
     int64_t claim_at_us, look_at_us, measure_at_us, prune_at_us;
     int64_t delivered_us; /* when Kafka last accepted a message, or none was in flight */
     bool outage_logged, silence_logged;
-    pthread_t thread;
-    pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t changed;
-    bool woken, reported, stopping;
+    struct thread thread; /* its lock guards what follows */
+    bool woken, reported;
     struct {
         bool publishes;
         struct rows_depth depth;
@@ -98,9 +97,9 @@ static struct metric_cell *relay_metric(enum relay_metric which) {
  */
 
 static void relay_set_status_error(struct outbox_relay *relay, const char *text) {
-    pthread_mutex_lock(&relay->lock);
+    thread_lock(&relay->thread);
     snprintf(relay->status.error, sizeof relay->status.error, "%s", text);
-    pthread_mutex_unlock(&relay->lock);
+    thread_unlock(&relay->thread);
 }
 
 static void relay_note_database(struct outbox_relay *relay, bool ok, const struct err *err) {
@@ -140,9 +139,9 @@ static void relay_note_publishes(struct outbox_relay *relay, bool holds) {
     }
     relay->holds = holds;
     metric_set(relay_metric(RM_PUBLISHES), holds);
-    pthread_mutex_lock(&relay->lock);
+    thread_lock(&relay->thread);
     relay->status.publishes = holds;
-    pthread_mutex_unlock(&relay->lock);
+    thread_unlock(&relay->thread);
 }
 
 /* ---- the lease ------------------------------------------------------------------------------ */
@@ -314,10 +313,10 @@ static void relay_note_no_client(struct outbox_relay *relay, const struct err *r
 
 static void relay_wake_for_reports(void *context) {
     struct outbox_relay *relay = context;
-    pthread_mutex_lock(&relay->lock);
+    thread_lock(&relay->thread);
     relay->reported = true;
-    pthread_cond_signal(&relay->changed);
-    pthread_mutex_unlock(&relay->lock);
+    thread_wake(&relay->thread);
+    thread_unlock(&relay->thread);
 }
 
 static bool relay_launch(struct outbox_relay *relay, const struct pg_result *taken) {
@@ -382,10 +381,10 @@ static bool relay_measure(struct outbox_relay *relay, int64_t now_us, struct err
     metric_set(relay_metric(RM_DEPTH), (double)depth.pending);
     metric_set(relay_metric(RM_FAILED_ROWS), (double)depth.failed);
     metric_set(relay_metric(RM_OLDEST), depth.oldest_s);
-    pthread_mutex_lock(&relay->lock);
+    thread_lock(&relay->thread);
     relay->status.depth = depth;
     relay->status.in_flight = (int64_t)relay->flights.messages;
-    pthread_mutex_unlock(&relay->lock);
+    thread_unlock(&relay->thread);
     return true;
 }
 
@@ -438,16 +437,14 @@ static int64_t relay_next_work_us(const struct outbox_relay *relay) {
 /* False: stop. *look: messages were stored. */
 static bool relay_wait_for_work(struct outbox_relay *relay, int64_t until_us, bool outage,
                                 bool *look) {
-    int status = 0;
-    pthread_mutex_lock(&relay->lock);
-    while (!relay->stopping && status == 0 &&
-           (outage || !(relay->reported || (relay->woken && relay->holds)))) {
-        status = clock_condition_wait(&relay->changed, &relay->lock, until_us);
+    thread_lock(&relay->thread);
+    while ((outage || !(relay->reported || (relay->woken && relay->holds))) &&
+           thread_sleep(&relay->thread, until_us)) {
     }
     *look = relay->woken || relay->reported;
     relay->woken = relay->reported = false;
-    bool go_on = !relay->stopping;
-    pthread_mutex_unlock(&relay->lock);
+    bool go_on = !relay->thread.stopping;
+    thread_unlock(&relay->thread);
     return go_on;
 }
 
@@ -457,10 +454,10 @@ static void relay_finish(struct outbox_relay *relay) {
     int64_t deadline_us = clock_monotonic_us() + STOP_MS * 1000LL;
     bool ok = pg_connected(relay->rows.pg);
     while (ok && relay->flights.messages > 0 && clock_monotonic_us() < deadline_us) {
-        pthread_mutex_lock(&relay->lock);
-        clock_condition_wait(&relay->changed, &relay->lock,
+        thread_lock(&relay->thread);
+        clock_condition_wait(&relay->thread.changed, &relay->thread.lock,
                              relay_earlier(deadline_us, clock_monotonic_us() + REPORTS_US));
-        pthread_mutex_unlock(&relay->lock);
+        thread_unlock(&relay->thread);
         ok = relay_note_reports(relay, &err);
     }
     relay_drop_flights(relay);
@@ -502,8 +499,7 @@ static void relay_free(struct outbox_relay *relay) {
     pg_destroy(relay->rows.pg);
     pg_params_destroy(relay->rows.params);
     topic_backoff_free(&relay->backoffs);
-    pthread_cond_destroy(&relay->changed);
-    pthread_mutex_destroy(&relay->lock);
+    thread_free(&relay->thread);
     free(relay);
 }
 
@@ -521,14 +517,12 @@ struct outbox_relay *outbox_relay_start(const struct config *config, struct err 
     relay->rows.params = pg_params_create();
     relay->rows.horizon_hours = config->outbox.horizon_hours;
     relay->rows.keep_rows = config->outbox.keep_rows;
-    pthread_mutex_init(&relay->lock, NULL);
-    clock_condition_init(&relay->changed);
+    thread_init(&relay->thread);
     relay_name_holder(relay);
     for (enum relay_metric which = RM_DEPTH; which < RM_COUNT; which++) {
         relay_metric(which); /* present before the first event */
     }
-    if (pthread_create(&relay->thread, NULL, relay_main, relay) != 0) {
-        err_set(err, ERR_INTERNAL, "cannot start the thread of the outbox relay");
+    if (!thread_start(&relay->thread, relay_main, relay, "outbox relay", err)) {
         relay_free(relay);
         return NULL;
     }
@@ -539,11 +533,7 @@ void outbox_relay_stop(struct outbox_relay *relay) {
     if (!relay) {
         return;
     }
-    pthread_mutex_lock(&relay->lock);
-    relay->stopping = true;
-    pthread_cond_signal(&relay->changed);
-    pthread_mutex_unlock(&relay->lock);
-    pthread_join(relay->thread, NULL);
+    thread_stop(&relay->thread);
     relay_free(relay);
 }
 
@@ -553,10 +543,10 @@ void outbox_wake(struct outbox_relay *relay) {
     if (!relay) {
         return;
     }
-    pthread_mutex_lock(&relay->lock);
+    thread_lock(&relay->thread);
     relay->woken = true;
-    pthread_cond_signal(&relay->changed);
-    pthread_mutex_unlock(&relay->lock);
+    thread_wake(&relay->thread);
+    thread_unlock(&relay->thread);
 }
 
 void outbox_relay_report(struct outbox_relay *relay, struct buffer *json) {
@@ -566,13 +556,13 @@ void outbox_relay_report(struct outbox_relay *relay, struct buffer *json) {
         return;
     }
     buffer_append_text(json, "{");
-    pthread_mutex_lock(&relay->lock);
+    thread_lock(&relay->thread);
     json_put_bool(json, "publishes", relay->status.publishes);
     json_put_int(json, "pending", relay->status.depth.pending);
     json_put_int(json, "oldest_pending_s", (int64_t)relay->status.depth.oldest_s);
     json_put_int(json, "failed", relay->status.depth.failed);
     json_put_int(json, "in_flight", relay->status.in_flight);
     json_put_text(json, "error", slice_of(relay->status.error[0] ? relay->status.error : NULL));
-    pthread_mutex_unlock(&relay->lock);
+    thread_unlock(&relay->thread);
     buffer_append_text(json, "}");
 }

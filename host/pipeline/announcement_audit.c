@@ -1,12 +1,12 @@
 #include "announcement_audit.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "bindings/pg.h"
 #include "bindings/redis.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "base/xalloc.h"
 #include "database_offsets.h"
 
@@ -42,10 +42,7 @@ struct audit {
     int64_t failed_us;    /* since when none has; 0: the last one has */
     bool refused, forgot; /* of the demand to forget */
     bool logged_database; /* in the log, that it cannot be asked */
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t stopped;
-    bool stopping;
+    struct thread thread;
 };
 
 /* ---- the counts ---------------------------------------------------------------------------- */
@@ -280,13 +277,11 @@ static void *announcement_audit_main(void *argument) {
     bool stopping = false;
     while (!stopping) {
         int64_t next_us = clock_monotonic_us() + announcement_audit_look(audit);
-        int status = 0;
-        pthread_mutex_lock(&audit->lock);
-        while (!audit->stopping && status == 0) {
-            status = clock_condition_wait(&audit->stopped, &audit->lock, next_us);
+        thread_lock(&audit->thread);
+        while (thread_sleep(&audit->thread, next_us)) {
         }
-        stopping = audit->stopping;
-        pthread_mutex_unlock(&audit->lock);
+        stopping = audit->thread.stopping;
+        thread_unlock(&audit->thread);
     }
     return NULL;
 }
@@ -310,8 +305,7 @@ struct audit *audit_create(const struct config *config, struct cache *cache, str
     audit->cache = cache;
     audit->redis = redis;
     audit->pg = pg_create(&options);
-    pthread_mutex_init(&audit->lock, NULL);
-    clock_condition_init(&audit->stopped);
+    thread_init(&audit->thread);
     return audit;
 }
 
@@ -320,8 +314,7 @@ void audit_destroy(struct audit *audit) {
     announcement_audit_free_items(audit->items, audit->count);
     pg_destroy(audit->pg);
     redis_destroy(audit->redis);
-    pthread_cond_destroy(&audit->stopped);
-    pthread_mutex_destroy(&audit->lock);
+    thread_free(&audit->thread);
     free(audit);
 }
 
@@ -335,8 +328,7 @@ struct audit *audit_start(const struct config *config, struct cache *cache, stru
     }
     audit->is_doubtful = true;
     cache_doubt(cache, true, CACHE_DROP_NONE);
-    if (pthread_create(&audit->thread, NULL, announcement_audit_main, audit) != 0) {
-        err_set(err, ERR_INTERNAL, "cannot start the thread that audits announcements");
+    if (!thread_start(&audit->thread, announcement_audit_main, audit, "announcement audit", err)) {
         audit_destroy(audit);
         return NULL;
     }
@@ -347,10 +339,6 @@ void audit_stop(struct audit *audit) {
     if (!audit) {
         return;
     }
-    pthread_mutex_lock(&audit->lock);
-    audit->stopping = true;
-    pthread_cond_signal(&audit->stopped);
-    pthread_mutex_unlock(&audit->lock);
-    pthread_join(audit->thread, NULL);
+    thread_stop(&audit->thread);
     audit_destroy(audit);
 }

@@ -1,12 +1,12 @@
 #include "reactor.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/json_put.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "base/metrics.h"
 #include "base/xalloc.h"
 #include "round.h"
@@ -20,14 +20,12 @@
 
 struct reactor {
     struct reactor_options options;
-    struct round round; /* of the thread alone, as all up to `lock` */
+    struct round round; /* of the thread alone, as all up to `thread` */
     size_t max_keys;    /* fewer after an error, until the failing key is alone */
     int64_t measure_at_us;
     bool outage_logged;
-    pthread_t thread;
-    pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t changed;
-    bool woken, stopping;
+    struct thread thread; /* its lock guards what follows */
+    bool woken;
     struct script_generation *next; /* a reference; NULL: none */
     int64_t marks, failures;
     double oldest_s;
@@ -72,13 +70,13 @@ static size_t reactor_reaction_count(const struct reactor *reactor) {
 /* Switches to the generation of reactor_replace_scripts. False: none. */
 static bool reactor_switch(struct reactor *reactor) {
     struct round *round = &reactor->round;
-    pthread_mutex_lock(&reactor->lock);
+    thread_lock(&reactor->thread);
     struct script_generation *next = reactor->next;
     reactor->next = NULL;
     if (next) {
         reactor->failure[0] = '\0';
     }
-    pthread_mutex_unlock(&reactor->lock);
+    thread_unlock(&reactor->thread);
     if (!next) {
         return false;
     }
@@ -94,10 +92,10 @@ static bool reactor_switch(struct reactor *reactor) {
 
 static void reactor_note_failure(struct reactor *reactor, size_t failed, const char *text) {
     metric_add(reactor_metric(RM_FAILURES), (double)failed);
-    pthread_mutex_lock(&reactor->lock);
+    thread_lock(&reactor->thread);
     reactor->failures += (int64_t)failed;
     snprintf(reactor->failure, sizeof reactor->failure, "%s", text);
-    pthread_mutex_unlock(&reactor->lock);
+    thread_unlock(&reactor->thread);
 }
 
 /* Logs once for each outage. */
@@ -169,10 +167,10 @@ static bool reactor_measure(struct reactor *reactor, struct err *err) {
     reactor->measure_at_us = clock_monotonic_us() + MEASURE_INTERVAL_US;
     metric_set(reactor_metric(RM_MARKS), (double)marks);
     metric_set(reactor_metric(RM_OLDEST), oldest_s);
-    pthread_mutex_lock(&reactor->lock);
+    thread_lock(&reactor->thread);
     reactor->marks = marks;
     reactor->oldest_s = oldest_s;
-    pthread_mutex_unlock(&reactor->lock);
+    thread_unlock(&reactor->thread);
     return true;
 }
 
@@ -205,14 +203,13 @@ static bool reactor_turn(struct reactor *reactor, size_t *most, struct err *err)
 /* Waits at most for_us; new marks end the wait if for_marks. False: stop. */
 static bool reactor_wait(struct reactor *reactor, int64_t for_us, bool for_marks) {
     int64_t until_us = clock_monotonic_us() + for_us;
-    pthread_mutex_lock(&reactor->lock);
-    while (!reactor->stopping && !reactor->next && !(for_marks && reactor->woken) &&
-           clock_monotonic_us() < until_us) {
-        clock_condition_wait(&reactor->changed, &reactor->lock, until_us);
+    thread_lock(&reactor->thread);
+    while (!reactor->next && !(for_marks && reactor->woken) &&
+           thread_sleep(&reactor->thread, until_us)) {
     }
     reactor->woken = reactor->woken && !for_marks;
-    bool goes_on = !reactor->stopping;
-    pthread_mutex_unlock(&reactor->lock);
+    bool goes_on = !reactor->thread.stopping;
+    thread_unlock(&reactor->thread);
     return goes_on;
 }
 
@@ -270,8 +267,7 @@ static void reactor_open_round(struct reactor *reactor) {
 static void reactor_free(struct reactor *reactor) {
     round_close(&reactor->round);
     script_generation_unref(reactor->next);
-    pthread_cond_destroy(&reactor->changed);
-    pthread_mutex_destroy(&reactor->lock);
+    thread_free(&reactor->thread);
     free(reactor);
 }
 
@@ -279,13 +275,11 @@ struct reactor *reactor_start(const struct reactor_options *options, struct err 
     struct reactor *reactor = xcalloc(1, sizeof *reactor);
     reactor->options = *options;
     reactor_open_round(reactor);
-    pthread_mutex_init(&reactor->lock, NULL);
-    clock_condition_init(&reactor->changed);
+    thread_init(&reactor->thread);
     for (enum reactor_metric metric = 0; metric < RM_COUNT; metric++) {
         reactor_metric(metric); /* present before the first event */
     }
-    if (pthread_create(&reactor->thread, NULL, reactor_main, reactor) != 0) {
-        err_set(err, ERR_INTERNAL, "cannot start the thread of reactions");
+    if (!thread_start(&reactor->thread, reactor_main, reactor, "reactor", err)) {
         reactor_free(reactor);
         return NULL;
     }
@@ -296,11 +290,7 @@ void reactor_stop(struct reactor *reactor) {
     if (!reactor) {
         return;
     }
-    pthread_mutex_lock(&reactor->lock);
-    reactor->stopping = true;
-    pthread_cond_signal(&reactor->changed);
-    pthread_mutex_unlock(&reactor->lock);
-    pthread_join(reactor->thread, NULL);
+    thread_stop(&reactor->thread);
     reactor_free(reactor);
 }
 
@@ -308,23 +298,23 @@ void reactor_wake(struct reactor *reactor) {
     if (!reactor) {
         return;
     }
-    pthread_mutex_lock(&reactor->lock);
+    thread_lock(&reactor->thread);
     reactor->woken = true;
-    pthread_cond_signal(&reactor->changed);
-    pthread_mutex_unlock(&reactor->lock);
+    thread_wake(&reactor->thread);
+    thread_unlock(&reactor->thread);
 }
 
 void reactor_replace_scripts(struct reactor *reactor, struct script_generation *generation) {
-    pthread_mutex_lock(&reactor->lock);
+    thread_lock(&reactor->thread);
     struct script_generation *unused = reactor->next;
     reactor->next = script_generation_ref(generation);
-    pthread_cond_signal(&reactor->changed);
-    pthread_mutex_unlock(&reactor->lock);
+    thread_wake(&reactor->thread);
+    thread_unlock(&reactor->thread);
     script_generation_unref(unused);
 }
 
 void reactor_report(struct reactor *reactor, struct buffer *json) {
-    pthread_mutex_lock(&reactor->lock);
+    thread_lock(&reactor->thread);
     json_put_name(json, "reactions");
     buffer_append_text(json, "{");
     json_put_int(json, "marks", reactor->marks);
@@ -333,5 +323,5 @@ void reactor_report(struct reactor *reactor, struct buffer *json) {
     json_put_text(json, "last_failure",
                   reactor->failure[0] ? slice_of(reactor->failure) : (struct slice){0});
     buffer_append_text(json, "}");
-    pthread_mutex_unlock(&reactor->lock);
+    thread_unlock(&reactor->thread);
 }

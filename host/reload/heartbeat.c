@@ -1,7 +1,6 @@
 #include "heartbeat.h"
 
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include "base/clock.h"
 #include "base/json_put.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "script/script.h"
 #include "base/xalloc.h"
 
@@ -67,13 +67,11 @@ struct heartbeat {
     char host[256];
     char instance[256];
     int64_t started_us; /* Unix */
-    pthread_t thread;
+    struct thread thread;
     struct pg *pg; /* the thread's own, as the next two */
     struct pg_params *params;
-    bool failed; /* the last time */
-    pthread_mutex_t lock;
-    pthread_cond_t changed; /* to the thread */
-    bool stopping, is_new;  /* is_new: the scripts are not announced yet */
+    bool failed;           /* the last time */
+    bool stopping, is_new; /* is_new: the scripts are not announced yet */
     struct scripts scripts;
     char first_hash[SCRIPT_HASH_LEN + 1]; /* of the scripts that it started with */
     struct before before;
@@ -114,10 +112,10 @@ static bool heartbeat_look_back(struct heartbeat *heartbeat, struct err *err) {
         before.seen_us = strtoll(pg_rows_text(rows, 0, 2), NULL, 10);
     }
     pg_rows_free(rows);
-    pthread_mutex_lock(&heartbeat->lock);
+    thread_lock(&heartbeat->thread);
     heartbeat->before = before;
     bool differs = before.hash[0] && strcmp(before.hash, heartbeat->first_hash) != 0;
-    pthread_mutex_unlock(&heartbeat->lock);
+    thread_unlock(&heartbeat->thread);
     if (differs) {
         log_info("other scripts run since this start than before it",
                  LOG_TEXT("scripts", heartbeat->first_hash), LOG_TEXT("before", before.hash));
@@ -167,15 +165,13 @@ static void heartbeat_note_outcome(struct heartbeat *heartbeat, bool ok, const s
 /* False: stop. */
 static bool heartbeat_wait_for_work(struct heartbeat *heartbeat, struct scripts *scripts) {
     int64_t next_us = clock_monotonic_us() + INTERVAL_US;
-    int status = 0;
-    pthread_mutex_lock(&heartbeat->lock);
-    while (!heartbeat->is_new && !heartbeat->stopping && status == 0) {
-        status = clock_condition_wait(&heartbeat->changed, &heartbeat->lock, next_us);
+    thread_lock(&heartbeat->thread);
+    while (!heartbeat->is_new && thread_sleep(&heartbeat->thread, next_us)) {
     }
     heartbeat->is_new = false;
     *scripts = heartbeat->scripts;
-    bool go_on = !heartbeat->stopping;
-    pthread_mutex_unlock(&heartbeat->lock);
+    bool go_on = !heartbeat->thread.stopping;
+    thread_unlock(&heartbeat->thread);
     return go_on;
 }
 
@@ -222,8 +218,7 @@ static void heartbeat_name_instance(struct heartbeat *heartbeat) {
 static void heartbeat_free_presence(struct heartbeat *heartbeat) {
     pg_destroy(heartbeat->pg);
     pg_params_destroy(heartbeat->params);
-    pthread_cond_destroy(&heartbeat->changed);
-    pthread_mutex_destroy(&heartbeat->lock);
+    thread_free(&heartbeat->thread);
     free(heartbeat);
 }
 
@@ -239,11 +234,9 @@ struct heartbeat *heartbeat_start(const struct config *config, struct err *err) 
     heartbeat->started_us = clock_wall_us();
     heartbeat->pg = pg_create(&options);
     heartbeat->params = pg_params_create();
-    pthread_mutex_init(&heartbeat->lock, NULL);
-    clock_condition_init(&heartbeat->changed);
+    thread_init(&heartbeat->thread);
     heartbeat_name_instance(heartbeat);
-    if (pthread_create(&heartbeat->thread, NULL, heartbeat_presence_main, heartbeat) != 0) {
-        err_set(err, ERR_INTERNAL, "cannot start the thread of the instance's presence");
+    if (!thread_start(&heartbeat->thread, heartbeat_presence_main, heartbeat, "heartbeat", err)) {
         heartbeat_free_presence(heartbeat);
         return NULL;
     }
@@ -254,26 +247,22 @@ void heartbeat_stop(struct heartbeat *heartbeat) {
     if (!heartbeat) {
         return;
     }
-    pthread_mutex_lock(&heartbeat->lock);
-    heartbeat->stopping = true;
-    pthread_cond_signal(&heartbeat->changed);
-    pthread_mutex_unlock(&heartbeat->lock);
-    pthread_join(heartbeat->thread, NULL);
+    thread_stop(&heartbeat->thread);
     heartbeat_free_presence(heartbeat);
 }
 
 /* ---- for others ---------------------------------------------------------------------------- */
 
 void heartbeat_set_scripts(struct heartbeat *heartbeat, uint64_t generation, const char *hash) {
-    pthread_mutex_lock(&heartbeat->lock);
+    thread_lock(&heartbeat->thread);
     heartbeat->scripts = (struct scripts){.generation = generation, .since_us = clock_wall_us()};
     snprintf(heartbeat->scripts.hash, sizeof heartbeat->scripts.hash, "%s", hash);
     if (!heartbeat->first_hash[0]) {
         memcpy(heartbeat->first_hash, heartbeat->scripts.hash, sizeof heartbeat->first_hash);
     }
     heartbeat->is_new = true;
-    pthread_cond_signal(&heartbeat->changed);
-    pthread_mutex_unlock(&heartbeat->lock);
+    thread_wake(&heartbeat->thread);
+    thread_unlock(&heartbeat->thread);
 }
 
 const char *heartbeat_instance(const struct heartbeat *heartbeat) {
@@ -281,7 +270,7 @@ const char *heartbeat_instance(const struct heartbeat *heartbeat) {
 }
 
 void heartbeat_append_before(struct heartbeat *heartbeat, struct buffer *json) {
-    pthread_mutex_lock(&heartbeat->lock);
+    thread_lock(&heartbeat->thread);
     const struct before *before = &heartbeat->before;
     if (before->hash[0]) {
         buffer_append_text(json, "{");
@@ -293,5 +282,5 @@ void heartbeat_append_before(struct heartbeat *heartbeat, struct buffer *json) {
     } else {
         buffer_append_text(json, "null");
     }
-    pthread_mutex_unlock(&heartbeat->lock);
+    thread_unlock(&heartbeat->thread);
 }

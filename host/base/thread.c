@@ -1,0 +1,54 @@
+#include "thread.h"
+
+#include <string.h>
+
+#include "clock.h"
+
+void thread_init(struct thread *thread) {
+    *thread = (struct thread){0};
+    pthread_mutex_init(&thread->lock, NULL);
+    clock_condition_init(&thread->changed);
+}
+
+void thread_free(struct thread *thread) {
+    pthread_cond_destroy(&thread->changed);
+    pthread_mutex_destroy(&thread->lock);
+}
+
+bool thread_start(struct thread *thread, void *(*body)(void *context), void *context,
+                  const char *name, struct err *err) {
+    int failure = pthread_create(&thread->id, NULL, body, context);
+    thread->started = failure == 0;
+    return thread->started ||
+           err_set(err, ERR_INTERNAL, "cannot start the thread %s: %s", name, strerror(failure));
+}
+
+void thread_stop(struct thread *thread) {
+    if (!thread->started) {
+        return;
+    }
+    thread_lock(thread);
+    thread->stopping = true;
+    thread_wake(thread);
+    thread_unlock(thread);
+    pthread_join(thread->id, NULL);
+    thread->started = false;
+}
+
+void thread_lock(struct thread *thread) {
+    pthread_mutex_lock(&thread->lock);
+}
+
+void thread_unlock(struct thread *thread) {
+    pthread_mutex_unlock(&thread->lock);
+}
+
+void thread_wake(struct thread *thread) {
+    pthread_cond_signal(&thread->changed);
+}
+
+bool thread_sleep(struct thread *thread, int64_t until_us) {
+    return !thread->stopping && clock_monotonic_us() < until_us &&
+           clock_condition_wait(&thread->changed, &thread->lock, until_us) == 0 &&
+           !thread->stopping;
+}

@@ -1,0 +1,39 @@
+/* thread: a thread that sleeps until a deadline or until its owner wakes it, and that its owner
+ * stops and joins. The lock also guards what both share. */
+#ifndef AGG_HOST_BASE_THREAD_H
+#define AGG_HOST_BASE_THREAD_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "err.h"
+
+struct thread {
+    pthread_t id;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool started;
+    bool stopping; /* under the lock */
+};
+
+void thread_init(struct thread *thread);
+/* After thread_stop. */
+void thread_free(struct thread *thread);
+
+/* Runs `body(context)`. False with ERR_INTERNAL: no thread could be created. `name` is for the
+ * error. */
+bool thread_start(struct thread *thread, void *(*body)(void *context), void *context,
+                  const char *name, struct err *err);
+/* Ends thread_sleep for good and joins the thread. Does nothing where none was started. */
+void thread_stop(struct thread *thread);
+
+void thread_lock(struct thread *thread);
+void thread_unlock(struct thread *thread);
+/* Ends the thread's present thread_sleep. Under the lock. */
+void thread_wake(struct thread *thread);
+/* Sleeps until thread_wake or until_us (of the monotonic clock). Under the lock, which is released
+ * meanwhile. False: until_us has passed, or the thread has to stop. Wakes without cause, too. */
+bool thread_sleep(struct thread *thread, int64_t until_us);
+
+#endif
