@@ -168,7 +168,7 @@ def test_metacharacters_are_plain_text(program, text):
     assert answer.status == 200 and answer.json()["batches"] == []
     for parameter in ("limit", "offset", "cursor", "status"):
         answer = program.ask(f"{LIST}?{parameter}={name}")
-        assert answer.status == 400 and answer.json()["error"].startswith(parameter)
+        assert answer.status == 400 and parameter in answer.json()["error"]
     assert program.ask(STATUS).status == 200
 
 

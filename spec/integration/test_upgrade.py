@@ -54,15 +54,22 @@ def test_an_upgraded_database_has_the_schema_of_a_new_one(filled, make_service, 
     assert schema_of(filled) == schema_of(make_service(cleanup, redis="none"))
 
 
+def columns_of(service, table):
+    names = service.query("SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = %s::regclass "
+                          "AND attnum > 0 ORDER BY attnum", table)
+    return ", ".join(name for (name,) in names)
+
+
 @pytest.mark.parametrize("filled", ["0012"], indirect=True)
 def test_the_program_s_rows_and_rights_move_with_their_tables(filled):
-    before = {table: filled.query(f"SELECT t::text FROM {table} t ORDER BY 1") for table in MOVED}
+    columns = {table: columns_of(filled, table) for table in MOVED}
+    before = {table: filled.query(f"SELECT ({columns[table]})::text FROM {table} ORDER BY 1") for table in MOVED}
     assert all(before.values())
     role = "writer_" + filled.database_url.rsplit("/ras_", 1)[1]
     filled.query(f"CREATE ROLE {role}; GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
     program = migrate(filled)
     filled.query(f"SET LOCAL ROLE {role}; SELECT count(*) FROM aggregator_state.consumer_offsets")
-    assert {table: filled.query(f"SELECT t::text FROM aggregator_state.{table} t ORDER BY 1")
+    assert {table: filled.query(f"SELECT ({columns[table]})::text FROM aggregator_state.{table} ORDER BY 1")
             for table in MOVED} == before
     program.start()
     check_answers(filled, program)
