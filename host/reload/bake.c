@@ -8,7 +8,6 @@
 #define BAKE_LEAST_EVENTS 20
 #define BAKE_LEAST_REJECTED 5
 
-/* What the running scripts alone have handled, since they began to run. */
 static struct script_counts bake_since_began(const struct bake *bake) {
     struct script_counts now = script_generation_counts(bake->running);
     return (struct script_counts){now.handled - bake->began.handled,
@@ -25,13 +24,13 @@ void bake_init(struct bake *bake, const struct ingest *ingest,
     bake->began = script_generation_counts(running);
 }
 
-void bake_begin(struct bake *bake, const struct script_generation *running, bool on_trial) {
+void bake_begin(struct bake *bake, const struct script_generation *running, bool judged) {
     const struct config *config = script_generation_config(running);
     bake->share_before = bake_share_of(bake_since_began(bake));
     bake->running = running;
     bake->began = script_generation_counts(running);
     bake->margin = config->scripts.trial_margin_percent / 100.0;
-    bake->until_us = on_trial && config->scripts.trial_s > 0
+    bake->until_us = judged && config->scripts.trial_s > 0
                          ? clock_monotonic_us() + config->scripts.trial_s * 1000000LL
                          : 0;
 }
@@ -39,7 +38,7 @@ void bake_begin(struct bake *bake, const struct script_generation *running, bool
 static bool bake_has_failed(const struct bake *bake, char *reason, size_t reason_size) {
     struct script_counts counts = bake_since_began(bake);
     if (ingest_stopped(bake->ingest) > 0) {
-        snprintf(reason, reason_size, "a handler rejects so much that its topics wait");
+        snprintf(reason, reason_size, "the breaker of a handler is open");
         return true;
     }
     if (counts.handled < BAKE_LEAST_EVENTS || counts.rejected < BAKE_LEAST_REJECTED ||

@@ -1,5 +1,5 @@
-/* bake: whether the scripts that run since a reload reject more events than those before. Counts
- * by the ingestion's own metrics. Guarded by whoever holds it. */
+/* bake: judges new scripts after a reload: do they reject more events than the scripts before?
+ * Counts by the ingestion's own metrics. The caller locks. */
 #ifndef AGG_HOST_RELOAD_BAKE_H
 #define AGG_HOST_RELOAD_BAKE_H
 
@@ -7,23 +7,23 @@
 
 struct bake {
     const struct ingest *ingest;
-    const struct script_generation *running; /* borrowed: kept while it runs */
-    struct script_counts began;              /* its counts when it began to run */
-    double share_before; /* rejected of the events that the scripts before it handled */
-    double margin;       /* a share */
-    int64_t until_us;    /* of the monotonic clock; 0: no trial is on */
+    const struct script_generation *running; /* borrowed; lives while it runs */
+    struct script_counts began;              /* its counts when it started */
+    double share_before; /* rejected by the scripts before, of the events that they handled */
+    double margin;       /* a share, as share_before */
+    int64_t until_us;    /* of the monotonic clock; 0: no bake is under way */
 };
 
 enum bake_verdict { BAKE_NONE, BAKE_GOES_ON, BAKE_PASSED, BAKE_FAILED };
 
 void bake_init(struct bake *bake, const struct ingest *ingest,
                const struct script_generation *running);
-/* Other scripts run from now on; on trial where settings say so. Without a trial (a rollback) it is
- * only noted that they began. */
-void bake_begin(struct bake *bake, const struct script_generation *running, bool on_trial);
-/* Looks, now: failed where the breaker has stopped a worker, or the share is larger by more than
- * the margin, of BAKE_LEAST_EVENTS or more and with at least BAKE_LEAST_REJECTED of them.
- * `reason` (of the failure) is for people. A verdict ends the trial. */
+/* The running scripts are others now. Starts a bake if `judged` and if scripts.trial_s asks for
+ * one; else (a rollback) only notes the counts. */
+void bake_begin(struct bake *bake, const struct script_generation *running, bool judged);
+/* BAKE_FAILED: the breaker has stopped a worker, or at least BAKE_LEAST_REJECTED of at least
+ * BAKE_LEAST_EVENTS events were rejected and the share grew by more than the margin; `reason` is
+ * for people. A verdict ends the bake. */
 enum bake_verdict bake_look(struct bake *bake, char *reason, size_t reason_size);
 
 #endif

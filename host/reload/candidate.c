@@ -14,20 +14,18 @@ static bool candidate_check_schema(const struct script_generation *generation, s
     return ok;
 }
 
-static bool candidate_is_outage(const struct err *err) {
-    return err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT;
-}
-
-bool candidate_make(struct candidate *candidate, struct script_generation *generation,
-                    enum candidate_schema schema, const struct builtin_sources *sources,
-                    const struct ingest *ingest, struct err *err) {
+bool candidate_make(struct candidate *candidate, struct script_generation *generation, bool known,
+                    const struct builtin_sources *sources, const struct ingest *ingest,
+                    struct err *err) {
     *candidate = (struct candidate){0};
     if (!candidate_check_schema(generation, err)) {
-        if (schema == CANDIDATE_UNCHECKED || !candidate_is_outage(err)) {
+        bool outage = err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT;
+        if (!known || !outage) {
             return false;
         }
-        log_warning("the database is away: the scripts are not checked against its schema again",
-                    LOG_TEXT("error", err->text));
+        log_warning(
+            "the database is unavailable: the scripts are not checked against its schema again",
+            LOG_TEXT("error", err->text));
         err_clear(err);
     }
     candidate->api = api_scripts_create(generation, sources, err);

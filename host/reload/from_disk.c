@@ -1,4 +1,5 @@
-/* from_disk: what stands on the disk is loaded, checked and made to run. */
+/* from_disk: loads and checks the scripts and settings on the disk, then has them replace the
+ * running ones. */
 #include "base/json_put.h"
 #include "result_json.h"
 #include "dropped.h"
@@ -60,21 +61,13 @@ static bool from_disk_lint_passes(const struct change *change,
 struct from_disk {
     struct change change;
     const struct reload_request *request;
-    struct in_progress_item *item; /* NULL: it has not begun */
-    struct config *fresh;          /* what the file says */
+    struct in_progress_item *item; /* NULL: refused */
+    struct config *fresh;          /* the configuration on the disk */
     struct script_generation *generation;
-    struct buffer report; /* of the canary */
+    struct buffer report; /* of the shadow run */
 };
 
-/* The same files have been checked when they came to run: only settings are new. */
-static enum candidate_schema from_disk_schema_of(const struct from_disk *from) {
-    return strcmp(script_generation_hash(from->change.running),
-                  script_generation_hash(from->generation)) == 0
-               ? CANDIDATE_CHECKED
-               : CANDIDATE_UNCHECKED;
-}
-
-/* Whether the generation can replace the one that runs; then everything for it is built. */
+/* Checks whether the generation can replace the running one; then builds its candidate. */
 static bool from_disk_prepare(struct from_disk *from, struct candidate *candidate,
                               struct err *err) {
     const struct change *change = &from->change;
@@ -84,7 +77,7 @@ static bool from_disk_prepare(struct from_disk *from, struct candidate *candidat
     if (!from_disk_lint_passes(change, from->generation, err)) {
         return false;
     }
-    if (spec_gate_is_there(from->generation)) {
+    if (script_generation_config(from->generation)->scripts.specs[0]) {
         from_disk_note_step(reload, from->item, "running the specs");
         if (!spec_gate_run(options->config_path, from->generation, options->stop_fd, err)) {
             return false;
@@ -93,17 +86,20 @@ static bool from_disk_prepare(struct from_disk *from, struct candidate *candidat
     if (from->request->shadow_run) {
         struct shadow_run_options shadow = from_disk_shadow_run_options(change, from->generation);
         shadow.request = *from->request->shadow_run;
-        from_disk_note_step(reload, from->item, "running the shadow run");
+        from_disk_note_step(reload, from->item, "shadow run");
         if (!from_disk_shadow_run_passes(&shadow, &from->report, err)) {
             return false;
         }
     }
     from_disk_note_step(reload, from->item, "building");
-    return candidate_make(candidate, from->generation, from_disk_schema_of(from), &options->sources,
-                          options->ingest, err);
+    /* Unchanged files agreed with the schema when they started to run: only settings are new. */
+    bool known = strcmp(script_generation_hash(change->running),
+                        script_generation_hash(from->generation)) == 0;
+    return candidate_make(candidate, from->generation, known, &options->sources, options->ingest,
+                          err);
 }
 
-static void from_disk_put_answer(const struct from_disk *from, bool done, struct buffer *json) {
+static void from_disk_put_result(const struct from_disk *from, bool done, struct buffer *json) {
     const struct script_generation *running = from->change.running;
     buffer_append_text(json, "{");
     json_put_bool(json, "done", done);
@@ -113,11 +109,11 @@ static void from_disk_put_answer(const struct from_disk *from, bool done, struct
     result_json_put_shadow_run(json, &from->report);
 }
 
-static bool from_disk_reload_by(struct from_disk *from, struct buffer *json) {
+static bool from_disk_replace(struct from_disk *from, struct buffer *json) {
     struct candidate candidate;
     struct err err = {0};
     if (from_disk_is_same(from->change.running, from->generation, from->fresh)) {
-        from_disk_put_answer(from, false, json);
+        from_disk_put_result(from, false, json);
         json_put_text(json, "reason", slice_of("nothing has changed"));
         buffer_append_text(json, "}");
         return false;
@@ -127,12 +123,12 @@ static bool from_disk_reload_by(struct from_disk *from, struct buffer *json) {
         !reload_swap(&from->change, from->generation, &candidate, &err)) {
         return reload_refuse(&from->change, &err, &from->report, json);
     }
-    from_disk_put_answer(from, true, json);
+    from_disk_put_result(from, true, json);
     reload_finish(&from->change, from->generation, json);
     return true;
 }
 
-/* What stands on the disk, under the next number. */
+/* The scripts on the disk, under the next number. */
 static struct script_generation *from_disk_load(const struct change *change,
                                                 const struct config *fresh, struct err *err) {
     struct config *config = config_renew(script_generation_config(change->running), fresh);
@@ -142,8 +138,8 @@ static struct script_generation *from_disk_load(const struct change *change,
     return generation;
 }
 
-/* Who is let in is taken first, whatever becomes of the scripts: a key that was revoked lets nobody
- * in, though scripts are bad or the database is away. */
+/* Takes the keys first, whatever the scripts are: a revoked key must not work because scripts are
+ * bad or the database is unavailable. */
 static bool from_disk_admit_and_load(struct from_disk *from, struct err *err) {
     struct reload *reload = from->change.reload;
     from->fresh = config_load(reload->options.config_path, err);
@@ -156,12 +152,12 @@ static bool from_disk_admit_and_load(struct from_disk *from, struct err *err) {
 
 static struct in_progress_item *from_disk_begin_item(struct reload *reload, struct err *err) {
     pthread_mutex_lock(&reload->lock);
-    struct in_progress_item *item = in_progress_begin(&reload->under_way, err);
+    struct in_progress_item *item = in_progress_begin(&reload->in_progress, err);
     pthread_mutex_unlock(&reload->lock);
     return item;
 }
 
-static void from_disk_end_from_disk(struct from_disk *from) {
+static void from_disk_end(struct from_disk *from) {
     struct reload *reload = from->change.reload;
     if (from->item) {
         pthread_mutex_lock(&reload->lock);
@@ -180,24 +176,24 @@ bool reload_from_disk(struct reload *reload, const struct reload_request *reques
     struct from_disk from = {.change = reload_begin(reload, BY_RELOAD), .request = request};
     from.item = from_disk_begin_item(reload, &err);
     bool done = from.item && from_disk_admit_and_load(&from, &err)
-                    ? from_disk_reload_by(&from, json)
+                    ? from_disk_replace(&from, json)
                     : reload_refuse(&from.change, &err, NULL, json);
-    from_disk_end_from_disk(&from);
+    from_disk_end(&from);
     return done;
 }
 
 void reload_if_changed(struct reload *reload) {
     char hash[SCRIPT_HASH_LEN + 1];
     struct err err = {0};
-    struct buffer answer = {0}; /* the log says the same */
+    struct buffer result = {0}; /* the log has the same */
     struct change change = reload_begin(reload, BY_RELOAD);
     if (script_sources_hash(script_generation_config(change.running), hash, &err) &&
         strcmp(hash, reload->tried_hash) != 0) {
         memcpy(reload->tried_hash, hash, sizeof hash);
-        reload_from_disk(reload, &(struct reload_request){0}, &answer);
+        reload_from_disk(reload, &(struct reload_request){0}, &result);
     }
     reload_end(&change);
-    buffer_free(&answer);
+    buffer_free(&result);
 }
 
 bool reload_diff(struct reload *reload, int64_t events, struct buffer *json, struct err *err) {

@@ -35,25 +35,15 @@ enum column { COLUMN_HASH, COLUMN_NAME, COLUMN_PATH, COLUMN_SOURCE };
 
 /* ---- saving -------------------------------------------------------------------------------- */
 
-static struct slice generation_store_part_of(const struct script_source *source,
-                                             enum column column) {
-    switch (column) {
-    case COLUMN_NAME:
-        return slice_of(source->name);
-    case COLUMN_PATH:
-        return slice_of(source->path);
-    default:
-        return source->text;
-    }
-}
-
 static void generation_store_add_column(struct pg_params *params,
                                         const struct script_generation *generation,
                                         enum column column) {
     struct script_source source;
     pg_array_begin(params, column == COLUMN_SOURCE ? PG_ARRAY_BYTEA : PG_ARRAY_TEXT);
     for (size_t i = 0; script_generation_source(generation, i, &source); i++) {
-        pg_array_bytes(params, generation_store_part_of(&source, column));
+        pg_array_bytes(params, column == COLUMN_SOURCE
+                                   ? source.text
+                                   : slice_of(column == COLUMN_NAME ? source.name : source.path));
     }
     pg_array_end(params);
 }
@@ -96,11 +86,12 @@ static struct script_generation *generation_store_restore(const struct config *c
     return generation;
 }
 
-/* Whoever changed a stored file by hand has made other scripts of it than those that ran. */
+/* Refuses files that were changed in the database. */
 static struct script_generation *generation_store_check_hash(struct script_generation *generation,
                                                              const char *hash, struct err *err) {
     if (generation && strcmp(script_generation_hash(generation), hash) != 0) {
-        err_set(err, ERR_INPUT, "the stored files of generation %s are not those that ran", hash);
+        err_set(err, ERR_INPUT, "the stored files of generation %s were changed since it ran",
+                hash);
         script_generation_unref(generation);
         return NULL;
     }
@@ -121,9 +112,8 @@ static struct script_generation *generation_store_read(struct sql_session *sessi
     if (pg_rows_count(rows) == 0 && hash.len == 0) {
         err_set(err, ERR_INPUT, "no other generation has run on this database");
     } else if (pg_rows_count(rows) == 0) {
-        err_set(err, ERR_INPUT,
-                "no generation %.*s has run on this database, or it is too long ago", (int)hash.len,
-                hash.data);
+        err_set(err, ERR_INPUT, "no generation %.*s has run on this database, or too long ago",
+                (int)hash.len, hash.data);
     } else {
         generation =
             generation_store_check_hash(generation_store_restore(config, number, rows, err),

@@ -1,6 +1,5 @@
-/* generation_store: the files of generations that have run, in the database: a rollback finds them
- * after a restart, and whatever has become of the disk. Shared by all processes. Any thread; each
- * call has a connection of its own. */
+/* generation_store: the files of generations that have run, in the database, for rollbacks after a
+ * restart. All processes share it. Any thread; each call has a connection of its own. */
 #ifndef AGG_HOST_RELOAD_GENERATION_STORE_H
 #define AGG_HOST_RELOAD_GENERATION_STORE_H
 
@@ -9,17 +8,17 @@
 
 #define GENERATION_STORE_LEAST_DIGITS 8 /* of a hash, to name a generation by */
 
-/* Keeps its files, unless they are there, and notes that it runs now. The generations that ran
- * longest ago go where there are too many. */
+/* Stores the generation's files, unless they are stored, and the time. Deletes the generations that
+ * ran longest ago if there are too many. */
 bool generation_store_save(const struct script_generation *generation, struct err *err);
 
-/* The generation, with that number and those settings, whose hash begins with `hash`; "": the one
- * that ran last besides `running`, a hash. NULL: err says what is wrong. */
+/* The generation whose hash begins with `hash`, with that number and those settings; hash "": the
+ * one that ran last, except `running` (a hash). NULL: err says why. */
 struct script_generation *generation_store_load(const struct config *config, uint64_t number,
                                                 struct slice hash, const char *running,
                                                 struct err *err);
 
-/* Appends a JSON list, the one that ran last first. */
+/* Appends a JSON list, the latest first. */
 bool generation_store_list(struct sql_session *session, struct buffer *json, struct err *err);
 
 #endif

@@ -14,11 +14,11 @@
 #include "base/xalloc.h"
 
 #define INTERVAL_US 10000000
-/* Short: who stops the program waits for both. */
+/* Short: a stop of the program waits for both. */
 #define CONNECT_TIMEOUT_MS 1500
 #define STATEMENT_TIMEOUT_MS 1000
 
-/* Times of this process are microseconds since 1970. Who is not heard of for a day is forgotten. */
+/* Times are microseconds since 1970. An instance that is silent for a day is deleted. */
 static const char announce_sql[] =
     "WITH forgotten AS (DELETE FROM aggregator_state.instances WHERE last_seen < now() - interval "
     "'1 day' "
@@ -37,8 +37,8 @@ static const char stop_sql[] =
     "consumer_group = $1::text "
     "AND instance = $2::text AND started_at = 'epoch'::timestamptz + $3::int8 * interval '1 us'";
 
-/* Of this instance, this host, the group; and where none of it was seen lately, what handled the
- * group's last event. */
+/* In this order: this instance, this host, the group, the scripts that handled the group's last
+ * event. */
 static const char before_sql[] =
     "SELECT scripts, instance, (extract(epoch FROM seen) * 1e6)::int8::text FROM ("
     "SELECT scripts, instance, last_seen AS seen, 1 + (host = $3::text)::int "
@@ -56,9 +56,9 @@ struct scripts {
 };
 
 struct before {
-    bool known;                     /* what follows has been asked for */
+    bool known;                     /* the query succeeded */
     char hash[SCRIPT_HASH_LEN + 1]; /* "": nothing ran before */
-    char instance[256];             /* "": the offsets say so */
+    char instance[256];             /* "": taken from the offsets */
     int64_t seen_us;                /* Unix */
 };
 
@@ -68,12 +68,12 @@ struct heartbeat {
     char instance[256];
     int64_t started_us; /* Unix */
     struct thread thread;
-    struct pg *pg; /* the thread's own, as the next two */
+    struct pg *pg; /* this and the next two: the thread's own */
     struct pg_params *params;
-    bool failed;           /* the last time */
-    bool stopping, is_new; /* is_new: the scripts are not announced yet */
+    bool failed; /* the last attempt */
+    bool is_new; /* the scripts are not announced yet */
     struct scripts scripts;
-    char first_hash[SCRIPT_HASH_LEN + 1]; /* of the scripts that it started with */
+    char first_hash[SCRIPT_HASH_LEN + 1]; /* at the start of the program */
     struct before before;
 };
 
@@ -96,14 +96,14 @@ static void heartbeat_copy_cell(const struct pg_result *rows, int column, char *
     snprintf(to, cap, "%s", pg_rows_text(rows, 0, column)); /* "" where it is null */
 }
 
-/* Once, before the row that is asked for may be overwritten. */
+/* Once, before the first announcement overwrites the row. */
 static bool heartbeat_look_back(struct heartbeat *heartbeat, struct err *err) {
     struct before before = {.known = true};
     struct pg_result *rows;
     heartbeat_add_key(heartbeat);
     pg_params_add_text(heartbeat->params, slice_of(heartbeat->host));
     pg_params_add_int8(heartbeat->params, heartbeat->started_us);
-    if (!heartbeat_query(heartbeat, "presence_before", before_sql, &rows, err)) {
+    if (!heartbeat_query(heartbeat, "heartbeat_before", before_sql, &rows, err)) {
         return false;
     }
     if (pg_rows_count(rows) > 0) {
@@ -117,8 +117,8 @@ static bool heartbeat_look_back(struct heartbeat *heartbeat, struct err *err) {
     bool differs = before.hash[0] && strcmp(before.hash, heartbeat->first_hash) != 0;
     thread_unlock(&heartbeat->thread);
     if (differs) {
-        log_info("other scripts run since this start than before it",
-                 LOG_TEXT("scripts", heartbeat->first_hash), LOG_TEXT("before", before.hash));
+        log_info("this start changed the scripts", LOG_TEXT("scripts", heartbeat->first_hash),
+                 LOG_TEXT("before", before.hash));
     }
     return true;
 }
@@ -135,7 +135,7 @@ static bool heartbeat_announce(struct heartbeat *heartbeat, const struct scripts
     pg_params_add_int8(heartbeat->params, (int64_t)scripts->generation);
     pg_params_add_text(heartbeat->params, slice_of(scripts->hash));
     pg_params_add_int8(heartbeat->params, scripts->since_us);
-    return heartbeat_query(heartbeat, "presence", announce_sql, NULL, err);
+    return heartbeat_query(heartbeat, "heartbeat", announce_sql, NULL, err);
 }
 
 static void heartbeat_announce_end(struct heartbeat *heartbeat) {
@@ -143,21 +143,22 @@ static void heartbeat_announce_end(struct heartbeat *heartbeat) {
     heartbeat_add_key(heartbeat);
     pg_params_add_int8(heartbeat->params, heartbeat->started_us);
     if (pg_connected(heartbeat->pg) &&
-        !heartbeat_query(heartbeat, "presence_end", stop_sql, NULL, &err)) {
-        log_warning("the other instances are not told that this one stops",
+        !heartbeat_query(heartbeat, "heartbeat_end", stop_sql, NULL, &err)) {
+        log_warning("the table of instances does not have the stop of this one",
                     LOG_TEXT("error", err.text));
     }
 }
 
 /* ---- the thread ---------------------------------------------------------------------------- */
 
-/* Says what has changed, not what has not. */
+/* Logs changes only. */
 static void heartbeat_note_outcome(struct heartbeat *heartbeat, bool ok, const struct err *err) {
     if (!ok && !heartbeat->failed) {
-        log_warning("the other instances are not told which scripts run here; tried again",
-                    LOG_TEXT("error", err->text));
+        log_warning(
+            "the table of instances does not have the running scripts; the next attempt follows",
+            LOG_TEXT("error", err->text));
     } else if (ok && heartbeat->failed) {
-        log_info("the other instances are told again which scripts run here");
+        log_info("the table of instances has the running scripts again");
     }
     heartbeat->failed = !ok;
 }
@@ -175,7 +176,7 @@ static bool heartbeat_wait_for_work(struct heartbeat *heartbeat, struct scripts 
     return go_on;
 }
 
-static void *heartbeat_presence_main(void *context) {
+static void *heartbeat_main(void *context) {
     struct heartbeat *heartbeat = context;
     struct scripts scripts;
     while (heartbeat_wait_for_work(heartbeat, &scripts)) {
@@ -215,7 +216,7 @@ static void heartbeat_name_instance(struct heartbeat *heartbeat) {
     }
 }
 
-static void heartbeat_free_presence(struct heartbeat *heartbeat) {
+static void heartbeat_free(struct heartbeat *heartbeat) {
     pg_destroy(heartbeat->pg);
     pg_params_destroy(heartbeat->params);
     thread_free(&heartbeat->thread);
@@ -225,7 +226,7 @@ static void heartbeat_free_presence(struct heartbeat *heartbeat) {
 struct heartbeat *heartbeat_start(const struct config *config, struct err *err) {
     struct pg_options options = {
         .url = config->postgres.url,
-        .application_name = "aggregator presence",
+        .application_name = "aggregator heartbeat",
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
         .statement_timeout_ms = STATEMENT_TIMEOUT_MS,
     };
@@ -236,8 +237,8 @@ struct heartbeat *heartbeat_start(const struct config *config, struct err *err) 
     heartbeat->params = pg_params_create();
     thread_init(&heartbeat->thread);
     heartbeat_name_instance(heartbeat);
-    if (!thread_start(&heartbeat->thread, heartbeat_presence_main, heartbeat, "heartbeat", err)) {
-        heartbeat_free_presence(heartbeat);
+    if (!thread_start(&heartbeat->thread, heartbeat_main, heartbeat, "heartbeat", err)) {
+        heartbeat_free(heartbeat);
         return NULL;
     }
     return heartbeat;
@@ -248,7 +249,7 @@ void heartbeat_stop(struct heartbeat *heartbeat) {
         return;
     }
     thread_stop(&heartbeat->thread);
-    heartbeat_free_presence(heartbeat);
+    heartbeat_free(heartbeat);
 }
 
 /* ---- for others ---------------------------------------------------------------------------- */

@@ -1,6 +1,6 @@
-/* heartbeat: this process in the database's table of instances: that it lives, and which scripts it
- * runs since when. A thread with a connection of its own says so whenever other scripts run, and
- * every ten seconds. Nothing depends on it: without the database it warns once and tries again. */
+/* heartbeat: writes this process, and which scripts it runs since when, into the table of
+ * instances: on each change of the scripts and every ten seconds, on a thread and connection of its
+ * own. Nothing depends on it: without the database it warns once and retries. */
 #ifndef AGG_HOST_RELOAD_HEARTBEAT_H
 #define AGG_HOST_RELOAD_HEARTBEAT_H
 
@@ -11,16 +11,16 @@ struct heartbeat;
 
 /* The config must outlive it. */
 struct heartbeat *heartbeat_start(const struct config *config, struct err *err);
-/* Says that this process has stopped, if the database answers at once. */
+/* Writes that this process stopped, if it is connected. */
 void heartbeat_stop(struct heartbeat *heartbeat);
 
-/* From now on these scripts run. Any thread. */
+/* The running scripts changed. Any thread. */
 void heartbeat_set_scripts(struct heartbeat *heartbeat, uint64_t generation, const char *hash);
-/* The key of this process in the table, with its group: kafka.options' group.instance.id, or host,
- * process and start. */
+/* The key of this process in the table, with its group: group.instance.id of kafka.options, or
+ * host, process and start. */
 const char *heartbeat_instance(const struct heartbeat *heartbeat);
-/* Appends a JSON object, what ran here, or else in this group, before this start; null where nobody
- * knows. Any thread. */
+/* Appends a JSON object: the scripts that ran here, or else in this group, before this start; null
+ * if unknown. Any thread. */
 void heartbeat_append_before(struct heartbeat *heartbeat, struct buffer *json);
 
 #endif

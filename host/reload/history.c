@@ -43,40 +43,36 @@ static bool history_is_named(const struct script_generation *generation, struct 
             strncmp(script_generation_hash(generation), which.data, which.len) == 0);
 }
 
-static size_t history_index_named(const struct history *history, struct slice which) {
-    size_t at = 0;
-    while (at < history->count && !history_is_named(history->items[at], which)) {
-        at++;
-    }
-    return at;
-}
-
+/* Always NULL. */
 static struct script_generation *history_fail(const struct history *history, struct slice which,
                                               struct err *err) {
     struct buffer numbers = {0};
-    buffer_append_text(&numbers, "");
     for (size_t i = 1; i < history->count; i++) {
         buffer_append_format(&numbers, "%s%" PRIu64, i > 1 ? ", " : "; kept are: ",
                              script_generation_number(history->items[i]));
     }
-    err_set(err, ERR_INPUT, "there is no generation %.*s%s", (int)which.len, which.data,
-            numbers.data);
+    err_set(err, ERR_INPUT, "generation %.*s is unknown%s", (int)which.len, which.data,
+            numbers.len ? numbers.data : "");
     buffer_free(&numbers);
     return NULL;
 }
 
 struct script_generation *history_find(const struct history *history, struct slice which,
                                        struct err *err) {
-    size_t at = which.len == 0 ? 1 : history_index_named(history, which);
-    if (at > 0 && at < history->count) {
-        return script_generation_ref(history->items[at]);
+    size_t at = which.len == 0;
+    while (which.len > 0 && at < history->count && !history_is_named(history->items[at], which)) {
+        at++;
     }
     if (at == 0) {
-        err_set(err, ERR_INPUT, "generation %.*s runs already", (int)which.len, which.data);
-    } else if (which.len > 0 && which.len < GENERATION_STORE_LEAST_DIGITS) {
-        return history_fail(history, which, err);
+        err_set(err, ERR_INPUT, "generation %.*s is running already", (int)which.len, which.data);
+        return NULL;
     }
-    return NULL;
+    if (at < history->count) {
+        return script_generation_ref(history->items[at]);
+    }
+    return which.len > 0 && which.len < GENERATION_STORE_LEAST_DIGITS
+               ? history_fail(history, which, err)
+               : NULL;
 }
 
 void history_list(const struct history *history, struct buffer *json) {

@@ -1,5 +1,4 @@
-/* in_progress: the reloads that are being built, which may take minutes. Guarded by whoever holds
- * it. */
+/* in_progress: the reloads under way, which may take minutes. The caller locks. */
 #ifndef AGG_HOST_RELOAD_IN_PROGRESS_H
 #define AGG_HOST_RELOAD_IN_PROGRESS_H
 
@@ -8,7 +7,7 @@
 #include "base/buffer.h"
 #include "base/err.h"
 
-/* A slow one, and one that mends what it is about to bring. */
+/* A slow one, and one that corrects it. */
 #define IN_PROGRESS_MAX 2
 
 struct in_progress {
@@ -18,10 +17,10 @@ struct in_progress {
     } items[IN_PROGRESS_MAX];
 };
 
-/* Its place, for in_progress_end; NULL with an error: too many are. */
-struct in_progress_item *in_progress_begin(struct in_progress *under_way, struct err *err);
+/* NULL: err says that too many are under way. */
+struct in_progress_item *in_progress_begin(struct in_progress *in_progress, struct err *err);
 void in_progress_end(struct in_progress_item *item);
 /* Appends a JSON list. */
-void in_progress_list(const struct in_progress *under_way, struct buffer *json);
+void in_progress_list(const struct in_progress *in_progress, struct buffer *json);
 
 #endif

@@ -11,13 +11,13 @@
 #include "result_json.h"
 #include "reload_private.h"
 
-/* So long the answer waits for the workers, to name those that are late. */
+/* For the workers to switch; the result counts those that are late. */
 #define REPLACED_TIMEOUT_MS 2000
 
-/* One series: that of the scripts that run. */
+/* One series: that of the running scripts. */
 static void reload_show_hash(struct reload *reload, const char *hash) {
     struct metric *family = metric_family(METRIC_GAUGE, "ras_scripts_info",
-                                          "1 under the hash of the scripts that run.", "hash");
+                                          "1 under the hash of the running scripts.", "hash");
     struct metric_cell *cell = metric_cell(family, hash);
     metric_set(cell, 1);
     if (reload->info && reload->info != cell) {
@@ -39,7 +39,7 @@ static void reload_show_running(struct reload *reload) {
 
 static struct metric_cell *reload_reloads(const char *result) {
     return metric_cell(metric_family(METRIC_COUNTER, "ras_script_reloads_total",
-                                     "Reloads and rollbacks, by how they ended.", "result"),
+                                     "Reloads and rollbacks, by result.", "result"),
                        result);
 }
 
@@ -54,20 +54,20 @@ struct reload *reload_create(const struct reload_options *options) {
     reload->last_number = script_generation_number(options->generation);
     history_add(&reload->history, options->generation);
     reload->number = metric_single(METRIC_GAUGE, "ras_script_generation",
-                                   "Number of the script generation that runs.");
+                                   "Number of the running script generation.");
     reload->done = reload_reloads("done");
     reload->failed = reload_reloads("failed");
     reload->rolled_back = reload_reloads("rolled_back");
     reload_show_running(reload);
     memcpy(reload->tried_hash, script_generation_hash(options->generation),
            sizeof reload->tried_hash);
-    watcher_start(reload);
+    generation_watcher_start(reload);
     return reload;
 }
 
 void reload_destroy(struct reload *reload) {
     if (reload) {
-        watcher_stop(reload);
+        generation_watcher_stop(reload);
         pthread_cond_destroy(&reload->changed);
         lint_destroy(reload->lint);
         history_clear(&reload->history);
@@ -79,7 +79,7 @@ void reload_destroy(struct reload *reload) {
 
 /* ---- the change ---------------------------------------------------------------------------- */
 
-/* Where they have not changed, what the command line said of the log still holds. */
+/* Unchanged log settings do not override the command line. */
 static void reload_apply_log_settings(const struct config *old, const struct config *config) {
     enum log_level level;
     bool same = strcmp(old->log.level, config->log.level) == 0 &&
@@ -108,9 +108,9 @@ void reload_end(struct change *change) {
     script_generation_unref(change->running);
 }
 
-/* Under the lock. `built` has what was offered to workers before, and never taken. */
+/* Under the lock. Leaves in `candidate` the states of an earlier change that workers never took. */
 static void reload_replace(struct reload *reload, struct script_generation *generation,
-                           struct candidate *candidate, bool on_trial) {
+                           struct candidate *candidate, bool judged) {
     api_replace(reload->options.api, candidate->api);
     candidate->api = NULL;
     ingest_switch(reload->options.ingest, candidate->ingest);
@@ -121,8 +121,8 @@ static void reload_replace(struct reload *reload, struct script_generation *gene
     if (reload->last_number < script_generation_number(generation)) {
         reload->last_number = script_generation_number(generation);
     }
-    bake_begin(&reload->bake, generation, on_trial);
-    watcher_note(reload);
+    bake_begin(&reload->bake, generation, judged);
+    generation_watcher_note(reload);
     reload_show_running(reload);
 }
 
@@ -145,14 +145,14 @@ bool reload_swap(const struct change *change, struct script_generation *generati
                            "another reload or rollback finished first: run the command again");
 }
 
-/* ---- the answer ---------------------------------------------------------------------------- */
+/* ---- the result ---------------------------------------------------------------------------- */
 
 bool reload_refuse(const struct change *change, const struct err *err, const struct buffer *report,
                    struct buffer *json) {
     struct reload *reload = change->reload;
     struct change now = reload_begin(reload, change->verb);
     metric_add(reload->failed, 1);
-    log_error("scripts are not replaced", LOG_TEXT("by", change->verb),
+    log_error("the scripts were not replaced", LOG_TEXT("by", change->verb),
               LOG_TEXT("error", err->text));
     buffer_append_text(json, "{");
     json_put_bool(json, "done", false);
@@ -177,7 +177,7 @@ void reload_finish(const struct change *change, const struct script_generation *
     json_put_int(json, "waiting_workers", (int64_t)waiting);
     json_put_name(json, "took_ms");
     buffer_append_format(json, "%.1f}", (double)took_us / 1000);
-    log_info("scripts replaced", LOG_TEXT("by", change->verb),
+    log_info("the scripts were replaced", LOG_TEXT("by", change->verb),
              LOG_INT("generation", (int64_t)script_generation_number(generation)),
              LOG_TEXT("scripts", script_generation_hash(generation)),
              LOG_INT("waiting_workers", (int64_t)waiting), LOG_INT("took_us", took_us));
@@ -187,6 +187,6 @@ void reload_list(struct reload *reload, struct buffer *json) {
     pthread_mutex_lock(&reload->lock);
     history_list(&reload->history, json);
     json_put_name(json, "reloads_under_way");
-    in_progress_list(&reload->under_way, json);
+    in_progress_list(&reload->in_progress, json);
     pthread_mutex_unlock(&reload->lock);
 }

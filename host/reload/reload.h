@@ -1,6 +1,6 @@
-/* reload: the running scripts and settings are replaced as a whole, on every ingest worker and
- * every HTTP state, or nothing is. Everything is read, loaded, checked and built aside; what
- * remains then is a change of pointers between two batches and two requests, which cannot fail. */
+/* reload: replaces the running scripts and settings as a whole, on every ingest worker and every
+ * HTTP state, or not at all. Everything is loaded, checked and built first; what remains is a
+ * change of pointers between two batches and two requests, which cannot fail. */
 #ifndef AGG_HOST_RELOAD_RELOAD_H
 #define AGG_HOST_RELOAD_RELOAD_H
 
@@ -14,43 +14,41 @@ struct reload;
 
 struct reload_options {
     const char *config_path;
-    struct script_generation *generation; /* that runs */
-    struct builtin_sources sources;       /* of the HTTP paths; its health is told what runs */
+    struct script_generation *generation; /* the running one */
+    struct builtin_sources sources;       /* of the built-in HTTP paths */
     struct heartbeat *heartbeat;
     struct ingest *ingest;
     struct reactor *reactor;
     struct api *api;
-    int stop_fd; /* readable once the program stops */
+    int stop_fd; /* readable when the program stops */
 };
 
 /* Everything in options must outlive it; the generation is referenced. */
 struct reload *reload_create(const struct reload_options *options);
 void reload_destroy(struct reload *reload);
 
-/* All three append a JSON object that says what was done, or why nothing was. True: other scripts
- * run now. Any thread. None waits for another, or for a script that runs: what takes long is made
- * beside what runs, and is refused where other scripts have come to run when it is done. */
+/* The functions below append a JSON object: what was done, or why nothing was. True: the scripts
+ * were replaced. Any thread. None waits for another change or for a running script: a change is
+ * refused if another one finished since it began. */
 
 struct reload_request {
-    const struct shadow_run_request *shadow_run; /* NULL: without one */
-    bool drop; /* topics and paths that run may be missing in what stands on the disk */
+    const struct shadow_run_request *shadow_run; /* NULL: none */
+    bool drop; /* the scripts on the disk may lack topics and paths of the running ones */
 };
 
-/* By what stands on the disk, if the canary accepts it. Who is let in (api_admit) is taken from the
- * settings even where the scripts are refused. */
+/* By the scripts and settings on the disk. The keys (api_admit) are taken even if the scripts are
+ * refused. */
 bool reload_from_disk(struct reload *reload, const struct reload_request *request,
                       struct buffer *json);
-/* The same, if the files are others than those that were last tried; for whoever looks often. One
- * thread. */
+/* The same, if the files changed since the last call. One thread. */
 void reload_if_changed(struct reload *reload);
-/* By a generation that ran before: its number, since the start, or GENERATION_STORE_LEAST_DIGITS or
- * more of its hash, on this database; "": the one that ran last. Its files may have changed
- * meanwhile. */
+/* By an earlier generation: its number since the start, or GENERATION_STORE_LEAST_DIGITS or more of
+ * its hash; "": the one before. */
 bool reload_roll_back(struct reload *reload, struct slice which, struct buffer *json);
-/* A canary of what stands on the disk; changes nothing. Appends what it found, a JSON object; false
- * with err where nothing could be found. */
+/* A shadow run of the scripts on the disk; changes nothing. Appends its result; false: err says why
+ * there is none. */
 bool reload_diff(struct reload *reload, int64_t events, struct buffer *json, struct err *err);
-/* Appends a JSON list, the generations that are kept, the running one first; then the member
+/* Appends a JSON list of the generations in memory, the running one first, then the member
  * "reloads_under_way". */
 void reload_list(struct reload *reload, struct buffer *json);
 

@@ -1,5 +1,4 @@
-/* result_json: the members of the JSON objects that reloads and rollbacks are answered with. Pure.
- */
+/* result_json: members of the JSON objects that reloads and rollbacks return. Pure. */
 #ifndef AGG_HOST_RELOAD_RESULT_JSON_H
 #define AGG_HOST_RELOAD_RESULT_JSON_H
 
@@ -11,12 +10,11 @@ void result_json_put_generation(struct buffer *json, const struct script_generat
 /* "changed": the files that differ. */
 void result_json_put_changed(struct buffer *json, const struct script_generation *old,
                              const struct script_generation *new);
-/* "changed", "settings" (that changed and are used from now on) and "needs_restart" (that are not).
- */
+/* "changed", "settings" (changed and now in use) and "needs_restart" (changed, not yet in use). */
 void result_json_put_changes(struct buffer *json, const struct script_generation *running,
                              const struct script_generation *generation,
                              const struct config *fresh);
-/* "canary", what one has found, a JSON object; nothing where it is empty. */
+/* "shadow_run", a JSON object; nothing if the report is empty. */
 void result_json_put_shadow_run(struct buffer *json, const struct buffer *report);
 
 #endif

@@ -1,16 +1,16 @@
-/* rollback: back to scripts that ran before, from memory or from the store. */
+/* rollback: replaces the running scripts by earlier ones, from memory or from the store. */
 #include "base/json_put.h"
 #include "result_json.h"
 #include "dropped.h"
 #include "reload_private.h"
 #include "generation_store.h"
 
-static bool rollback_roll_back_to(const struct change *change, struct script_generation *generation,
-                                  enum candidate_schema schema, struct buffer *json) {
+static bool rollback_replace(const struct change *change, struct script_generation *generation,
+                             bool known, struct buffer *json) {
     const struct reload_options *options = &change->reload->options;
     struct candidate candidate;
     struct err err = {0};
-    if (!candidate_make(&candidate, generation, schema, &options->sources, options->ingest, &err) ||
+    if (!candidate_make(&candidate, generation, known, &options->sources, options->ingest, &err) ||
         !reload_swap(change, generation, &candidate, &err)) {
         return reload_refuse(change, &err, NULL, json);
     }
@@ -23,16 +23,14 @@ static bool rollback_roll_back_to(const struct change *change, struct script_gen
     return true;
 }
 
-/* *schema: one that is kept has run on this database. */
-static struct script_generation *rollback_find_generation(const struct change *change,
-                                                          struct slice which,
-                                                          enum candidate_schema *schema,
-                                                          struct err *err) {
+/* *known: it is in memory, so it has run on this database. */
+static struct script_generation *rollback_find(const struct change *change, struct slice which,
+                                               bool *known, struct err *err) {
     struct reload *reload = change->reload;
     pthread_mutex_lock(&reload->lock);
     struct script_generation *generation = history_find(&reload->history, which, err);
     pthread_mutex_unlock(&reload->lock);
-    *schema = generation ? CANDIDATE_CHECKED : CANDIDATE_UNCHECKED;
+    *known = generation != NULL;
     if (generation || err->kind != ERR_NONE) {
         return generation;
     }
@@ -42,9 +40,9 @@ static struct script_generation *rollback_find_generation(const struct change *c
 
 bool rollback_by(struct change *change, struct slice which, struct buffer *json) {
     struct err err = {0};
-    enum candidate_schema schema;
-    struct script_generation *generation = rollback_find_generation(change, which, &schema, &err);
-    bool done = generation ? rollback_roll_back_to(change, generation, schema, json)
+    bool known;
+    struct script_generation *generation = rollback_find(change, which, &known, &err);
+    bool done = generation ? rollback_replace(change, generation, known, json)
                            : reload_refuse(change, &err, NULL, json);
     script_generation_unref(generation);
     reload_end(change);

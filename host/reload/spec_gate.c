@@ -3,7 +3,7 @@
 #include "base/subprocess.h"
 
 #define OUTPUT_MAX_BYTES (16UL * 1024 * 1024)
-#define SHOWN_BYTES 700 /* of what the failures are; err.text holds little more */
+#define SHOWN_BYTES 700 /* of the failures; err.text holds little more */
 
 static bool spec_gate_run_specs(const char *config_path, const struct config *config, int stop_fd,
                                 struct buffer *output, struct err *err) {
@@ -32,20 +32,14 @@ static bool spec_gate_check_unchanged(const struct script_generation *generation
     char hash[SCRIPT_HASH_LEN + 1];
     return script_sources_hash(script_generation_config(generation), hash, err) &&
            (strcmp(hash, script_generation_hash(generation)) == 0 ||
-            err_set(err, ERR_INPUT, "scripts were changed while the specs ran: reload again"));
-}
-
-bool spec_gate_is_there(const struct script_generation *generation) {
-    return script_generation_config(generation)->scripts.specs[0] != '\0';
+            err_set(err, ERR_INPUT, "the scripts changed while the specs ran: reload again"));
 }
 
 bool spec_gate_run(const char *config_path, const struct script_generation *generation, int stop_fd,
                    struct err *err) {
-    const struct config *config = script_generation_config(generation);
     struct buffer output = {0};
-    bool ok = config->scripts.specs[0] == '\0' ||
-              (spec_gate_run_specs(config_path, config, stop_fd, &output, err) &&
-               spec_gate_check_unchanged(generation, err));
+    bool ok = spec_gate_run_specs(config_path, script_generation_config(generation), stop_fd,
+                                  &output, err);
     buffer_free(&output);
-    return ok;
+    return ok && spec_gate_check_unchanged(generation, err);
 }

@@ -94,6 +94,23 @@ bool sql_query(struct sql_session *session, struct slice sql, struct pg_result *
     return ok;
 }
 
+bool sql_query_built(struct sql_session *session, struct buffer *sql, struct pg_result **rows,
+                     struct err *err) {
+    bool ok = sql_query(session, buffer_slice(sql), rows, err);
+    buffer_free(sql);
+    return ok;
+}
+
+bool sql_query_int(struct sql_session *session, const char *sql, int64_t *number, struct err *err) {
+    struct pg_result *row;
+    if (!sql_query(session, slice_of(sql), &row, err)) {
+        return false;
+    }
+    *number = pg_rows_int(row, 0, 0);
+    pg_rows_free(row);
+    return true;
+}
+
 bool sql_run(struct sql_session *session, struct err *err, const char *format, ...) {
     char *sql = NULL;
     va_list arguments;

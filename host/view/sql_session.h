@@ -26,7 +26,12 @@ void sql_session_give_back(struct sql_session *session);
 /* Runs one statement with session->params. The caller frees *rows; `rows` may be NULL. */
 bool sql_query(struct sql_session *session, struct slice sql, struct pg_result **rows,
                struct err *err);
-/* Formats and runs a statement without rows. */
+/* The same with a composed statement, which it frees. */
+bool sql_query_built(struct sql_session *session, struct buffer *sql, struct pg_result **rows,
+                     struct err *err);
+/* The same for a statement that returns one number. */
+bool sql_query_int(struct sql_session *session, const char *sql, int64_t *number, struct err *err);
+/* The same without rows, from a format. */
 bool sql_run(struct sql_session *session, struct err *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

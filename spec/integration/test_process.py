@@ -82,7 +82,7 @@ def test_sigterm_works_during_a_reload_and_ends_its_specs(reloading):
     assert program.stop() == 0
     assert time.monotonic() - began < SOON_S
     assert not lives(specs)
-    said = log_lines(program, "scripts are not replaced")
+    said = log_lines(program, "the scripts were not replaced")
     assert len(said) == 1 and "the program is stopping" in said[0]["error"]
 
 

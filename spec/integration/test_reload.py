@@ -166,11 +166,11 @@ def test_an_author_sees_changes_without_a_command(bare_service, scripts):
     program.start()
     bare_service.wait_ready()
     scripts.edit(f"scripts/{HANDLER}", "return {", "return broken {")
-    wait_until("the error", lambda: log_lines(program, "scripts are not replaced"))
+    wait_until("the error", lambda: log_lines(program, "the scripts were not replaced"))
     scripts.name_files("watched ")
     wait_until("the reload", lambda: program.metric("ras_script_generation") == 2)
     assert assign(bare_service, "after") == "watched file"
-    assert len(log_lines(program, "scripts are not replaced")) == 1
+    assert len(log_lines(program, "the scripts were not replaced")) == 1
 
 
 def test_a_rollback_does_not_need_the_files(service, scripts):
@@ -185,7 +185,7 @@ def test_a_rollback_does_not_need_the_files(service, scripts):
     assert status == 0 and said["generation"] == 1
     assert assign(service, "first") == "file"
     status, said = command(service.program, "rollback", "7")
-    assert status == 1 and said["error"] == "there is no generation 7; kept are: 2, 3"
+    assert status == 1 and said["error"] == "generation 7 is unknown; kept are: 2, 3"
     scripts.name_files("fourth ")
     assert reload(service.program)["generation"] == 4
 
@@ -228,7 +228,7 @@ WRONG_NAME = ("send the number of a generation, or eight or more digits of its h
 
 
 @pytest.mark.parametrize("which, error", [
-    ("00000000", "no generation 00000000 has run on this database, or it is too long ago"),
+    ("00000000", "no generation 00000000 has run on this database, or too long ago"),
     ("%", WRONG_NAME),
     ("abc", WRONG_NAME),
 ])
@@ -246,7 +246,7 @@ def test_stored_files_changed_by_hand_are_not_run(service, scripts):
     wait_until("the second to be stored", lambda: len(stored(service)) == 2)
     status, said = command(program, "rollback")
     assert status == 1
-    assert said["error"] == f"the stored files of generation {first} are not those that ran"
+    assert said["error"] == f"the stored files of generation {first} were changed since it ran"
 
 
 def test_the_generations_that_ran_longest_ago_are_forgotten(bare_service, scripts):
@@ -333,7 +333,7 @@ def test_a_rollback_needs_no_database(service, scripts):
     with database_away(service):
         status, said = command(program, "rollback")
         assert status == 0 and said["generation"] == 1, said
-        assert log_lines(program, "the database is away: the scripts are not checked against its "
+        assert log_lines(program, "the database is unavailable: the scripts are not checked against its "
                          "schema again")
         status, said = command(program, "reload")
         assert status == 1 and said["done"] is False and said["generation"] == 1, said
@@ -370,7 +370,7 @@ def test_log_options_of_the_command_line_survive_a_reload(bare_service, scripts)
     bare_service.wait_ready()
     scripts.name_files("new ")
     reload(program)
-    line, = [line for line in program.log.read_text().splitlines() if "scripts replaced" in line]
+    line, = [line for line in program.log.read_text().splitlines() if "the scripts were replaced" in line]
     assert not line.startswith("{")
 
 
@@ -412,14 +412,14 @@ def test_scripts_that_reject_more_than_those_before_are_rolled_back(bare_service
     wait_until("the rollback", lambda: program.metric("ras_script_generation") == 1)
     bare_service.wait_committed(110)
     assert program.metric("ras_breaker_open") == 0
-    line, = [line for line in log_lines(program) if "are brought back" in line["message"]]
+    line, = [line for line in log_lines(program) if "the bake of the new scripts failed" in line["message"]]
     assert line["level"] == "error" and line["reason"]
     status = command(program, "status")[1]
     assert [one["generation"] for one in status["generations"]] == [1, 2]
     assert assign(bare_service, "after") == "file"
 
 
-def test_without_a_bake_time_nothing_is_rolled_back(bare_service, scripts):
+def test_without_a_bake_nothing_is_rolled_back(bare_service, scripts):
     program = bad_generation(bare_service, scripts, INGEST_BREAKER_SHARE_PERCENT="100",
                              SCRIPTS_TRIAL_S="0")
     bare_service.wait_committed(110)
@@ -438,8 +438,8 @@ def test_scripts_that_reject_no_more_than_those_before_stay(bare_service, script
     scripts.edit(f"scripts/{HANDLER}", "on purpose", "on purpose again")
     reload(program)
     bare_service.publish([slot_event("a-batch", f"second {n}", "file") for n in range(50)])
-    wait_until("the end of the trial", lambda: log_lines(
-        program, "the new scripts have passed their trial"))
+    wait_until("the end of the bake", lambda: log_lines(
+        program, "the new scripts passed their bake"))
     assert program.metric("ras_script_generation") == 2
 
 
@@ -471,7 +471,7 @@ def test_running_topics_and_paths_are_dropped_only_with_drop(service, scripts):
     status, said = command(program, "reload", "--drop")
     assert status == 0 and said["dropped"] == [f"topic {SLOTS}",
                                                "GET /internal/v1/batches/{batch_id}/status"]
-    assert log_lines(program, "topics or paths are dropped with the scripts")
+    assert log_lines(program, "the reload drops topics or paths")
     for file in (scripts.folder / "scripts/routes").iterdir():
         file.unlink()
     status, said = command(program, "reload", "--drop")
@@ -594,8 +594,8 @@ def test_new_scripts_are_not_blamed_for_what_the_old_ones_rejected(bare_service,
     reload(program)
     held.release()
     bare_service.wait_committed(562)
-    wait_until("the end of the trial", lambda: log_lines(
-        program, "the new scripts have passed their trial"))
+    wait_until("the end of the bake", lambda: log_lines(
+        program, "the new scripts passed their bake"))
     assert program.metric("ras_rejected_messages_total") == 60
     assert program.metric("ras_script_generation") == 2
 

@@ -55,7 +55,7 @@ def times_held_off(deployment):
 
 
 def times_replaced(deployment):
-    return sum('"scripts replaced"' in line
+    return sum('"the scripts were replaced"' in line
                for path in deployment.folder.glob("program*/*.log")
                for line in path.read_text(errors="replace").splitlines())
 
