@@ -103,7 +103,7 @@ static bool heartbeat_look_back(struct heartbeat *heartbeat, struct err *err) {
     heartbeat_add_key(heartbeat);
     pg_params_add_text(heartbeat->params, slice_of(heartbeat->host));
     pg_params_add_int8(heartbeat->params, heartbeat->started_us);
-    if (!heartbeat_query(heartbeat, "heartbeat_before", before_sql, &rows, err)) {
+    if (!heartbeat_query(heartbeat, "presence_before", before_sql, &rows, err)) {
         return false;
     }
     if (pg_rows_count(rows) > 0) {
@@ -135,7 +135,7 @@ static bool heartbeat_announce(struct heartbeat *heartbeat, const struct scripts
     pg_params_add_int8(heartbeat->params, (int64_t)scripts->generation);
     pg_params_add_text(heartbeat->params, slice_of(scripts->hash));
     pg_params_add_int8(heartbeat->params, scripts->since_us);
-    return heartbeat_query(heartbeat, "heartbeat", announce_sql, NULL, err);
+    return heartbeat_query(heartbeat, "presence", announce_sql, NULL, err);
 }
 
 static void heartbeat_announce_end(struct heartbeat *heartbeat) {
@@ -143,7 +143,7 @@ static void heartbeat_announce_end(struct heartbeat *heartbeat) {
     heartbeat_add_key(heartbeat);
     pg_params_add_int8(heartbeat->params, heartbeat->started_us);
     if (pg_connected(heartbeat->pg) &&
-        !heartbeat_query(heartbeat, "heartbeat_end", stop_sql, NULL, &err)) {
+        !heartbeat_query(heartbeat, "presence_end", stop_sql, NULL, &err)) {
         log_warning("the table of instances does not have the stop of this one",
                     LOG_TEXT("error", err.text));
     }

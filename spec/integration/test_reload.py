@@ -262,7 +262,7 @@ def test_the_scripts_are_stored_when_the_database_is_back(bare_service, scripts)
     bare_service.query("ALTER TABLE aggregator_state.script_files RENAME TO away")
     program = bare_service.start(**scripts.env)
     wait_until("the warning", lambda: log_lines(program, "the running scripts are not stored yet: "
-               "a rollback after a restart would not find them; tried again"))
+               "a rollback after a restart would not find them; the next attempt follows"))
     bare_service.query("ALTER TABLE aggregator_state.away RENAME TO script_files")
     wait_until("the scripts", lambda: stored(bare_service))
 
