@@ -34,7 +34,6 @@ static void record_set_member(struct members *members, struct slice name,
     }
 }
 
-/* The cursor is behind the object, or has the error. */
 static bool record_read_members(struct json_cursor *cursor, struct members *members) {
     struct json_value name, value;
     bool more;
@@ -47,7 +46,7 @@ static bool record_read_members(struct json_cursor *cursor, struct members *memb
     return json_finish(cursor);
 }
 
-/* Never longer than the text, behind which it stays: out may be text.data. */
+/* `out` may be text.data: the result never overtakes the text. */
 static size_t record_decode_base64(struct slice text, char *out) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     unsigned bits = 0, held = 0;
@@ -103,7 +102,7 @@ bool record_read(char *text, struct record *record) {
            record_take_members(&members, text, record);
 }
 
-/* ---- events of authors --------------------------------------------------------------------- */
+/* ---- records or envelopes ------------------------------------------------------------------ */
 
 static bool record_refuse(const struct json_cursor *cursor, size_t *at, struct err *err) {
     *at = json_offset(cursor);

@@ -80,7 +80,7 @@ static bool samples_add_lines(struct samples *samples, struct err *err) {
     return true;
 }
 
-/* Of an object over several lines the first line is none. */
+/* False: the object takes several lines. */
 static bool samples_first_line_is_whole(const char *text) {
     struct json_cursor cursor;
     struct json_value value;
@@ -97,7 +97,7 @@ bool samples_read(struct samples *samples, const struct script_generation *gener
     }
     char *text = samples->text.data;
     if (samples_is_blank(text)) {
-        return err_set(err, ERR_INPUT, "%s holds no event", samples->path);
+        return err_set(err, ERR_INPUT, "%s has no event", samples->path);
     }
     if (samples_first_line_is_whole(text)) {
         return samples_add_lines(samples, err);

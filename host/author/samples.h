@@ -1,6 +1,5 @@
-/* samples: the events of a file that an author wrote or recorded: JSON lines, each a record or a
- * bare envelope (record.h), or one such object over several lines. Read whole before any is
- * handled. */
+/* samples: the events of a file: JSON lines, each a record or a bare envelope (record.h), or one
+ * such object over several lines. The file is read whole first. */
 #ifndef AGG_HOST_AUTHOR_SAMPLES_H
 #define AGG_HOST_AUTHOR_SAMPLES_H
 
@@ -8,21 +7,21 @@
 #include "record.h"
 
 struct sample {
-    size_t line; /* where it begins, from 1 */
+    size_t line; /* of its beginning, from 1 */
     struct record record;
 };
 struct samples {
-    const struct script_generation *generation; /* whose envelope tells an event; borrowed */
-    const char *path;                           /* as messages name it */
-    struct buffer text;                         /* what records point into */
+    const struct script_generation *generation; /* its envelope identifies events; borrowed */
+    const char *path;                           /* for errors */
+    struct buffer text;                         /* the records point into it */
     struct sample *items;
     size_t count;
 };
 
-/* The whole of a file, with a NUL behind it; `name` is the path as messages name it. "-" is
- * standard input. False: ERR_INPUT. */
+/* Reads a whole file and adds a NUL; `name` is its name for errors. Path "-": standard input.
+ * False: ERR_INPUT. */
 bool samples_read_text(struct buffer *text, const char *path, const char **name, struct err *err);
-/* "-" is standard input. False: err names file and line; samples_free is still to be called. */
+/* False: err names file and line; samples_free is still to be called. */
 bool samples_read(struct samples *samples, const struct script_generation *generation,
                   const char *path, struct err *err);
 void samples_free(struct samples *samples);

@@ -1,6 +1,6 @@
-/* show: an event as its handler sees it, and what it asked of the view. Values are exact, and
- * spelled as in JSON, for people (show_text.c) and for programs (show_json.c): times and ids as
- * text, lists as lists, what is not there as null. */
+/* show: an event as its handler gets it, and what the handler asked of the view, as text
+ * (show_text.c) and as JSON (show_json.c). Values are exact and spelled as in JSON: times and ids
+ * as text, missing ones as null. */
 #ifndef AGG_HOST_AUTHOR_SHOW_H
 #define AGG_HOST_AUTHOR_SHOW_H
 
@@ -8,8 +8,8 @@
 
 /* "applied", "ignored", "rejected". */
 const char *show_outcome_name(const struct dry_run_outcome *outcome);
-/* Fields that scripts do not see are passed over, and those of a rejected event that are not there:
- * they may be what was wrong. */
+/* False for fields that scripts do not get, and for missing fields of a rejected event, which may
+ * be the cause. */
 bool show_has_field(const struct dry_run_outcome *outcome, size_t field);
 
 /* ---- show_value.c --------------------------------------------------------------------------- */
@@ -20,13 +20,17 @@ void show_column_value(struct buffer *out, enum view_type type, const struct vie
 
 /* ---- show_text.c ---------------------------------------------------------------------------- */
 
-/* Indented lines: ids and times, why it was rejected, fields, merges. */
+/* Appends a text whose further lines (a traceback) are indented. */
+void show_lines(struct buffer *out, struct slice text);
+/* Writes and empties the buffer. False: standard output cannot be written. */
+bool show_write(struct buffer *out, struct err *err);
+/* Indented lines: ids and times, the reason of a rejection, fields, merges. */
 void show_event(struct buffer *out, const struct dry_run_outcome *outcome);
-/* What is published. Nothing where nothing is. */
+/* The published messages, if any. */
 void show_messages(struct buffer *out, const struct outbox_message *messages, size_t count);
-/* Every row that would be written, group by group. */
+/* Each row that would be written, group by group. */
 void show_rows(struct buffer *out, const struct view *view, struct merge *merge);
-/* Which reactions would be asked for which keys. Nothing where none would. */
+/* Which reactions would run for which keys, if any. */
 void show_asked(struct buffer *out, const struct script_generation *generation,
                 struct batch *batch);
 /* The statements that would write them. */

@@ -1,4 +1,4 @@
-/* show_json: handled events and merged rows for programs. */
+/* show_json: handled events and merged rows as JSON. */
 #include "base/json_put.h"
 #include "pipeline/reaction_marks.h"
 #include "view/view_sql.h"
@@ -82,10 +82,9 @@ void show_event_json(struct buffer *json, const struct dry_run_outcome *outcome)
     const struct event *event = outcome->event;
     json_put_text(json, "handler", slice_of(outcome->handler->name));
     json_put_text(json, "outcome", slice_of(show_outcome_name(outcome)));
-    json_put_text(json, "reason", event->reason); /* absent unless it was rejected */
+    json_put_text(json, "reason", event->reason); /* null unless rejected */
     json_put_text(json, "detail", event->detail);
-    json_put_text(json, "rests_on",
-                  event->rests_on ? slice_of(event->rests_on) : (struct slice){0});
+    json_put_text(json, "rests_on", slice_of(event->rests_on));
     show_json_put_field(json, "event_id", outcome, ENVELOPE_EVENT_ID);
     show_json_put_field(json, "time", outcome, ENVELOPE_TIME);
     show_json_put_field(json, "correlation_id", outcome, ENVELOPE_CORRELATION_ID);

@@ -1,4 +1,7 @@
-/* show_text: handled events and merged rows for people. */
+/* show_text: handled events and merged rows as text. */
+#include <errno.h>
+#include <stdio.h>
+
 #include "base/json_scan.h"
 #include "base/timestamp.h"
 #include "base/uuid.h"
@@ -37,16 +40,18 @@ static void show_text_append_envelope(struct buffer *out, const struct dry_run_o
     }
 }
 
-/* The lines of a detail (a traceback follows its message) under one another. */
-static void show_text_append_reason(struct buffer *out, const struct event *event) {
-    buffer_append_format(out, "  %.*s: ", (int)event->reason.len, event->reason.data);
-    for (size_t i = 0; i < event->detail.len; i++) {
-        buffer_append(out, &event->detail.data[i], 1);
-        if (event->detail.data[i] == '\n') {
-            buffer_append_text(out, "    ");
-        }
+void show_lines(struct buffer *out, struct slice text) {
+    for (size_t i = 0; i < text.len; i++) {
+        buffer_append(out, &text.data[i], 1);
+        buffer_append_text(out, text.data[i] == '\n' ? "    " : "");
     }
     buffer_append_text(out, "\n");
+}
+
+bool show_write(struct buffer *out, struct err *err) {
+    bool ok = fwrite(out->data, 1, out->len, stdout) == out->len && fflush(stdout) == 0;
+    buffer_clear(out);
+    return ok || err_set(err, ERR_INTERNAL, "cannot write to standard output: %s", strerror(errno));
 }
 
 /* A Lua number is a double. */
@@ -59,7 +64,7 @@ static void show_text_append_rounding(struct buffer *out, const struct extract_f
     }
 }
 
-/* JSON reads better without the quotes and escapes of a string around it. */
+/* Appends one line of JSON as it is, anything else as a JSON string. */
 static void show_text_append_json(struct buffer *out, struct slice text) {
     struct json_cursor cursor;
     struct json_value value;
@@ -164,13 +169,15 @@ void show_event(struct buffer *out, const struct dry_run_outcome *outcome) {
         show_text_append_envelope(out, outcome);
     }
     if (outcome->event->state == EVENT_REJECTED) {
-        show_text_append_reason(out, outcome->event);
+        const struct event *event = outcome->event;
+        buffer_append_format(out, "  %.*s: ", (int)event->reason.len, event->reason.data);
+        show_lines(out, event->detail);
     }
     if (outcome->event->rests_on) {
         buffer_append_format(
             out,
-            "  rests on %s, which answers nothing here: what comes of the event may "
-            "be another in production\n",
+            "  depends on %s, which sends no reply here: the outcome may differ in "
+            "production\n",
             outcome->event->rests_on);
     }
     if (outcome->event->values) {
@@ -228,7 +235,7 @@ void show_asked(struct buffer *out, const struct script_generation *generation,
     size_t reaction_count;
     const struct script_reaction *reactions =
         script_generation_reactions(generation, &reaction_count);
-    const char *title = "reactions that these events would have asked\n";
+    const char *title = "reactions that these events would run\n";
     for (size_t i = 0; i < reaction_count; i++) {
         size_t count;
         const struct slice *keys = reaction_marks_collect(batch, &reactions[i], &count);

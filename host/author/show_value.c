@@ -95,7 +95,7 @@ void show_field_value(struct buffer *out, const struct extract_field *field,
 
 /* ---- columns ------------------------------------------------------------------------------- */
 
-/* One quoted item of a literal, `at` behind its first quote; where it ends. */
+/* Appends the quoted item that begins after the quote at `at` - 1; returns where it ends. */
 static const char *show_value_append_item(struct buffer *out, const char *at, const char *end,
                                           bool numbers) {
     struct buffer item = {0};

@@ -1,6 +1,5 @@
 #include "tap.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,7 +11,7 @@
 #include "base/xalloc.h"
 #include "show.h"
 
-#define POLL_MS 200 /* how late a signal may be seen */
+#define POLL_MS 200 /* the delay of a signal */
 
 struct tap {
     const struct tap_options *options;
@@ -25,23 +24,23 @@ struct tap {
 
 static volatile sig_atomic_t stopped;
 
-static void author_tap_on_signal(int number) {
+static void tap_on_signal(int number) {
     (void)number;
     stopped = 1;
 }
 
-static void author_tap_catch_signals(void) {
-    struct sigaction action = {.sa_handler = author_tap_on_signal};
+static void tap_catch_signals(void) {
+    struct sigaction action = {.sa_handler = tap_on_signal};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    action.sa_handler = SIG_IGN; /* a pipe that nobody reads is seen by writing */
+    action.sa_handler = SIG_IGN; /* a write to a closed pipe fails instead */
     sigaction(SIGPIPE, &action, NULL);
 }
 
 /* ---- which topics -------------------------------------------------------------------------- */
 
-static bool author_tap_refuse_topic(const struct tap *tap, const char *topic, struct err *err) {
+static bool tap_refuse_topic(const struct tap *tap, const char *topic, struct err *err) {
     size_t handler_count, count = 0;
     const struct script_handler *handlers =
         script_generation_handlers(tap->generation, &handler_count);
@@ -68,16 +67,16 @@ static bool author_tap_refuse_topic(const struct tap *tap, const char *topic, st
     return false;
 }
 
-static bool author_tap_check_topics(const struct tap *tap, struct err *err) {
+static bool tap_check_topics(const struct tap *tap, struct err *err) {
     for (size_t i = 0; i < tap->options->topic_count; i++) {
         if (script_handler_of(tap->generation, tap->options->topics[i]) < 0) {
-            return author_tap_refuse_topic(tap, tap->options->topics[i], err);
+            return tap_refuse_topic(tap, tap->options->topics[i], err);
         }
     }
     return true;
 }
 
-static int author_tap_count_partitions(const struct log_reader *reader, const char *topic) {
+static int tap_count_partitions(const struct log_reader *reader, const char *topic) {
     int count = 0;
     for (size_t i = 0; i < reader->count; i++) {
         count += strcmp(reader->partitions[i].topic, topic) == 0;
@@ -85,10 +84,10 @@ static int author_tap_count_partitions(const struct log_reader *reader, const ch
     return count;
 }
 
-static bool author_tap_choose_topics(struct tap *tap, struct err *err) {
+static bool tap_choose_topics(struct tap *tap, struct err *err) {
     const struct tap_options *options = tap->options;
     for (size_t i = 0; i < options->topic_count; i++) {
-        if (author_tap_count_partitions(&tap->reader, options->topics[i]) == 0) {
+        if (tap_count_partitions(&tap->reader, options->topics[i]) == 0) {
             return err_set(err, ERR_INPUT, "kafka has no topic %s", options->topics[i]);
         }
     }
@@ -98,30 +97,29 @@ static bool author_tap_choose_topics(struct tap *tap, struct err *err) {
     return true;
 }
 
-/* Says what is followed, and what cannot be. */
-static void author_tap_announce(const struct tap *tap) {
+/* Prints the topics and partitions that are read. */
+static void tap_announce(const struct tap *tap) {
     size_t handler_count;
     const struct script_handler *handlers =
         script_generation_handlers(tap->generation, &handler_count);
     for (size_t h = 0; h < handler_count; h++) {
         for (size_t t = 0; t < handlers[h].topic_count; t++) {
             const char *topic = handlers[h].topics[t];
-            int partitions = author_tap_count_partitions(&tap->reader, topic);
+            int partitions = tap_count_partitions(&tap->reader, topic);
             if (partitions > 0) {
                 fprintf(stderr, "%s: %d partitions, %s\n", topic, partitions, handlers[h].name);
             } else if (tap->options->topic_count == 0) {
-                fprintf(stderr, "%s: kafka has no such topic\n", topic);
+                fprintf(stderr, "%s: not in kafka\n", topic);
             }
         }
     }
-    fprintf(stderr, "following %s; Ctrl-C ends\n",
+    fprintf(stderr, "reading %s; Ctrl-C ends\n",
             tap->options->from_beginning ? "from the beginning" : "from now on");
 }
 
 /* ---- records ------------------------------------------------------------------------------- */
 
-static bool author_tap_matches(const struct tap_options *options,
-                               const struct log_record *message) {
+static bool tap_matches(const struct tap_options *options, const struct log_record *message) {
     for (size_t i = 0; i < sizeof options->needles / sizeof *options->needles; i++) {
         const char *needle = options->needles[i];
         if (needle && !slice_contains(message->payload, slice_of(needle))) {
@@ -131,7 +129,7 @@ static bool author_tap_matches(const struct tap_options *options,
     return true;
 }
 
-static void author_tap_show(struct tap *tap, const struct dry_run_outcome *outcome) {
+static void tap_show(struct tap *tap, const struct dry_run_outcome *outcome) {
     const struct log_record *message = &outcome->event->record;
     const struct log_partition *partition = &tap->reader.partitions[message->partition];
     struct buffer *out = &tap->out;
@@ -156,25 +154,18 @@ static void author_tap_show(struct tap *tap, const struct dry_run_outcome *outco
     buffer_append_text(out, "\n");
 }
 
-static bool author_tap_write_out(struct tap *tap, struct err *err) {
-    bool ok = fwrite(tap->out.data, 1, tap->out.len, stdout) == tap->out.len && fflush(stdout) == 0;
-    buffer_clear(&tap->out);
-    return ok || err_set(err, ERR_INTERNAL, "cannot write: %s", strerror(errno));
-}
-
-/* Takes the message. */
-static bool author_tap_handle(struct tap *tap, const struct log_record *message, struct err *err) {
+static bool tap_handle(struct tap *tap, const struct log_record *message, struct err *err) {
     struct dry_run_outcome outcome;
     if (!dry_run_handle(&tap->dry_run, message, &outcome, err)) {
         return false;
     }
-    author_tap_show(tap, &outcome);
+    tap_show(tap, &outcome);
     dry_run_clear(&tap->dry_run);
     tap->shown++;
-    return author_tap_write_out(tap, err);
+    return show_write(&tap->out, err);
 }
 
-static bool author_tap_follow(struct tap *tap, struct err *err) {
+static bool tap_follow(struct tap *tap, struct err *err) {
     int64_t limit = tap->options->limit;
     while (!stopped && (limit == 0 || tap->shown < limit)) {
         struct log_record message;
@@ -183,9 +174,9 @@ static bool author_tap_follow(struct tap *tap, struct err *err) {
             return false;
         }
         tap->read += found;
-        if (found && !author_tap_matches(tap->options, &message)) {
+        if (found && !tap_matches(tap->options, &message)) {
             kafka_message_release(message.owner);
-        } else if (found && !author_tap_handle(tap, &message, err)) {
+        } else if (found && !tap_handle(tap, &message, err)) {
             return false;
         }
     }
@@ -195,25 +186,25 @@ static bool author_tap_follow(struct tap *tap, struct err *err) {
 
 /* ---- the whole ----------------------------------------------------------------------------- */
 
-static bool author_tap_run(struct tap *tap, struct err *err) {
+static bool tap_start(struct tap *tap, struct err *err) {
     log_reader_add_partitions(&tap->reader, &tap->dry_run.pipeline.partitions);
     dry_run_clear(&tap->dry_run);
     if (!log_reader_follow(&tap->reader, tap->options->from_beginning, err)) {
         return false;
     }
-    author_tap_catch_signals();
-    author_tap_announce(tap);
-    return author_tap_follow(tap, err);
+    tap_catch_signals();
+    tap_announce(tap);
+    return tap_follow(tap, err);
 }
 
-static bool author_tap_open_and_run(struct tap *tap, struct err *err) {
+static bool tap_open_and_run(struct tap *tap, struct err *err) {
     const struct config *config = tap->options->config;
-    bool ok = log_reader_open(&tap->reader, config, tap->generation, err) &&
-              author_tap_choose_topics(tap, err);
+    bool ok =
+        log_reader_open(&tap->reader, config, tap->generation, err) && tap_choose_topics(tap, err);
     if (ok) {
-        ok = dry_run_open(&tap->dry_run, tap->generation, "tap touches nothing",
+        ok = dry_run_open(&tap->dry_run, tap->generation, "tap touches no outside system",
                           kafka_message_release, err) &&
-             author_tap_run(tap, err);
+             tap_start(tap, err);
         dry_run_close(&tap->dry_run);
     }
     log_reader_close(&tap->reader);
@@ -227,7 +218,7 @@ bool tap_run(const struct tap_options *options, struct err *err) {
         err->kind = ERR_INTERNAL;
         return false;
     }
-    bool ok = author_tap_check_topics(&tap, err) && author_tap_open_and_run(&tap, err);
+    bool ok = tap_check_topics(&tap, err) && tap_open_and_run(&tap, err);
     buffer_free(&tap.out);
     script_generation_unref(tap.generation);
     return ok;

@@ -1,5 +1,5 @@
-/* tap: follows Kafka outside the consumer group, from now on or from the beginning, and prints each
- * event as its handler sees it. Moves no offset, writes nowhere; one thread. */
+/* tap: reads Kafka outside the consumer group and prints each event as its handler gets it. Moves
+ * no offset, writes nowhere; one thread. */
 #ifndef AGG_HOST_AUTHOR_TAP_H
 #define AGG_HOST_AUTHOR_TAP_H
 
@@ -9,7 +9,7 @@ struct tap_options {
     const struct config *config;
     const char *const *topics; /* count 0: all that handlers declare */
     size_t topic_count;
-    const char *needles[2]; /* texts that the value must hold; NULL: none */
+    const char *needles[2]; /* texts that the value must contain; NULL: none */
     int64_t limit;          /* events to print; 0: no limit */
     bool from_beginning;
     bool json;

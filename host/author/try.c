@@ -1,6 +1,5 @@
 #include "try.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 #include "base/json_put.h"
@@ -24,7 +23,7 @@ struct attempt {
 
 /* ---- the handler --------------------------------------------------------------------------- */
 
-static bool author_try_find_handler(struct attempt *attempt, struct err *err) {
+static bool try_find_handler(struct attempt *attempt, struct err *err) {
     const char *word = attempt->options->handler;
     attempt->handler = word ? which_script("handler", word, attempt->handlers,
                                            attempt->handler_count, sizeof *attempt->handlers, err)
@@ -32,13 +31,13 @@ static bool author_try_find_handler(struct attempt *attempt, struct err *err) {
     return !word || attempt->handler >= 0;
 }
 
-/* Bare envelopes do not say their topic. */
-static bool author_try_check_topics(const struct attempt *attempt, struct err *err) {
+/* Bare envelopes have no topic. */
+static bool try_check_topics(const struct attempt *attempt, struct err *err) {
     for (size_t i = 0; attempt->handler == ANY_HANDLER && i < attempt->samples.count; i++) {
         const struct sample *sample = &attempt->samples.items[i];
         if (!sample->record.topic) {
             return err_set(err, ERR_INPUT,
-                           "%s:%zu: the event does not say its topic: name the handler, as in "
+                           "%s:%zu: the event has no topic: name the handler, as in "
                            "`aggregator try HANDLER FILE`",
                            attempt->samples.path, sample->line);
         }
@@ -48,14 +47,8 @@ static bool author_try_check_topics(const struct attempt *attempt, struct err *e
 
 /* ---- one event ----------------------------------------------------------------------------- */
 
-static bool author_try_write_out(struct attempt *attempt, struct err *err) {
-    bool ok = fwrite(attempt->out.data, 1, attempt->out.len, stdout) == attempt->out.len;
-    buffer_clear(&attempt->out);
-    return ok || err_set(err, ERR_INTERNAL, "cannot write: %s", strerror(errno));
-}
-
-/* The partition that stands for the record's topic; PARTITION_NONE: its events are not read. */
-static size_t author_try_partition_of(struct attempt *attempt, const struct record *record) {
+/* The partition of the record's topic; PARTITION_NONE: its events are not read. */
+static size_t try_partition_of(struct attempt *attempt, const struct record *record) {
     const char *topic =
         record->topic ? record->topic : attempt->handlers[attempt->handler].topics[0];
     size_t at = partitions_find(&attempt->dry_run.pipeline.partitions, topic, 0);
@@ -64,7 +57,7 @@ static size_t author_try_partition_of(struct attempt *attempt, const struct reco
     return other ? PARTITION_NONE : at;
 }
 
-static void author_try_show_unread(struct attempt *attempt, const struct sample *sample) {
+static void try_show_unread(struct attempt *attempt, const struct sample *sample) {
     struct buffer *out = &attempt->out;
     const char *reason = attempt->handler == ANY_HANDLER ? "no handler declares its topic"
                                                          : "the handler does not declare its topic";
@@ -79,14 +72,13 @@ static void author_try_show_unread(struct attempt *attempt, const struct sample 
     attempt->totals->unread++;
 }
 
-static void author_try_count_outcome(struct try_totals *totals, enum event_state state) {
+static void try_count_outcome(struct try_totals *totals, enum event_state state) {
     totals->applied += state == EVENT_APPLIED;
     totals->ignored += state == EVENT_IGNORED;
     totals->rejected += state == EVENT_REJECTED;
 }
 
-static bool author_try_handle(struct attempt *attempt, size_t index, size_t partition,
-                              struct err *err) {
+static bool try_handle(struct attempt *attempt, size_t index, size_t partition, struct err *err) {
     const struct sample *sample = &attempt->samples.items[index];
     struct log_record message = {
         .partition = partition, .offset = (int64_t)index, .payload = sample->record.payload};
@@ -94,7 +86,7 @@ static bool author_try_handle(struct attempt *attempt, size_t index, size_t part
     if (!dry_run_handle(&attempt->dry_run, &message, &outcome, err)) {
         return false;
     }
-    author_try_count_outcome(attempt->totals, outcome.event->state);
+    try_count_outcome(attempt->totals, outcome.event->state);
     if (attempt->options->json) {
         show_event_json(&attempt->out, &outcome);
         return true;
@@ -105,26 +97,26 @@ static bool author_try_handle(struct attempt *attempt, size_t index, size_t part
     return true;
 }
 
-static bool author_try_sample(struct attempt *attempt, size_t index, struct err *err) {
+static bool try_sample(struct attempt *attempt, size_t index, struct err *err) {
     const struct sample *sample = &attempt->samples.items[index];
-    size_t partition = author_try_partition_of(attempt, &sample->record);
+    size_t partition = try_partition_of(attempt, &sample->record);
     if (attempt->options->json) {
         buffer_append_text(&attempt->out, "{");
         json_put_int(&attempt->out, "line", (int64_t)sample->line);
         json_put_text(&attempt->out, "topic", slice_of(sample->record.topic));
     }
     if (partition == PARTITION_NONE) {
-        author_try_show_unread(attempt, sample);
-    } else if (!author_try_handle(attempt, index, partition, err)) {
+        try_show_unread(attempt, sample);
+    } else if (!try_handle(attempt, index, partition, err)) {
         return false;
     }
     buffer_append_text(&attempt->out, attempt->options->json ? "}\n" : "\n");
-    return author_try_write_out(attempt, err);
+    return show_write(&attempt->out, err);
 }
 
 /* ---- all of them --------------------------------------------------------------------------- */
 
-static void author_try_show_totals(struct attempt *attempt) {
+static void try_show_totals(struct attempt *attempt) {
     const struct try_totals *totals = attempt->totals;
     const struct {
         const char *name;
@@ -143,18 +135,18 @@ static void author_try_show_totals(struct attempt *attempt) {
     }
 }
 
-static bool author_try_show_end(struct attempt *attempt, struct err *err) {
+static bool try_show_end(struct attempt *attempt, struct err *err) {
     const struct view *view = script_generation_view(attempt->generation);
     struct merge *merge = attempt->dry_run.batch.merge;
     struct buffer *out = &attempt->out;
     if (attempt->options->json) {
         buffer_append_text(out, "{");
-        author_try_show_totals(attempt);
+        try_show_totals(attempt);
         show_rows_json(out, view, merge);
         show_statements_json(out, view, merge);
         show_asked_json(out, attempt->generation, &attempt->dry_run.batch);
         buffer_append_text(out, "}\n");
-        return author_try_write_out(attempt, err);
+        return show_write(&attempt->out, err);
     }
     if (merge_op_count(merge) > 0) {
         buffer_append_text(out, "rows that these events would write, merged\n");
@@ -164,12 +156,12 @@ static bool author_try_show_end(struct attempt *attempt, struct err *err) {
         buffer_append_text(out, "\n");
         show_asked(out, attempt->generation, &attempt->dry_run.batch);
     }
-    author_try_show_totals(attempt);
+    try_show_totals(attempt);
     buffer_append_text(out, "\n");
-    return author_try_write_out(attempt, err);
+    return show_write(&attempt->out, err);
 }
 
-static bool author_try_run(struct attempt *attempt, struct err *err) {
+static bool try_all(struct attempt *attempt, struct err *err) {
     for (size_t h = 0; h < attempt->handler_count; h++) {
         for (size_t t = 0; t < attempt->handlers[h].topic_count; t++) {
             dry_run_add_partition(&attempt->dry_run, attempt->handlers[h].topics[t], 0, (int)h);
@@ -177,20 +169,11 @@ static bool author_try_run(struct attempt *attempt, struct err *err) {
     }
     dry_run_clear(&attempt->dry_run);
     for (size_t i = 0; i < attempt->samples.count; i++) {
-        if (!author_try_sample(attempt, i, err)) {
+        if (!try_sample(attempt, i, err)) {
             return false;
         }
     }
-    return author_try_show_end(attempt, err) &&
-           (fflush(stdout) == 0 || err_set(err, ERR_INTERNAL, "cannot write: %s", strerror(errno)));
-}
-
-static bool author_try_open_bench(struct attempt *attempt, struct err *err) {
-    if (!dry_run_open(&attempt->dry_run, attempt->generation, "try touches nothing", NULL, err)) {
-        err->kind = ERR_INTERNAL;
-        return false;
-    }
-    return true;
+    return try_show_end(attempt, err);
 }
 
 bool try_run(const struct try_options *options, struct try_totals *totals, struct err *err) {
@@ -202,11 +185,14 @@ bool try_run(const struct try_options *options, struct try_totals *totals, struc
         return false;
     }
     attempt.handlers = script_generation_handlers(attempt.generation, &attempt.handler_count);
-    bool ok = author_try_find_handler(&attempt, err) &&
+    bool ok = try_find_handler(&attempt, err) &&
               samples_read(&attempt.samples, attempt.generation, options->path, err) &&
-              author_try_check_topics(&attempt, err);
+              try_check_topics(&attempt, err);
     if (ok) {
-        ok = author_try_open_bench(&attempt, err) && author_try_run(&attempt, err);
+        ok = dry_run_open(&attempt.dry_run, attempt.generation, "try touches no outside system",
+                          NULL, err) ||
+             (err->kind = ERR_INTERNAL, false);
+        ok = ok && try_all(&attempt, err);
         dry_run_close(&attempt.dry_run);
     }
     samples_free(&attempt.samples);

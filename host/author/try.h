@@ -1,5 +1,5 @@
-/* try: events of a file through the handlers on disk, in the sandbox, limits, extraction and merge
- * of production, in one batch. Touches nothing but the file and standard output. */
+/* try: runs the events of a file through the handlers on the disk, under the sandbox, limits,
+ * extraction and merge of production, in one batch. Touches only the file and standard output. */
 #ifndef AGG_HOST_AUTHOR_TRY_H
 #define AGG_HOST_AUTHOR_TRY_H
 
@@ -12,14 +12,14 @@ struct try_options {
     bool json;
 };
 
-/* What became of the events, by number. */
+/* Numbers of events by outcome. */
 struct try_totals {
     size_t applied, ignored, rejected;
-    size_t unread; /* of a topic that no handler declares, or not the one asked for */
+    size_t unread; /* of a topic that no handler, or not the chosen one, declares */
 };
 
-/* Prints what came of each event, then rows and statements. False: err says what cannot be done;
- * ERR_INPUT where the question is wrong (handler, file), ERR_INTERNAL where the scripts are. */
+/* Prints each outcome, then rows and statements. ERR_INPUT: handler or file are wrong;
+ * ERR_INTERNAL: the scripts are. */
 bool try_run(const struct try_options *options, struct try_totals *totals, struct err *err);
 
 #endif

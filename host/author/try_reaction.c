@@ -1,8 +1,5 @@
 #include "try_reaction.h"
 
-#include <errno.h>
-#include <stdio.h>
-
 #include "base/json_put.h"
 #include "samples.h"
 #include "show.h"
@@ -23,16 +20,6 @@ struct try_reaction {
     size_t failed;
 };
 
-/* The lines of an error (a traceback follows its message) under one another. */
-static void try_reaction_append_error(struct buffer *out, const char *text) {
-    buffer_append_text(out, "  failed: ");
-    for (; *text; text++) {
-        buffer_append(out, text, 1);
-        buffer_append_text(out, *text == '\n' ? "    " : "");
-    }
-    buffer_append_text(out, "\n");
-}
-
 static void try_reaction_show(struct try_reaction *attempt, int row,
                               const struct script_published *published, const char *error) {
     struct buffer *out = &attempt->out;
@@ -40,14 +27,15 @@ static void try_reaction_show(struct try_reaction *attempt, int row,
         buffer_append_text(out, "{");
         json_put_text(out, "reaction", slice_of(attempt->reaction->name));
         json_put_int(out, "row", row + 1);
-        json_put_text(out, "error", error ? slice_of(error) : (struct slice){0});
+        json_put_text(out, "error", slice_of(error));
         show_messages_json(out, published->messages, published->count);
         buffer_append_text(out, "}\n");
         return;
     }
     buffer_append_format(out, "%s row %d  %s\n", attempt->path, row + 1, attempt->reaction->name);
     if (error) {
-        try_reaction_append_error(out, error);
+        buffer_append_text(out, "  failed: ");
+        show_lines(out, slice_of(error));
     } else if (published->count == 0) {
         buffer_append_text(out, "  publishes nothing\n");
     }
@@ -62,7 +50,7 @@ static bool try_reaction_load(struct try_reaction *attempt, int *count, struct e
             err->kind = ERR_INTERNAL;
             return false;
         }
-        script_instance_mute(attempt->instance, "try touches nothing");
+        script_instance_mute(attempt->instance, "try touches no outside system");
     }
     return script_react_to_json(attempt->instance, attempt->index, buffer_slice(&attempt->rows),
                                 count, err) ||
@@ -78,13 +66,8 @@ static bool try_reaction_row(struct try_reaction *attempt, int row, struct err *
                                &failure) != SCRIPT_OK;
     attempt->failed += failed;
     try_reaction_show(attempt, row, &published, failed ? failure.text : NULL);
-    bool written = fwrite(attempt->out.data, 1, attempt->out.len, stdout) == attempt->out.len &&
-                   fflush(stdout) == 0;
-    buffer_clear(&attempt->out);
-    if (!written) {
-        return err_set(err, ERR_INTERNAL, "cannot write: %s", strerror(errno));
-    }
-    return script_instance_healthy(attempt->instance) || try_reaction_load(attempt, &count, err);
+    return show_write(&attempt->out, err) &&
+           (script_instance_healthy(attempt->instance) || try_reaction_load(attempt, &count, err));
 }
 
 static bool try_reaction_all(struct try_reaction *attempt, struct err *err) {

@@ -1,5 +1,5 @@
-/* try_reaction: a reaction on the disk called for rows of a file, as production calls it for those
- * of its query. Touches nothing but the file and standard output. */
+/* try_reaction: calls a reaction on the disk for the rows of a file, as production calls it for
+ * those of its query. Touches only the file and standard output. */
 #ifndef AGG_HOST_AUTHOR_TRY_REACTION_H
 #define AGG_HOST_AUTHOR_TRY_REACTION_H
 
@@ -14,9 +14,8 @@ struct try_reaction_options {
     bool json;
 };
 
-/* Prints what would be published of each row. *failed: the rows for which the reaction fails.
- * False: err says what cannot be done; ERR_INPUT where the question is wrong (reaction, file),
- * ERR_INTERNAL where the scripts are. */
+/* Prints what each row would publish. *failed: the number of rows for which the reaction fails.
+ * ERR_INPUT: reaction or file are wrong; ERR_INTERNAL: the scripts are. */
 bool try_reaction_run(const struct try_reaction_options *options, size_t *failed, struct err *err);
 
 #endif

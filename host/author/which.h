@@ -1,4 +1,4 @@
-/* which: the script that an author means. */
+/* which: finds the script that a word names. */
 #ifndef AGG_HOST_AUTHOR_WHICH_H
 #define AGG_HOST_AUTHOR_WHICH_H
 
@@ -6,9 +6,9 @@
 
 #include "base/err.h"
 
-/* Among `count` structs of `size` bytes that begin with the script's name ("handlers/x"): the index
- * of the one that `word` names, as "x", "handlers/x", or as a shell completes it,
- * "scripts/handlers/x.lua". -1: ERR_INPUT names the `kind` ("handler"), the nearest and all. */
+/* The index among `count` structs of `size` bytes that begin with the script's name ("handlers/x")
+ * of the one that `word` names: "x", "handlers/x" or "scripts/handlers/x.lua". -1: ERR_INPUT names
+ * the `kind` ("handler"), the nearest and all. */
 int which_script(const char *kind, const char *word, const void *scripts, size_t count, size_t size,
                  struct err *err);
 

@@ -7,8 +7,7 @@
 #include "view/view_sql.h"
 
 #define STATEMENT_TIMEOUT_MS 60000
-/* An event is stored soon after the time that it states; clocks differ. */
-#define MARGIN_US (3600 * 1000000LL)
+#define MARGIN_US (3600 * 1000000LL) /* between the time in an event and its storage */
 
 const char *explain_outcome_name(enum explain_outcome outcome) {
     static const char *const names[] = {"wrote", "repeated", "lost", "not yet consumed",
@@ -25,14 +24,14 @@ const char *explain_today_name(enum explain_today today) {
     return names[today];
 }
 
-/* ---- who won ------------------------------------------------------------------------------- */
+/* ---- outcomes ------------------------------------------------------------------------------ */
 
 static const struct view_group *explain_group_of(const struct explanation *explanation,
                                                  const struct explain_event *event) {
     return &explanation->rows[event->row].table->groups[event->group];
 }
 
-/* Negative where a wins over b by the group's rule. */
+/* Negative if a wins over b by the group's rule. */
 static int explain_compare_claims(const struct view_group *group, const struct explain_event *a,
                                   const struct explain_event *b) {
     bool smaller = group->rule == VIEW_FIRST || group->rule == VIEW_MIN;
@@ -66,10 +65,10 @@ static int explain_compare_events(const void *left, const void *right, void *con
 }
 
 static enum explain_outcome explain_missing(const struct explain_event *event) {
-    return event->place.consumed ? EXPLAIN_NOT_THERE : EXPLAIN_NOT_YET;
+    return event->place.consumed ? EXPLAIN_MISSING : EXPLAIN_NOT_YET;
 }
 
-/* `previous` is the event that stands in front of this one in its group, or NULL. */
+/* `previous`: the event before this one in its group, or NULL. */
 static enum explain_outcome explain_judge(const struct explanation *explanation,
                                           const struct explain_event *event,
                                           const struct explain_event *previous) {
@@ -79,7 +78,7 @@ static enum explain_outcome explain_judge(const struct explanation *explanation,
     if (previous && merge_version_compare(&previous->version, &event->version) == 0) {
         return EXPLAIN_REPEATED;
     }
-    if (!view_sql_is_versioned(group)) { /* the row does not say by whom */
+    if (!view_sql_is_versioned(group)) { /* the row names no event */
         bool best = !previous && !event->value.is_null;
         return !best ? EXPLAIN_LOST : row->in_view ? EXPLAIN_WROTE : explain_missing(event);
     }
@@ -95,7 +94,7 @@ static enum explain_outcome explain_judge(const struct explanation *explanation,
 }
 
 static void explain_judge_all(struct explanation *explanation) {
-    if (explanation->event_count > 0) { /* else there is no array, which qsort may not be given */
+    if (explanation->event_count > 0) { /* qsort must not get NULL */
         qsort_r(explanation->events, explanation->event_count, sizeof *explanation->events,
                 explain_compare_events, explanation);
     }
@@ -146,7 +145,7 @@ bool explain_open(struct explanation *explanation, const struct explain_options 
     explain_choose_since(explanation);
     if (!log_reader_open(&explanation->reader, config, explanation->generation, err) ||
         !explain_scan(explanation, err) || !explain_find_scripts(explanation, err) ||
-        !explain_find_facts(explanation, err)) {
+        !explain_find_published(explanation, err)) {
         return false;
     }
     explain_judge_all(explanation);

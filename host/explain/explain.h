@@ -1,8 +1,7 @@
-/* explain: which events made the rows of an id, what lost against them, and what was published of
- * the rows. The rows say which version won each group; topic, partition and offset, and the losers,
- * come from reading Kafka's log again through the handlers, without committing anything. What was
- * published comes from the outbox, and the reactions are asked what they would publish now. Touches
- * neither the view nor any offset nor the outbox; one thread. */
+/* explain: finds the events that made the rows of an id, the events that lost against them, and the
+ * messages published from the rows. The rows name the version that won each group. The places of
+ * events, and the losers, come from running the log through the handlers again. Messages come from
+ * the outbox; the reactions say what they would publish now. Changes nothing. One thread. */
 #ifndef AGG_HOST_EXPLAIN_EXPLAIN_H
 #define AGG_HOST_EXPLAIN_EXPLAIN_H
 
@@ -14,25 +13,25 @@
 #include "rebuild/log_reader.h"
 #include "view/sql_session.h"
 
-#define EXPLAIN_SINCE_ROWS INT64_MIN /* an hour before the oldest version of the rows found */
+#define EXPLAIN_SINCE_ROWS INT64_MIN /* an hour before the oldest version in the rows */
 #define EXPLAIN_SINCE_BEGINNING (-1)
 
 struct explain_options {
     const struct config *config;
     const char *id;
-    /* "batch": key columns batch or batch_…; "event": the id is an event's; "outbox": a
-     * message's, or its identity; NULL: any key column, or an event */
+    /* "batch": key columns batch or batch_…; "event": an event id; "outbox": the id or identity of
+     * a message; NULL: any key column, or an event */
     const char *word;
     const char *table; /* NULL: all */
     int64_t since_us;  /* broker time, or one of the above */
 };
 
 enum explain_outcome {
-    EXPLAIN_WROTE,     /* its version stands in the row */
-    EXPLAIN_REPEATED,  /* the same version once more */
-    EXPLAIN_LOST,      /* by the group's rule */
-    EXPLAIN_NOT_YET,   /* would win, and consumption has not come to it */
-    EXPLAIN_NOT_THERE, /* would win, and should stand there: `aggregator verify` */
+    EXPLAIN_WROTE,    /* the row has its version */
+    EXPLAIN_REPEATED, /* the same version again */
+    EXPLAIN_LOST,     /* by the group's rule */
+    EXPLAIN_NOT_YET,  /* would win, and is not consumed yet */
+    EXPLAIN_MISSING,  /* would win, and was consumed: run `aggregator verify` */
 };
 
 /* Where a record stands in Kafka. */
@@ -44,7 +43,7 @@ struct explain_place {
     bool consumed;
 };
 
-/* What one event said of one group of a row. */
+/* What one event wrote into one group of a row. */
 struct explain_event {
     size_t row;
     size_t group;
@@ -52,10 +51,10 @@ struct explain_event {
     struct view_value value; /* of a minimum or maximum */
     struct explain_place place;
     enum explain_outcome outcome;
-    const char *rests_on; /* the binding whose answer the event rests on; NULL: derived again */
+    const char *rests_on; /* the binding that the handler asked; NULL: derived again */
 };
 
-struct explain_held { /* by the row in the view */
+struct explain_held { /* in the view */
     bool present;
     struct merge_version version;
 };
@@ -67,11 +66,12 @@ struct explain_row {
     const struct explain_held *groups; /* group_count; of versioned ones only */
 };
 
-/* A record of the log that names the id and changed nothing, and is not in rejected_events. */
+/* A record that contains the id, changed nothing and is not in rejected_events. */
 struct explain_other {
     struct explain_place place;
-    bool rejected;        /* by the present scripts; else ignored by its handler */
-    const char *rests_on; /* instead: it cannot be said, for it asked this binding */
+    bool rejected; /* by the present scripts; else ignored by its handler */
+    const char
+        *rests_on; /* the binding that the handler asked: the outcome is unknown; else NULL */
     bool has_id;
     uint8_t event_id[16];
     struct slice reason, detail;
@@ -85,28 +85,28 @@ struct explain_rejected {
     struct slice rejected_at, reason, detail, event_id, handler, scripts; /* data NULL: unknown */
 };
 
-/* Where the id is looked for; see question.c. */
+/* Where to look for the id; see question.c. */
 struct explain_question {
     const char *id;
     const struct script_follow *columns;
     size_t column_count;
-    bool in_lists; /* of texts, too */
-    bool by_event; /* rows that this event wrote: */
+    bool in_lists; /* also lists of texts */
+    bool by_event; /* also rows that this event wrote */
     uint8_t event_id[16];
-    size_t reaction; /* of a message of the outbox: only that one; SIZE_MAX: all */
+    size_t reaction; /* only this one, of a message; SIZE_MAX: all */
 };
 
-/* A key that the rows found bring to a reaction. */
+/* A key that the rows give to a reaction. */
 struct explain_reacted {
     size_t reaction; /* of the generation */
     struct slice key;
-    size_t answers;     /* rows of the reaction's query for it, now */
-    size_t made;        /* messages that follow from them */
-    struct slice error; /* instead: of the query or the script; absent: none */
-    struct slice marked_at, attempts, mark_error; /* its oldest mark; absent: none waits */
+    size_t answers;     /* rows that the reaction's query returns for it */
+    size_t made;        /* messages made from them */
+    struct slice error; /* of the query or the script; data NULL: none */
+    struct slice marked_at, attempts, mark_error; /* its oldest mark; data NULL: none */
 };
 
-/* A message that follows by the present scripts. */
+/* A message that the present scripts make. */
 struct explain_made {
     struct outbox_message message;
     bool stored; /* the outbox has its identity */
@@ -116,16 +116,16 @@ enum explain_today {
     EXPLAIN_SAME,    /* the present scripts make the same message */
     EXPLAIN_CHANGED, /* … one of that identity with other content */
     EXPLAIN_UNMADE,  /* … none of that identity */
-    EXPLAIN_UNKNOWN, /* what would make it is not known, or could not be run */
+    EXPLAIN_UNKNOWN, /* its maker is unknown, or failed */
     EXPLAIN_NEW,     /* the outbox does not have it */
 };
 
-/* A message of the outbox, or one that would come into it. Texts are absent where unknown. */
-struct explain_fact {
+/* A message of the outbox, or a new one. Texts with data NULL are unknown. */
+struct explain_published {
     struct slice id, state, topic, key, identity, source, about, scripts, traceparent, attempts,
         error, fact_at, created_at, done_at;
     enum explain_today today;
-    struct slice value_today; /* where the outbox has another value, or none */
+    struct slice value_today; /* if the outbox has another value or none */
 };
 
 struct explanation {
@@ -133,7 +133,7 @@ struct explanation {
     struct explain_question question;
     struct script_generation *generation;
     const struct view *view;
-    struct arena *arena; /* of all that is pointed to */
+    struct arena *arena; /* owns what the pointers below point to */
     struct sql_session session;
     struct log_reader reader;
     struct explain_row *rows;
@@ -144,27 +144,26 @@ struct explanation {
     size_t other_count;
     struct explain_rejected *rejected;
     size_t rejected_count;
-    const struct explain_fact *asked_for; /* the message of the question; NULL: another question */
+    const struct explain_published *asked_for; /* the message of the question, or NULL */
     struct explain_reacted *reacted;
     size_t reacted_count, reacted_left_out;
-    struct pg_result *
-        *answers; /* of each reaction's query for its keys in `reacted`; NULL: not asked */
+    struct pg_result **answers; /* by reaction: its query's rows for the keys; NULL: did not run */
     struct explain_made *made;
     size_t made_count;
-    struct explain_fact *facts; /* in order of their ids, then those that are not stored */
-    size_t fact_count;
+    struct explain_published *published; /* by id, then those that are not stored */
+    size_t published_count;
     int64_t since_us;
     int64_t records_read;
 };
 
-/* Finds all that the struct holds. False: explain_close is still to be called. */
+/* Fills the struct. False: explain_close is still to be called. */
 bool explain_open(struct explanation *explanation, const struct explain_options *options,
                   struct err *err);
 void explain_close(struct explanation *explanation);
 
-/* For people; at most so many events of each group. */
+/* As text, with at most `limit` events of each group. */
 void explain_print(const struct explanation *explanation, size_t limit, FILE *out);
-/* One JSON object, everything in it. */
+/* As one JSON object with everything. */
 void explain_json(const struct explanation *explanation, struct buffer *json);
 const char *explain_outcome_name(enum explain_outcome outcome);
 const char *explain_other_name(const struct explain_other *other);
@@ -172,39 +171,41 @@ const char *explain_today_name(enum explain_today today);
 
 /* ---- question.c ----------------------------------------------------------------------------- */
 
-/* Fills in the question. ERR_INPUT: it cannot be meant; err says what can. */
+/* Fills in the question. ERR_INPUT: no such word or table; err lists them. */
 bool explain_read_question(struct explanation *explanation, struct err *err);
 
-/* ---- rows.c: what the database knows -------------------------------------------------------- */
+/* ---- rows.c --------------------------------------------------------------------------------- */
 
 bool explain_find_rows(struct explanation *explanation, struct err *err);
 bool explain_find_rejected(struct explanation *explanation, struct err *err);
-/* Fills in which scripts handled the events and others, and whether they were consumed. */
+/* Adds to events and others: which scripts handled them, and whether they were consumed. */
 bool explain_find_scripts(struct explanation *explanation, struct err *err);
 size_t explain_add_row(struct explanation *explanation, const struct explain_row *row);
 
-/* ---- scan.c: what the log knows ------------------------------------------------------------- */
+/* ---- scan.c --------------------------------------------------------------------------------- */
 
 bool explain_scan(struct explanation *explanation, struct err *err);
 
-/* ---- today.c: what the present scripts publish ----------------------------------------------- */
+/* ---- today.c --------------------------------------------------------------------------------- */
 
 #define EXPLAIN_REACTED_MAX 200 /* keys; more are counted and left out */
 void explain_add_reacted(struct explanation *explanation, size_t reaction, struct slice key);
 /* Copies the message. */
 void explain_add_made(struct explanation *explanation, const struct outbox_message *message);
-/* Asks the reactions about their keys. */
+/* Runs the reactions for their keys. */
 bool explain_react(struct explanation *explanation, struct err *err);
 
-/* ---- facts.c: what the outbox has ------------------------------------------------------------ */
+/* ---- published.c ----------------------------------------------------------------------------- */
 
-/* The message of the question. ERR_INPUT: there is none. */
+/* Finds the message of the question. ERR_INPUT: there is none. */
 bool explain_find_message(struct explanation *explanation, struct err *err);
-/* The messages of the rows and events found, and the marks that wait. */
-bool explain_find_facts(struct explanation *explanation, struct err *err);
+/* Finds the messages of the rows and events, and the marks. */
+bool explain_find_published(struct explanation *explanation, struct err *err);
 
-/* ---- show_published.c ------------------------------------------------------------------------ */
+/* ---- published_report.c ---------------------------------------------------------------------- */
 
+/* Prints `before` and the text, if there is one. */
+void explain_print_part(FILE *out, const char *before, struct slice text);
 void explain_print_published(const struct explanation *explanation, size_t limit, FILE *out);
 void explain_put_published(const struct explanation *explanation, struct buffer *json);
 

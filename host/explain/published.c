@@ -1,5 +1,5 @@
-/* facts: what the outbox has of an explanation: messages, which of them the present scripts make
- * again, and marks that reactions have yet to look at. */
+/* published: the messages in the outbox, which of them the present scripts would make again, and
+ * the marks that reactions have not processed. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,31 +7,31 @@
 #include "base/uuid.h"
 #include "explain.h"
 
-#define FACTS_MAX "1000"
+#define PUBLISHED_MAX "1000"
 #define TIME_OF(column)                                                                            \
     "to_char(" column " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
-#define FACT_COLUMNS                                                                               \
+#define PUBLISHED_COLUMNS                                                                          \
     "o.id::text, o.state, o.topic, o.key, o.identity, o.source, o.about, o.scripts, "              \
     "o.traceparent, o.attempts::text, o.error, " TIME_OF("o.fact_at") ", " TIME_OF(                \
         "o.created_at") ", " TIME_OF("o.done_at")
-#define FACT_TEXTS 14 /* of FACT_COLUMNS */
+#define PUBLISHED_TEXTS 14 /* of PUBLISHED_COLUMNS */
 
 static const char message_sql[] =
-    "SELECT " FACT_COLUMNS
+    "SELECT " PUBLISHED_COLUMNS
     " FROM aggregator_state.outbox o WHERE o.id::text = $1::text OR o.identity = $1::text "
     "ORDER BY o.identity = $1::text DESC LIMIT 1";
 
-/* $1, $2: who made it of what; $3 … $7: what is made now; $8: its id; $9: of what, whoever made it.
- */
-static const char facts_sql[] =
+/* $1, $2: pairs of maker and what it was made of; $3 … $7: what the present scripts make; $8: an
+ * id; $9: what it was made of, by any maker. */
+static const char published_sql[] =
     "WITH made AS (SELECT * FROM unnest($3::text[], $4::text[], $5::text[], $6::bytea[], "
     "$7::text[]) WITH ORDINALITY AS m (identity, topic, key, value, headers, n)) "
-    "SELECT " FACT_COLUMNS ", m.n, (o.topic, o.key, o.value, o.headers) IS NOT DISTINCT FROM "
+    "SELECT " PUBLISHED_COLUMNS ", m.n, (o.topic, o.key, o.value, o.headers) IS NOT DISTINCT FROM "
     "(m.topic COLLATE \"C\", m.key COLLATE \"C\", m.value, coalesce(m.headers, '{}')::jsonb) "
     "FROM aggregator_state.outbox o LEFT JOIN made m ON m.identity COLLATE \"C\" = o.identity "
     "WHERE m.n IS NOT NULL OR o.id::text = $8::text OR o.about = $9::text OR (o.source, o.about) "
     "IN "
-    "(SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY o.id DESC LIMIT " FACTS_MAX;
+    "(SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY o.id DESC LIMIT " PUBLISHED_MAX;
 
 static const char marks_sql[] = "SELECT w.n, " TIME_OF(
     "min(m.marked_at)") ", max(m.attempts)::text, "
@@ -42,26 +42,25 @@ static const char marks_sql[] = "SELECT w.n, " TIME_OF(
                         "JOIN aggregator_state.reaction_marks m ON m.reaction = w.reaction "
                         "AND m.key = w.key GROUP BY w.n";
 
-static const char *facts_fact_reaction_name(const struct explanation *explanation,
-                                            size_t reaction) {
+static const char *published_reaction_name(const struct explanation *explanation, size_t reaction) {
     size_t count;
     return script_generation_reactions(explanation->generation, &count)[reaction].name;
 }
 
-static struct slice facts_fact_copy(struct explanation *explanation, const struct pg_result *rows,
-                                    int row, int column) {
+static struct slice published_copy(struct explanation *explanation, const struct pg_result *rows,
+                                   int row, int column) {
     struct slice cell = pg_rows_cell(rows, row, column);
     return cell.data ? arena_copy(explanation->arena, cell) : cell;
 }
 
-static void facts_fact_read(struct explanation *explanation, const struct pg_result *rows, int row,
-                            struct explain_fact *fact) {
-    struct slice *const texts[FACT_TEXTS] = {
+static void published_read(struct explanation *explanation, const struct pg_result *rows, int row,
+                           struct explain_published *fact) {
+    struct slice *const texts[PUBLISHED_TEXTS] = {
         &fact->id,     &fact->state,   &fact->topic,      &fact->key,         &fact->identity,
         &fact->source, &fact->about,   &fact->scripts,    &fact->traceparent, &fact->attempts,
         &fact->error,  &fact->fact_at, &fact->created_at, &fact->done_at};
-    for (int i = 0; i < FACT_TEXTS; i++) {
-        *texts[i] = facts_fact_copy(explanation, rows, row, i);
+    for (int i = 0; i < PUBLISHED_TEXTS; i++) {
+        *texts[i] = published_copy(explanation, rows, row, i);
     }
 }
 
@@ -74,9 +73,9 @@ bool explain_find_message(struct explanation *explanation, struct err *err) {
     }
     bool found = pg_rows_count(rows) == 1;
     if (found) {
-        struct explain_fact *fact = arena_alloc(explanation->arena, sizeof *fact);
-        *fact = (struct explain_fact){.today = EXPLAIN_UNKNOWN};
-        facts_fact_read(explanation, rows, 0, fact);
+        struct explain_published *fact = arena_alloc(explanation->arena, sizeof *fact);
+        *fact = (struct explain_published){.today = EXPLAIN_UNKNOWN};
+        published_read(explanation, rows, 0, fact);
         explanation->asked_for = fact;
     }
     pg_rows_free(rows);
@@ -88,8 +87,8 @@ bool explain_find_message(struct explanation *explanation, struct err *err) {
 
 /* ---- messages ------------------------------------------------------------------------------ */
 
-/* Adds the two lists of who and of what: reactions and their keys, handlers and their events. */
-static void facts_fact_add_makers(struct explanation *explanation) {
+/* Adds two lists: the makers, and what each used: reactions and keys, handlers and event ids. */
+static void published_add_makers(struct explanation *explanation) {
     struct pg_params *params = explanation->session.params;
     const struct log_reader *reader = &explanation->reader;
     size_t count;
@@ -97,8 +96,8 @@ static void facts_fact_add_makers(struct explanation *explanation) {
         script_generation_handlers(explanation->generation, &count);
     pg_array_begin(params, PG_ARRAY_TEXT);
     for (size_t i = 0; i < explanation->reacted_count; i++) {
-        pg_array_bytes(params, slice_of(facts_fact_reaction_name(
-                                   explanation, explanation->reacted[i].reaction)));
+        pg_array_bytes(params, slice_of(published_reaction_name(explanation,
+                                                                explanation->reacted[i].reaction)));
     }
     for (size_t i = 0; i < explanation->event_count; i++) {
         int handler = reader->partitions[explanation->events[i].place.partition].handler;
@@ -117,7 +116,7 @@ static void facts_fact_add_makers(struct explanation *explanation) {
     pg_array_end(params);
 }
 
-static void facts_fact_add_made(struct explanation *explanation) {
+static void published_add_made(struct explanation *explanation) {
     struct pg_params *params = explanation->session.params;
     for (int column = 0; column < 5; column++) {
         pg_array_begin(params, column == 3 ? PG_ARRAY_BYTEA : PG_ARRAY_TEXT);
@@ -131,12 +130,12 @@ static void facts_fact_add_made(struct explanation *explanation) {
     }
 }
 
-/* Of a reaction whose key was asked about without an error nothing is unknown. */
-static enum explain_today facts_fact_unmade(const struct explanation *explanation,
-                                            const struct explain_fact *fact) {
+/* Unknown only if its reaction did not run for its key, or failed. */
+static enum explain_today published_unmade(const struct explanation *explanation,
+                                           const struct explain_published *fact) {
     for (size_t i = 0; i < explanation->reacted_count; i++) {
         const struct explain_reacted *reacted = &explanation->reacted[i];
-        const char *name = facts_fact_reaction_name(explanation, reacted->reaction);
+        const char *name = published_reaction_name(explanation, reacted->reaction);
         if (fact->about.data && slice_equal(reacted->key, fact->about) &&
             slice_equal(slice_of(name), fact->source)) {
             return reacted->error.data ? EXPLAIN_UNKNOWN : EXPLAIN_UNMADE;
@@ -145,23 +144,23 @@ static enum explain_today facts_fact_unmade(const struct explanation *explanatio
     return EXPLAIN_UNKNOWN;
 }
 
-static void facts_fact_judge(struct explanation *explanation, const struct pg_result *rows, int row,
-                             struct explain_fact *fact) {
-    struct slice number = pg_rows_cell(rows, row, FACT_TEXTS);
+static void published_judge(struct explanation *explanation, const struct pg_result *rows, int row,
+                            struct explain_published *fact) {
+    struct slice number = pg_rows_cell(rows, row, PUBLISHED_TEXTS);
     if (!number.data) {
-        fact->today = facts_fact_unmade(explanation, fact);
+        fact->today = published_unmade(explanation, fact);
         return;
     }
-    struct explain_made *made = &explanation->made[pg_rows_int(rows, row, FACT_TEXTS) - 1];
-    bool same = slice_equal(pg_rows_cell(rows, row, FACT_TEXTS + 1), slice_of("t"));
+    struct explain_made *made = &explanation->made[pg_rows_int(rows, row, PUBLISHED_TEXTS) - 1];
+    bool same = slice_equal(pg_rows_cell(rows, row, PUBLISHED_TEXTS + 1), slice_of("t"));
     made->stored = true;
     fact->today = same ? EXPLAIN_SAME : EXPLAIN_CHANGED;
     fact->value_today = same ? (struct slice){0} : made->message.value;
 }
 
-static void facts_fact_add_new(struct explanation *explanation,
-                               const struct outbox_message *message) {
-    explanation->facts[explanation->fact_count++] = (struct explain_fact){
+static void published_add_new(struct explanation *explanation,
+                              const struct outbox_message *message) {
+    explanation->published[explanation->published_count++] = (struct explain_published){
         .topic = message->topic,
         .key = message->key,
         .identity = message->identity,
@@ -173,34 +172,34 @@ static void facts_fact_add_new(struct explanation *explanation,
     };
 }
 
-static void facts_fact_take_all(struct explanation *explanation, const struct pg_result *rows) {
+static void published_take_all(struct explanation *explanation, const struct pg_result *rows) {
     size_t room = (size_t)pg_rows_count(rows) + explanation->made_count + 1;
-    explanation->facts = arena_alloc(explanation->arena, room * sizeof *explanation->facts);
+    explanation->published = arena_alloc(explanation->arena, room * sizeof *explanation->published);
     for (int row = 0; row < pg_rows_count(rows); row++) {
-        struct explain_fact *fact = &explanation->facts[explanation->fact_count++];
-        *fact = (struct explain_fact){0};
-        facts_fact_read(explanation, rows, row, fact);
-        facts_fact_judge(explanation, rows, row, fact);
+        struct explain_published *fact = &explanation->published[explanation->published_count++];
+        *fact = (struct explain_published){0};
+        published_read(explanation, rows, row, fact);
+        published_judge(explanation, rows, row, fact);
         if (explanation->asked_for && slice_equal(explanation->asked_for->id, fact->id)) {
             explanation->asked_for = fact;
         }
     }
     for (size_t i = 0; i < explanation->made_count; i++) {
         if (!explanation->made[i].stored) {
-            facts_fact_add_new(explanation, &explanation->made[i].message);
+            published_add_new(explanation, &explanation->made[i].message);
         }
     }
 }
 
 /* ---- marks --------------------------------------------------------------------------------- */
 
-static bool facts_fact_find_marks(struct explanation *explanation, struct err *err) {
+static bool published_find_marks(struct explanation *explanation, struct err *err) {
     struct pg_params *params = explanation->session.params;
     struct pg_result *rows;
     pg_array_begin(params, PG_ARRAY_TEXT);
     for (size_t i = 0; i < explanation->reacted_count; i++) {
-        pg_array_bytes(params, slice_of(facts_fact_reaction_name(
-                                   explanation, explanation->reacted[i].reaction)));
+        pg_array_bytes(params, slice_of(published_reaction_name(explanation,
+                                                                explanation->reacted[i].reaction)));
     }
     pg_array_end(params);
     pg_array_begin(params, PG_ARRAY_TEXT);
@@ -213,16 +212,16 @@ static bool facts_fact_find_marks(struct explanation *explanation, struct err *e
     }
     for (int row = 0; row < pg_rows_count(rows); row++) {
         struct explain_reacted *reacted = &explanation->reacted[pg_rows_int(rows, row, 0) - 1];
-        reacted->marked_at = facts_fact_copy(explanation, rows, row, 1);
-        reacted->attempts = facts_fact_copy(explanation, rows, row, 2);
-        reacted->mark_error = facts_fact_copy(explanation, rows, row, 3);
+        reacted->marked_at = published_copy(explanation, rows, row, 1);
+        reacted->attempts = published_copy(explanation, rows, row, 2);
+        reacted->mark_error = published_copy(explanation, rows, row, 3);
     }
     pg_rows_free(rows);
     return true;
 }
 
-/* The message asked for, and messages about the id that another release's scripts made. */
-static void facts_fact_add_question(struct explanation *explanation) {
+/* Adds the message of the question, and the id, which may be in messages of earlier releases. */
+static void published_add_question(struct explanation *explanation) {
     const struct explain_question *question = &explanation->question;
     struct pg_params *params = explanation->session.params;
     char event_id[UUID_TEXT_LEN + 1];
@@ -236,15 +235,15 @@ static void facts_fact_add_question(struct explanation *explanation) {
     pg_params_add_text(params, slice_of(question->by_event ? event_id : question->id));
 }
 
-bool explain_find_facts(struct explanation *explanation, struct err *err) {
+bool explain_find_published(struct explanation *explanation, struct err *err) {
     struct pg_result *rows;
-    facts_fact_add_makers(explanation);
-    facts_fact_add_made(explanation);
-    facts_fact_add_question(explanation);
-    if (!sql_query(&explanation->session, slice_of(facts_sql), &rows, err)) {
+    published_add_makers(explanation);
+    published_add_made(explanation);
+    published_add_question(explanation);
+    if (!sql_query(&explanation->session, slice_of(published_sql), &rows, err)) {
         return false;
     }
-    facts_fact_take_all(explanation, rows);
+    published_take_all(explanation, rows);
     pg_rows_free(rows);
-    return facts_fact_find_marks(explanation, err);
+    return published_find_marks(explanation, err);
 }

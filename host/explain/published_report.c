@@ -1,56 +1,55 @@
-/* show_published: the part of an explanation that is about published messages, for people and for
- * programs. */
+/* published_report: the published messages of an explanation, as text and as JSON. */
 #include "base/json_put.h"
 #include "explain.h"
 
 static const struct script_reaction *
-show_published_shown_reaction(const struct explanation *explanation,
-                              const struct explain_reacted *reacted) {
+published_report_reaction_of(const struct explanation *explanation,
+                             const struct explain_reacted *reacted) {
     size_t count;
     return &script_generation_reactions(explanation->generation, &count)[reacted->reaction];
 }
 
-/* ---- for people ---------------------------------------------------------------------------- */
+/* ---- text ---------------------------------------------------------------------------------- */
 
-static void show_published_print_part(FILE *out, const char *before, struct slice text) {
+void explain_print_part(FILE *out, const char *before, struct slice text) {
     if (text.data) {
         fprintf(out, "%s%.*s", before, (int)text.len, text.data);
     }
 }
 
-static void show_published_print_today(FILE *out, const struct explain_fact *fact) {
+static void published_report_print_today(FILE *out, const struct explain_published *fact) {
     static const char *const sentences[] = {
         [EXPLAIN_SAME] = "the present scripts make the same message",
-        [EXPLAIN_CHANGED] = "the present scripts make other content under this identity, which is "
-                            "not published: ",
+        [EXPLAIN_CHANGED] = "the present scripts make other content under this identity, which "
+                            "would not be published: ",
         [EXPLAIN_UNMADE] = "the present scripts do not make this message",
-        [EXPLAIN_UNKNOWN] = "what the present scripts make of it is not known",
-        [EXPLAIN_NEW] = "the present scripts make it, and the outbox does not have it: ",
+        [EXPLAIN_UNKNOWN] = "unknown whether the present scripts make it",
+        [EXPLAIN_NEW] = "the present scripts make it; the outbox does not have it: ",
     };
-    show_published_print_part(out, "\n        today: ", slice_of(sentences[fact->today]));
-    show_published_print_part(out, "", fact->value_today);
+    explain_print_part(out, "\n        today: ", slice_of(sentences[fact->today]));
+    explain_print_part(out, "", fact->value_today);
     fputc('\n', out);
 }
 
-static void show_published_print_fact(FILE *out, const struct explain_fact *fact) {
-    show_published_print_part(out, "    ", fact->id.data ? fact->state : slice_of("not stored"));
-    show_published_print_part(out, "  message ", fact->id);
-    show_published_print_part(out, "  ", fact->topic);
-    show_published_print_part(out, "  key ", fact->key);
-    show_published_print_part(out, "\n        identity ", fact->identity);
-    show_published_print_part(out, "\n        by ", fact->source);
-    show_published_print_part(out, " of ", fact->about);
-    show_published_print_part(out, ", scripts ", fact->scripts);
-    show_published_print_part(out, "\n        true since ", fact->fact_at);
-    show_published_print_part(out, ", stored ", fact->created_at);
-    show_published_print_part(out, ", done ", fact->done_at);
-    show_published_print_part(out, "\n        traceparent ", fact->traceparent);
-    show_published_print_part(out, "\n        ", fact->error);
-    show_published_print_today(out, fact);
+static void published_report_print_fact(FILE *out, const struct explain_published *fact) {
+    explain_print_part(out, "    ", fact->id.data ? fact->state : slice_of("not stored"));
+    explain_print_part(out, "  message ", fact->id);
+    explain_print_part(out, "  ", fact->topic);
+    explain_print_part(out, "  key ", fact->key);
+    explain_print_part(out, "\n        identity ", fact->identity);
+    explain_print_part(out, "\n        by ", fact->source);
+    explain_print_part(out, " of ", fact->about);
+    explain_print_part(out, ", scripts ", fact->scripts);
+    explain_print_part(out, "\n        true since ", fact->fact_at);
+    explain_print_part(out, ", stored ", fact->created_at);
+    explain_print_part(out, ", done ", fact->done_at);
+    explain_print_part(out, "\n        traceparent ", fact->traceparent);
+    explain_print_part(out, "\n        ", fact->error);
+    published_report_print_today(out, fact);
 }
 
-/* The row of the query as it is now; long values are in the JSON form whole. */
-static void show_published_print_answer(FILE *out, const struct pg_result *rows, int row) {
+/* The present row of the query; the JSON form has long values whole. */
+static void published_report_print_answer(FILE *out, const struct pg_result *rows, int row) {
     enum { VALUE_MAX_BYTES = 200 };
     for (int column = 0; column < pg_rows_column_count(rows); column++) {
         struct slice value = pg_rows_cell(rows, row, column);
@@ -61,63 +60,63 @@ static void show_published_print_answer(FILE *out, const struct pg_result *rows,
     }
 }
 
-static void show_published_print_answers(FILE *out, const struct explanation *explanation,
-                                         const struct explain_reacted *reacted) {
+static void published_report_print_answers(FILE *out, const struct explanation *explanation,
+                                           const struct explain_reacted *reacted) {
     const struct pg_result *rows = explanation->answers[reacted->reaction];
     int key = rows ? pg_rows_find_column(rows, "key") : -1;
     for (int row = 0; key >= 0 && row < pg_rows_count(rows); row++) {
         if (slice_equal(pg_rows_cell(rows, row, key), reacted->key)) {
-            show_published_print_answer(out, rows, row);
+            published_report_print_answer(out, rows, row);
         }
     }
 }
 
-static void show_published_print_reacted(FILE *out, const struct explanation *explanation,
-                                         const struct explain_reacted *reacted) {
-    const struct script_reaction *reaction = show_published_shown_reaction(explanation, reacted);
+static void published_report_print_reacted(FILE *out, const struct explanation *explanation,
+                                           const struct explain_reacted *reacted) {
+    const struct script_reaction *reaction = published_report_reaction_of(explanation, reacted);
     fprintf(out, "    %s of %.*s: ", reaction->name, (int)reacted->key.len, reacted->key.data);
     if (reacted->error.data) {
-        show_published_print_part(out, "", reacted->error);
+        explain_print_part(out, "", reacted->error);
     } else {
         fprintf(out, "%zu row%s of queries/%s now, %zu message%s", reacted->answers,
                 reacted->answers == 1 ? "" : "s", reaction->query, reacted->made,
                 reacted->made == 1 ? "" : "s");
     }
-    show_published_print_part(out, "\n        marked since ", reacted->marked_at);
-    show_published_print_part(out, ", failed attempts ", reacted->attempts);
-    show_published_print_part(out, ": ", reacted->mark_error);
+    explain_print_part(out, "\n        marked since ", reacted->marked_at);
+    explain_print_part(out, ", failed attempts ", reacted->attempts);
+    explain_print_part(out, ": ", reacted->mark_error);
     fputc('\n', out);
     if (explanation->asked_for) {
-        show_published_print_answers(out, explanation, reacted);
+        published_report_print_answers(out, explanation, reacted);
     }
 }
 
 void explain_print_published(const struct explanation *explanation, size_t limit, FILE *out) {
     if (explanation->asked_for) {
         fputs("the message\n", out);
-        show_published_print_fact(out, explanation->asked_for);
+        published_report_print_fact(out, explanation->asked_for);
     }
     fputs(explanation->reacted_count ? "reactions that follow the rows\n" : "", out);
     for (size_t i = 0; i < explanation->reacted_count && i < limit; i++) {
-        show_published_print_reacted(out, explanation, &explanation->reacted[i]);
+        published_report_print_reacted(out, explanation, &explanation->reacted[i]);
     }
     size_t shown = explanation->reacted_count < limit ? explanation->reacted_count : limit;
     size_t more = explanation->reacted_count - shown + explanation->reacted_left_out;
     if (more > 0) {
         fprintf(out, "    … and %zu more\n", more);
     }
-    fputs(explanation->fact_count ? "published messages\n" : "", out);
-    for (size_t i = 0; i < explanation->fact_count && i < limit; i++) {
-        show_published_print_fact(out, &explanation->facts[i]);
+    fputs(explanation->published_count ? "published messages\n" : "", out);
+    for (size_t i = 0; i < explanation->published_count && i < limit; i++) {
+        published_report_print_fact(out, &explanation->published[i]);
     }
-    if (explanation->fact_count > limit) {
-        fprintf(out, "    … and %zu more\n", explanation->fact_count - limit);
+    if (explanation->published_count > limit) {
+        fprintf(out, "    … and %zu more\n", explanation->published_count - limit);
     }
 }
 
-/* ---- for programs -------------------------------------------------------------------------- */
+/* ---- JSON ---------------------------------------------------------------------------------- */
 
-static void show_published_put_fact(struct buffer *json, const struct explain_fact *fact) {
+static void published_report_put_fact(struct buffer *json, const struct explain_published *fact) {
     json_put_text(json, "id", fact->id);
     json_put_text(json, "state", fact->state);
     json_put_text(json, "topic", fact->topic);
@@ -135,18 +134,18 @@ static void show_published_put_fact(struct buffer *json, const struct explain_fa
     json_put_text(json, "value_today", fact->value_today);
 }
 
-static void show_published_put_facts(struct buffer *json, const struct explanation *explanation) {
+static void published_report_put_facts(struct buffer *json, const struct explanation *explanation) {
     json_open(json, "published", "[");
-    for (size_t i = 0; i < explanation->fact_count; i++) {
+    for (size_t i = 0; i < explanation->published_count; i++) {
         json_open(json, NULL, "{");
-        show_published_put_fact(json, &explanation->facts[i]);
+        published_report_put_fact(json, &explanation->published[i]);
         buffer_append_text(json, "}");
     }
     buffer_append_text(json, "]");
 }
 
-static void show_published_put_answers(struct buffer *json, const struct explanation *explanation,
-                                       const struct explain_reacted *reacted) {
+static void published_report_put_answers(struct buffer *json, const struct explanation *explanation,
+                                         const struct explain_reacted *reacted) {
     const struct pg_result *rows = explanation->answers[reacted->reaction];
     int key = rows ? pg_rows_find_column(rows, "key") : -1;
     json_open(json, "rows", "[");
@@ -163,14 +162,14 @@ static void show_published_put_answers(struct buffer *json, const struct explana
     buffer_append_text(json, "]");
 }
 
-static void show_published_put_reacted(struct buffer *json, const struct explanation *explanation,
-                                       const struct explain_reacted *reacted) {
-    const struct script_reaction *reaction = show_published_shown_reaction(explanation, reacted);
+static void published_report_put_reacted(struct buffer *json, const struct explanation *explanation,
+                                         const struct explain_reacted *reacted) {
+    const struct script_reaction *reaction = published_report_reaction_of(explanation, reacted);
     json_open(json, NULL, "{");
     json_put_text(json, "reaction", slice_of(reaction->name));
     json_put_text(json, "query", slice_of(reaction->query));
     json_put_text(json, "key", reacted->key);
-    show_published_put_answers(json, explanation, reacted);
+    published_report_put_answers(json, explanation, reacted);
     json_put_int(json, "messages", (int64_t)reacted->made);
     json_put_text(json, "error", reacted->error);
     json_put_text(json, "marked_at", reacted->marked_at);
@@ -183,14 +182,14 @@ void explain_put_published(const struct explanation *explanation, struct buffer 
     json_put_name(json, "message");
     buffer_append_text(json, explanation->asked_for ? "{" : "null");
     if (explanation->asked_for) {
-        show_published_put_fact(json, explanation->asked_for);
+        published_report_put_fact(json, explanation->asked_for);
         buffer_append_text(json, "}");
     }
     json_open(json, "reactions", "[");
     for (size_t i = 0; i < explanation->reacted_count; i++) {
-        show_published_put_reacted(json, explanation, &explanation->reacted[i]);
+        published_report_put_reacted(json, explanation, &explanation->reacted[i]);
     }
     buffer_append_text(json, "]");
     json_put_int(json, "reactions_left_out", (int64_t)explanation->reacted_left_out);
-    show_published_put_facts(json, explanation);
+    published_report_put_facts(json, explanation);
 }

@@ -1,9 +1,9 @@
-/* question: what the words of an explanation ask for: text columns in which the id may stand, an
- * event, or a message of the outbox and with it the key that it was made of. */
+/* question: what the words of the command select: text columns that may hold the id, an event, or a
+ * message of the outbox and with it the key that it was made of. */
 #include "base/uuid.h"
 #include "explain.h"
 
-/* True where the word (or any, without one) names this key column. */
+/* No word names all key columns. */
 static bool question_names_key(const char *word, const struct view_column *key) {
     size_t len = word ? strlen(word) : 0;
     return key->type == VIEW_TEXT && (!word || (strncmp(key->name, word, len) == 0 &&
@@ -27,38 +27,42 @@ static void question_add_keys(struct explanation *explanation) {
     }
 }
 
-static bool question_refuse_word(const struct explanation *explanation, struct err *err) {
-    const struct view *view = explanation->view;
-    const char *word = explanation->options.word;
-    struct buffer words = {0};
+/* The names of all tables, or of their first key columns, for an error; the caller frees it. */
+static struct buffer question_list(const struct view *view, bool keys) {
+    struct buffer names = {0};
     for (size_t t = 0; t < view->table_count; t++) {
-        buffer_append_format(&words, "%s%s", t ? ", " : "", view->tables[t].key[0].name);
+        buffer_append_format(&names, "%s%s", t ? ", " : "",
+                             keys ? view->tables[t].key[0].name : view->tables[t].name);
     }
-    err_set(err, ERR_INPUT,
-            "no key column is called %s or %s_…; the tables' first ones: %s; further words: event, "
-            "outbox",
-            word, word, words.data);
-    buffer_free(&words);
+    return names;
+}
+
+static bool question_refuse_word(const struct explanation *explanation, struct err *err) {
+    const char *word = explanation->options.word;
+    struct buffer keys = question_list(explanation->view, true);
+    err_set(
+        err, ERR_INPUT,
+        "no key column is called %s or %s_…; say event, outbox, or one of the tables' first key "
+        "columns: %s",
+        word, word, keys.data);
+    buffer_free(&keys);
     return false;
 }
 
 static bool question_check_table(const struct explanation *explanation, struct err *err) {
-    const struct view *view = explanation->view;
     const char *table = explanation->options.table;
-    struct buffer tables = {0};
-    bool found = !table;
-    for (size_t t = 0; t < view->table_count; t++) {
-        found = found || strcmp(table, view->tables[t].name) == 0;
-        buffer_append_format(&tables, "%s%s", t ? ", " : "", view->tables[t].name);
+    for (size_t t = 0; t < explanation->view->table_count; t++) {
+        if (!table || strcmp(table, explanation->view->tables[t].name) == 0) {
+            return true;
+        }
     }
-    if (!found) {
-        err_set(err, ERR_INPUT, "the view has no table %s; it has: %s", table, tables.data);
-    }
+    struct buffer tables = question_list(explanation->view, false);
+    err_set(err, ERR_INPUT, "the view has no table %s; it has: %s", table, tables.data);
     buffer_free(&tables);
-    return found;
+    return false;
 }
 
-/* The message's reaction, as an index; SIZE_MAX: the scripts have none of that name. */
+/* An index; SIZE_MAX: the scripts have no such reaction. */
 static size_t question_find_reaction(const struct explanation *explanation, struct slice name) {
     size_t count;
     const struct script_reaction *reactions =
@@ -71,15 +75,15 @@ static size_t question_find_reaction(const struct explanation *explanation, stru
     return SIZE_MAX;
 }
 
-/* What made the message is asked for instead of the message. */
+/* Explains what the message was made of. */
 static bool question_read_message(struct explanation *explanation, struct err *err) {
     struct explain_question *question = &explanation->question;
-    const struct explain_fact *message;
+    const struct explain_published *message;
     if (!explain_find_message(explanation, err)) {
         return false;
     }
     message = explanation->asked_for;
-    /* One of a release that did not keep what it is about: its key is that more often than not. */
+    /* Messages of early releases have no `about`: their key is most often the same. */
     question->id = message->about.data ? message->about.data : message->key.data;
     size_t reaction = question_find_reaction(explanation, message->source), count;
     if (reaction < SIZE_MAX) {
@@ -113,5 +117,5 @@ bool explain_read_question(struct explanation *explanation, struct err *err) {
     question->in_lists = !event;
     question->by_event = (event || !word) && uuid_read(slice_of(question->id), question->event_id);
     return !event || question->by_event ||
-           err_set(err, ERR_INPUT, "%s is no event id: a UUID", question->id);
+           err_set(err, ERR_INPUT, "%s is no event id: an event id is a UUID", question->id);
 }

@@ -1,9 +1,9 @@
-/* json: an explanation for programs. */
+/* report_json: an explanation as one JSON object. */
 #include "base/json_put.h"
 #include "explain.h"
 
-static void json_put_place(struct buffer *json, const struct explanation *explanation,
-                           const struct explain_place *place) {
+static void report_json_put_place(struct buffer *json, const struct explanation *explanation,
+                                  const struct explain_place *place) {
     const struct log_partition *partition = &explanation->reader.partitions[place->partition];
     size_t count;
     const struct script_handler *handlers =
@@ -16,20 +16,19 @@ static void json_put_place(struct buffer *json, const struct explanation *explan
     json_put_text(json, "scripts", place->scripts);
 }
 
-static void json_put_event(struct buffer *json, const struct explanation *explanation,
-                           const struct explain_event *event) {
+static void report_json_put_event(struct buffer *json, const struct explanation *explanation,
+                                  const struct explain_event *event) {
     json_open(json, NULL, "{");
     json_put_text(json, "outcome", slice_of(explain_outcome_name(event->outcome)));
     json_put_time(json, "at", event->version.at_us);
     json_put_uuid(json, "event_id", event->version.event_id);
-    json_put_text(json, "rests_on",
-                  event->rests_on ? slice_of(event->rests_on) : (struct slice){0});
-    json_put_place(json, explanation, &event->place);
+    json_put_text(json, "rests_on", slice_of(event->rests_on));
+    report_json_put_place(json, explanation, &event->place);
     buffer_append_text(json, "}");
 }
 
-static size_t json_put_group(struct buffer *json, const struct explanation *explanation, size_t row,
-                             size_t g, size_t at) {
+static size_t report_json_put_group(struct buffer *json, const struct explanation *explanation,
+                                    size_t row, size_t g, size_t at) {
     const struct view_group *group = &explanation->rows[row].table->groups[g];
     const struct explain_held *held = &explanation->rows[row].groups[g];
     json_open(json, NULL, "{");
@@ -41,13 +40,13 @@ static size_t json_put_group(struct buffer *json, const struct explanation *expl
     for (; at < explanation->event_count && explanation->events[at].row == row &&
            explanation->events[at].group == g;
          at++) {
-        json_put_event(json, explanation, &explanation->events[at]);
+        report_json_put_event(json, explanation, &explanation->events[at]);
     }
     buffer_append_text(json, "]}");
     return at;
 }
 
-static void json_put_rows(struct buffer *json, const struct explanation *explanation) {
+static void report_json_put_rows(struct buffer *json, const struct explanation *explanation) {
     size_t at = 0;
     json_open(json, "rows", "[");
     for (size_t r = 0; r < explanation->row_count; r++) {
@@ -62,14 +61,14 @@ static void json_put_rows(struct buffer *json, const struct explanation *explana
         json_put_bool(json, "in_view", row->in_view);
         json_open(json, "groups", "[");
         for (size_t g = 0; g < row->table->group_count; g++) {
-            at = json_put_group(json, explanation, r, g, at);
+            at = report_json_put_group(json, explanation, r, g, at);
         }
         buffer_append_text(json, "]}");
     }
     buffer_append_text(json, "]");
 }
 
-static void json_put_rejected(struct buffer *json, const struct explanation *explanation) {
+static void report_json_put_rejected(struct buffer *json, const struct explanation *explanation) {
     json_open(json, "rejected", "[");
     for (size_t i = 0; i < explanation->rejected_count; i++) {
         const struct explain_rejected *event = &explanation->rejected[i];
@@ -88,18 +87,17 @@ static void json_put_rejected(struct buffer *json, const struct explanation *exp
     buffer_append_text(json, "]");
 }
 
-static void json_put_others(struct buffer *json, const struct explanation *explanation) {
+static void report_json_put_others(struct buffer *json, const struct explanation *explanation) {
     json_open(json, "without_effect", "[");
     for (size_t i = 0; i < explanation->other_count; i++) {
         const struct explain_other *other = &explanation->others[i];
         json_open(json, NULL, "{");
         json_put_text(json, "outcome", slice_of(explain_other_name(other)));
-        json_put_text(json, "rests_on",
-                      other->rests_on ? slice_of(other->rests_on) : (struct slice){0});
+        json_put_text(json, "rests_on", slice_of(other->rests_on));
         json_put_uuid(json, "event_id", other->has_id ? other->event_id : NULL);
         json_put_text(json, "reason", other->reason);
         json_put_text(json, "detail", other->detail);
-        json_put_place(json, explanation, &other->place);
+        report_json_put_place(json, explanation, &other->place);
         buffer_append_text(json, "}");
     }
     buffer_append_text(json, "]");
@@ -108,9 +106,9 @@ static void json_put_others(struct buffer *json, const struct explanation *expla
 void explain_json(const struct explanation *explanation, struct buffer *json) {
     buffer_append_text(json, "{");
     json_put_text(json, "id", slice_of(explanation->options.id));
-    json_put_rows(json, explanation);
-    json_put_rejected(json, explanation);
-    json_put_others(json, explanation);
+    report_json_put_rows(json, explanation);
+    report_json_put_rejected(json, explanation);
+    report_json_put_others(json, explanation);
     explain_put_published(explanation, json);
     json_put_time(json, "read_since", explanation->since_us);
     json_put_int(json, "records_read", explanation->records_read);

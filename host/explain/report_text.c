@@ -1,4 +1,4 @@
-/* print: an explanation for people. */
+/* report_text: an explanation as text. */
 #include <inttypes.h>
 
 #include "base/timestamp.h"
@@ -6,15 +6,15 @@
 #include "view/view_sql.h"
 #include "explain.h"
 
-static void print_version(FILE *out, const struct merge_version *version) {
+static void report_text_version(FILE *out, const struct merge_version *version) {
     char at[TIMESTAMP_TEXT_CAP], event_id[UUID_TEXT_LEN + 1];
     timestamp_format(version->at_us, at);
     uuid_format(version->event_id, event_id);
     fprintf(out, "%s  %s", at, event_id);
 }
 
-static void print_place(FILE *out, const struct explanation *explanation,
-                        const struct explain_place *place) {
+static void report_text_place(FILE *out, const struct explanation *explanation,
+                              const struct explain_place *place) {
     const struct log_partition *partition = &explanation->reader.partitions[place->partition];
     char stored[TIMESTAMP_TEXT_CAP] = "unknown";
     if (place->stored_us > 0) {
@@ -27,21 +27,21 @@ static void print_place(FILE *out, const struct explanation *explanation,
     }
 }
 
-static void print_event(FILE *out, const struct explanation *explanation,
-                        const struct explain_event *event) {
+static void report_text_event(FILE *out, const struct explanation *explanation,
+                              const struct explain_event *event) {
     fprintf(out, "    %-16s  ", explain_outcome_name(event->outcome));
-    print_version(out, &event->version);
+    report_text_version(out, &event->version);
     fprintf(out, "\n%24s", "");
-    print_place(out, explanation, &event->place);
+    report_text_place(out, explanation, &event->place);
     if (event->rests_on) {
-        fprintf(out, "\n%24srests on an answer of %s: not derived again", "", event->rests_on);
+        fprintf(out, "\n%24sdepends on a reply of %s: not derived again", "", event->rests_on);
     }
     fputc('\n', out);
 }
 
-/* Prints the group's events from `first` on; the index behind the last. */
-static size_t print_group(FILE *out, const struct explanation *explanation, size_t row, size_t g,
-                          size_t first, size_t limit) {
+/* Prints the group's events from index `first` on; returns the index after the last. */
+static size_t report_text_group(FILE *out, const struct explanation *explanation, size_t row,
+                                size_t g, size_t first, size_t limit) {
     const struct explain_row *of = &explanation->rows[row];
     const struct view_group *group = &of->table->groups[g];
     const struct explain_held *held = &of->groups[g];
@@ -57,11 +57,11 @@ static size_t print_group(FILE *out, const struct explanation *explanation, size
     fprintf(out, "  %s (%s)\n", group->name, view_rule_name(group->rule));
     if (held->present && !found) {
         fprintf(out, "    %-16s  ", explain_outcome_name(EXPLAIN_WROTE));
-        print_version(out, &held->version);
-        fprintf(out, "\n%24sits event is not in the part of the log that was read\n", "");
+        report_text_version(out, &held->version);
+        fprintf(out, "\n%24sits event is not in the records that were read\n", "");
     }
     for (size_t i = first; i < end && i - first < limit; i++) {
-        print_event(out, explanation, &explanation->events[i]);
+        report_text_event(out, explanation, &explanation->events[i]);
     }
     if (end - first > limit) {
         fprintf(out, "    … and %zu more\n", end - first - limit);
@@ -69,7 +69,7 @@ static size_t print_group(FILE *out, const struct explanation *explanation, size
     return end;
 }
 
-static void print_rows(FILE *out, const struct explanation *explanation, size_t limit) {
+static void report_text_rows(FILE *out, const struct explanation *explanation, size_t limit) {
     size_t at = 0;
     for (size_t r = 0; r < explanation->row_count; r++) {
         const struct explain_row *row = &explanation->rows[r];
@@ -80,57 +80,53 @@ static void print_rows(FILE *out, const struct explanation *explanation, size_t 
         }
         fputs(row->in_view ? "\n" : "  (not in the view)\n", out);
         for (size_t g = 0; g < row->table->group_count; g++) {
-            at = print_group(out, explanation, r, g, at, limit);
+            at = report_text_group(out, explanation, r, g, at, limit);
         }
         fputc('\n', out);
     }
 }
 
-static void print_text(FILE *out, const char *before, struct slice text) {
-    if (text.data) {
-        fprintf(out, "%s%.*s", before, (int)text.len, text.data);
-    }
-}
-
-static void print_rejected(FILE *out, const struct explanation *explanation) {
+static void report_text_rejected(FILE *out, const struct explanation *explanation) {
     for (size_t i = 0; i < explanation->rejected_count; i++) {
         const struct explain_rejected *event = &explanation->rejected[i];
-        print_text(out, i ? "" : "rejected events that name it\n", (struct slice){"", 0});
-        print_text(out, "    ", event->reason);
-        print_text(out, ": ", event->detail);
-        print_text(out, "\n        event ", event->event_id);
-        print_text(out, "\n        ", event->topic);
+        explain_print_part(out, i ? "" : "rejected events that contain the id\n",
+                           (struct slice){"", 0});
+        explain_print_part(out, "    ", event->reason);
+        explain_print_part(out, ": ", event->detail);
+        explain_print_part(out, "\n        event ", event->event_id);
+        explain_print_part(out, "\n        ", event->topic);
         fprintf(out, " [%d] @ %" PRId64, event->partition, event->offset);
-        print_text(out, ", rejected ", event->rejected_at);
-        print_text(out, ", scripts ", event->scripts);
+        explain_print_part(out, ", rejected ", event->rejected_at);
+        explain_print_part(out, ", scripts ", event->scripts);
         fputc('\n', out);
     }
 }
 
-/* Why it changes nothing, if anything says so, up to where its place follows. */
-static void print_why(FILE *out, const struct explain_other *other) {
+/* Prints why the record changed nothing, if that is known, and the indent of its place. */
+static void report_text_why(FILE *out, const struct explain_other *other) {
     static const char indent[] = "        ";
     if (other->rests_on) {
-        fprintf(out, "%srests on an answer of %s\n", indent, other->rests_on);
+        fprintf(out, "%sdepends on a reply of %s\n", indent, other->rests_on);
     } else if (other->reason.data) {
-        print_text(out, indent, other->reason);
-        print_text(out, ": ", other->detail);
+        explain_print_part(out, indent, other->reason);
+        explain_print_part(out, ": ", other->detail);
         fputc('\n', out);
     }
     fputs(indent, out);
 }
 
-static void print_others(FILE *out, const struct explanation *explanation) {
+static void report_text_others(FILE *out, const struct explanation *explanation) {
     for (size_t i = 0; i < explanation->other_count; i++) {
         const struct explain_other *other = &explanation->others[i];
         char event_id[UUID_TEXT_LEN + 1] = "without id";
         if (other->has_id) {
             uuid_format(other->event_id, event_id);
         }
-        print_text(out, i ? "" : "other records of the log that name it\n", (struct slice){"", 0});
+        explain_print_part(out, i ? "" : "other records that contain the id\n",
+                           (struct slice){"", 0});
         fprintf(out, "    %-16s  event %s\n", explain_other_name(other), event_id);
-        print_why(out, other);
-        print_place(out, explanation, &other->place);
+        report_text_why(out, other);
+        report_text_place(out, explanation, &other->place);
         fputc('\n', out);
     }
 }
@@ -140,14 +136,14 @@ void explain_print(const struct explanation *explanation, size_t limit, FILE *ou
     if (explanation->since_us >= 0) {
         timestamp_format(explanation->since_us, since);
     }
-    print_rows(out, explanation, limit);
-    print_rejected(out, explanation);
-    print_others(out, explanation);
+    report_text_rows(out, explanation, limit);
+    report_text_rejected(out, explanation);
+    report_text_others(out, explanation);
     explain_print_published(explanation, limit, out);
     if (explanation->row_count + explanation->rejected_count + explanation->other_count +
-            explanation->fact_count ==
+            explanation->published_count ==
         0) {
-        fprintf(out, "neither the view nor the log names %s\n", explanation->options.id);
+        fprintf(out, "neither the view nor the log contains %s\n", explanation->options.id);
     }
     fprintf(out, "%" PRId64 " records read, from %s on\n", explanation->records_read, since);
 }

@@ -1,5 +1,5 @@
-/* rows: what the database knows of an id: the rows it is a key of or stands in a list of, rejected
- * events that name it, and which scripts handled which offsets. */
+/* rows: reads from the database the rows that have the id as a key or in a list, the rejected
+ * events that contain it, and which scripts handled which offsets. */
 #include <stdlib.h>
 
 #include "base/uuid.h"
@@ -24,8 +24,8 @@ static const char scripts_sql[] =
 
 /* ---- rows ---------------------------------------------------------------------------------- */
 
-static void explain_rows_append_match(void *context, const struct view_table *table, int group,
-                                      int column) {
+static void rows_append_match(void *context, const struct view_table *table, int group,
+                              int column) {
     struct buffer *sql = context;
     if (group >= 0 && column >= 0 && table->groups[group].columns[column].type == VIEW_TEXTS) {
         buffer_append_format(sql, " OR \"%s\" @> ARRAY[$1::text]",
@@ -33,9 +33,9 @@ static void explain_rows_append_match(void *context, const struct view_table *ta
     }
 }
 
-/* The columns that bring the table's rows to reactions. */
-static void explain_rows_append_follows(const struct explanation *explanation, size_t table,
-                                        struct buffer *sql) {
+/* The columns that reactions follow. */
+static void rows_append_follows(const struct explanation *explanation, size_t table,
+                                struct buffer *sql) {
     size_t count;
     const struct script_reaction *reactions =
         script_generation_reactions(explanation->generation, &count);
@@ -48,8 +48,7 @@ static void explain_rows_append_follows(const struct explanation *explanation, s
     }
 }
 
-static void explain_rows_append_where(const struct explanation *explanation, size_t t,
-                                      struct buffer *sql) {
+static void rows_append_where(const struct explanation *explanation, size_t t, struct buffer *sql) {
     const struct explain_question *question = &explanation->question;
     const struct view_table *table = &explanation->view->tables[t];
     buffer_append_text(sql, " WHERE $1::text IS NULL");
@@ -65,12 +64,12 @@ static void explain_rows_append_where(const struct explanation *explanation, siz
         }
     }
     if (question->in_lists) {
-        view_sql_columns(table, UINT32_MAX, explain_rows_append_match, sql);
+        view_sql_columns(table, UINT32_MAX, rows_append_match, sql);
     }
 }
 
-static void explain_rows_append_select(const struct explanation *explanation, size_t t,
-                                       struct buffer *sql) {
+static void rows_append_select(const struct explanation *explanation, size_t t,
+                               struct buffer *sql) {
     const struct view_table *table = &explanation->view->tables[t];
     buffer_append_text(sql, "SELECT ");
     for (size_t i = 0; i < table->key_count; i++) {
@@ -87,9 +86,9 @@ static void explain_rows_append_select(const struct explanation *explanation, si
             buffer_append_text(sql, ", NULL, NULL");
         }
     }
-    explain_rows_append_follows(explanation, t, sql);
+    rows_append_follows(explanation, t, sql);
     buffer_append_format(sql, " FROM \"%s\"", table->name);
-    explain_rows_append_where(explanation, t, sql);
+    rows_append_where(explanation, t, sql);
     buffer_append_text(sql, " ORDER BY ");
     for (size_t i = 0; i < table->key_count; i++) {
         buffer_append_format(sql, "%s\"%s\"", i ? ", " : "", table->key[i].name);
@@ -103,9 +102,9 @@ size_t explain_add_row(struct explanation *explanation, const struct explain_row
     return explanation->row_count++;
 }
 
-/* The keys that a row brings to reactions, from this column on. */
-static void explain_rows_take_follows(struct explanation *explanation, size_t table,
-                                      const struct pg_result *rows, int at, int column) {
+/* Adds the row's keys for reactions, which begin at `column`. */
+static void rows_take_follows(struct explanation *explanation, size_t table,
+                              const struct pg_result *rows, int at, int column) {
     size_t count;
     const struct script_reaction *reactions =
         script_generation_reactions(explanation->generation, &count);
@@ -121,8 +120,8 @@ static void explain_rows_take_follows(struct explanation *explanation, size_t ta
     }
 }
 
-static void explain_rows_take_row(struct explanation *explanation, size_t t,
-                                  const struct pg_result *rows, int at) {
+static void rows_take_row(struct explanation *explanation, size_t t, const struct pg_result *rows,
+                          int at) {
     const struct view_table *table = &explanation->view->tables[t];
     struct slice *key = arena_alloc(explanation->arena, table->key_count * sizeof *key);
     struct explain_held *groups =
@@ -138,23 +137,22 @@ static void explain_rows_take_row(struct explanation *explanation, size_t t,
         groups[g].version.at_us = pg_rows_int(rows, at, column);
     }
     explain_add_row(explanation, &(struct explain_row){table, key, true, groups});
-    explain_rows_take_follows(explanation, t, rows, at, column);
+    rows_take_follows(explanation, t, rows, at, column);
 }
 
-static bool explain_rows_find_in(struct explanation *explanation, size_t t, struct err *err) {
+static bool rows_find_in(struct explanation *explanation, size_t t, struct err *err) {
     struct buffer sql = {0};
     struct pg_result *rows;
-    explain_rows_append_select(explanation, t, &sql);
+    rows_append_select(explanation, t, &sql);
     pg_params_add_text(explanation->session.params, slice_of(explanation->question.id));
-    bool ok = sql_query(&explanation->session, buffer_slice(&sql), &rows, err);
-    buffer_free(&sql);
-    for (int i = 0; ok && i < pg_rows_count(rows); i++) {
-        explain_rows_take_row(explanation, t, rows, i);
+    if (!sql_query_built(&explanation->session, &sql, &rows, err)) {
+        return false;
     }
-    if (ok) {
-        pg_rows_free(rows);
+    for (int i = 0; i < pg_rows_count(rows); i++) {
+        rows_take_row(explanation, t, rows, i);
     }
-    return ok;
+    pg_rows_free(rows);
+    return true;
 }
 
 bool explain_find_rows(struct explanation *explanation, struct err *err) {
@@ -163,7 +161,7 @@ bool explain_find_rows(struct explanation *explanation, struct err *err) {
     for (size_t i = 0; ok && i < explanation->view->table_count; i++) {
         const struct view_table *table = &explanation->view->tables[i];
         if (!only || strcmp(only, table->name) == 0) {
-            ok = explain_rows_find_in(explanation, i, err);
+            ok = rows_find_in(explanation, i, err);
         }
     }
     return ok;
@@ -199,30 +197,30 @@ bool explain_find_rejected(struct explanation *explanation, struct err *err) {
 
 /* ---- scripts ------------------------------------------------------------------------------- */
 
-static struct explain_place *explain_rows_place_at(struct explanation *explanation, size_t index) {
+static struct explain_place *rows_place_at(struct explanation *explanation, size_t index) {
     return index < explanation->event_count
                ? &explanation->events[index].place
                : &explanation->others[index - explanation->event_count].place;
 }
 
-static void explain_rows_fill_places(struct explanation *explanation, size_t count) {
+static void rows_fill_places(struct explanation *explanation, size_t count) {
     struct pg_params *params = explanation->session.params;
     pg_params_add_text(params, slice_of(explanation->options.config->kafka.group));
     pg_array_begin(params, PG_ARRAY_TEXT);
     for (size_t i = 0; i < count; i++) {
-        size_t partition = explain_rows_place_at(explanation, i)->partition;
+        size_t partition = rows_place_at(explanation, i)->partition;
         pg_array_bytes(params, slice_of(explanation->reader.partitions[partition].topic));
     }
     pg_array_end(params);
     pg_array_begin(params, PG_ARRAY_INT4);
     for (size_t i = 0; i < count; i++) {
-        size_t partition = explain_rows_place_at(explanation, i)->partition;
+        size_t partition = rows_place_at(explanation, i)->partition;
         pg_array_int(params, explanation->reader.partitions[partition].number);
     }
     pg_array_end(params);
     pg_array_begin(params, PG_ARRAY_INT8);
     for (size_t i = 0; i < count; i++) {
-        pg_array_int(params, explain_rows_place_at(explanation, i)->offset);
+        pg_array_int(params, rows_place_at(explanation, i)->offset);
     }
     pg_array_end(params);
 }
@@ -230,12 +228,12 @@ static void explain_rows_fill_places(struct explanation *explanation, size_t cou
 bool explain_find_scripts(struct explanation *explanation, struct err *err) {
     size_t count = explanation->event_count + explanation->other_count;
     struct pg_result *rows;
-    explain_rows_fill_places(explanation, count);
+    rows_fill_places(explanation, count);
     if (!sql_query(&explanation->session, slice_of(scripts_sql), &rows, err)) {
         return false;
     }
     for (int i = 0; i < pg_rows_count(rows); i++) {
-        struct explain_place *place = explain_rows_place_at(explanation, (size_t)i);
+        struct explain_place *place = rows_place_at(explanation, (size_t)i);
         struct slice scripts = pg_rows_cell(rows, i, 0);
         place->consumed = slice_equal(pg_rows_cell(rows, i, 1), slice_of("t"));
         if (scripts.data && place->consumed) {

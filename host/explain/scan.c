@@ -1,5 +1,5 @@
-/* scan: reads the log again and runs the handlers on what may concern the rows. Records that name
- * neither the id nor a row's key are passed by unread. */
+/* scan: reads the log again and runs the handlers on records that may concern the rows. Skips
+ * records that contain neither the id nor a row's key. */
 #include <stdlib.h>
 
 #include "pipeline/dry_run.h"
@@ -11,8 +11,7 @@
 
 #define POLL_MS 1000
 #define SILENT_POLLS 60
-/* More texts to look for would cost more than handling every record. */
-#define NEEDLES_MAX 32
+#define NEEDLES_MAX 32 /* searching more would cost more than handling every record */
 
 struct scan {
     struct explanation *explanation;
@@ -25,7 +24,7 @@ struct scan {
 
 /* ---- which records ------------------------------------------------------------------------- */
 
-/* Other bytes may be escaped in JSON. */
+/* JSON escapes none of these bytes. */
 static bool scan_is_plain(struct slice text) {
     static const char plain[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:";
@@ -50,7 +49,7 @@ static bool scan_add_needle(struct scan *scan, struct slice text) {
     return true;
 }
 
-/* The id, and the first key of each row: events that know the row by it only count too. */
+/* The id, and the first key of each row, which some events name instead. */
 static void scan_find_needles(struct scan *scan) {
     const struct explanation *explanation = scan->explanation;
     bool ok = scan_add_needle(scan, slice_of(explanation->question.id));
@@ -72,7 +71,7 @@ static bool scan_may_concern(const struct scan *scan, const struct log_record *m
 
 /* ---- which merges -------------------------------------------------------------------------- */
 
-/* A list is a literal, "{a,b}"; items with odd characters are quoted. */
+/* The list is a literal of Postgres: "{a,b}", with some items in quotes. */
 static bool scan_lists(struct slice literal, struct slice id) {
     const char *at = literal.data, *end = literal.data + literal.len;
     while ((at = memmem(at, (size_t)(end - at), id.data, id.len))) {
@@ -96,7 +95,7 @@ static struct slice scan_key_text(struct arena *arena, const struct view_column 
     return (struct slice){text, UUID_TEXT_LEN};
 }
 
-/* The text that an operation brings in the column; absent: none. */
+/* The text that the operation writes into the column; data NULL: none. */
 static struct slice scan_column_text(const struct merge_op *op,
                                      const struct script_follow *column) {
     const struct view_value *value = NULL;
@@ -134,7 +133,7 @@ static bool scan_is_asked_for(const struct explanation *explanation,
            memcmp(accepted->version.event_id, question->event_id, sizeof question->event_id) == 0;
 }
 
-/* The row that an operation is about; SIZE_MAX: none that was asked for. */
+/* The row that the operation writes; SIZE_MAX: not part of the question. */
 static size_t scan_find_row(struct scan *scan, const struct merge_accepted *accepted) {
     struct explanation *explanation = scan->explanation;
     const struct merge_op *op = &accepted->op;
@@ -201,7 +200,7 @@ static void scan_take_op(struct scan *scan, const struct merge_accepted *accepte
     }
 }
 
-/* What the event merged is not known, but the rows say which groups it won. False: none. */
+/* The merges of the event are unknown, but the rows say which groups it won. False: none. */
 static bool scan_take_outside(struct scan *scan, const struct event *event,
                               const struct explain_place *place) {
     const struct explanation *explanation = scan->explanation;
@@ -260,13 +259,13 @@ static void scan_take_other(struct scan *scan, const struct event *event,
     }
 }
 
-/* Takes the message. False: no script state can be made. */
+/* Takes the record over. False: no script state can be made. */
 static bool scan_handle(struct scan *scan, const struct log_record *message, struct err *err) {
     struct explain_place place = {.partition = message->partition,
                                   .offset = message->offset,
                                   .stored_us = message->broker_time_us};
     struct dry_run_outcome outcome;
-    log_mute(true); /* what scripts log of the event has been said */
+    log_mute(true); /* live ingestion has logged what scripts log of the event */
     bool handled = dry_run_handle(&scan->dry_run, message, &outcome, err);
     log_mute(false);
     if (!handled) {
@@ -298,7 +297,6 @@ static bool scan_read_all(struct scan *scan, struct progress *progress, struct e
     int silent = 0;
     while (reader->unfinished > 0) {
         struct log_record message;
-        int64_t done, total;
         bool found = log_reader_next(reader, POLL_MS, &message, err);
         if (err->kind != ERR_NONE) {
             return false;
@@ -314,15 +312,14 @@ static bool scan_read_all(struct scan *scan, struct progress *progress, struct e
         } else if (silent > SILENT_POLLS) {
             return err_set(err, ERR_UNAVAILABLE, "kafka has sent nothing for %d s", SILENT_POLLS);
         }
-        log_reader_count(reader, &done, &total);
-        progress_tell(progress, done, total);
+        progress_update(progress, reader);
     }
     return true;
 }
 
-static bool scan_open_bench(struct scan *scan, struct err *err) {
+static bool scan_open_dry_run(struct scan *scan, struct err *err) {
     struct explanation *explanation = scan->explanation;
-    if (!dry_run_open(&scan->dry_run, explanation->generation, "explain touches nothing",
+    if (!dry_run_open(&scan->dry_run, explanation->generation, "explain touches no outside system",
                       kafka_message_release, err)) {
         return false;
     }
@@ -336,7 +333,7 @@ bool explain_scan(struct explanation *explanation, struct err *err) {
     struct progress progress;
     scan_find_needles(&scan);
     progress_start(&progress, "reading the log");
-    bool ok = scan_open_bench(&scan, err) &&
+    bool ok = scan_open_dry_run(&scan, err) &&
               log_reader_start(&explanation->reader, explanation->since_us, err) &&
               scan_read_all(&scan, &progress, err);
     dry_run_close(&scan.dry_run);

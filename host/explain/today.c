@@ -1,5 +1,5 @@
-/* today: what the present scripts publish of keys: the queries of their reactions are asked in a
- * transaction that only reads, and the reactions are called for the rows. Nothing is stored. */
+/* today: what the present scripts would publish for the keys: runs the queries of their reactions
+ * in read-only transactions and calls the reactions for the rows. Stores nothing. */
 #include <stdlib.h>
 
 #include "bindings/pg_named.h"
@@ -60,7 +60,7 @@ static struct explain_reacted *today_find(const struct today *today, struct slic
     return NULL;
 }
 
-/* How many keys the reaction has; they become the parameter of its query. */
+/* Makes the reaction's keys the parameter of its query; returns their number. */
 static size_t today_add_keys(const struct today *today) {
     const struct explanation *explanation = today->explanation;
     struct pg_params *params = explanation->session.params;
@@ -94,7 +94,7 @@ static bool today_ask(const struct today *today, struct err *err) {
     struct pg_named query;
     struct err reason = {0};
     if (!script_find_query(today->explanation->generation, today->of->query, &file) ||
-        !pg_named_parse(&query, file.text, err)) { /* the manifest has seen it */
+        !pg_named_parse(&query, file.text, err)) { /* checked by the manifest */
         return err_wrap(err, "%s: its query %s", today->of->name, today->of->query);
     }
     bool begun = sql_run(session, err, "BEGIN READ ONLY");

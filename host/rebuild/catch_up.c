@@ -1,11 +1,11 @@
-/* catch_up: follows the live view's offsets with the shadow. */
+/* catch_up: fills the shadow up to the offsets of the live view. */
 #include "base/clock.h"
 #include "rebuild.h"
 
-/* A round that took no longer leaves so little that it can be read under the locks. */
+/* After a shorter round so few records are left that they can be read under the locks. */
 #define SHORT_ROUND_US 1000000
 
-/* Below fresh_offset everything was handled before a replay began to handle it again. */
+/* A replay lowers next_offset; the records below fresh_offset were handled before it. */
 static const char offsets_sql[] =
     "SELECT topic, partition, greatest(next_offset, fresh_offset) "
     "FROM aggregator_state.consumer_offsets WHERE consumer_group = $1::text";
@@ -30,8 +30,9 @@ static bool catch_up_follow(struct rebuild *rebuild, const char *topic, int32_t 
     }
     if (!partition) {
         return err_set(err, ERR_INPUT,
-                       "the view holds events of %s [%d], which Kafka did not have at the start: "
-                       "if it is new, try again; if it is gone, the view cannot be rebuilt",
+                       "the view has events of %s [%d], which Kafka did not list: if the partition "
+                       "is new, run the command again; if it was deleted, the view cannot be "
+                       "rebuilt",
                        topic, number);
     }
     if (offset > partition->high && !log_reader_ask_bounds(reader, partition, err)) {
@@ -39,8 +40,8 @@ static bool catch_up_follow(struct rebuild *rebuild, const char *topic, int32_t 
     }
     if (offset > partition->high) {
         return err_set(err, ERR_INPUT,
-                       "the view stands at offset %lld of %s [%d], but Kafka's log ends at %lld: "
-                       "this is not the log that it was made of",
+                       "the view is at offset %lld of %s [%d], but Kafka's log ends at %lld: the "
+                       "topic was recreated or truncated",
                        (long long)offset, topic, number, (long long)partition->high);
     }
     return log_reader_extend(reader, partition, offset, err);
@@ -56,9 +57,7 @@ bool catch_up_bounds(struct rebuild *rebuild, struct err *err) {
     bool ok = true;
     if (pg_rows_count(rows) == 0) {
         ok = err_set(err, ERR_INPUT,
-                     "the database knows no offsets of the group \"%s\": is this the group that "
-                     "the view was made by?",
-                     group);
+                     "the database has no offsets of the group \"%s\": check kafka.group", group);
     }
     for (int i = 0; ok && i < pg_rows_count(rows); i++) {
         ok = catch_up_follow(rebuild, pg_rows_text(rows, i, 0), (int32_t)pg_rows_int(rows, i, 1),
@@ -68,18 +67,12 @@ bool catch_up_bounds(struct rebuild *rebuild, struct err *err) {
     return ok;
 }
 
-static void catch_up_tell(void *context, const struct log_reader *reader) {
-    int64_t done, total;
-    log_reader_count(reader, &done, &total);
-    progress_tell(context, done, total);
-}
-
 bool catch_up(struct rebuild *rebuild, struct err *err) {
     int64_t started_us;
     do {
         started_us = clock_monotonic_us();
         if (!catch_up_bounds(rebuild, err) ||
-            !replay_run(&rebuild->build, 0, catch_up_tell, &rebuild->progress, err)) {
+            !shadow_fill_run(&rebuild->fill, 0, &rebuild->progress, err)) {
             return false;
         }
     } while (clock_monotonic_us() - started_us > SHORT_ROUND_US);

@@ -1,54 +1,71 @@
-/* announce: what a rebuild has changed leaves the caches of all processes, as after any commit. */
+/* changed_rows: what follows from rows that a rebuild changes: their keys are marked for reactions,
+ * in the rebuild's transaction, and after it the caches drop the responses that depend on them. */
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/hash.h"
-#include "base/log.h"
 #include "base/xalloc.h"
 #include "rebuild.h"
 
-#define TAGS_A_PIPELINE 5000
+#define KEYS_A_PIPELINE 5000
 #define ATTEMPTS 20
-#define PAUSE_US 250000
+#define PAUSE_US 250000 /* Redis connections pause after a failure */
 
-bool announce_collect(struct rebuild *rebuild, const struct view_table *table, struct err *err) {
+bool changed_rows_collect(struct rebuild *rebuild, const struct view_table *table,
+                          struct err *err) {
     struct buffer sql = {0};
     struct pg_result *rows;
     compare_sql_ids(&rebuild->scope, table, &sql);
-    bool ok = sql_query(&rebuild->session, buffer_slice(&sql), &rows, err);
-    buffer_free(&sql);
-    if (!ok) {
+    if (!sql_query_built(&rebuild->session, &sql, &rows, err)) {
         return false;
     }
-    size_t count = rebuild->tag_count + (size_t)pg_rows_count(rows);
-    rebuild->tags = xrealloc(rebuild->tags, (count + 1) * sizeof *rebuild->tags);
+    size_t count = rebuild->surrogate_key_count + (size_t)pg_rows_count(rows);
+    rebuild->surrogate_keys =
+        xrealloc(rebuild->surrogate_keys, (count + 1) * sizeof *rebuild->surrogate_keys);
     for (int i = 0; i < pg_rows_count(rows); i++) {
-        rebuild->tags[rebuild->tag_count++] = hash64(pg_rows_cell(rows, i, 0));
+        rebuild->surrogate_keys[rebuild->surrogate_key_count++] = hash64(pg_rows_cell(rows, i, 0));
     }
     pg_rows_free(rows);
     return true;
 }
 
-static void rebuild_announce_ignore_reply(void *context, size_t index, const redisReply *reply) {
+bool changed_rows_mark(struct rebuild *rebuild, const struct view_table *table, struct err *err) {
+    size_t count;
+    const struct script_reaction *reactions =
+        script_generation_reactions(rebuild->generation, &count);
+    bool ok = true;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t f = 0; f < reactions[i].follow_count && ok; f++) {
+            const struct script_follow *follow = &reactions[i].follows[f];
+            if (&rebuild->view->tables[follow->table_index] != table) {
+                continue;
+            }
+            pg_params_add_text(rebuild->session.params, slice_of(reactions[i].name));
+            ok = sql_run(&rebuild->session, err,
+                         "INSERT INTO aggregator_state.reaction_marks (reaction, key) "
+                         "SELECT DISTINCT $1::text, d.\"%s\" FROM %s.\"differences_%s\" d "
+                         "WHERE d.\"%s\" IS NOT NULL",
+                         follow->column, rebuild->shadow.schema, table->name, follow->column);
+        }
+    }
+    return ok;
+}
+
+/* ---- the caches ---------------------------------------------------------------------------- */
+
+static void changed_rows_note_reply(void *context, size_t index, const redisReply *reply) {
     (void)index;
     bool *refused = context;
     *refused = *refused || reply->type == REDIS_REPLY_ERROR;
 }
 
-static bool rebuild_announce_announce(struct cache *cache, struct redis *redis,
-                                      const uint64_t *tags, size_t count, struct err *err) {
-    bool refused = false;
-    struct cache_announcement announcement = {.tags = tags, .tag_count = count};
-    return cache_append_announcement(cache, redis, &announcement, err) &&
-           redis_run(redis, rebuild_announce_ignore_reply, &refused, err) &&
-           (!refused || err_set(err, ERR_UNAVAILABLE, "redis refused a command"));
-}
-
-/* Redis may rest for a moment after a failure. */
-static bool rebuild_announce_patiently(struct cache *cache, struct redis *redis,
-                                       const uint64_t *tags, size_t count, struct err *err) {
+static bool changed_rows_send(struct cache *cache, struct redis *redis,
+                              const struct cache_announcement *announcement, struct err *err) {
     for (int i = 0; i < ATTEMPTS; i++) {
-        if (rebuild_announce_announce(cache, redis, tags, count, err)) {
+        bool refused = false;
+        if (cache_append_announcement(cache, redis, announcement, err) &&
+            redis_run(redis, changed_rows_note_reply, &refused, err) &&
+            (!refused || err_set(err, ERR_UNAVAILABLE, "redis rejected a command"))) {
             return true;
         }
         usleep(PAUSE_US);
@@ -56,7 +73,7 @@ static bool rebuild_announce_patiently(struct cache *cache, struct redis *redis,
     return false;
 }
 
-bool announce_changes(struct rebuild *rebuild, struct err *err) {
+bool changed_rows_announce(struct rebuild *rebuild, struct err *err) {
     const struct config *config = rebuild->options.config;
     if (!config->redis.url[0]) {
         return true;
@@ -71,17 +88,20 @@ bool announce_changes(struct rebuild *rebuild, struct err *err) {
     struct redis *redis =
         cache ? redis_create(config->redis.url, config->redis.timeout_ms, err) : NULL;
     bool ok = redis != NULL;
-    for (size_t i = 0; ok && i < rebuild->tag_count; i += TAGS_A_PIPELINE) {
-        size_t left = rebuild->tag_count - i;
-        ok = rebuild_announce_patiently(cache, redis, rebuild->tags + i,
-                                        left < TAGS_A_PIPELINE ? left : TAGS_A_PIPELINE, err);
+    for (size_t i = 0; ok && i < rebuild->surrogate_key_count; i += KEYS_A_PIPELINE) {
+        size_t left = rebuild->surrogate_key_count - i;
+        struct cache_announcement announcement = {
+            .tags = rebuild->surrogate_keys + i,
+            .tag_count = left < KEYS_A_PIPELINE ? left : KEYS_A_PIPELINE};
+        ok = changed_rows_send(cache, redis, &announcement, err);
     }
     if (redis) {
         redis_destroy(redis);
     }
     cache_destroy(cache);
-    return ok || err_wrap(err,
-                          "the view is mended, but Redis could not be told: answers may be "
-                          "outdated for %d s, unless its keys api:* are deleted",
-                          config->cache.ttl_s);
+    return ok ||
+           err_wrap(err,
+                    "the view is repaired, but Redis did not get the invalidations: responses "
+                    "may be outdated for %d s; delete the keys api:* to avoid that",
+                    config->cache.ttl_s);
 }

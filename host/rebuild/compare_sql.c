@@ -8,30 +8,28 @@
 
 /* ---- lists of columns ---------------------------------------------------------------------- */
 
-/* `prefix` stands in front of each name, `suffix` behind. */
 struct list {
     struct buffer *out;
-    const char *prefix, *suffix, *separator;
+    const char *prefix; /* of each name */
     int number;
 };
 
 static void compare_sql_write_item(void *context, const struct view_table *table, int group,
                                    int column) {
     struct list *list = context;
-    buffer_append_text(list->out, list->number++ ? list->separator : "");
+    buffer_append_text(list->out, list->number++ ? ", " : "");
     buffer_append_text(list->out, list->prefix);
     view_sql_append_name(list->out, table, group, column);
-    buffer_append_text(list->out, list->suffix);
 }
 
 static void compare_sql_append_keys(struct buffer *sql, const struct view_table *table,
                                     const char *prefix) {
-    struct list list = {sql, prefix, "", ", ", 0};
+    struct list list = {sql, prefix, 0};
     view_sql_columns(table, 0, compare_sql_write_item, &list);
 }
 
 static void compare_sql_append_all(struct buffer *sql, const struct view_table *table) {
-    struct list list = {sql, "", "", ", ", 0};
+    struct list list = {sql, "", 0};
     view_sql_columns(table, UINT32_MAX, compare_sql_write_item, &list);
 }
 
@@ -51,16 +49,7 @@ static void compare_sql_append_key_text(struct buffer *sql, const struct view_ta
     buffer_append_text(sql, ")");
 }
 
-/* ---- the row that should be ---------------------------------------------------------------- */
-
-static void compare_sql_append_lost_before(const struct compare_scope *scope, struct buffer *sql) {
-    if (scope->lost_before_us == INT64_MAX) {
-        buffer_append_text(sql, "timestamptz 'infinity'");
-    } else {
-        buffer_append_format(sql, "(timestamptz 'epoch' + %" PRId64 " * interval '1 microsecond')",
-                             scope->lost_before_us);
-    }
-}
+/* ---- the wanted row ------------------------------------------------------------------------ */
 
 /* Whether the live group (of l) wins over the shadow's (of s) by the declared rule. */
 static void compare_sql_append_wins(const struct view_group *group, struct buffer *sql) {
@@ -80,14 +69,16 @@ static void compare_sql_append_wins(const struct view_group *group, struct buffe
     }
 }
 
-/* Whether the live group's event is one that the log has lost or that cannot be derived again. */
+/* Whether the live group's event cannot be derived again. */
 static void compare_sql_append_not_derived(const struct compare_scope *scope,
                                            const struct view_group *group, struct buffer *sql) {
     const char *n = group->name;
     buffer_append_text(sql, "(false");
     if (scope->lost_before_us != 0) {
-        buffer_append_format(sql, " OR (l).\"%s_at\" < ", n);
-        compare_sql_append_lost_before(scope, sql);
+        bool all = scope->lost_before_us == INT64_MAX;
+        buffer_append_format(
+            sql, " OR (l).\"%s_at\" < timestamptz '%s' + %" PRId64 " * interval '1 microsecond'", n,
+            all ? "infinity" : "epoch", all ? 0 : scope->lost_before_us);
     }
     if (scope->outside) {
         buffer_append_format(sql,
@@ -98,7 +89,7 @@ static void compare_sql_append_not_derived(const struct compare_scope *scope,
     buffer_append_text(sql, ")");
 }
 
-/* Whether the live group stays although the log does not give it. A minimum names no event. */
+/* Whether the live group stays although the log does not give it. */
 static void compare_sql_append_keep(const struct compare_scope *scope,
                                     const struct view_group *group, struct buffer *sql) {
     if (scope->lost_before_us == 0 && !scope->outside) {
@@ -125,9 +116,9 @@ static void compare_sql_append_kept(const struct view_table *table, bool version
     buffer_append_text(sql, ")");
 }
 
-/* A row lives on by a version that is kept. A minimum alone says nothing of its age, and none of
- * the row's versions says whose it is: only where it has none an event that cannot be derived again
- * may have made the row. */
+/* A row stays by a versioned group that is kept. A kept minimum or maximum names no event: it keeps
+ * the row only if no version does and an event that cannot be derived again may have made the row.
+ */
 static void compare_sql_append_lives_on(const struct compare_scope *scope,
                                         const struct view_table *table, struct buffer *sql) {
     compare_sql_append_kept(table, true, false, sql);
@@ -158,8 +149,8 @@ static void compare_sql_write_wanted(void *context, const struct view_table *tab
     buffer_free(&name);
 }
 
-/* WITH … wanted AS (one row a key: l, the declared columns as they should be, IN_LIVE, WANTED,
- * KEPT); `source` yields l and s, either may be absent. */
+/* WITH … wanted AS (one row a key: l, the declared columns as wanted, IN_LIVE, WANTED, KEPT).
+ * `source` yields l and s, either of which may be absent. */
 static void compare_sql_append_wanted(const struct compare_scope *scope,
                                       const struct view_table *table, const struct buffer *source,
                                       struct buffer *sql) {
@@ -183,15 +174,17 @@ static void compare_sql_append_wanted(const struct compare_scope *scope,
     buffer_append_text(sql, " FROM kept) ");
 }
 
-static void compare_sql_append_full_source(const struct compare_scope *scope,
-                                           const struct view_table *table, struct buffer *source) {
-    buffer_append_format(source, "%s.\"%s\" l FULL JOIN %s.\"%s\" s USING (", scope->live,
-                         table->name, scope->shadow, table->name);
-    compare_sql_append_keys(source, table, "");
-    buffer_append_text(source, ")");
+/* The live rows (l) and the shadow's (s), in a FULL or LEFT join. */
+static void compare_sql_append_join(const struct compare_scope *scope,
+                                    const struct view_table *table, const char *join,
+                                    struct buffer *sql) {
+    buffer_append_format(sql, "%s.\"%s\" l %s JOIN %s.\"%s\" s USING (", scope->live, table->name,
+                         join, scope->shadow, table->name);
+    compare_sql_append_keys(sql, table, "");
+    buffer_append_text(sql, ")");
 }
 
-/* The candidates, and what either side has written since. */
+/* The candidates, and rows that either side has written since. */
 static void compare_sql_append_recent_source(const struct compare_scope *scope,
                                              const struct view_table *table, const char *since_xid,
                                              struct buffer *source) {
@@ -225,7 +218,7 @@ struct differing {
     bool own_versions;
 };
 
-/* The column's name where it, or (of a version) anything of its group, differs. */
+/* The column's name if it differs, or, for a version, if anything of its group does. */
 static void compare_sql_write_differing(void *context, const struct view_table *table, int group,
                                         int column) {
     const struct differing *differing = context;
@@ -270,7 +263,7 @@ static void compare_sql_append_differences(const struct compare_scope *scope,
 void compare_sql_all(const struct compare_scope *scope, const struct view_table *table,
                      const char *result, struct buffer *sql) {
     struct buffer source = {0};
-    compare_sql_append_full_source(scope, table, &source);
+    compare_sql_append_join(scope, table, "FULL", &source);
     compare_sql_append_differences(scope, table, result, &source, sql);
     buffer_free(&source);
 }
@@ -283,12 +276,12 @@ void compare_sql_differences(const struct compare_scope *scope, const struct vie
     buffer_free(&source);
 }
 
-/* ---- what is said of them ------------------------------------------------------------------ */
+/* ---- reading them -------------------------------------------------------------------------- */
 
 void compare_sql_kept(const struct compare_scope *scope, const struct view_table *table,
                       struct buffer *sql) {
     struct buffer source = {0};
-    compare_sql_append_full_source(scope, table, &source);
+    compare_sql_append_join(scope, table, "FULL", &source);
     compare_sql_append_wanted(scope, table, &source, sql);
     buffer_append_text(sql, "SELECT count(*) OVER (), ");
     compare_sql_append_key_text(sql, table);
@@ -296,14 +289,6 @@ void compare_sql_kept(const struct compare_scope *scope, const struct view_table
     compare_sql_append_keys(sql, table, "");
     buffer_append_text(sql, " LIMIT $1::int8");
     buffer_free(&source);
-}
-
-static void compare_sql_append_live_and_shadow(const struct compare_scope *scope,
-                                               const struct view_table *table, struct buffer *sql) {
-    buffer_append_format(sql, " FROM %s.\"%s\" l LEFT JOIN %s.\"%s\" s USING (", scope->live,
-                         table->name, scope->shadow, table->name);
-    compare_sql_append_keys(sql, table, "");
-    buffer_append_text(sql, ")");
 }
 
 static void compare_sql_append_written_outside(const struct compare_scope *scope,
@@ -316,9 +301,9 @@ static void compare_sql_append_written_outside(const struct compare_scope *scope
     compare_sql_append_keys(sql, table, "l.");
     buffer_append_format(sql,
                          ", concat('%s: ', o.topic, '/', o.partition, '/', o.\"offset\", ', ', "
-                         "o.handler, ' rests on ', o.rests_on) AS \"FROM\"",
+                         "o.handler, ' depends on ', o.rests_on) AS \"FROM\" FROM ",
                          n);
-    compare_sql_append_live_and_shadow(scope, table, sql);
+    compare_sql_append_join(scope, table, "LEFT", sql);
     buffer_append_format(sql,
                          " JOIN %s.outside_events o ON o.event_id = (l).\"%s_event_id\" AND o.at "
                          "= (l).\"%s_at\" WHERE ",
@@ -331,9 +316,9 @@ static void compare_sql_append_kept_extreme(const struct compare_scope *scope,
                                             const struct view_group *group, struct buffer *sql) {
     buffer_append_text(sql, "SELECT ");
     compare_sql_append_keys(sql, table, "l.");
-    buffer_append_format(sql, ", '%s: the %s is not the log''s'", group->name,
+    buffer_append_format(sql, ", '%s: the %s is not in the log' FROM ", group->name,
                          view_rule_name(group->rule));
-    compare_sql_append_live_and_shadow(scope, table, sql);
+    compare_sql_append_join(scope, table, "LEFT", sql);
     buffer_append_text(sql, " WHERE ");
     compare_sql_append_wins(group, sql);
 }
@@ -393,7 +378,7 @@ void compare_sql_report(const struct compare_scope *scope, const struct view_tab
     buffer_append_text(sql, ", n");
 }
 
-/* The places of rows within what `of` says, in order of the key. */
+/* Numbers the rows with the same `of`, by key. */
 static void compare_sql_append_places(struct buffer *sql, const struct view_table *table,
                                       const char *of) {
     buffer_append_format(sql,
@@ -416,7 +401,7 @@ void compare_sql_rows(const struct compare_scope *scope, const struct view_table
                          scope->shadow, table->name);
 }
 
-/* Values are looked up for the rows that are shown only. */
+/* Reads values only for the rows that are shown. */
 void compare_sql_columns(const struct compare_scope *scope, const struct view_table *table,
                          struct buffer *sql) {
     buffer_append_format(sql,
@@ -473,7 +458,7 @@ void compare_sql_ids(const struct compare_scope *scope, const struct view_table 
     buffer_append_text(sql, ") id WHERE id IS NOT NULL");
 }
 
-/* ---- the mending --------------------------------------------------------------------------- */
+/* ---- the repair ---------------------------------------------------------------------------- */
 
 void compare_sql_delete(const struct compare_scope *scope, const struct view_table *table,
                         struct buffer *sql) {
@@ -508,6 +493,6 @@ void compare_sql_upsert(const struct compare_scope *scope, const struct view_tab
     buffer_append_text(sql, " ON CONFLICT (");
     compare_sql_append_keys(sql, table, "");
     buffer_append_text(sql, ")");
-    struct list list = {sql, "", "", "", 0};
+    struct list list = {sql, "", 0};
     view_sql_columns(table, UINT32_MAX, compare_sql_write_replaced, &list);
 }

@@ -42,7 +42,7 @@ static bool log_reader_find_partitions(struct log_reader *reader,
         return false;
     }
     if (reader->count == 0) {
-        return err_set(err, ERR_UNAVAILABLE, "kafka has none of the topics that handlers declare");
+        return err_set(err, ERR_UNAVAILABLE, "kafka has no topic that a handler declares");
     }
     qsort(reader->partitions, reader->count, sizeof *reader->partitions,
           log_reader_compare_partitions);
@@ -64,7 +64,7 @@ bool log_reader_open(struct log_reader *reader, const struct config *config,
     *reader = (struct log_reader){0};
     struct kafka_consumer_options options = {
         .settings = config_kafka_settings(config),
-        .skips_gaps = true, /* what Kafka deletes meanwhile is a gap like another */
+        .skips_gaps = true, /* Kafka may delete records during the read */
     };
     reader->kafka = kafka_consumer_open(&options, err);
     bool ok = reader->kafka && log_reader_find_partitions(reader, generation, err);
@@ -112,7 +112,7 @@ static bool log_reader_is_finished(const struct log_partition *partition) {
     return partition->position >= partition->until;
 }
 
-/* At their starts; to be freed. */
+/* The caller frees it. */
 static struct kafka_place *log_reader_list_places(const struct log_reader *reader) {
     struct kafka_place *places = xcalloc(reader->count + 1, sizeof *places);
     for (size_t i = 0; i < reader->count; i++) {
@@ -123,7 +123,7 @@ static struct kafka_place *log_reader_list_places(const struct log_reader *reade
     return places;
 }
 
-bool log_reader_start_there(struct log_reader *reader, struct err *err) {
+bool log_reader_start_at(struct log_reader *reader, struct err *err) {
     struct kafka_place *places = log_reader_list_places(reader);
     reader->unfinished = 0;
     for (size_t i = 0; i < reader->count; i++) {
@@ -143,12 +143,12 @@ bool log_reader_start(struct log_reader *reader, int64_t since_us, struct err *e
     for (size_t i = 0; ok && i < reader->count; i++) {
         struct log_partition *partition = &reader->partitions[i];
         int64_t found = since_us < 0 ? partition->low : places[i].offset;
-        /* No record is as young as that. */
+        /* -1: no record is that new. */
         partition->start = found >= 0 ? found : partition->high;
         partition->gap = since_us < 0 && partition->low > 0;
     }
     free(places);
-    return ok && log_reader_start_there(reader, err);
+    return ok && log_reader_start_at(reader, err);
 }
 
 bool log_reader_follow(struct log_reader *reader, bool from_beginning, struct err *err) {
@@ -157,7 +157,7 @@ bool log_reader_follow(struct log_reader *reader, bool from_beginning, struct er
         partition->start = from_beginning ? partition->low : partition->high;
         partition->until = INT64_MAX;
     }
-    return log_reader_start_there(reader, err);
+    return log_reader_start_at(reader, err);
 }
 
 /* ---- bounds -------------------------------------------------------------------------------- */
@@ -215,7 +215,6 @@ static struct log_partition *log_reader_find(const struct log_reader *reader,
                          : NULL;
 }
 
-/* Gives the record out. */
 static bool log_reader_give(struct log_reader *reader, struct log_partition *partition,
                             const struct kafka_message *record, struct log_record *message) {
     log_reader_note_gap(partition, record);
@@ -224,12 +223,12 @@ static bool log_reader_give(struct log_reader *reader, struct log_partition *par
     return true;
 }
 
-/* Gives the record out, or keeps or drops it: then false. */
+/* False: the record is held or dropped. */
 static bool log_reader_take(struct log_reader *reader, struct log_partition *partition,
                             const struct kafka_message *record, struct log_record *message,
                             struct err *err) {
     if (record->offset < partition->position || partition->held.owner) {
-        kafka_message_release(record->owner); /* fetched before a pause, and fetched again */
+        kafka_message_release(record->owner); /* fetched before a pause, and will come again */
         return false;
     }
     if (record->offset < partition->until) {
@@ -240,8 +239,7 @@ static bool log_reader_take(struct log_reader *reader, struct log_partition *par
     }
     partition->held = *record;
     if (!log_reader_is_finished(partition)) {
-        log_reader_move_to(reader, partition,
-                           partition->until); /* nothing is left in front of it */
+        log_reader_move_to(reader, partition, partition->until); /* nothing is before it */
     }
     (void)log_reader_set_paused(reader, partition, true, err);
     return false;
@@ -295,7 +293,7 @@ bool log_reader_next(struct log_reader *reader, int timeout_ms, struct log_recor
     return found;
 }
 
-/* ---- what is known ------------------------------------------------------------------------- */
+/* ---- facts --------------------------------------------------------------------------------- */
 
 void log_reader_add_partitions(const struct log_reader *reader, struct partitions *partitions) {
     for (size_t i = 0; i < reader->count; i++) {

@@ -1,10 +1,9 @@
-/* progress: how far a long reading of the log is, once a second on a terminal (one line that is
- * overwritten), every five seconds elsewhere. To standard error. One thread. */
+/* progress: shows on standard error how far the log is read: each second on a terminal, in a line
+ * that is overwritten, else every five seconds. One thread. */
 #ifndef AGG_HOST_REBUILD_PROGRESS_H
 #define AGG_HOST_REBUILD_PROGRESS_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "log_reader.h"
 
 struct progress {
     const char *what; /* "reading the log" */
@@ -14,9 +13,9 @@ struct progress {
 };
 
 void progress_start(struct progress *progress, const char *what);
-/* May be called as often as one likes. */
-void progress_tell(struct progress *progress, int64_t done, int64_t total);
-/* Says the last state. */
-void progress_end(struct progress *progress, int64_t done, int64_t total);
+/* After each record: prints when a line is due. */
+void progress_update(struct progress *progress, const struct log_reader *reader);
+/* Prints the last state. */
+void progress_end(struct progress *progress, const struct log_reader *reader);
 
 #endif

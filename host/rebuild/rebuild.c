@@ -7,14 +7,11 @@
 #include "base/stop.h"
 #include "view/view_check.h"
 
-/* A comparison of a large view may take long. */
-#define STATEMENT_TIMEOUT_MS (30 * 60 * 1000)
-/* How long live commits may be made to wait for the rest to be read. */
-#define LOCKED_US (10 * 1000000LL)
+#define STATEMENT_TIMEOUT_MS (30 * 60 * 1000) /* comparing a large view takes long */
+#define LOCKED_US (10 * 1000000LL)            /* live commits wait while the rest is read */
 #define LOCK_TIMEOUT "10s"
 #define ATTEMPTS 5
-/* Clocks of producers may be wrong by so much. */
-#define MARGIN_US (3600 * 1000000LL)
+#define MARGIN_US (3600 * 1000000LL) /* for wrong clocks of producers */
 
 /* ---- the shadow ---------------------------------------------------------------------------- */
 
@@ -31,19 +28,17 @@ static bool rebuild_open_parts(struct rebuild *rebuild, struct err *err) {
            view_sql_check(rebuild->session.pg, rebuild->view, STATEMENT_TIMEOUT_MS, err) &&
            shadow_create(&rebuild->shadow, &rebuild->session, &kind, rebuild->view, err) &&
            log_reader_open(&rebuild->reader, config, rebuild->generation, err) &&
-           replay_open(&rebuild->build, rebuild->generation, &rebuild->reader, &rebuild->shadow,
-                       err);
+           shadow_fill_open(&rebuild->fill, rebuild->generation, &rebuild->reader, &rebuild->shadow,
+                            err);
 }
 
-static bool rebuild_build_shadow(struct rebuild *rebuild, struct err *err) {
+static bool rebuild_fill_shadow(struct rebuild *rebuild, struct err *err) {
     for (size_t i = 0; i < rebuild->reader.count; i++) {
         rebuild->reader.partitions[i].until = rebuild->reader.partitions[i].low;
     }
     progress_start(&rebuild->progress, "building");
     bool ok = log_reader_start(&rebuild->reader, -1, err) && catch_up(rebuild, err);
-    int64_t done, total;
-    log_reader_count(&rebuild->reader, &done, &total);
-    progress_end(&rebuild->progress, done, total);
+    progress_end(&rebuild->progress, &rebuild->reader);
     return ok;
 }
 
@@ -54,25 +49,18 @@ static void rebuild_note_lost(struct rebuild *rebuild) {
 
 static bool rebuild_note_outside(struct rebuild *rebuild, struct err *err) {
     static const char sql[] = "SELECT EXISTS (SELECT FROM " REBUILD_SCHEMA ".outside_events)::int";
-    struct pg_result *row;
-    if (!sql_query(&rebuild->session, slice_of(sql), &row, err)) {
-        return false;
-    }
-    rebuild->scope.outside = pg_rows_int(row, 0, 0) != 0;
-    pg_rows_free(row);
-    return true;
+    int64_t outside = 0;
+    bool ok = sql_query_int(&rebuild->session, sql, &outside, err);
+    rebuild->scope.outside = outside != 0;
+    return ok;
 }
 
 static bool rebuild_note_time(struct rebuild *rebuild, struct err *err) {
-    static const char sql[] = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text";
-    struct pg_result *row;
-    if (!sql_query(&rebuild->session, slice_of(sql), &row, err)) {
-        return false;
-    }
-    uint32_t xid = (uint32_t)strtoull(pg_rows_text(row, 0, 0), NULL, 10); /* rows hold 32 bits */
-    snprintf(rebuild->since_xid, sizeof rebuild->since_xid, "%u", xid);
-    pg_rows_free(row);
-    return true;
+    static const char sql[] = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::int8";
+    int64_t xid = 0;
+    bool ok = sql_query_int(&rebuild->session, sql, &xid, err);
+    snprintf(rebuild->since_xid, sizeof rebuild->since_xid, "%u", (uint32_t)xid); /* as rows do */
+    return ok;
 }
 
 static bool rebuild_find_candidates(struct rebuild *rebuild, struct err *err) {
@@ -80,15 +68,14 @@ static bool rebuild_find_candidates(struct rebuild *rebuild, struct err *err) {
     for (size_t i = 0; ok && i < rebuild->view->table_count; i++) {
         struct buffer sql = {0};
         compare_sql_all(&rebuild->scope, &rebuild->view->tables[i], "candidates", &sql);
-        ok = sql_query(&rebuild->session, buffer_slice(&sql), NULL, err);
-        buffer_free(&sql);
+        ok = sql_query_built(&rebuild->session, &sql, NULL, err);
     }
     return ok;
 }
 
 bool rebuild_open(struct rebuild *rebuild, const struct rebuild_options *options, struct err *err) {
     *rebuild = (struct rebuild){.options = *options};
-    if (!rebuild_open_parts(rebuild, err) || !rebuild_build_shadow(rebuild, err)) {
+    if (!rebuild_open_parts(rebuild, err) || !rebuild_fill_shadow(rebuild, err)) {
         return false;
     }
     rebuild->scope.live = rebuild->shadow.live;
@@ -100,20 +87,21 @@ bool rebuild_open(struct rebuild *rebuild, const struct rebuild_options *options
 }
 
 void rebuild_close(struct rebuild *rebuild) {
-    replay_close(&rebuild->build);
+    shadow_fill_close(&rebuild->fill);
     log_reader_close(&rebuild->reader);
     shadow_close(&rebuild->shadow, &rebuild->session, rebuild->options.keep_shadow);
     sql_session_close(&rebuild->session);
     script_generation_unref(rebuild->generation);
-    free(rebuild->tags);
+    free(rebuild->surrogate_keys);
     *rebuild = (struct rebuild){0};
 }
 
 /* ---- the moment ---------------------------------------------------------------------------- */
 
-/* The same order as live transactions: the offsets (by topic and partition), then the tables as
- * declared. Rows of partitions that are added meanwhile are held up by the tables' locks, and so
- * are retries of rejected events. Readers go on. */
+/* Locks in the order of live transactions: the offsets (by topic and partition), then the tables as
+ * declared. The table locks also block new partitions and retries of rejected events. Readers go
+ * on.
+ */
 static bool rebuild_hold_live(struct rebuild *rebuild, struct err *err) {
     struct sql_session *session = &rebuild->session;
     pg_params_add_text(session->params, slice_of(rebuild->options.config->kafka.group));
@@ -127,11 +115,6 @@ static bool rebuild_hold_live(struct rebuild *rebuild, struct err *err) {
     return ok;
 }
 
-static void rebuild_tell_nothing(void *context, const struct log_reader *reader) {
-    (void)context;
-    (void)reader;
-}
-
 static bool rebuild_compare_tables(struct rebuild *rebuild, bool quiet, struct err *err) {
     bool ok = true;
     rebuild->different = 0;
@@ -141,31 +124,26 @@ static bool rebuild_compare_tables(struct rebuild *rebuild, bool quiet, struct e
         compare_sql_differences(&rebuild->scope, table, rebuild->since_xid, &sql);
         ok = sql_run(&rebuild->session, err, "DROP TABLE IF EXISTS %s.\"differences_%s\"",
                      rebuild->shadow.schema, table->name) &&
-             sql_query(&rebuild->session, buffer_slice(&sql), NULL, err) &&
+             sql_query_built(&rebuild->session, &sql, NULL, err) &&
              report_differences(rebuild, table, quiet, err);
         buffer_free(&sql);
     }
     return ok;
 }
 
-static bool rebuild_mend_table(struct rebuild *rebuild, const struct view_table *table,
-                               struct err *err) {
-    struct buffer delete = {0}, upsert = {0};
-    compare_sql_delete(&rebuild->scope, table, &delete);
-    compare_sql_upsert(&rebuild->scope, table, &upsert);
-    bool ok = announce_collect(rebuild, table, err) && mark_changes(rebuild, table, err) &&
-              sql_query(&rebuild->session, buffer_slice(&delete), NULL, err) &&
-              sql_query(&rebuild->session, buffer_slice(&upsert), NULL, err);
-    buffer_free(&delete);
-    buffer_free(&upsert);
-    return ok;
-}
-
-static bool rebuild_mend(struct rebuild *rebuild, struct err *err) {
+static bool rebuild_repair(struct rebuild *rebuild, struct err *err) {
     bool ok = true;
-    rebuild->tag_count = 0;
+    rebuild->surrogate_key_count = 0;
     for (size_t i = 0; ok && i < rebuild->view->table_count; i++) {
-        ok = rebuild_mend_table(rebuild, &rebuild->view->tables[i], err);
+        const struct view_table *table = &rebuild->view->tables[i];
+        struct buffer delete = {0}, upsert = {0};
+        compare_sql_delete(&rebuild->scope, table, &delete);
+        compare_sql_upsert(&rebuild->scope, table, &upsert);
+        ok = changed_rows_collect(rebuild, table, err) && changed_rows_mark(rebuild, table, err) &&
+             sql_query_built(&rebuild->session, &delete, NULL, err) &&
+             sql_query_built(&rebuild->session, &upsert, NULL, err);
+        buffer_free(&delete);
+        buffer_free(&upsert);
     }
     return ok;
 }
@@ -176,12 +154,12 @@ static bool rebuild_compare_now(struct rebuild *rebuild, bool apply, bool quiet,
     bool ok = sql_run(session, err, "BEGIN ISOLATION LEVEL READ COMMITTED") &&
               sql_run(session, err, "SET LOCAL lock_timeout = '" LOCK_TIMEOUT "'") &&
               rebuild_hold_live(rebuild, err) && catch_up_bounds(rebuild, err) &&
-              replay_run(&rebuild->build, deadline_us, rebuild_tell_nothing, NULL, err);
+              shadow_fill_run(&rebuild->fill, deadline_us, NULL, err);
     rebuild_note_lost(rebuild);
     ok = ok && rebuild_note_outside(rebuild, err) && rebuild_compare_tables(rebuild, quiet, err) &&
-         (!apply || rebuild_mend(rebuild, err)) && sql_run(session, err, "COMMIT");
+         (!apply || rebuild_repair(rebuild, err)) && sql_run(session, err, "COMMIT");
     if (!ok && pg_connected(session->pg)) {
-        struct err ignored = {0}; /* the first error is the one to tell */
+        struct err ignored = {0}; /* the first error is the cause */
         (void)sql_run(session, &ignored, "ROLLBACK");
     }
     return ok;
@@ -189,7 +167,7 @@ static bool rebuild_compare_now(struct rebuild *rebuild, bool apply, bool quiet,
 
 static bool rebuild_may_retry(const struct rebuild *rebuild, const struct err *err) {
     return !stop_requested() && (err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT) &&
-           pg_connected(rebuild->session.pg) && pg_connected(rebuild->build.pipeline.pg);
+           pg_connected(rebuild->session.pg) && pg_connected(rebuild->fill.pipeline.pg);
 }
 
 bool rebuild_compare(struct rebuild *rebuild, bool apply, bool quiet, struct err *err) {
@@ -204,7 +182,8 @@ bool rebuild_compare(struct rebuild *rebuild, bool apply, bool quiet, struct err
         if (attempt == ATTEMPTS || !rebuild_may_retry(rebuild, err)) {
             return false;
         }
-        log_warning("the live view could not be held: trying again", LOG_TEXT("error", err->text));
+        log_warning("the locks on the live view timed out or were lost: the next attempt follows",
+                    LOG_TEXT("error", err->text));
     }
-    return !apply || rebuild->different == 0 || announce_changes(rebuild, err);
+    return !apply || rebuild->different == 0 || changed_rows_announce(rebuild, err);
 }

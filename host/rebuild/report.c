@@ -1,4 +1,4 @@
-/* report: what a rebuild has found, for people. */
+/* report: prints the findings of a rebuild. */
 #include <inttypes.h>
 
 #include "base/timestamp.h"
@@ -6,7 +6,7 @@
 
 /* ---- what cannot be rebuilt ---------------------------------------------------------------- */
 
-static void rebuild_report_say_lost(const struct rebuild *rebuild) {
+static void report_print_lost(const struct rebuild *rebuild) {
     for (size_t i = 0; i < rebuild->reader.count; i++) {
         const struct log_partition *partition = &rebuild->reader.partitions[i];
         char time[TIMESTAMP_TEXT_CAP] = "";
@@ -17,43 +17,43 @@ static void rebuild_report_say_lost(const struct rebuild *rebuild) {
         if (us < INT64_MAX) {
             timestamp_format(us, time);
         }
-        fprintf(rebuild->options.out, "%s [%d] is not whole: it begins at offset %" PRId64 "%s%s\n",
-                partition->topic, partition->number, partition->low,
-                time[0] ? ", and what is missing is older than " : ", and nothing dates the rest",
+        fprintf(rebuild->options.out,
+                "%s [%d] is incomplete: it begins at offset %" PRId64 "%s%s\n", partition->topic,
+                partition->number, partition->low,
+                time[0] ? "; the missing records are older than "
+                        : "; nothing dates the missing records",
                 time);
     }
 }
 
-static void rebuild_report_say_more(const struct rebuild *rebuild, const struct pg_result *rows) {
-    int64_t shown = pg_rows_count(rows);
-    if (shown > 0 && pg_rows_int(rows, 0, 0) > shown) {
-        fprintf(rebuild->options.out, "  … and %" PRId64 " more\n",
-                pg_rows_int(rows, 0, 0) - shown);
-    }
-}
-
-static bool rebuild_report_say_kept(struct rebuild *rebuild, const struct view_table *table,
-                                    struct err *err) {
+/* Prints rows of the table that are kept although the log does not give them: because records are
+ * missing, or (`outside`) because handlers asked other systems. */
+static bool report_print_kept(struct rebuild *rebuild, const struct view_table *table, bool outside,
+                              struct err *err) {
+    FILE *out = rebuild->options.out;
     struct compare_scope scope = rebuild->scope;
     struct buffer sql = {0};
     struct pg_result *rows;
-    scope.outside = false; /* say_outside */
-    compare_sql_kept(&scope, table, &sql);
+    scope.outside = outside;
+    (outside ? compare_sql_outside : compare_sql_kept)(&scope, table, &sql);
     pg_params_add_int8(rebuild->session.params, rebuild->options.shown_rows);
-    bool ok = sql_query(&rebuild->session, buffer_slice(&sql), &rows, err);
-    buffer_free(&sql);
-    if (!ok) {
+    if (!sql_query_built(&rebuild->session, &sql, &rows, err)) {
         return false;
     }
     int count = pg_rows_count(rows);
+    int64_t total = count > 0 ? pg_rows_int(rows, 0, 0) : 0;
     if (count > 0) {
-        fprintf(rebuild->options.out, "%s: %s rows cannot be rebuilt from the log and are kept\n",
-                table->name, pg_rows_text(rows, 0, 0));
+        fprintf(out, "%s: %" PRId64 " rows %s and are kept\n", table->name, total,
+                outside ? "depend on replies of other systems" : "cannot be rebuilt from the log");
     }
     for (int i = 0; i < count; i++) {
-        fprintf(rebuild->options.out, "  kept       %s\n", pg_rows_text(rows, i, 1));
+        fprintf(out, "  kept       %s%s%s%s\n", pg_rows_text(rows, i, 1), outside ? "  (" : "",
+                outside ? pg_rows_text(rows, i, 2) : "", outside ? ")" : "");
     }
-    rebuild_report_say_more(rebuild, rows);
+    if (total > count) {
+        fprintf(out, "  … and %" PRId64 " more\n", total - count);
+    }
+    rebuild->outside += outside ? total : 0;
     pg_rows_free(rows);
     return true;
 }
@@ -63,16 +63,16 @@ bool report_lost(struct rebuild *rebuild, struct err *err) {
     if (rebuild->scope.lost_before_us == 0) {
         return true;
     }
-    rebuild_report_say_lost(rebuild);
+    report_print_lost(rebuild);
     for (size_t i = 0; ok && i < rebuild->view->table_count; i++) {
-        ok = rebuild_report_say_kept(rebuild, &rebuild->view->tables[i], err);
+        ok = report_print_kept(rebuild, &rebuild->view->tables[i], false, err);
     }
     return ok;
 }
 
-/* ---- what rests on answers from outside ----------------------------------------------------- */
+/* ---- handlers that asked other systems ----------------------------------------------------- */
 
-static bool rebuild_report_say_questions(struct rebuild *rebuild, struct err *err) {
+static bool report_print_questions(struct rebuild *rebuild, struct err *err) {
     static const char sql[] = "SELECT count(*), handler, rests_on FROM " REBUILD_SCHEMA
                               ".outside_events GROUP BY 2, 3 ORDER BY 2, 3";
     struct pg_result *rows;
@@ -81,74 +81,41 @@ static bool rebuild_report_say_questions(struct rebuild *rebuild, struct err *er
     }
     for (int i = 0; i < pg_rows_count(rows); i++) {
         fprintf(rebuild->options.out,
-                "%s events of %s rest on %s: what they wrote is kept, not derived again\n",
+                "%s events of %s depend on %s: what they wrote is kept, not derived again\n",
                 pg_rows_text(rows, i, 0), pg_rows_text(rows, i, 1), pg_rows_text(rows, i, 2));
     }
     pg_rows_free(rows);
     return true;
 }
 
-static bool rebuild_report_say_outside(struct rebuild *rebuild, const struct view_table *table,
-                                       struct err *err) {
-    struct buffer sql = {0};
-    struct pg_result *rows;
-    compare_sql_outside(&rebuild->scope, table, &sql);
-    pg_params_add_int8(rebuild->session.params, rebuild->options.shown_rows);
-    bool ok = sql_query(&rebuild->session, buffer_slice(&sql), &rows, err);
-    buffer_free(&sql);
-    if (!ok) {
-        return false;
-    }
-    int count = pg_rows_count(rows);
-    if (count > 0) {
-        rebuild->outside += pg_rows_int(rows, 0, 0);
-        fprintf(rebuild->options.out, "%s: %s rows rest on answers from outside and are kept\n",
-                table->name, pg_rows_text(rows, 0, 0));
-    }
-    for (int i = 0; i < count; i++) {
-        fprintf(rebuild->options.out, "  kept       %s  (%s)\n", pg_rows_text(rows, i, 1),
-                pg_rows_text(rows, i, 2));
-    }
-    rebuild_report_say_more(rebuild, rows);
-    pg_rows_free(rows);
-    return true;
-}
-
 bool report_outside(struct rebuild *rebuild, struct err *err) {
     rebuild->outside = 0;
-    bool ok = !rebuild->scope.outside || rebuild_report_say_questions(rebuild, err);
+    bool ok = !rebuild->scope.outside || report_print_questions(rebuild, err);
     for (size_t i = 0; ok && rebuild->scope.outside && i < rebuild->view->table_count; i++) {
-        ok = rebuild_report_say_outside(rebuild, &rebuild->view->tables[i], err);
+        ok = report_print_kept(rebuild, &rebuild->view->tables[i], true, err);
     }
     return ok;
 }
 
 bool report_rejected(struct rebuild *rebuild, struct err *err) {
     static const char sql[] = "SELECT count(*) FROM " REBUILD_SCHEMA ".rejected_events";
-    struct pg_result *row;
-    if (!sql_query(&rebuild->session, slice_of(sql), &row, err)) {
-        return false;
+    int64_t count = 0;
+    bool ok = sql_query_int(&rebuild->session, sql, &count, err);
+    if (count > 0) {
+        fprintf(rebuild->options.out, "%" PRId64 " events of the log were rejected\n", count);
     }
-    if (pg_rows_int(row, 0, 0) > 0) {
-        fprintf(rebuild->options.out, "%s events of the log were rejected\n",
-                pg_rows_text(row, 0, 0));
-    }
-    pg_rows_free(row);
-    return true;
+    return ok;
 }
 
 /* ---- differences --------------------------------------------------------------------------- */
 
-static bool rebuild_report_count_differences(struct rebuild *rebuild,
-                                             const struct view_table *table, bool quiet,
-                                             int64_t *different, struct err *err) {
+static bool report_count_differences(struct rebuild *rebuild, const struct view_table *table,
+                                     bool quiet, int64_t *different, struct err *err) {
     struct buffer sql = {0};
     struct pg_result *rows;
     compare_sql_counts(&rebuild->scope, table, &sql);
-    bool ok = sql_query(&rebuild->session, buffer_slice(&sql), &rows, err);
-    buffer_free(&sql);
     *different = 0;
-    if (!ok) {
+    if (!sql_query_built(&rebuild->session, &sql, &rows, err)) {
         return false;
     }
     if (!quiet) {
@@ -168,43 +135,41 @@ static bool rebuild_report_count_differences(struct rebuild *rebuild,
     return true;
 }
 
-static void rebuild_report_print_value(FILE *out, struct slice value) {
+static void report_print_value(FILE *out, struct slice value) {
     fprintf(out, "%.*s", value.data ? (int)value.len : 1, value.data ? value.data : "-");
 }
 
 enum { KIND, KEY, COLUMN, LIVE, WANTED };
 
-static void rebuild_report_print_column(FILE *out, const struct pg_result *rows, int row) {
+static void report_print_column(FILE *out, const struct pg_result *rows, int row) {
     struct slice live = pg_rows_cell(rows, row, LIVE), wanted = pg_rows_cell(rows, row, WANTED);
     bool both = strcmp(pg_rows_text(rows, row, KIND), "differing") == 0;
     bool same = live.data && wanted.data && slice_equal(live, wanted);
     fprintf(out, "      %s: ", pg_rows_text(rows, row, COLUMN));
     if (both && !same) {
-        rebuild_report_print_value(out, live);
+        report_print_value(out, live);
         fputs("  from the log: ", out);
-        rebuild_report_print_value(out, wanted);
+        report_print_value(out, wanted);
     } else {
-        rebuild_report_print_value(out, live.data ? live : wanted);
+        report_print_value(out, live.data ? live : wanted);
     }
     fputc('\n', out);
 }
 
-static bool rebuild_report_print_differences(struct rebuild *rebuild,
-                                             const struct view_table *table, int64_t different,
-                                             struct err *err) {
+static bool report_print_differences(struct rebuild *rebuild, const struct view_table *table,
+                                     int64_t different, struct err *err) {
     FILE *out = rebuild->options.out;
     struct buffer sql = {0};
     struct pg_result *rows;
     compare_sql_report(&rebuild->scope, table, &sql);
     pg_params_add_int8(rebuild->session.params, rebuild->options.shown_rows);
-    bool ok = sql_query(&rebuild->session, buffer_slice(&sql), &rows, err);
-    buffer_free(&sql);
+    bool ok = sql_query_built(&rebuild->session, &sql, &rows, err);
     for (int i = 0; ok && i < pg_rows_count(rows); i++) {
         if (i == 0 || strcmp(pg_rows_text(rows, i, KEY), pg_rows_text(rows, i - 1, KEY)) != 0) {
             fprintf(out, "  %-10s %s\n", pg_rows_text(rows, i, KIND), pg_rows_text(rows, i, KEY));
         }
         if (!pg_rows_is_null(rows, i, COLUMN)) {
-            rebuild_report_print_column(out, rows, i);
+            report_print_column(out, rows, i);
         }
     }
     if (ok && different > rebuild->options.shown_rows) {
@@ -219,10 +184,9 @@ static bool rebuild_report_print_differences(struct rebuild *rebuild,
 bool report_differences(struct rebuild *rebuild, const struct view_table *table, bool quiet,
                         struct err *err) {
     int64_t different;
-    if (!rebuild_report_count_differences(rebuild, table, quiet, &different, err)) {
+    if (!report_count_differences(rebuild, table, quiet, &different, err)) {
         return false;
     }
     rebuild->different += different;
-    return quiet || different == 0 ||
-           rebuild_report_print_differences(rebuild, table, different, err);
+    return quiet || different == 0 || report_print_differences(rebuild, table, different, err);
 }

@@ -21,8 +21,8 @@ static bool shadow_ask_lock(struct pg *pg, const char *sql, const struct pg_para
     return pg_query(pg, "shadow lock", sql, params, LOCK_TIMEOUT_MS, row, err);
 }
 
-/* The lock of a transaction, on a connection of its own: that of a session would stay behind on a
- * pooler's connection, and this transaction holds up nothing, not even vacuum. */
+/* A transaction's lock on a connection of its own: a session's lock would stay on a pooler's
+ * connection. This transaction blocks nothing, not even vacuum. */
 static bool shadow_take_lock(struct shadow *shadow, struct sql_session *session,
                              const struct shadow_kind *kind, struct err *err) {
     struct pg_result *row = NULL;
@@ -41,12 +41,12 @@ static bool shadow_take_lock(struct shadow *shadow, struct sql_session *session,
     bool locked = slice_equal(pg_rows_cell(row, 0, 0), slice_of("t"));
     pg_rows_free(row);
     return locked ||
-           err_set(err, ERR_UNAVAILABLE, "another %s is at work on this database", kind->makers);
+           err_set(err, ERR_UNAVAILABLE, "another %s is running on this database", kind->makers);
 }
 
 bool shadow_still_locked(struct shadow *shadow, struct err *err) {
     return shadow_ask_lock(shadow->lock, "SELECT 1", NULL, NULL, err) ||
-           err_wrap(err, "the lock on %s is lost", shadow->schema);
+           err_wrap(err, "the connection with the lock on %s was lost", shadow->schema);
 }
 
 static bool shadow_find_live(struct shadow *shadow, struct sql_session *session, struct err *err) {
@@ -75,15 +75,14 @@ static void shadow_append_key(void *context, const struct view_table *table, int
     view_sql_append_name(out, table, group, column);
 }
 
-/* A table of a live schema with all that it has. Not logged: a shadow that did not live to its
- * end is worth nothing. */
+/* A copy with all indexes. Unlogged: a crash makes the shadow worthless anyway. */
 static bool shadow_make_twin(const struct shadow *shadow, struct sql_session *session,
                              const char *schema, const char *table, struct err *err) {
     return sql_run(session, err, "CREATE UNLOGGED TABLE %s.\"%s\" (LIKE %s.\"%s\" INCLUDING ALL)",
                    shadow->schema, table, schema, table);
 }
 
-/* The key is the only index that the upserts need: the others would cost time for nothing. */
+/* The upserts need no index but the key. */
 static bool shadow_make_table(const struct shadow *shadow, struct sql_session *session,
                               const struct view_table *table, struct err *err) {
     struct buffer key = {0};
@@ -97,8 +96,7 @@ static bool shadow_make_table(const struct shadow *shadow, struct sql_session *s
     return ok;
 }
 
-/* The events that the view rests on and that cannot be derived again (pipeline/outside_events.c).
- */
+/* For pipeline/outside_events.c. */
 static bool shadow_make_outside_table(const struct shadow *shadow, struct sql_session *session,
                                       struct err *err) {
     return sql_run(session, err,
@@ -110,7 +108,7 @@ static bool shadow_make_outside_table(const struct shadow *shadow, struct sql_se
                    shadow->schema);
 }
 
-/* The program's own tables, and its functions, which name them. */
+/* The program's tables, and its functions, which name them. */
 static bool shadow_make_program_tables(const struct shadow *shadow, struct sql_session *session,
                                        bool publishes, struct err *err) {
     static const char *const tables[] = {"consumer_offsets", "offset_scripts", "rejected_events",
@@ -151,8 +149,8 @@ void shadow_close(struct shadow *shadow, struct sql_session *session, bool keep)
     struct err err = {0};
     if (shadow->search_path && !keep && pg_connected(session->pg) &&
         !shadow_drop(shadow, session, &err)) {
-        log_warning("a schema is left behind", LOG_TEXT("schema", shadow->schema),
-                    LOG_TEXT("error", err.text));
+        log_warning("cannot drop the shadow schema: the next run drops it",
+                    LOG_TEXT("schema", shadow->schema), LOG_TEXT("error", err.text));
     }
     pg_destroy(shadow->lock);
     free(shadow->live);

@@ -1,4 +1,4 @@
-#include "replay.h"
+#include "shadow_fill.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -6,59 +6,51 @@
 #include "pipeline/commit.h"
 #include "pipeline/database_offsets.h"
 #include "pipeline/outside_events.h"
-#include "shadow.h"
 
 #define POLL_MS 500
-/* Kafka is silent for so long while records must still come. */
-#define SILENCE_US (60 * 1000000LL)
+#define SILENCE_S 60 /* of Kafka, while records have to come */
 
-static bool rebuild_replay_open_pipeline(struct replay *replay,
-                                         struct script_generation *generation,
-                                         const struct shadow *shadow, struct err *err) {
+bool shadow_fill_open(struct shadow_fill *fill, struct script_generation *generation,
+                      struct log_reader *reader, const struct shadow *shadow, struct err *err) {
     struct pipeline_options options = {
         .generation = generation,
         .group = SHADOW_GROUP,
         .search_path = shadow->search_path,
         .qualifier = shadow->qualifier,
         .application_name = "aggregator rebuild",
-        .muted = "the view is built anew, and touches no outside system",
+        .muted = "a rebuild touches no outside system",
         .no_breaker = true,
         .quiet = true,
         .mode = PIPELINE_FOLLOW,
         .release = kafka_message_release,
     };
-    return pipeline_open(&replay->pipeline, &options, err);
-}
-
-bool replay_open(struct replay *replay, struct script_generation *generation,
-                 struct log_reader *reader, const struct shadow *shadow, struct err *err) {
-    *replay = (struct replay){.open = true, .reader = reader};
-    bool ok = rebuild_replay_open_pipeline(replay, generation, shadow, err);
-    batch_init(&replay->batches[0], generation);
-    batch_init(&replay->batches[1], generation);
+    *fill = (struct shadow_fill){.open = true, .reader = reader};
+    bool ok = pipeline_open(&fill->pipeline, &options, err);
+    batch_init(&fill->batches[0], generation);
+    batch_init(&fill->batches[1], generation);
     if (ok) {
-        log_reader_add_partitions(reader, &replay->pipeline.partitions);
+        log_reader_add_partitions(reader, &fill->pipeline.partitions);
     }
-    ok = ok && pipeline_connect(&replay->pipeline, err) && offsets_load(&replay->pipeline, err);
+    ok = ok && pipeline_connect(&fill->pipeline, err) && offsets_load(&fill->pipeline, err);
     for (int i = 0; ok && i < 2; i++) {
-        batch_clear(&replay->pipeline, &replay->batches[i]);
+        batch_clear(&fill->pipeline, &fill->batches[i]);
     }
     return ok;
 }
 
-void replay_close(struct replay *replay) {
-    if (replay->open) {
-        batch_free(&replay->pipeline, &replay->batches[0]);
-        batch_free(&replay->pipeline, &replay->batches[1]);
-        pipeline_close(&replay->pipeline);
+void shadow_fill_close(struct shadow_fill *fill) {
+    if (fill->open) {
+        batch_free(&fill->pipeline, &fill->batches[0]);
+        batch_free(&fill->pipeline, &fill->batches[1]);
+        pipeline_close(&fill->pipeline);
     }
-    replay->open = false;
+    fill->open = false;
 }
 
 /* ---- one turn ------------------------------------------------------------------------------ */
 
-/* Whether a handler's time ran out depends on the machine, and not on the log. */
-static void rebuild_replay_doubt_timeouts(struct batch *batch) {
+/* Whether a handler times out depends on the machine, not on the log. */
+static void shadow_fill_doubt_timeouts(struct batch *batch) {
     struct slice timeout = slice_of(script_rejection_code(SCRIPT_TIMEOUT));
     for (size_t i = 0; batch->rejected > 0 && i < batch->count; i++) {
         struct event *event = &batch->events[i];
@@ -68,34 +60,34 @@ static void rebuild_replay_doubt_timeouts(struct batch *batch) {
     }
 }
 
-static bool rebuild_replay_fill(struct replay *replay, struct err *err) {
-    struct pipeline *pipeline = &replay->pipeline;
-    struct batch *batch = &replay->batches[replay->filling];
-    int wait_ms = replay->inflight ? 0 : POLL_MS;
+static bool shadow_fill_fill(struct shadow_fill *fill, struct err *err) {
+    struct pipeline *pipeline = &fill->pipeline;
+    struct batch *batch = &fill->batches[fill->filling];
+    int wait_ms = fill->inflight ? 0 : POLL_MS;
     while (!batch_full(pipeline, batch)) {
-        struct log_record message;
-        if (!log_reader_next(replay->reader, wait_ms, &message, err)) {
+        struct log_record record;
+        if (!log_reader_next(fill->reader, wait_ms, &record, err)) {
             break;
         }
-        batch_take(pipeline, batch, &message);
+        batch_take(pipeline, batch, &record);
         wait_ms = 0;
     }
-    log_mute(true); /* what scripts log of these events has been said */
+    log_mute(true); /* live ingestion has logged what scripts log of these events */
     batch_handle(pipeline, batch);
     log_mute(false);
-    rebuild_replay_doubt_timeouts(batch);
+    shadow_fill_doubt_timeouts(batch);
     outside_events_exclude(batch);
     return err->kind == ERR_NONE;
 }
 
-/* Ends the transaction under way, refused rows set aside. */
-static bool rebuild_replay_finish(struct replay *replay, struct err *err) {
-    struct pipeline *pipeline = &replay->pipeline;
-    struct batch *batch = &replay->batches[!replay->filling];
-    if (!replay->inflight) {
+/* Ends the open transaction; what the database refuses is rejected. */
+static bool shadow_fill_finish(struct shadow_fill *fill, struct err *err) {
+    struct pipeline *pipeline = &fill->pipeline;
+    struct batch *batch = &fill->batches[!fill->filling];
+    if (!fill->inflight) {
         return true;
     }
-    replay->inflight = false;
+    fill->inflight = false;
     if (!commit_end(pipeline, batch, err)) {
         return false;
     }
@@ -103,39 +95,39 @@ static bool rebuild_replay_finish(struct replay *replay, struct err *err) {
     return true;
 }
 
-static bool rebuild_replay_turn(struct replay *replay, size_t *events, struct err *err) {
-    struct batch *batch = &replay->batches[replay->filling];
-    bool ok = rebuild_replay_fill(replay, err) && rebuild_replay_finish(replay, err);
+static bool shadow_fill_turn(struct shadow_fill *fill, size_t *events, struct err *err) {
+    struct batch *batch = &fill->batches[fill->filling];
+    bool ok = shadow_fill_fill(fill, err) && shadow_fill_finish(fill, err);
     *events = batch->count;
     if (!ok || batch->count == 0) {
         return ok;
     }
-    replay->inflight = true;
-    replay->filling = !replay->filling;
-    batch_split(&replay->pipeline, batch, &replay->batches[replay->filling]);
-    return commit_begin(&replay->pipeline, batch, err);
+    fill->inflight = true;
+    fill->filling = !fill->filling;
+    batch_split(&fill->pipeline, batch, &fill->batches[fill->filling]);
+    return commit_begin(&fill->pipeline, batch, err);
 }
 
-bool replay_run(struct replay *replay, int64_t deadline_us,
-                void (*tell)(void *context, const struct log_reader *reader), void *context,
-                struct err *err) {
-    int64_t heard_us = clock_monotonic_us();
-    while (replay->reader->unfinished > 0 || replay->inflight) {
+bool shadow_fill_run(struct shadow_fill *fill, int64_t deadline_us, struct progress *progress,
+                     struct err *err) {
+    int64_t received_us = clock_monotonic_us();
+    while (fill->reader->unfinished > 0 || fill->inflight) {
         size_t events;
-        if (!rebuild_replay_turn(replay, &events, err)) {
+        if (!shadow_fill_turn(fill, &events, err)) {
             return false;
         }
         int64_t now_us = clock_monotonic_us();
-        heard_us = events > 0 ? now_us : heard_us;
-        if (now_us - heard_us > SILENCE_US) {
-            return err_set(err, ERR_UNAVAILABLE, "kafka has sent nothing for %d s",
-                           (int)(SILENCE_US / 1000000));
+        received_us = events > 0 ? now_us : received_us;
+        if (now_us - received_us > SILENCE_S * 1000000LL) {
+            return err_set(err, ERR_UNAVAILABLE, "kafka has sent nothing for %d s", SILENCE_S);
         }
         if (deadline_us > 0 && now_us > deadline_us) {
-            return rebuild_replay_finish(replay, err) &&
-                   err_set(err, ERR_TIMEOUT, "the log could not be read in time");
+            return shadow_fill_finish(fill, err) &&
+                   err_set(err, ERR_TIMEOUT, "reading the log timed out");
         }
-        tell(context, replay->reader);
+        if (progress) {
+            progress_update(progress, fill->reader);
+        }
     }
     return true;
 }

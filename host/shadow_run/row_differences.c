@@ -5,13 +5,13 @@
 
 #define EXAMPLES 3 /* of each column, and of each kind of row */
 
-/* One table's comparison. */
+/* Of one table. */
 struct comparison {
     struct sql_session *session;
     struct compare_scope scope;
     const struct view_table *table;
     int64_t rows, only_old, only_new, differing;
-    struct buffer keys[SHADOW_RUN_SIDES]; /* of rows that one side alone has */
+    struct buffer keys[SHADOW_RUN_SIDES]; /* of rows on one side only */
     struct buffer columns;
 };
 
@@ -23,34 +23,25 @@ static bool row_differences_ask(struct comparison *comparison, statement write,
     struct buffer sql = {0};
     write(&comparison->scope, comparison->table, &sql);
     pg_params_add_int8(comparison->session->params, EXAMPLES);
-    bool ok = sql_query(comparison->session, buffer_slice(&sql), rows, err);
-    buffer_free(&sql);
-    return ok;
+    return sql_query_built(comparison->session, &sql, rows, err);
 }
 
 static bool row_differences_compare(struct comparison *comparison, struct err *err) {
     struct buffer sql = {0};
     compare_sql_all(&comparison->scope, comparison->table, "differences", &sql);
-    bool ok = sql_query(comparison->session, buffer_slice(&sql), NULL, err);
-    buffer_free(&sql);
-    return ok;
+    return sql_query_built(comparison->session, &sql, NULL, err);
 }
 
 static bool row_differences_count_rows(struct comparison *comparison, struct err *err) {
     struct buffer sql = {0};
-    struct pg_result *row;
     buffer_append_format(&sql, "SELECT count(*) FROM %s.\"%s\"", comparison->scope.live,
                          comparison->table->name);
-    bool ok = sql_query(comparison->session, buffer_slice(&sql), &row, err);
+    bool ok = sql_query_int(comparison->session, sql.data, &comparison->rows, err);
     buffer_free(&sql);
-    if (ok) {
-        comparison->rows = pg_rows_int(row, 0, 0);
-        pg_rows_free(row);
-    }
     return ok;
 }
 
-/* "Missing" and "extra" are said of the old side's rows. */
+/* "missing" and "extra" refer to the old side. */
 static bool row_differences_find_kinds(struct comparison *comparison, struct err *err) {
     struct pg_result *rows;
     if (!row_differences_ask(comparison, compare_sql_rows, &rows, err)) {

@@ -70,7 +70,7 @@ static bool shadow_run_open_log(struct run *run, struct err *err) {
                          events > 0 ? events : config->scripts.canary_events);
     return side_connect(&run->sides[SHADOW_RUN_OLD], reader, err) &&
            side_connect(&run->sides[SHADOW_RUN_NEW], reader, err) &&
-           log_reader_start_there(reader, err);
+           log_reader_start_at(reader, err);
 }
 
 static bool shadow_run_open(struct run *run, struct err *err) {

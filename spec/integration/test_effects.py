@@ -156,23 +156,23 @@ def test_a_rebuild_keeps_and_lists_rows_that_rest_on_an_unavailable_service(serv
     service.query("UPDATE essay_results SET filename = 'wrong' WHERE essay_id = "
                   "(SELECT min(essay_id) FROM essay_results WHERE filename IS NOT NULL)")
     said = rebuild(service, "--yes", **scripts.env)
-    assert f"{len(nlp_events())} events of handlers/nlp_feedback rest on http" in said
-    assert "essay_nlp: 2 rows rest on answers from outside and are kept" in said
+    assert f"{len(nlp_events())} events of handlers/nlp_feedback depend on http" in said
+    assert "essay_nlp: 2 rows depend on replies of other systems and are kept" in said
     assert re.search(rf"kept       essay_id=essay-1  \(nlp: {FEEDBACK}/\d/\d+, "
-                     r"handlers/nlp_feedback rests on http\)", said)
+                     r"handlers/nlp_feedback depends on http\)", said)
     assert "extra      essay_id=nobody" in said and "filename: wrong" in said
-    assert "2 rows mended" in said and "events of the log were rejected" not in said
+    assert "2 rows repaired" in said and "events of the log were rejected" not in said
     assert rows(service) == before
 
 
 def test_verify_of_an_intact_view_lists_rows_that_were_not_derived(service, scripts):
     said = verify(service, **scripts.env)
-    assert said.endswith("2 rows rest on answers from outside: not derived again\n"
-                         "the view is what the log says\n")
+    assert said.endswith("2 rows depend on replies of other systems: not derived again\n"
+                         "the view matches the log\n")
     assert "essay_nlp: equal" in said
     service.query("UPDATE essay_nlp SET nlp_event_id = gen_random_uuid() WHERE essay_id = 'essay-1'")
     said = verify(service, status=1, **scripts.env)
-    assert "extra      essay_id=essay-1" in said and "essay_nlp: 1 rows rest on" in said
+    assert "extra      essay_id=essay-1" in said and "essay_nlp: 1 rows depend on" in said
 
 
 def test_a_newer_event_of_the_log_replaces_a_value_from_outside(service, scripts):
@@ -194,7 +194,7 @@ def test_a_newer_event_of_the_log_replaces_a_value_from_outside(service, scripts
     service.query("UPDATE essay_nlp SET nlp_at = %s, nlp_event_id = %s, language = 'old' "
                   "WHERE essay_id = 'essay-1'", *older)
     said = rebuild(service, "--yes", **scripts.env)
-    assert "language: old  from the log: known" in said and "1 rows mended" in said
+    assert "language: old  from the log: known" in said and "1 rows repaired" in said
     assert "kept       essay_id=essay-1" not in said and "kept       essay_id=essay-2" in said
     assert rows(service) == before
 
@@ -210,8 +210,8 @@ def test_a_minimum_that_may_come_from_outside_is_kept(service, scripts):
         "SELECT 1 FROM essay_results WHERE essay_id = 'essay-1'"))
     before = rows(service)
     said = rebuild(service, "--yes", **scripts.env)
-    assert "essay_results: 2 rows rest on answers from outside" in said
-    assert "kept       essay_id=essay-1  (first_result: the min is not the log's)" in said
+    assert "essay_results: 2 rows depend on replies of other systems" in said
+    assert "kept       essay_id=essay-1  (first_result: the min is not in the log)" in said
     assert rows(service) == before
 
 
@@ -225,7 +225,7 @@ def test_a_handler_that_times_out_in_a_rebuild_loses_no_row(service, scripts):
     config = edited_config(service.folder / "hasty.lua",
                            ("handler_timeout_ms = 1000", "handler_timeout_ms = 1"))
     said = service.prepare(config, **scripts.env).command("rebuild", "--yes").stdout
-    assert re.search(r"\d+ events of handlers/essay_slot_assigned rest on its time limit", said)
+    assert re.search(r"\d+ events of handlers/essay_slot_assigned depend on its time limit", said)
     assert "nothing to change" in said
     assert rows(service) == before
 
@@ -238,7 +238,7 @@ def test_explain_names_a_writer_that_cannot_be_derived_again(service):
     assert event["event_id"] == row["groups"][0]["event_id"] == nlp_events()[-1]["value"]["event_id"]
     assert {other["outcome"] for other in said["without_effect"]} == {"not derived"}
     text = run(service, "explain", "essay", "essay-1", "--since", "beginning")
-    assert "rests on an answer of http: not derived again" in text
+    assert "depends on a reply of http: not derived again" in text
     assert "its event is not in the part of the log" not in text
 
 
@@ -272,6 +272,6 @@ def test_a_shadow_run_compares_no_event_that_asks_outside(service, scripts):
 
 def test_try_names_the_system_that_the_handler_asked(service):
     done = service.program.command("try", CASES / "nlp_events.jsonl", check=False)
-    assert "rests on http, which answers nothing here" in done.stdout
+    assert "depends on http, which sends no reply here" in done.stdout
 
 

@@ -107,7 +107,7 @@ def test_without_the_log_explain_prints_what_the_row_has(service):
     service.query("UPDATE essay_results SET spellcheck_at = spellcheck_at + interval '1 minute'")
     text = service.program.command("explain", "essay", essay, "--since", "beginning",
                                    "--table", "essay_results").stdout
-    assert "its event is not in the part of the log that was read" in text
+    assert "its event is not in the records that were read" in text
     assert "2025-06-28T09:01:20.000000Z  " + success["value"]["event_id"] in text
 
 

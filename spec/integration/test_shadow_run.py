@@ -391,7 +391,7 @@ def test_leftovers_are_dropped_and_a_second_one_is_refused(service, scripts):
     other = psycopg2.connect(service.database_url)
     other.cursor().execute("SELECT pg_advisory_lock(7236016)")
     done = service.program.command("diff", check=False)
-    assert done.returncode == 2 and "another shadow run is at work" in done.stderr
+    assert done.returncode == 2 and "another shadow run is running" in done.stderr
     assert service.query(SCHEMAS)[0][0] == 1
     other.close()
     assert diff(service.program, status=0)["equal"] is True

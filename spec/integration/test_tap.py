@@ -14,7 +14,7 @@ from stack import ROOT, tethered, wait_until
 
 SLOT = "huleedu.els.essay.slot.assigned.v1"
 SPELLCHECK = "huleedu.essay.spellcheck.results.v1"
-FOLLOWS = "following from now on; Ctrl-C ends"
+FOLLOWS = "reading from now on; Ctrl-C ends"
 
 
 class Tap:
@@ -193,13 +193,13 @@ def test_handlers_reach_no_outside_system(tap, publish, tmp_path):
     publish(slot_event("b-1", "e-1", "f"))
     shown = running.wait_lines(1)[0]
     assert shown["reason"] == "handler_error"
-    assert "unavailable: unavailable: tap touches nothing" in shown["detail"]
+    assert "unavailable: unavailable: tap touches no outside system" in shown["detail"]
 
 
 def test_no_offset_is_moved_and_a_running_service_keeps_its_partitions(service, build, cleanup):
     running = Tap(build, service.program.env, ["--json", "--from-beginning"])
     cleanup.callback(running.kill)
-    running.wait_said("following from the beginning")
+    running.wait_said("reading from the beginning")
     service.publish([slot_event("b-1", f"e-{number}", "f", number) for number in range(20)])
     service.wait_committed(20)
     assert len(running.wait_lines(20)) == 20
@@ -231,7 +231,7 @@ def test_topics_that_kafka_lacks_are_named(build, tmp_path, cleanup):
         running = Tap(build, env, [])
         programs.callback(running.kill)
         running.wait_said(FOLLOWS)
-        assert f"{SLOT}: kafka has no such topic" in running.said
+        assert f"{SLOT}: not in kafka" in running.said
         lacking = Tap(build, env, ["--topic", SLOT])
         assert lacking.finish() == 2 and f"kafka has no topic {SLOT}" in lacking.said[-1]
 

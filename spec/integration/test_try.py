@@ -166,7 +166,7 @@ def test_reactions_that_the_events_would_start_are_named_with_their_keys(run):
     assert ready["query"] == "reaction_results" and keys <= set(ready["keys"])
     assert ready["keys"] == sorted(set(ready["keys"]))
     text = run(SAMPLES / "current.jsonl").stdout
-    assert re.search(r"^reactions that these events would have asked\n    reactions/\w+, by \w+\.sql, "
+    assert re.search(r"^reactions that these events would run\n    reactions/\w+, by \w+\.sql, "
                      rf'for "{sorted(ready["keys"])[0]}"', text, re.M)
     slots = objects(run("essay_slot_assigned", SAMPLES / "current.jsonl", "--json"))[-1]
     assert slots["reactions"] == []
@@ -341,7 +341,7 @@ def test_no_outside_system_is_touched_even_by_a_replaced_state(author, call):
                          KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{port}")
         assert came == []
     for one in (said[0], said[2]):
-        assert "nil unavailable unavailable: try touches nothing" in one["detail"]
+        assert "nil unavailable unavailable: try touches no outside system" in one["detail"]
     assert said[1]["reason"] == "handler_timeout"
 
 
@@ -383,7 +383,7 @@ GOOD = json.dumps({"event_id": EVENT_ID, "data": {}})
 
 
 @pytest.mark.parametrize("text, place, reason", [
-    ("", "", "holds no event"), (" \n\t\n", "", "holds no event"),
+    ("", "", "has no event"), (" \n\t\n", "", "has no event"),
     (f"{GOOD}\n\n{GOOD[:-1]}\n{GOOD}", ":3", "not JSON"),
     ('{\n  "event_id": 1,\n  "data" 2\n}', ":3", "not JSON"),
     (f"{GOOD}\n[1]", ":2", "an event is a JSON object, not a list"),
