@@ -1,4 +1,4 @@
-/* admin: the verbs that ask the running program. */
+/* admin: commands that call the running program. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -39,7 +39,7 @@ static int admin_ask_within(const struct command *command, const char *line, con
     return ok ? 0 : 1;
 }
 
-/* Says the answer; 0 where it begins as a good one does. */
+/* Prints the response; 0 if it begins with `good`. */
 static int admin_ask(const struct command *command, const char *line, const char *good) {
     return admin_ask_within(command, line, good, ANSWER_TIMEOUT_MS);
 }

@@ -10,7 +10,7 @@
 #define COMMON_MAX 8 /* options that every command takes */
 #define COMMANDS_MAX 64
 
-/* The command line under way. Words that are no options move to the front of argv. */
+/* Words that are no options move to the front of argv. */
 struct reading {
     struct arguments *out;
     char **argv;
@@ -22,7 +22,7 @@ struct reading {
     bool given_own[COMMAND_MAX_OPTIONS], given_common[COMMON_MAX];
 };
 
-/* ---- names that there are not --------------------------------------------------------------- */
+/* ---- unknown names -------------------------------------------------------------------------- */
 
 #define HINT_BYTES 96
 
@@ -51,7 +51,7 @@ static size_t arguments_list_commands(const char *group, const char *names[COMMA
 #define GROUPS_MAX 8
 #define GROUP_BYTES 16
 
-/* The first words of names of two, each once, behind the `count` names. */
+/* Adds the first words of two-word names, each once. */
 static size_t arguments_add_groups(char groups[GROUPS_MAX][GROUP_BYTES], const char **names,
                                    size_t count) {
     size_t group_count = 0;
@@ -103,7 +103,6 @@ static size_t arguments_list_options(const struct command_spec *spec, const char
     return count;
 }
 
-/* What an option that nobody takes, or another command takes, is answered with. */
 static bool arguments_refuse_option(const struct command_spec *spec, const char *text,
                                     struct err *err) {
     const char *names[COMMAND_MAX_OPTIONS + COMMON_MAX];
@@ -135,7 +134,7 @@ static bool *arguments_given_flag(struct reading *reading, const struct option_s
     return &reading->given_common[option - command_common_options];
 }
 
-/* The option's text: behind its "=", or the next word. */
+/* The option's text: after its "=", or the next word. */
 static bool arguments_read_text(struct reading *reading, const struct option_spec *option,
                                 const char *equals, const char **text, struct err *err) {
     if (!option->value) {
@@ -150,7 +149,7 @@ static bool arguments_read_text(struct reading *reading, const struct option_spe
     if (!next) {
         return err_set(err, ERR_INPUT, "--%s needs %s", option->name, option->value);
     }
-    if (strncmp(next, "--", 2) == 0) { /* rather an option whose forerunner lost its value */
+    if (strncmp(next, "--", 2) == 0) { /* most likely the value was forgotten */
         return err_set(err, ERR_INPUT, "--%s needs %s; if it is \"%s\", say --%s=%s", option->name,
                        option->value, next, option->name, next);
     }

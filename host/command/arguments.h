@@ -1,5 +1,5 @@
-/* arguments: the command line, read by the table of commands. Strict: what the command does not
- * take, or takes once only, is refused, never passed by. Pure but for argv. One thread. */
+/* arguments: reads the command line by the table of commands. Refuses unknown and repeated options.
+ * Pure but for argv. One thread. */
 #ifndef AGG_HOST_COMMAND_ARGUMENTS_H
 #define AGG_HOST_COMMAND_ARGUMENTS_H
 
@@ -16,7 +16,7 @@ struct arguments {
  * where help or version is asked for (command.help, command.version). False: ERR_INPUT says what is
  * wrong, on which option, and what to say instead; `spec` is set where the command is known. */
 bool arguments_read(int argc, char **argv, struct arguments *arguments, struct err *err);
-/* The words name no command. Returns false: err says so, and names the nearest. */
+/* Always false: err says that the words name no command, and names the nearest. */
 bool arguments_refuse_command(char **words, int word_count, struct err *err);
 
 #endif

@@ -1,4 +1,4 @@
-/* check: what can be wrong before anything runs, said with file and line. */
+/* check: finds errors of configuration, scripts and schema before anything runs. */
 #include <stdio.h>
 
 #include "command.h"
@@ -29,7 +29,7 @@ static bool check_database(const struct config *config, const struct script_gene
     return ok;
 }
 
-/* Whether a client can be made of the properties; it is told of no broker. */
+/* Whether librdkafka accepts the properties; connects to no broker. */
 static bool check_kafka(const struct config *config, struct err *err) {
     static const struct kafka_member_calls calls; /* a member, for its group.instance.id */
     struct kafka_consumer_options options = {.settings = config_kafka_settings(config),
@@ -50,7 +50,7 @@ static bool check_names(const struct script_generation *generation) {
         puts("names: good, none undefined, unused or shadowed");
         return true;
     case LINT_MISSING:
-        puts("names: not looked at, for luacheck is not installed (on Debian: lua-check)");
+        puts("names: not checked: luacheck is not installed (on Debian: lua-check)");
         return true;
     case LINT_BAD:
         break;
@@ -59,7 +59,7 @@ static bool check_names(const struct script_generation *generation) {
     return false;
 }
 
-/* Keys and services: what no request could meet is an error, what is hardly meant a warning. */
+/* Keys and services. */
 static bool check_admission(const struct config *config) {
     struct err err = {0};
     struct admission *admission = admission_create(config, &err);

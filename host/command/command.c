@@ -1,4 +1,4 @@
-/* command: what several verbs share. */
+/* command: shared by several commands. */
 #include "command.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@ bool command_confirm(const struct command *command, const char *question) {
         return true;
     }
     if (!isatty(STDIN_FILENO)) {
-        fprintf(stderr, "%s Say --yes where nobody can be asked.\n", question);
+        fprintf(stderr, "%s Add --yes: standard input is no terminal.\n", question);
         return false;
     }
     printf("%s [y/N] ", question);

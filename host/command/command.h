@@ -7,13 +7,13 @@
 
 #define COMMAND_TOPICS_MAX 64
 
-/* What stood on the command line, checked (arguments.h). A field holds something only where the
- * command takes its option (commands.c). Texts are NULL where not given, and never empty. */
+/* The checked command line (arguments.h). A field is set only if the command takes its option
+ * (commands.c). Texts are NULL if not given, and never empty. */
 struct command {
     const struct config *config;
     const char *config_path;
     const char *log_format, *log_level;
-    char **words; /* the arguments behind the command's name; none is empty */
+    char **words; /* the arguments after the command's name; none is empty */
     int word_count;
     bool help, version;
     const char *reaction, *row; /* of try */
@@ -24,7 +24,7 @@ struct command {
     int64_t from_offset;  /* -1: not given */
     int64_t from_time_us; /* Unix; -1: not given */
     int64_t since_us;     /* Unix, or one of EXPLAIN_SINCE_… */
-    int64_t limit;        /* what is printed; 0 of tap: all */
+    int64_t limit;        /* of what is printed; 0 (tap): none */
     int64_t events;       /* 0: not given */
     int64_t accept;       /* percent; -1: not given */
     double coverage_min;  /* percent; -1: not given */
@@ -42,61 +42,60 @@ struct command {
 
 /* Runs the service until SIGTERM or SIGINT; a second signal ends it at once. */
 int command_run(const struct command *command);
-/* Checks scripts and, if the database answers, the view against its schema; touches no queue. */
+/* Checks configuration, scripts, and the view against the schema. */
 int command_check(const struct command *command);
 /* Applies the migrations that are missing. */
 int command_migrate(const struct command *command);
-/* rejected list|show|retry|drop: the events that were set aside. */
+/* rejected list|show|retry|drop: the events that could not be applied. */
 int command_rejected_list(const struct command *command);
 int command_rejected_show(const struct command *command);
 int command_rejected_retry(const struct command *command);
 int command_rejected_drop(const struct command *command);
-/* outbox list|show|retry|drop: the messages that are published, or wait to be. */
+/* outbox list|show|retry|drop: published and pending messages. */
 int command_outbox_list(const struct command *command);
 int command_outbox_show(const struct command *command);
 int command_outbox_retry(const struct command *command);
 int command_outbox_drop(const struct command *command);
 /* replay: rewinds topics to a time or an offset while the service runs. */
 int command_replay(const struct command *command);
-/* status, resume: ask the running program over its admin socket. */
+/* status, resume: call the running program over its admin socket. */
 int command_status(const struct command *command);
 int command_resume(const struct command *command);
-/* reload, rollback [N]: likewise; 1 where nothing was changed. */
+/* reload, rollback [N]: the same; 1 if nothing was changed. */
 int command_reload(const struct command *command);
 int command_rollback(const struct command *command);
-/* diff: what the scripts on disk make of the newest events otherwise than those that run. 0 equal,
- * 1 different, 2 failed or wrong usage. */
+/* diff: compares the scripts on the disk with the running ones on the newest events. 0 equal, 1
+ * different, 2 failed or wrong usage. */
 int command_diff(const struct command *command);
 
-/* Builds the view anew beside the live one and compares: 0 equal, 1 different or failed. */
+/* Builds the view again beside the live one and compares: 0 equal, 1 different or failed. */
 int command_verify(const struct command *command);
-/* As verify, and then mends the live view. */
+/* As verify, and then repairs the live view. */
 int command_rebuild(const struct command *command);
-/* Says which events made the rows of an id, and which lost against them. */
+/* Prints which events made the rows of an id, and which lost against them. */
 int command_explain(const struct command *command);
 
-/* Prints what editors are to know of the service's own events, tables and queries. */
+/* Prints the service's events, tables and queries for editors. */
 int command_types(const struct command *command);
-/* Prints what the handlers on disk make of the events of a file; touches nothing. */
+/* Runs the handlers on the disk on the events of a file, and prints the results. */
 int command_try(const struct command *command);
-/* Prints events as they come to Kafka and what handlers make of them; moves no offset. */
+/* Prints new events of Kafka and the results of their handlers; moves no offset. */
 int command_tap(const struct command *command);
 /* Runs the specs of the scripts in the files and folders that the words name. */
 int command_test(const struct command *command);
-/* new handler|route|reaction NAME: writes a script and its spec, for an author to go on from. */
+/* new handler|route|reaction NAME: writes a script and its spec, for an author to extend. */
 int command_new_handler(const struct command *command);
 int command_new_route(const struct command *command);
 int command_new_reaction(const struct command *command);
-/* repl: a console with what scripts have. */
+/* repl: a console with the modules of scripts. */
 int command_repl(const struct command *command);
 
-/* help [COMMAND]: prints what help.h says. */
+/* help [COMMAND]: prints help.h's texts. */
 int command_help(const struct command *command);
 /* version: prints the program's version. */
 int command_version(const struct command *command);
 
-/* Asks on the terminal unless --yes; false: no. Without a terminal the answer is no, and says so.
- */
+/* Asks on the terminal, unless --yes. False: no, or there is no terminal, which is printed. */
 bool command_confirm(const struct command *command, const char *question);
 
 #endif

@@ -145,15 +145,15 @@ const struct command_spec commands[] = {
         .name = "status",
         .run = command_status,
         .synopsis = "",
-        .summary = "what the program that runs here is doing",
+        .summary = "print the state of the running program",
         .help = "Prints JSON. Asks the program over its admin socket (admin.socket).",
     },
     {
         .name = "reload",
         .run = command_reload,
         .synopsis = "[--drop] [--shadow-run|--canary [--events N] [--accept PERCENT]]",
-        .summary = "replace the scripts and settings that run by those on the disk",
-        .help = "Replaces them if all on the disk are good; SIGHUP does the same. Prints JSON.",
+        .summary = "replace the running scripts and settings by those on the disk",
+        .help = "Replaces all of them or nothing; SIGHUP does the same. Prints JSON.",
         .status = "0 replaced, 1 nothing was changed",
         .options =
             {
@@ -164,7 +164,7 @@ const struct command_spec commands[] = {
                        "first run both script sets on the newest events of the log, and replace "
                        "only if no more differs than is accepted"),
                 SWITCH("canary", shadow_run, "the former name of --shadow-run"),
-                EVENTS("with --shadow-run: the number of events; default: scripts.canary_events"),
+                EVENTS("with --shadow-run: number of events; default: scripts.canary_events"),
                 WHOLE("accept", "PERCENT", accept, 0, 100, -1,
                       "with --shadow-run: the share of rows and published messages that may "
                       "differ, and "
@@ -177,32 +177,32 @@ const struct command_spec commands[] = {
         .name = "diff",
         .run = command_diff,
         .synopsis = "[--events N] [--json]",
-        .summary = "what the scripts on the disk would make of the newest events",
+        .summary = "compare the scripts on the disk with the running ones",
         .help = "Gives the newest events of the log to the scripts that run and to those on the "
                 "disk, outside the live view, and prints what differs in the rows, in what is "
                 "rejected and in what handlers and reactions would publish. Changes and publishes "
                 "nothing.",
         .status = "0 equal, 1 different, 2 failed",
-        .options = {EVENTS("of so many events; default: scripts.canary_events"),
+        .options = {EVENTS("number of events; default: scripts.canary_events"),
                     SWITCH("json", json, "everything, as one JSON object")},
     },
     {
         .name = "rollback",
         .run = command_rollback,
         .synopsis = "[GENERATION|HASH]",
-        .summary = "back to scripts that ran before",
+        .summary = "go back to scripts that ran before",
         .help = "Prints JSON.",
         .status = "0 replaced, 1 nothing was changed",
         .arguments = {{.name = "GENERATION|HASH",
                        .is_optional = true,
                        .help = "a number of `status`, or eight or more digits of a hash; default: "
-                               "the scripts that ran before these"}},
+                               "the scripts that ran before the present ones"}},
     },
     {
         .name = "resume",
         .run = command_resume,
         .synopsis = "",
-        .summary = "try now what waits: breakers close, and topics are read again",
+        .summary = "close breakers, and read waiting topics now",
     },
     {
         .name = "replay",
@@ -237,7 +237,7 @@ const struct command_spec commands[] = {
         .name = "rejected list",
         .run = command_rejected_list,
         .synopsis = "[--topic TOPIC] [--reason REASON] [--limit N]",
-        .summary = "the events that were set aside",
+        .summary = "list events that could not be applied",
         .options =
             {
                 TEXT("topic", "TOPIC", topic, "events of this topic only"),
@@ -249,14 +249,14 @@ const struct command_spec commands[] = {
         .name = "rejected show",
         .run = command_rejected_show,
         .synopsis = "ID…",
-        .summary = "some of them whole",
+        .summary = "print some of them whole",
         .arguments = {{.name = "ID", .may_repeat = true, .help = REJECTED_ID}},
     },
     {
         .name = "rejected retry",
         .run = command_rejected_retry,
         .synopsis = "(ID… | [--topic TOPIC] [--reason REASON] | --all) [--yes]",
-        .summary = "give them to the present scripts again",
+        .summary = "send them to the present scripts again",
         .help = "Prints how many events are selected, by topic and reason, and asks where there "
                 "are more than five. What is applied leaves the table. Effects of handlers "
                 "happen.",
@@ -279,7 +279,7 @@ const struct command_spec commands[] = {
         .name = "outbox list",
         .run = command_outbox_list,
         .synopsis = "[--topic TOPIC] [--key KEY] [--state STATE] [--limit N]",
-        .summary = "the messages that are published, or wait to be",
+        .summary = "list published and pending messages",
         .help = "The newest first: id, time, state, topic, key, identity, and what is wrong.",
         .options =
             {
@@ -291,7 +291,7 @@ const struct command_spec commands[] = {
                  .words = message_states,
                  .offset = FIELD(state),
                  .help = "pending, sent, settled (not sent: too old, or dropped), or failed "
-                         "(refused by Kafka)"},
+                         "(rejected by Kafka)"},
                 WHOLE("limit", "N", limit, 1, 1000000, 50, "print at most N; default: 50"),
             },
     },
@@ -299,14 +299,14 @@ const struct command_spec commands[] = {
         .name = "outbox show",
         .run = command_outbox_show,
         .synopsis = "ID…",
-        .summary = "some of them whole",
+        .summary = "print some of them whole",
         .arguments = {{.name = "ID", .may_repeat = true, .help = MESSAGE_ID}},
     },
     {
         .name = "outbox retry",
         .run = command_outbox_retry,
         .synopsis = "(ID… | [--topic TOPIC] [--key KEY] | --all) [--yes]",
-        .summary = "publish what Kafka refused",
+        .summary = "publish messages that Kafka rejected",
         .help = "Prints how many failed messages are selected, by topic, and asks where there are "
                 "more than five. They become pending; one past outbox.horizon_hours is settled "
                 "instead of sent.",
@@ -330,7 +330,7 @@ const struct command_spec commands[] = {
         .name = "explain",
         .run = command_explain,
         .synopsis = "[WORD] ID [--table TABLE] [--since TIME|beginning] [--limit N] [--json]",
-        .summary = "which events made the rows of an id, and what was published of them",
+        .summary = "print which events made the rows of an id, and what was published",
         .help = "Prints for each row that the id is a key of, or stands in a list of, and for "
                 "each group of columns: which event wrote it (its id and time, topic, partition "
                 "and offset, the scripts that handled it), which events lost against it, and "
@@ -375,7 +375,7 @@ const struct command_spec commands[] = {
         .name = "rebuild",
         .run = command_rebuild,
         .synopsis = "[--limit N] [--keep-shadow] [--yes]",
-        .summary = "the same, and mend the view",
+        .summary = "the same, and repair the view",
         .help = "As `aggregator verify`; then prints how many rows would change, asks, and makes "
                 "the live view equal in one transaction. Consumption goes on. Rows that the log "
                 "can no longer give, or that rest on answers of other systems, are kept and "
@@ -412,7 +412,7 @@ const struct command_spec commands[] = {
         .name = "try",
         .run = command_try,
         .synopsis = "[HANDLER] FILE|- [--json] | --reaction NAME --row FILE|- [--json]",
-        .summary = "what the scripts make of the events or rows of a file; touches nothing",
+        .summary = "run the scripts on events or rows of a file; writes nothing",
         .help = "Gives the events of a file, or of standard input, to the handlers on the disk "
                 "under the limits of production, and prints for each its fields as the handler "
                 "gets them, its merges, what it touches and publishes, or why it is rejected; then "
@@ -449,7 +449,7 @@ const struct command_spec commands[] = {
         .run = command_tap,
         .synopsis = "[--topic TOPIC]… [--batch ID] [--contains TEXT] [--limit N] "
                     "[--from-beginning] [--json]",
-        .summary = "events as they come to Kafka, and what the scripts make of them",
+        .summary = "print new events of Kafka, and what the scripts make of them",
         .help = "Prints of each event where it stands, its ids and times, its fields as the "
                 "handler on the disk gets them, its merges, or why it would be rejected. Reads "
                 "outside the consumer group, moves no offset and writes nowhere: what a handler "

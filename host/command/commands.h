@@ -1,5 +1,5 @@
-/* commands: every command with what it takes and what is said of it. One table (commands.c), which
- * arguments.c reads the command line by and help.c prints. Constant; any thread. */
+/* commands: the table of all commands, with options and help. arguments.c reads the command line by
+ * it; help.c prints it. Constant; any thread. */
 #ifndef AGG_HOST_COMMAND_COMMANDS_H
 #define AGG_HOST_COMMAND_COMMANDS_H
 
@@ -20,11 +20,11 @@ enum option_kind {
 
 struct option_spec {
     const char *name;  /* without -- */
-    const char *value; /* what the help calls its value; NULL: a switch */
+    const char *value; /* the name of its value in the help; NULL: a switch */
     enum option_kind kind;
     size_t offset;            /* of its field in struct command */
     int64_t min, max;         /* OPTION_WHOLE */
-    int64_t fallback;         /* of a number or time that is not given */
+    int64_t fallback;         /* if it is not given; numbers and times */
     const char *const *words; /* OPTION_WORD; ends with NULL */
     bool is_required;
     const char *help;
@@ -49,16 +49,16 @@ struct command_spec {
     const char *status;   /* exit statuses that differ from 0 done, 1 failed, 2 wrong usage */
     struct argument_spec arguments[COMMAND_MAX_ARGUMENTS]; /* name NULL: no more */
     struct option_spec options[COMMAND_MAX_OPTIONS];       /* likewise */
-    /* NULL, or why options that are good one by one are not so together (a literal). */
+    /* NULL, or why the options exclude each other (a literal). */
     const char *(*conflict)(const struct command *command);
-    bool is_raw;         /* prints terminal controls of its own, and nothing that events hold */
+    bool is_raw;         /* prints terminal controls of its own, and nothing from events */
     bool without_config; /* does not need config.lua */
 };
 
 extern const struct command_spec commands[];
 extern const size_t command_count;
 
-/* Options that every command takes, before or behind its name; end with name NULL. */
+/* Options of every command, before or after its name; end with name NULL. */
 extern const struct option_spec command_common_options[];
 
 /* The command whose name these words begin with; NULL: none. *used is the number of words of its

@@ -1,5 +1,5 @@
-/* new: `aggregator new`. What it writes is loaded as production loads it; what does not
- * load is taken back. */
+/* new: `aggregator new`. Loads what it wrote as production does, and removes it if it does not
+ * load. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #include "scaffold/scaffold.h"
 #include "script/script.h"
 
-#define MAX_NAME_BYTES 48 /* so that the lines that say it keep to 100 columns */
+#define MAX_NAME_BYTES 48 /* keeps generated lines within 100 columns */
 
 static bool new_check_name(const char *name, struct err *err) {
     size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_");
@@ -87,7 +87,7 @@ static bool new_plan_route(struct scaffold *scaffold, const struct command *comm
     return true;
 }
 
-/* The table of that name; NULL: the first one that a reaction can follow. */
+/* `name` NULL: the first table that a reaction can follow. */
 static const struct view_table *new_find_followed(const struct view *view, const char *name,
                                                   struct err *err) {
     const char *names[64];
@@ -130,7 +130,7 @@ static bool new_plan(struct scaffold *scaffold, const struct command *command, p
                      struct err *err) {
     struct script_generation *generation = script_generation_load(command->config, 1, err);
     if (!generation) {
-        return err_wrap(err, "the scripts that are there must load first");
+        return err_wrap(err, "the present scripts have to load first");
     }
     bool ok = planned(scaffold, command, generation, err);
     script_generation_unref(generation);
@@ -145,7 +145,7 @@ static bool new_write_checked(const struct scaffold *scaffold, const struct conf
     struct script_generation *generation = script_generation_load(config, 1, err);
     if (!generation) {
         scaffold_remove(scaffold);
-        return err_wrap(err, "what was written does not load, and was taken back");
+        return err_wrap(err, "the new files do not load, and were removed");
     }
     script_generation_unref(generation);
     return true;
@@ -162,7 +162,7 @@ static void new_say(const struct scaffold *scaffold) {
            scaffold->files[1].path);
 }
 
-static int new_write_new(const struct command *command, planner planned) {
+static int new_run(const struct command *command, planner planned) {
     struct scaffold scaffold = {.count = 0};
     struct err err = {0};
     bool ok = new_check_name(command->words[0], &err) &&
@@ -178,20 +178,19 @@ static int new_write_new(const struct command *command, planner planned) {
 }
 
 int command_new_handler(const struct command *command) {
-    return new_write_new(command, new_plan_handler);
+    return new_run(command, new_plan_handler);
 }
 
 int command_new_route(const struct command *command) {
-    return new_write_new(command, new_plan_route);
+    return new_run(command, new_plan_route);
 }
 
 int command_new_reaction(const struct command *command) {
-    int status = new_write_new(command, new_plan_reaction);
+    int status = new_run(command, new_plan_reaction);
     if (status == 0) {
-        printf(
-            "To see it sent, give an event a time of the last %d hours: an older fact is settled, "
-            "and not sent.\n",
-            command->config->outbox.horizon_hours);
+        printf("To see it sent, give an event a time of the last %d hours: an older fact "
+               "is not sent.\n",
+               command->config->outbox.horizon_hours);
     }
     return status;
 }

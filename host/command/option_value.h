@@ -1,4 +1,4 @@
-/* option_value: one option's text, checked and put into its field of struct command. */
+/* option_value: checks an option's text and stores it in its field of struct command. */
 #ifndef AGG_HOST_COMMAND_OPTION_VALUE_H
 #define AGG_HOST_COMMAND_OPTION_VALUE_H
 
@@ -9,7 +9,7 @@
  * takes. */
 bool option_value_set(const struct option_spec *option, const char *text, struct command *command,
                       struct err *err);
-/* Puts in what the field holds where the option is not given. */
+/* Stores the default. */
 void option_value_default(const struct option_spec *option, struct command *command);
 
 #endif

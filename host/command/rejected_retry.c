@@ -1,4 +1,4 @@
-/* rejected_retry: rejected events once more through the pipeline, with the scripts of today. */
+/* rejected_retry: sends rejected events through the pipeline again, with the present scripts. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,11 +9,9 @@
 #include "rejected.h"
 #include "base/xalloc.h"
 
-/* Events of one transaction. */
-#define CHUNK_SQL "200"
+#define CHUNK_SQL "200" /* events of one transaction */
 
-/* Behind the row that was read last ($4..$6), until the rows before have the bytes of a batch ($7).
- */
+/* Rows after the last one read ($4..$6), up to the bytes of a batch ($7). */
 static const char read_sql[] =
     "SELECT topic, partition::text, \"offset\"::text, raw FROM (SELECT topic, partition, "
     "\"offset\", raw, sum(coalesce(octet_length(raw), 0)) OVER (ORDER BY topic, partition, "
@@ -24,11 +22,11 @@ static const char read_sql[] =
     "WHERE bytes_before < $7::int8 ORDER BY summed.topic, summed.partition, summed.\"offset\"";
 
 struct retry {
-    const struct rejected *rejected;
+    struct selection *selection;
     struct pipeline pipeline;
     struct batch batch;
-    struct batch unhandled; /* what did not fit: it is read once more */
-    char *last_topic;       /* the row read last */
+    struct batch unhandled; /* what did not fit: it is read again */
+    char *last_topic;       /* this and the next two: the last row read */
     int64_t last_partition;
     int64_t last_offset;
     size_t applied, again;
@@ -36,13 +34,13 @@ struct retry {
 
 static bool rejected_retry_read_rows(struct retry *retry, struct pg_result **rows,
                                      struct err *err) {
-    rejected_fill(retry->rejected);
-    struct pg_params *params = retry->rejected->session->params;
+    selection_fill(retry->selection);
+    struct pg_params *params = retry->selection->session.params;
     pg_params_add_text(params, slice_of(retry->last_topic ? retry->last_topic : ""));
     pg_params_add_int8(params, retry->last_partition);
     pg_params_add_int8(params, retry->last_offset);
-    pg_params_add_int8(params, retry->rejected->command->config->ingest.batch_max_bytes);
-    return sql_query(retry->rejected->session, slice_of(read_sql), rows, err);
+    pg_params_add_int8(params, retry->selection->command->config->ingest.batch_max_bytes);
+    return sql_query(&retry->selection->session, slice_of(read_sql), rows, err);
 }
 
 static size_t rejected_retry_partition_of(struct retry *retry, const struct pg_result *rows,
@@ -73,7 +71,7 @@ static void rejected_retry_note_position(struct retry *retry, const struct pg_re
 
 static bool rejected_retry_run_chunk(struct retry *retry, struct pg_result *rows, struct err *err) {
     int count = pg_rows_count(rows);
-    for (int i = 0; i < count; i++) { /* the batch must know every partition it will meet */
+    for (int i = 0; i < count; i++) { /* before batch_clear, which sizes the batch by partitions */
         rejected_retry_partition_of(retry, rows, i);
     }
     batch_clear(&retry->pipeline, &retry->batch);
@@ -116,8 +114,8 @@ static bool rejected_retry_with_pipeline(struct retry *retry, struct script_gene
     struct pipeline_options options = {
         .generation = generation,
         .cache = cache,
-        .no_breaker = true, /* these are known to have been bad */
-        .group = retry->rejected->command->config->kafka.group,
+        .no_breaker = true, /* these events failed before */
+        .group = retry->selection->command->config->kafka.group,
         .application_name = "aggregator retry",
         .with_redis = true,
         .marks = true,
@@ -134,9 +132,9 @@ static bool rejected_retry_with_pipeline(struct retry *retry, struct script_gene
     return ok;
 }
 
-bool rejected_retry(const struct rejected *rejected, struct err *err) {
-    const struct config *config = rejected->command->config;
-    struct retry retry = {.rejected = rejected, .last_partition = -1, .last_offset = -1};
+bool rejected_retry(struct selection *selection, struct err *err) {
+    const struct config *config = selection->command->config;
+    struct retry retry = {.selection = selection, .last_partition = -1, .last_offset = -1};
     struct script_generation *generation = script_generation_load_service(config, 1, err);
     struct cache_options options = {
         .redis_url = config->redis.url,

@@ -1,5 +1,4 @@
-/* repl: `aggregator repl`. Lines are edited where standard input is a terminal, else they
- * are read as they come. */
+/* repl: `aggregator repl`. Has a line editor if standard input is a terminal. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,14 +19,14 @@ static void command_repl_on_interrupt(int number) {
     repl_interrupt();
 }
 
-/* Without SA_RESTART: a read that waits for a line returns. */
+/* Without SA_RESTART a signal ends the read of a line. */
 static void command_repl_catch_interrupts(void) {
     struct sigaction action = {.sa_handler = command_repl_on_interrupt};
     sigemptyset(&action.sa_mask);
     (void)sigaction(SIGINT, &action, NULL);
 }
 
-/* ---- where lines come from ---------------------------------------------------------------- */
+/* ---- input -------------------------------------------------------------------------------- */
 
 struct source {
     struct line_editor *editor; /* NULL: lines of a pipe or file */
@@ -95,7 +94,7 @@ struct chunk {
     int line; /* of its beginning */
 };
 
-/* Adds a line, and runs the chunk if it is whole. False: it failed. */
+/* Adds a line, and runs the chunk if it is complete. False: it failed. */
 static bool command_repl_add_line(struct chunk *chunk, const struct source *source,
                                   const char *line, struct repl *repl) {
     if (chunk->text.len == 0) {
@@ -109,7 +108,7 @@ static bool command_repl_add_line(struct chunk *chunk, const struct source *sour
     return result != REPL_FAILED;
 }
 
-/* Whether all went well. */
+/* False: a chunk failed. */
 static bool command_repl_run_lines(struct source *source, struct repl *repl) {
     struct chunk chunk = {0};
     bool good = true;
@@ -124,7 +123,7 @@ static bool command_repl_run_lines(struct source *source, struct repl *repl) {
         }
     }
     if (chunk.text.len > 0) {
-        fprintf(stderr, "console:%d: what begins here is not complete\n", chunk.line);
+        fprintf(stderr, "console:%d: the statement that begins here is incomplete\n", chunk.line);
         good = false;
     }
     buffer_free(&chunk.text);

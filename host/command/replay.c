@@ -1,6 +1,6 @@
-/* replay: rewinds partitions in the database. The workers meet it in their next commit (the
- * compare-and-set fails) or, idle, within seconds, and go on from there. The view converges, so
- * that reading twice changes nothing but what a mended script makes of it. */
+/* replay: rewinds partitions in the database. Workers notice in their next commit (the
+ * compare-and-set fails) or, idle, within seconds. Reading twice changes only what other scripts
+ * make of it. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -29,14 +29,14 @@ struct replay {
     struct sql_session session;
 };
 
-/* ---- the partitions and where they go back to ---------------------------------------------- */
+/* ---- partitions and target offsets ---------------------------------------------------------- */
 
 static void command_replay_fill(struct replay *replay) {
     pg_params_add_text(replay->session.params, slice_of(replay->command->config->kafka.group));
     pg_params_add_text(replay->session.params, slice_of(replay->command->topic));
 }
 
-/* The partitions, each with the offset that was asked for; to be freed. NULL: err says why. */
+/* The partitions, each with the requested offset; the caller frees it. NULL: err says why. */
 static struct kafka_place *command_replay_list_partitions(struct replay *replay, size_t *count,
                                                           struct err *err) {
     struct pg_result *rows = NULL;
@@ -56,7 +56,7 @@ static struct kafka_place *command_replay_list_partitions(struct replay *replay,
     return places;
 }
 
-/* Kafka says which offset each partition had at the time. */
+/* Queries the offset of each partition at the time. */
 static bool command_replay_look_up_times(struct replay *replay, struct kafka_place *places,
                                          size_t count, struct err *err) {
     struct kafka_consumer_options options = {.settings =
@@ -73,8 +73,8 @@ static bool command_replay_look_up_times(struct replay *replay, struct kafka_pla
 static bool command_replay_rewind_one(struct replay *replay, const struct kafka_place *place,
                                       struct err *err) {
     struct pg_result *result = NULL;
-    if (place->offset < 0) { /* nothing so young in this partition */
-        printf("%s/%d: nothing from then on\n", place->topic, place->partition);
+    if (place->offset < 0) { /* no record since then */
+        printf("%s/%d: no record since then\n", place->topic, place->partition);
         return true;
     }
     command_replay_fill(replay);
@@ -94,7 +94,7 @@ static bool command_replay_rewind_one(struct replay *replay, const struct kafka_
     return true;
 }
 
-static bool command_replay_refuse_replay(const struct command *command, struct err *err) {
+static bool command_replay_refuse(const struct command *command, struct err *err) {
     char partition[48] = "";
     if (command->partition >= 0) {
         snprintf(partition, sizeof partition, ", partition %lld", (long long)command->partition);
@@ -109,7 +109,7 @@ static bool command_replay_run(struct replay *replay, struct err *err) {
     if (!places) {
         return false;
     }
-    bool ok = count > 0 || command_replay_refuse_replay(replay->command, err);
+    bool ok = count > 0 || command_replay_refuse(replay->command, err);
     ok = ok && (replay->command->from_offset >= 0 ||
                 command_replay_look_up_times(replay, places, count, err));
     for (size_t i = 0; ok && i < count; i++) {

@@ -21,7 +21,7 @@ struct files {
     size_t count;
 };
 
-/* nftw takes no context: the list under way. */
+/* Static, because nftw takes no context. */
 static struct files found;
 
 static void test_add_path(struct files *files, const char *path) {
@@ -44,7 +44,7 @@ static int test_compare_paths(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* A file is taken whatever its name; a folder gives its specs, sorted. */
+/* Adds a file of any name, or the specs of a folder, sorted. */
 static bool test_find_specs(const char *path, struct err *err) {
     struct stat status;
     size_t before = found.count;
@@ -97,8 +97,8 @@ static bool test_run_all(const struct config *config, const struct spec_options 
     return true;
 }
 
-/* Specs may print what they like; a message of the program's own may hold an argument. */
-static void test_say_failure(const struct err *err) {
+/* An error may contain an argument, so terminal controls in it are escaped. */
+static void test_print_error(const struct err *err) {
     struct buffer line = {0};
     buffer_append_format(&line, "test: %s\n", err->text);
     terminal_print(stderr, buffer_slice(&line));
@@ -117,7 +117,7 @@ static int test_run_once(const struct command *command) {
               test_run_all(command->config, &options, command->coverage_min, &totals, &err);
     test_free_files();
     if (!ok) {
-        test_say_failure(&err);
+        test_print_error(&err);
         return 1;
     }
     printf("%d passed, %d failed", totals.passed, totals.failed);
@@ -125,15 +125,15 @@ static int test_run_once(const struct command *command) {
     return totals.failed == 0 ? 0 : 1;
 }
 
-/* ---- again and again ----------------------------------------------------------------------- */
+/* ---- on changes --------------------------------------------------------------------------- */
 
-/* With the configuration as it stands now. */
-static int test_run_anew(void *context) {
+/* Re-reads the configuration. */
+static int test_run_again(void *context) {
     struct command command = *(const struct command *)context;
     struct err err = {0};
     struct config *config = config_load(command.config_path, &err);
     if (!config) {
-        test_say_failure(&err);
+        test_print_error(&err);
         return 1;
     }
     command.config = config;
@@ -156,7 +156,7 @@ static int test_run_on_changes(const struct command *command) {
     if (count == 0) {
         paths[shared_count] = DEFAULT_SPECS;
     }
-    int status = watch_run(paths, test_run_anew, &again);
+    int status = watch_run(paths, test_run_again, &again);
     free(paths);
     return status;
 }

@@ -10,7 +10,7 @@ static int command_try_report(const struct err *err) {
     return err->kind == ERR_INPUT ? 2 : 1;
 }
 
-static int command_try_command_reaction(const struct command *command) {
+static int command_try_reaction(const struct command *command) {
     struct try_reaction_options options = {
         .config = command->config,
         .reaction = command->reaction,
@@ -27,7 +27,7 @@ static int command_try_command_reaction(const struct command *command) {
 
 int command_try(const struct command *command) {
     if (command->reaction) {
-        return command_try_command_reaction(command);
+        return command_try_reaction(command);
     }
     struct try_options options = {
         .config = command->config,
@@ -41,7 +41,7 @@ int command_try(const struct command *command) {
         return command_try_report(&err);
     }
     if (totals.applied + totals.ignored + totals.rejected == 0) {
-        fputs("aggregator: try: no event of the file is of a topic that is read\n", stderr);
+        fputs("aggregator: try: no event of the file has a topic that is read\n", stderr);
         return 2;
     }
     return totals.rejected > 0 ? 1 : 0;

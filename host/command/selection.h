@@ -1,0 +1,38 @@
+/* selection: what the commands on rejected events and on messages of the outbox share: rows chosen
+ * by ids, by --topic and a second option, or all. */
+#ifndef AGG_HOST_COMMAND_SELECTION_H
+#define AGG_HOST_COMMAND_SELECTION_H
+
+#include "command.h"
+#include "view/sql_session.h"
+
+struct selection {
+    const struct command *command;
+    const char *second; /* --reason or --key; NULL: any */
+    struct sql_session session;
+};
+
+/* Opens a session, runs the verb and prints its error; returns the exit status. `what`: "rejected".
+ */
+int selection_run(const struct command *command, const char *what, const char *verb,
+                  const char *second, bool (*run)(struct selection *selection, struct err *err));
+
+/* Starts the parameters of the next statement: $1 topic, $2 second, $3 ids; NULL: any. */
+void selection_fill(struct selection *selection);
+void selection_add_text(struct selection *selection, const char *text); /* NULL: NULL */
+/* `missing_sql` selects ids that do not exist; `hint` tells why that may be. */
+bool selection_check_ids(struct selection *selection, const char *missing_sql, const char *what,
+                         const char *hint, struct err *err);
+/* Prints each selected row, a line a column. */
+bool selection_show(struct selection *selection, const char *sql, struct err *err);
+/* Runs the filled statement, which returns topic, detail and count; prints the sum of `what`, and
+ * each row. Returns the sum; -1: err. */
+int64_t selection_count(struct selection *selection, const char *sql, const char *what,
+                        struct err *err);
+/* Asks before more than five rows are changed. */
+bool selection_confirm(const struct selection *selection, const char *verb, int64_t count,
+                       const char *what, struct err *err);
+/* Runs the filled statement; the number of changed rows, -1: err. */
+int64_t selection_change(struct selection *selection, const char *sql, struct err *err);
+
+#endif
