@@ -106,7 +106,7 @@ static bool apply(struct applier *applier, struct err *err) {
     if (applier->batch.count == 0) {
         return true;
     }
-    batch_handle(pipeline, &applier->batch);
+    batch_handle(pipeline, &applier->batch, INT64_MAX);
     if (applier->batch.waiting > 0) { /* the log says why */
         return err_set(err, ERR_INPUT, "%zu events wait for their handler", applier->batch.waiting);
     }

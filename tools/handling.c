@@ -83,7 +83,7 @@ static void take_batch(struct handling *handling) {
 static size_t handle_batch(struct handling *handling) {
     double since_us = own_cpu_us();
     take_batch(handling);
-    batch_handle(&handling->dry_run.pipeline, &handling->dry_run.batch);
+    batch_handle(&handling->dry_run.pipeline, &handling->dry_run.batch, INT64_MAX);
     lap(&since_us, &handling->handle_us);
     encode_rows(&handling->dry_run.batch);
     lap(&since_us, &handling->encode_us);

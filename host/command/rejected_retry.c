@@ -78,7 +78,7 @@ static bool rejected_retry_run_chunk(struct retry *retry, struct pg_result *rows
     for (int i = 0; i < count; i++) {
         rejected_retry_take_row(retry, rows, i);
     }
-    batch_handle(&retry->pipeline, &retry->batch);
+    batch_handle(&retry->pipeline, &retry->batch, INT64_MAX);
     if (batch_is_ready(&retry->pipeline, &retry->batch)) {
         batch_split(&retry->pipeline, &retry->batch, &retry->unhandled);
         batch_clear(&retry->pipeline, &retry->unhandled);

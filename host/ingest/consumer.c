@@ -175,7 +175,7 @@ bool consumer_fill(struct worker *worker, bool may_take) {
     bool dry = !may_take || consumer_take_records(worker);
     struct batch *batch = worker->filling;
     if (batch->handled < batch->count) {
-        dry = batch_handle_for(&worker->pipeline, batch, TURN_US) && dry;
+        dry = batch_handle(&worker->pipeline, batch, TURN_US) && dry;
     }
     if (batch->count > 0 && batch->waiting == batch->count) {
         batch_clear(&worker->pipeline, batch);

@@ -15,15 +15,15 @@ static struct metric_cell *after_commit_cell(bool uncounted, enum metric_type ty
 void after_commit_make_metrics(struct commit_metrics *metrics, bool uncounted) {
     *metrics = (struct commit_metrics){
         .processed = after_commit_cell(uncounted, METRIC_COUNTER, "ras_messages_processed_total",
-                                       "Messages taken and committed."),
+                                       "Events committed."),
         .duplicates = after_commit_cell(uncounted, METRIC_COUNTER, "ras_duplicate_messages_total",
-                                        "Messages Redis had seen."),
+                                        "Events whose id Redis held: already committed."),
         .ignored = after_commit_cell(uncounted, METRIC_COUNTER, "ras_ignored_messages_total",
-                                     "Events their handler ignores."),
+                                     "Events that their handler ignores."),
         .superseded = after_commit_cell(uncounted, METRIC_COUNTER, "ras_superseded_messages_total",
-                                        "Events that lost to another of their batch."),
+                                        "Events that lost to another one of their batch."),
         .rejected = after_commit_cell(uncounted, METRIC_COUNTER, "ras_rejected_messages_total",
-                                      "Events that were rejected, whatever the reason."),
+                                      "Events rejected for any reason."),
         .rows = after_commit_cell(uncounted, METRIC_COUNTER, "ras_rows_written_total",
                                   "Merged rows sent to the database."),
         .rows_superseded = after_commit_cell(uncounted, METRIC_COUNTER, "ras_rows_superseded_total",
@@ -31,10 +31,10 @@ void after_commit_make_metrics(struct commit_metrics *metrics, bool uncounted) {
         .merges = after_commit_cell(uncounted, METRIC_COUNTER, "ras_merges_total",
                                     "Merges that handlers asked for."),
         .batch_events = after_commit_cell(uncounted, METRIC_GAUGE, "ras_batch_events",
-                                          "Messages of the last committed transaction."),
+                                          "Events of the last committed transaction."),
         .commit_seconds =
             after_commit_cell(uncounted, METRIC_HISTOGRAM, "ras_db_transaction_duration_seconds",
-                              "From the first byte sent to the commit's answer."),
+                              "From the first byte sent to the reply to COMMIT."),
     };
 }
 
@@ -59,7 +59,7 @@ static void after_commit_count(struct pipeline *pipeline, const struct batch *ba
     metric_add(metrics->rejected, (double)batch->rejected);
     metric_add(metrics->merges, (double)merge_op_count(batch->merge));
     metric_add(metrics->rows, (double)pipeline->transaction.rows_sent);
-    /* The rows of events that were set aside, and marks, are in the count too. */
+    /* rows_written includes rejected_events, outside_events and reaction_marks. */
     uint64_t written =
         pipeline->transaction.rows_written - batch->rejected - batch->outside - batch->marks;
     if (pipeline->transaction.rows_sent > written) {

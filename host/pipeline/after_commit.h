@@ -1,4 +1,5 @@
-/* after_commit: what follows a batch's commit. The pipeline's thread. */
+/* after_commit: notifies caches, reactions, the relay and the metrics of a committed batch. The
+ * pipeline's thread. */
 #ifndef AGG_HOST_PIPELINE_AFTER_COMMIT_H
 #define AGG_HOST_PIPELINE_AFTER_COMMIT_H
 
@@ -11,11 +12,8 @@ struct commit_metrics {
     struct metric_cell *merges, *duplicates, *ignored, *superseded, *rejected;
 };
 
-/* uncounted: none of them is shown. */
 void after_commit_make_metrics(struct commit_metrics *metrics, bool uncounted);
-/* Reactions and the outbox' relay are woken, the offsets noted, caches and Redis told, events
- * counted, verdicts entered; the batch is emptied. Waits for nothing but an announcement that is
- * still under way. */
+/* Ends by emptying the batch. Waits only for the previous announcement, if it is unfinished. */
 void after_commit(struct pipeline *pipeline, struct batch *batch);
 
 #endif

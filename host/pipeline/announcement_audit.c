@@ -10,10 +10,10 @@
 #include "base/xalloc.h"
 #include "database_offsets.h"
 
-/* Short: who stops the program waits for both. */
+/* Short: audit_stop waits for both. */
 #define CONNECT_TIMEOUT_MS 1500
 #define STATEMENT_TIMEOUT_MS 1000
-#define AWAY_INTERVAL_US 1000000
+#define RETRY_INTERVAL_US 1000000
 
 static const char counts_sql[] =
     "SELECT " OFFSETS_POSITION_SQL ", " OFFSETS_EPOCH_SQL ", pg_is_in_recovery() "
@@ -25,12 +25,11 @@ enum { NAME, COUNTED, EPOCH, IN_RECOVERY = EPOCH + OFFSETS_EPOCH_COLUMNS };
 struct audited {
     char *name;
     uint64_t counted;
-    char announced[24]; /* what Redis holds */
-    int64_t behind_us;  /* since when it holds that, and it is not the count; 0: it is the count */
+    char announced[24]; /* the count in Redis */
+    int64_t behind_us;  /* since when `announced` differs from `counted`; 0: it does not */
 };
 
 struct audit {
-    const struct config *config;
     struct cache *cache;
     struct pg *pg;
     struct redis *redis;
@@ -38,10 +37,10 @@ struct audit {
     struct audited *items; /* by name */
     size_t count;
     bool is_doubtful;     /* a cache_doubt is open */
-    int64_t watched_us;   /* since when each look has succeeded; 0: the last one has not */
-    int64_t failed_us;    /* since when none has; 0: the last one has */
-    bool refused, forgot; /* of the demand to forget */
-    bool logged_database; /* in the log, that it cannot be asked */
+    int64_t watched_us;   /* since when each audit has succeeded; 0: the last one failed */
+    int64_t failed_us;    /* since when each audit has failed; 0: the last one succeeded */
+    bool refused, forgot; /* replies of Redis */
+    bool logged_database; /* the log has that the database is unavailable */
     struct thread thread;
 };
 
@@ -74,22 +73,16 @@ void audit_take(struct audit *audit, uint64_t view, const struct cache_position 
     audit->view = view;
 }
 
-static bool announcement_audit_check(const struct pg_result *rows, struct err *err) {
-    bool is_standby = strcmp(pg_rows_text(rows, 0, IN_RECOVERY), "t") == 0;
-    return !is_standby ||
-           err_set(err, ERR_UNAVAILABLE,
-                   "the database is a standby: what it shows may be older than what was announced");
-}
-
 bool audit_read(struct audit *audit, struct err *err) {
     struct pg_result *rows = NULL;
     if (!pg_wake(audit->pg, CONNECT_TIMEOUT_MS, err) ||
         !pg_query(audit->pg, "audit", counts_sql, NULL, STATEMENT_TIMEOUT_MS, &rows, err)) {
         return false;
     }
-    bool ok = announcement_audit_check(rows, err);
-    bool is_empty =
-        pg_rows_is_null(rows, 0, NAME); /* one row all the same, for the other columns */
+    bool ok = strcmp(pg_rows_text(rows, 0, IN_RECOVERY), "t") != 0 ||
+              err_set(err, ERR_UNAVAILABLE,
+                      "the database is a standby: its counts may be older than the announced ones");
+    bool is_empty = pg_rows_is_null(rows, 0, NAME); /* the one row then has the other columns */
     size_t count = ok && !is_empty ? (size_t)pg_rows_count(rows) : 0;
     struct cache_position *positions = xcalloc(count + 1, sizeof *positions);
     for (size_t i = 0; i < count; i++) {
@@ -99,7 +92,7 @@ bool audit_read(struct audit *audit, struct err *err) {
     if (ok) {
         audit_take(audit, offsets_epoch(rows, 0, EPOCH), positions, count);
     } else {
-        pg_disconnect(audit->pg); /* the next one may be the primary */
+        pg_disconnect(audit->pg); /* the next connection may reach the primary */
     }
     free(positions);
     pg_rows_free(rows);
@@ -123,12 +116,12 @@ static void announcement_audit_on_positions(void *context, size_t index, const r
                  text->type == REDIS_REPLY_STRING ? text->str : "0");
         if (strcmp(announced, item->announced) != 0) {
             memcpy(item->announced, announced, sizeof announced);
-            item->behind_us = 0; /* it moves */
+            item->behind_us = 0; /* announcements arrive */
         }
     }
 }
 
-/* Positions of all, or of those that have been behind for too long. The caller frees them. */
+/* Positions of all, or of those that were behind for AUDIT_PATIENCE_US. The caller frees them. */
 static struct cache_announcement announcement_audit_positions(const struct audit *audit, bool all,
                                                               int64_t now_us) {
     struct cache_announcement about = {.view = audit->view};
@@ -157,7 +150,7 @@ static bool announcement_audit_ask(struct audit *audit, struct err *err) {
          redis_run(audit->redis, announcement_audit_on_positions, audit, err) && !audit->refused);
     free((void *)about.positions);
     if (audit->refused) {
-        err_set(err, ERR_UNAVAILABLE, "another reply than was asked for");
+        err_set(err, ERR_UNAVAILABLE, "Redis sent an unexpected reply");
     }
     return ok;
 }
@@ -171,7 +164,7 @@ static void announcement_audit_set_doubt(struct audit *audit, bool doubtful) {
     }
 }
 
-/* How many are behind, or not known to be. */
+/* The number of partitions that are behind. */
 static size_t announcement_audit_note_behind(struct audit *audit, int64_t now_us) {
     size_t behind = 0;
     for (size_t i = 0; i < audit->count; i++) {
@@ -193,15 +186,7 @@ static void announcement_audit_on_forgotten(void *context, size_t index, const r
     audit->forgot = !audit->refused && strcmp(reply->str, "DROPPED") == 0;
 }
 
-static void announcement_audit_log_unannounced(const struct cache_announcement *about) {
-    log_warning("commits were not announced to the caches: all answers are forgotten",
-                LOG_TEXT("partition", about->positions[0].name),
-                LOG_TEXT("announced", about->positions[0].announced),
-                LOG_INT("committed", (int64_t)about->positions[0].counted),
-                LOG_INT("partitions", (int64_t)about->position_count));
-}
-
-/* True where nothing is left to forget. */
+/* True: Redis knows the counts. If it did not before, all cached responses are dropped. */
 static bool announcement_audit_forget(struct audit *audit, const struct cache_announcement *about) {
     struct err err = {0};
     audit->refused = audit->forgot = false;
@@ -209,7 +194,11 @@ static bool announcement_audit_forget(struct audit *audit, const struct cache_an
               redis_run(audit->redis, announcement_audit_on_forgotten, audit, &err) &&
               !audit->refused;
     if (ok && audit->forgot) {
-        announcement_audit_log_unannounced(about);
+        log_warning("commits were not announced to the caches: all cached responses are dropped",
+                    LOG_TEXT("partition", about->positions[0].name),
+                    LOG_TEXT("announced", about->positions[0].announced),
+                    LOG_INT("committed", (int64_t)about->positions[0].counted),
+                    LOG_INT("partitions", (int64_t)about->position_count));
         cache_drop_all(audit->cache, CACHE_DROP_UNANNOUNCED);
     }
     return ok;
@@ -220,7 +209,7 @@ static void announcement_audit_note_failure(struct audit *audit, int64_t now_us,
     audit->watched_us = 0;
     audit->failed_us = audit->failed_us > 0 ? audit->failed_us : now_us;
     if (now_us - audit->failed_us >= AUDIT_PATIENCE_US && !audit->is_doubtful) {
-        log_warning("redis does not say which commits were announced to the caches",
+        log_warning("cannot read announced commits from redis: the caches are bypassed",
                     LOG_TEXT("error", err->text));
         announcement_audit_set_doubt(audit, true);
     }
@@ -233,7 +222,7 @@ void audit_judge(struct audit *audit, int64_t now_us) {
         return;
     }
     audit->failed_us = 0;
-    if (audit->watched_us == 0) { /* what happened meanwhile was not seen */
+    if (audit->watched_us == 0) { /* times from before the failure do not count */
         audit->watched_us = now_us;
         for (size_t i = 0; i < audit->count; i++) {
             audit->items[i].behind_us = 0;
@@ -252,31 +241,27 @@ void audit_judge(struct audit *audit, int64_t now_us) {
 
 /* ---- the thread ---------------------------------------------------------------------------- */
 
-static void announcement_audit_log_database(struct audit *audit, bool ok, const struct err *err) {
-    if (!ok && !audit->logged_database) {
-        log_warning("whether all commits were announced to the caches cannot be read",
-                    LOG_TEXT("error", err->text));
-    }
-    audit->logged_database = !ok;
-}
-
-/* Microseconds until the next look. While the database cannot be asked the cache goes on as it was:
- * what it holds is all that can be answered then. */
-static int64_t announcement_audit_look(struct audit *audit) {
+/* Returns microseconds until the next audit. Without the database the cache stays in use: its
+ * responses are the only ones then. */
+static int64_t announcement_audit_run(struct audit *audit) {
     struct err err = {0};
     bool ok = audit_read(audit, &err);
-    announcement_audit_log_database(audit, ok, &err);
     if (ok) {
         audit_judge(audit, clock_monotonic_us());
+    } else if (!audit->logged_database) {
+        log_warning("cannot read committed counts from the database: cached responses are served "
+                    "unaudited",
+                    LOG_TEXT("error", err.text));
     }
-    return ok ? AUDIT_INTERVAL_US : AWAY_INTERVAL_US;
+    audit->logged_database = !ok;
+    return ok ? AUDIT_INTERVAL_US : RETRY_INTERVAL_US;
 }
 
 static void *announcement_audit_main(void *argument) {
     struct audit *audit = argument;
     bool stopping = false;
     while (!stopping) {
-        int64_t next_us = clock_monotonic_us() + announcement_audit_look(audit);
+        int64_t next_us = clock_monotonic_us() + announcement_audit_run(audit);
         thread_lock(&audit->thread);
         while (thread_sleep(&audit->thread, next_us)) {
         }
@@ -301,7 +286,6 @@ struct audit *audit_create(const struct config *config, struct cache *cache, str
         return NULL;
     }
     struct audit *audit = xcalloc(1, sizeof *audit);
-    audit->config = config;
     audit->cache = cache;
     audit->redis = redis;
     audit->pg = pg_create(&options);

@@ -9,10 +9,9 @@
 #include "pipeline.h"
 #include "processed_ids.h"
 
-#define REFUSED_REST_US 5000000 /* whatever made Redis refuse a command does not end at once */
+#define REFUSED_REST_US 5000000
 
-/* One line for all that a pipeline's commands are refused for. The only integer is the answer to
- * what a batch's announcement notes. */
+/* Logs one line for all errors of a pipeline. The only integer is the reply to the announcement. */
 static void announcer_note_reply(void *context, size_t index, const redisReply *reply) {
     (void)index;
     struct announcer *announcer = context;
@@ -43,18 +42,19 @@ static bool announcer_rests(const struct announcer *announcer) {
     return redis_resting(announcer->redis) || clock_monotonic_us() < announcer->rest_until_us;
 }
 
-/* What other processes are told of a batch. The caller frees the positions. */
-static struct cache_announcement announcer_of_batch(const struct pipeline *pipeline,
+/* The positions that the batch moved; batch NULL: of all partitions. The caller frees them. */
+static struct cache_announcement announcer_describe(const struct pipeline *pipeline,
                                                     const struct batch *batch) {
+    const struct partitions *partitions = &pipeline->partitions;
     struct cache_announcement announcement = {.view = pipeline->view_epoch};
-    struct cache_position *positions = xcalloc(batch->advance_count + 1, sizeof *positions);
-    int64_t *events = xcalloc(batch->advance_count + 1, sizeof *events);
-    for (size_t i = 0; i < batch->count; i++) {
+    struct cache_position *positions = xcalloc(partitions->count + 1, sizeof *positions);
+    int64_t *events = xcalloc(partitions->count + 1, sizeof *events);
+    for (size_t i = 0; batch && i < batch->count; i++) {
         events[batch->events[i].record.partition] += batch->events[i].state != EVENT_WAITS;
     }
-    for (size_t i = 0; i < batch->advance_count; i++) {
-        const struct partition *partition = &pipeline->partitions.items[i];
-        if (batch->advances[i].next >= 0 && partition->position) {
+    for (size_t i = 0; i < partitions->count; i++) {
+        const struct partition *partition = &partitions->items[i];
+        if (partition->position && (!batch || batch->advances[i].next >= 0)) {
             positions[announcement.position_count++] = (struct cache_position){
                 .name = partition->position,
                 .before = (uint64_t)(partition->counted - events[i]),
@@ -63,29 +63,14 @@ static struct cache_announcement announcer_of_batch(const struct pipeline *pipel
         }
     }
     free(events);
-    announcement.tags = merge_tags(batch->merge, &announcement.tag_count);
     announcement.positions = positions;
-    return announcement;
-}
-
-/* Of all partitions that the pipeline has. */
-static struct cache_announcement announcer_all(const struct pipeline *pipeline) {
-    const struct partitions *partitions = &pipeline->partitions;
-    struct cache_announcement announcement = {.view = pipeline->view_epoch};
-    struct cache_position *positions = xcalloc(partitions->count + 1, sizeof *positions);
-    for (size_t i = 0; i < partitions->count; i++) {
-        if (partitions->items[i].position) {
-            positions[announcement.position_count++] = (struct cache_position){
-                .name = partitions->items[i].position,
-                .counted = (uint64_t)partitions->items[i].counted,
-            };
-        }
+    if (batch) {
+        announcement.tags = merge_tags(batch->merge, &announcement.tag_count);
     }
-    announcement.positions = positions;
     return announcement;
 }
 
-/* batch NULL: all must be forgotten in any case. */
+/* batch NULL: announces that all cached responses are dropped. */
 static bool announcer_append(struct pipeline *pipeline, const struct batch *batch,
                              struct err *err) {
     struct cache *cache = pipeline->options.cache;
@@ -94,8 +79,7 @@ static bool announcer_append(struct pipeline *pipeline, const struct batch *batc
         return true;
     }
     bool of_all = pipeline->announcer.caches_doubtful || !batch;
-    struct cache_announcement announcement =
-        of_all ? announcer_all(pipeline) : announcer_of_batch(pipeline, batch);
+    struct cache_announcement announcement = announcer_describe(pipeline, of_all ? NULL : batch);
     bool ok = of_all ? cache_append_drop_all(cache, redis, &announcement, err)
                      : cache_append_announcement(cache, redis, &announcement, err);
     free((void *)announcement.positions);
@@ -115,8 +99,8 @@ static bool announcer_append_ids(struct pipeline *pipeline, const struct batch *
     return ok;
 }
 
-/* Whether Redis was told of all commits is known only where it answered, and did not refuse (it is
- * out of memory, say). */
+/* Without a reply, or with an error (Redis is out of memory, say), the commit counts as
+ * unannounced. */
 static void announcer_end(struct pipeline *pipeline, bool ok, const struct err *err) {
     struct announcer *announcer = &pipeline->announcer;
     announcer->under_way = false;
@@ -151,7 +135,7 @@ static void announcer_finish(struct pipeline *pipeline) {
 }
 
 void announcer_close(struct pipeline *pipeline) {
-    announcer_progress(pipeline); /* what is not announced yet has a last chance */
+    announcer_progress(pipeline); /* retries a failed announcement */
     announcer_finish(pipeline);
     announcer_set_doubt(pipeline, false);
     redis_destroy(pipeline->announcer.redis);

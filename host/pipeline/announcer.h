@@ -1,6 +1,6 @@
-/* announcer: tells the caches of this process, at once, and those of others, through Redis, what a
- * commit has outdated; and has Redis remember the ids of its events. It has a Redis connection of
- * its own, so that nobody waits for the answers. The pipeline's thread. */
+/* announcer: invalidates cached responses after a commit, in this process at once and in others
+ * through Redis, and stores the processed ids in Redis. Its own Redis connection lets the pipeline
+ * go on without the replies. The pipeline's thread. */
 #ifndef AGG_HOST_PIPELINE_ANNOUNCER_H
 #define AGG_HOST_PIPELINE_ANNOUNCER_H
 
@@ -12,23 +12,22 @@
 
 struct announcer {
     struct redis *redis;          /* owned; NULL: other processes receive nothing */
-    bool under_way;               /* commands are sent, and not all are answered */
-    bool of_commit;               /* what is under way announces `pending`, the older one */
-    struct cache_pending pending; /* commits that Redis may not have been told of yet */
-    bool refused;                 /* Redis has answered so to what is under way */
-    bool missed;                  /* it has answered that a commit before was not announced */
-    int64_t rest_until_us;        /* because it refused */
-    bool caches_doubtful; /* Redis has not been told of a commit: all answers must be forgotten */
+    bool under_way;               /* commands are sent and not all replies are received */
+    bool of_commit;               /* they announce the oldest commit of `pending` */
+    struct cache_pending pending; /* commits whose announcement is unfinished */
+    bool refused;                 /* Redis replied with an error */
+    bool missed;                  /* Redis replied that an earlier commit was not announced */
+    int64_t rest_until_us;        /* after an error */
+    bool caches_doubtful; /* a commit is unannounced: all cached responses must be dropped */
 };
 
-/* After the commit, once its offsets are noted: begins both. The batch is not needed afterwards. */
+/* After offsets_note_committed: begins both. Borrows the batch for the call only. */
 void announcer_begin(struct pipeline *pipeline, struct batch *batch);
-/* Goes on with both, without waiting. */
+/* Continues without blocking. */
 void announcer_progress(struct pipeline *pipeline);
-/* What the owner's poll has to wait for; fd -1: nothing. */
+/* For the owner's poll(2); fd -1: nothing to wait for. */
 struct pollfd announcer_poll(const struct announcer *announcer);
-/* Waits for what is under way; what could not be announced has a last chance. Frees the connection.
- */
+/* Waits for the announcement, retries a failed one once, and frees the connection. */
 void announcer_close(struct pipeline *pipeline);
 
 #endif

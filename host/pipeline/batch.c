@@ -30,10 +30,9 @@ static void batch_empty(struct pipeline *pipeline, struct batch *batch) {
     for (size_t i = 0; pipeline->options.release && i < batch->count; i++) {
         pipeline->options.release(batch->events[i].record.owner);
     }
-    batch->count = batch->bytes = batch->rejected = batch->outside = batch->marks = 0;
-    batch->waiting = 0;
+    batch->count = batch->bytes = batch->rejected = batch->waiting = batch->outside = 0;
+    batch->marks = batch->looked_up = batch->forgotten = batch->handled = batch->judged = 0;
     batch->traced = false;
-    batch->looked_up = batch->forgotten = batch->handled = batch->judged = 0;
     arena_reset(batch->extracted);
     encode_forget(batch);
     if (pipeline->transaction.batch == batch) {
@@ -90,7 +89,7 @@ bool batch_is_outdated(const struct pipeline *pipeline, const struct batch *batc
     return batch->generation != pipeline->generation;
 }
 
-/* ---- taking messages ----------------------------------------------------------------------- */
+/* ---- taking records ------------------------------------------------------------------------ */
 
 static void batch_advance_partition(struct pipeline *pipeline, struct batch *batch,
                                     const struct log_record *record) {
@@ -120,7 +119,7 @@ void batch_take(struct pipeline *pipeline, struct batch *batch, const struct log
     batch_advance_partition(pipeline, batch, record);
 }
 
-/* ---- leaving events out --------------------------------------------------------------------- */
+/* ---- removing events ----------------------------------------------------------------------- */
 
 static bool batch_is_unapplied(void *context, size_t event) {
     const struct batch *batch = context;
@@ -131,7 +130,7 @@ void batch_forget_unapplied(struct batch *batch) {
     merge_forget(batch->merge, batch_is_unapplied, batch);
 }
 
-/* How far the events in [first, last) move one partition, which stood at `expected`. */
+/* The offset change of one partition by the events in [first, last). */
 static struct advance batch_advance_of(const struct batch *batch, size_t first, size_t last,
                                        size_t partition, int64_t expected) {
     struct advance advance = {expected, -1, 0};
@@ -175,7 +174,7 @@ void batch_leave_out(struct pipeline *pipeline, struct batch *batch, int handler
     batch->judged = 0;
 }
 
-/* ---- cutting ----------------------------------------------------------------------------- */
+/* ---- splitting ----------------------------------------------------------------------------- */
 
 void batch_split(struct pipeline *pipeline, struct batch *batch, struct batch *rest) {
     if (batch->handled == batch->count) {

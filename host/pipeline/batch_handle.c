@@ -1,5 +1,5 @@
-/* batch_handle: events become merged rows: fields are extracted, Redis is asked which events it
- * knows, and the handlers run. */
+/* batch_handle: turns events into merged rows: extracts fields, looks up processed ids, runs
+ * handlers. */
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/hash.h"
@@ -13,7 +13,7 @@
 #include "topic_waits.h"
 #include "verdicts.h"
 
-/* What outlives the values. Of the payload, which stays until the commit, no copy is needed. */
+/* Keeps the ids longer than the values. The payload lives until the commit: no copy of its text. */
 static void batch_handle_keep_ids(struct batch *batch, struct event *event) {
     const struct extract_value *id = &event->values[ENVELOPE_EVENT_ID];
     const struct extract_value *correlation_id = &event->values[ENVELOPE_CORRELATION_ID];
@@ -58,9 +58,8 @@ static void batch_handle_extract_event(struct pipeline *pipeline, struct batch *
     event->identity = hash64_seeded(event->record.payload, seed);
 }
 
-/* A state that hit a limit is not used again. The event need not be at fault: the process may have
- * been stopped meanwhile, or earlier events may have filled the state. So it has a second try, in a
- * fresh one. False: none can be made. */
+/* Retries once in a new state if the state hit a limit: the cause may be a suspended process, or
+ * memory that earlier events took. False: no script state can be created. */
 static bool batch_handle_run(struct pipeline *pipeline, struct batch *batch,
                              const struct event *event, enum script_result *result,
                              struct err *err) {
@@ -82,20 +81,15 @@ static bool batch_handle_run(struct pipeline *pipeline, struct batch *batch,
     return true;
 }
 
-/* What the event publishes belongs to its trace. */
-static void batch_handle_trace_messages(struct batch *batch, const struct event *event) {
-    if (event->record.traceparent.data) {
-        char text[TRACEPARENT_LEN + 1];
-        traceparent_format(event->record.traceparent, text);
-        merge_trace(batch->merge, slice_of(text));
-    }
-}
-
 static void batch_handle_note_result(struct pipeline *pipeline, struct batch *batch, size_t index,
                                      enum script_result result, const struct err *err) {
     struct event *event = &batch->events[index];
     if (result == SCRIPT_OK) {
-        batch_handle_trace_messages(batch, event);
+        if (event->record.traceparent.data) { /* its messages belong to its trace */
+            char text[TRACEPARENT_LEN + 1];
+            traceparent_format(event->record.traceparent, text);
+            merge_trace(batch->merge, slice_of(text));
+        }
         merge_accept(batch->merge, index);
         event->state = EVENT_APPLIED;
     } else if (result == SCRIPT_IGNORED) {
@@ -113,7 +107,7 @@ static void batch_handle_note_result(struct pipeline *pipeline, struct batch *ba
     waits_note_good(&pipeline->waits, (size_t)event->handler);
 }
 
-/* False: no script state can be made. */
+/* False: no script state can be created. */
 static bool batch_handle_event(struct pipeline *pipeline, struct batch *batch, size_t index) {
     struct event *event = &batch->events[index];
     struct err err;
@@ -123,7 +117,7 @@ static bool batch_handle_event(struct pipeline *pipeline, struct batch *batch, s
     log_set_trace_id(traceparent_trace_id(event->record.traceparent));
     bool handled = batch_handle_run(pipeline, batch, event, &result, &err);
     log_set_trace_id((struct slice){0});
-    log_set_correlation_id((struct slice){0}); /* other lines about the event name it themselves */
+    log_set_correlation_id((struct slice){0});
     if (!handled) {
         return false;
     }
@@ -133,7 +127,7 @@ static bool batch_handle_event(struct pipeline *pipeline, struct batch *batch, s
     return true;
 }
 
-/* The others' events are not to wait behind those of a handler that takes long for each. */
+/* Ends the turn of a slow handler, so that other handlers' events do not wait behind its own. */
 static void batch_handle_bound_share(struct pipeline *pipeline, struct batch *batch, size_t index,
                                      int64_t spent_us) {
     const struct partitions *partitions = &pipeline->partitions;
@@ -154,7 +148,7 @@ static void batch_handle_bound_share(struct pipeline *pipeline, struct batch *ba
     }
 }
 
-/* So that the memory of one turn's events serves the next, and stays in the processor's cache. */
+/* The next turn reuses the memory, which stays in the processor's cache. */
 static void batch_handle_forget_values(struct batch *batch) {
     for (; batch->forgotten < batch->looked_up; batch->forgotten++) {
         batch->events[batch->forgotten].values = NULL;
@@ -176,13 +170,13 @@ static void batch_handle_look_up(struct pipeline *pipeline, struct batch *batch)
     batch->looked_up = batch->count;
 }
 
-bool batch_handle_for(struct pipeline *pipeline, struct batch *batch, int64_t limit_us) {
+bool batch_handle(struct pipeline *pipeline, struct batch *batch, int64_t limit_us) {
     int64_t started_us = clock_monotonic_us();
     if (batch->looked_up < batch->count) {
         batch_handle_look_up(pipeline, batch);
     }
     int64_t now_us = clock_monotonic_us();
-    batch->judged = 0; /* the batch before it may have been committed meanwhile */
+    batch->judged = 0; /* the previous batch may have been committed since */
     bool going = true;
     if (batch->handled == 0) {
         waits_begin_batch(&pipeline->waits);
@@ -216,10 +210,6 @@ bool batch_describe_unhandled(const struct pipeline *pipeline, const struct batc
                        batch->handled, batch->count,
                        pipeline->config->ingest.batch_max_merge_bytes);
     }
-    return err_set(err, ERR_UNAVAILABLE, "no script state can be made: %s",
+    return err_set(err, ERR_UNAVAILABLE, "cannot create a script state: %s",
                    pipeline->scripts_err.text);
-}
-
-void batch_handle(struct pipeline *pipeline, struct batch *batch) {
-    batch_handle_for(pipeline, batch, INT64_MAX);
 }

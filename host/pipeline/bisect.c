@@ -1,5 +1,5 @@
-/* bisect: what to do with a batch of which the database refuses a row. Halves it with savepoints
- * until the event at fault is alone, rejects that one, and commits the rest. */
+/* bisect: halves a batch with savepoints until the event whose row the database refuses is alone,
+ * rejects that event, and commits the others. */
 #include "bisect.h"
 
 #include "commit.h"
@@ -18,7 +18,7 @@ static bool bisect_run_plain(struct pipeline *pipeline, const char *sql, struct 
     return transaction_send_plain(pipeline, sql, err) && bisect_run(pipeline, err);
 }
 
-/* The level, too: else one would stay for each range that was refused. */
+/* Releases the savepoint, too: otherwise each refused range leaves a nesting level. */
 static bool bisect_undo_part(struct pipeline *pipeline, struct err *err) {
     return transaction_send_plain(pipeline, "ROLLBACK TO SAVEPOINT part", err) &&
            transaction_send_plain(pipeline, "RELEASE SAVEPOINT part", err) &&
@@ -44,7 +44,7 @@ static void bisect_reject_refused(struct batch *batch, size_t index, const struc
     }
 }
 
-/* Depth: the logarithm of the batch. */
+/* Recursion depth: log2 of the batch's events. */
 static bool bisect_apply_range(struct pipeline *pipeline, struct batch *batch, size_t first,
                                size_t last, struct err *err) {
     struct err refusal = {0};
@@ -52,7 +52,7 @@ static bool bisect_apply_range(struct pipeline *pipeline, struct batch *batch, s
     if (first >= last || bisect_try_range(pipeline, batch, first, last, &refusal)) {
         return true;
     }
-    pipeline->transaction = before; /* nothing of the range was sent or written */
+    pipeline->transaction = before; /* the range's counts are rolled back */
     if (refusal.kind != ERR_INPUT) {
         *err = refusal;
         return false;
@@ -62,22 +62,22 @@ static bool bisect_apply_range(struct pipeline *pipeline, struct batch *batch, s
     }
     if (last - first == 1) {
         bisect_reject_refused(batch, first, &refusal);
-        return verdicts_permit(pipeline, batch, last, err); /* rather than reject many */
+        return verdicts_permit(pipeline, batch, last, err);
     }
     size_t middle = first + (last - first) / 2;
     return bisect_apply_range(pipeline, batch, first, middle, err) &&
            bisect_apply_range(pipeline, batch, middle, last, err);
 }
 
-/* The position comes last: only then is it known what was rejected. It is tried first all the
- * same, so that a consumer that lost its partitions does not work for nothing; and taken back. */
+/* Tries the position and rolls it back, so that a consumer that lost its partitions fails early. It
+ * is sent again at the end, with the counts of rejected events. */
 static bool bisect_check_position(struct pipeline *pipeline, struct batch *batch, struct err *err) {
     return bisect_run_plain(pipeline, "SAVEPOINT part", err) &&
            transaction_send_position(pipeline, batch, err) && bisect_run(pipeline, err) &&
            bisect_undo_part(pipeline, err);
 }
 
-/* What was refused supersedes nothing, and the breaker has not seen what stands behind it. */
+/* Refused events supersede nothing. The breaker judges the events behind the last refused one. */
 static bool bisect_judge_rest(struct pipeline *pipeline, struct batch *batch, struct err *err) {
     merge_select(batch->merge, 0, batch->count);
     commit_mark_superseded(batch);
@@ -91,10 +91,10 @@ bool bisect_is_due(const struct pipeline *pipeline, const struct err *err) {
 bool bisect_batch(struct pipeline *pipeline, struct batch *batch, struct err *err) {
     *err = (struct err){0};
     transaction_reset(pipeline);
-    batch->judged = 0; /* what is found to be refused changes all verdicts behind it */
+    batch->judged = 0; /* each refused event changes the verdicts behind it */
     bool ok = bisect_run_plain(pipeline, "ROLLBACK", err) &&
               bisect_run_plain(pipeline, "BEGIN", err) &&
-              /* What would be refused at the commit only would be nobody's. */
+              /* A deferred constraint fails at COMMIT, where no event can be blamed. */
               bisect_run_plain(pipeline, "SET CONSTRAINTS ALL IMMEDIATE", err) &&
               bisect_check_position(pipeline, batch, err) &&
               bisect_apply_range(pipeline, batch, 0, batch->count, err) &&

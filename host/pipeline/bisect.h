@@ -4,9 +4,9 @@
 
 #include "batch.h"
 
-/* True where the failure is of the batch's data, and can be bisected. */
+/* True if the batch's data caused the failure and the connection still works. */
 bool bisect_is_due(const struct pipeline *pipeline, const struct err *err);
-/* The same transaction, statement by statement, rejecting the events that the database refuses. */
+/* Repeats the transaction in steps and rejects the events that the database refuses. */
 bool bisect_batch(struct pipeline *pipeline, struct batch *batch, struct err *err);
 
 #endif

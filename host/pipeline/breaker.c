@@ -49,12 +49,9 @@ static void breaker_push(const struct breaker *breaker, struct breaker_window *w
     window->count += window->count < breaker->window_events;
 }
 
-static size_t breaker_smaller(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
 static bool breaker_too_many(const struct breaker *breaker, const struct breaker_window *window) {
-    size_t least = breaker_smaller(BREAKER_LEAST_EVENTS, breaker->window_events);
+    size_t least = BREAKER_LEAST_EVENTS < breaker->window_events ? BREAKER_LEAST_EVENTS
+                                                                 : breaker->window_events;
     size_t events = window->count < least ? least : window->count;
     return window->rejected >= BREAKER_LEAST_REJECTED &&
            window->rejected * 100 > events * breaker->share_percent;
@@ -93,12 +90,9 @@ void breaker_enter(struct breaker *breaker, size_t handler, bool rejected) {
     }
 }
 
-static void breaker_empty(const struct breaker *breaker, struct breaker_window *window) {
+void breaker_resume(struct breaker *breaker, size_t handler) {
+    struct breaker_window *window = &breaker->entered[handler];
+    breaker->accepting[handler] = true;
     memset(window->verdicts, 0, breaker->window_events);
     window->count = window->at = window->rejected = 0;
-}
-
-void breaker_resume(struct breaker *breaker, size_t handler) {
-    breaker->accepting[handler] = true;
-    breaker_empty(breaker, &breaker->entered[handler]);
 }

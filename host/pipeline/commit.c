@@ -1,7 +1,6 @@
-/* commit: one batch, one transaction, one round trip: the offsets (compare-and-set, so that a
- * consumer which lost its partitions fails first and writes nothing), the merged rows table by
- * table in declared order with sorted keys (so that pipelines cannot deadlock), the rejected
- * events. */
+/* commit: one batch, one transaction, one round trip. Offsets come first: a consumer that lost its
+ * partitions fails there and writes nothing. Rows follow by table in declared order with sorted
+ * keys, so that pipelines cannot deadlock. */
 #include "commit.h"
 
 #include <poll.h>
@@ -15,7 +14,7 @@
 #include "transaction.h"
 #include "verdicts.h"
 
-/* Beyond the server's own statement_timeout, for the way there and back. */
+/* Added to the server's statement_timeout for the network. */
 #define GRACE_MS 5000
 
 void commit_mark_superseded(struct batch *batch) {
@@ -62,7 +61,7 @@ static enum pg_progress commit_progress_on(struct pipeline *pipeline, struct err
     }
     if (progress == PG_PENDING && clock_monotonic_us() > pipeline->transaction.deadline_us) {
         pg_disconnect(pipeline->pg);
-        err_set(err, ERR_TIMEOUT, "the transaction did not end in time");
+        err_set(err, ERR_TIMEOUT, "the transaction timed out");
         return PG_FAILED;
     }
     return progress;

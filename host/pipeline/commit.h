@@ -5,19 +5,19 @@
 #include "bindings/pg.h"
 #include "batch.h"
 
-/* Sends the whole transaction without waiting for it; nothing where that opens the breaker. */
+/* Sends the whole transaction and returns. If the breaker opens, sends nothing and fails. */
 bool commit_begin(struct pipeline *pipeline, struct batch *batch, struct err *err);
-/* Moves it on without blocking. PG_FAILED with ERR_INPUT: a row was refused, bisect. */
+/* Continues without blocking. PG_FAILED with ERR_INPUT: the database refused a row; bisect. */
 enum pg_progress commit_progress(struct pipeline *pipeline, struct err *err);
-/* Waits for the transaction under way to end, at most until its deadline. */
+/* Waits for the end of the transaction, at most until its deadline. */
 bool commit_wait(struct pipeline *pipeline, struct err *err);
-/* The same, and bisects where rows are refused: committed, but for after_commit. */
+/* commit_wait, then bisects if the database refused a row. The caller runs after_commit. */
 bool commit_end(struct pipeline *pipeline, struct batch *batch, struct err *err);
-/* Begins and ends it: committed, but for after_commit. */
+/* commit_begin and commit_end. The caller runs after_commit. */
 bool commit_transaction(struct pipeline *pipeline, struct batch *batch, struct err *err);
-/* Settles it, and does what follows a commit. */
+/* commit_transaction and after_commit. */
 bool commit_batch(struct pipeline *pipeline, struct batch *batch, struct err *err);
-/* Finds the events of which nothing stands in the merged rows. */
+/* Sets `superseded` of the events whose merges all lost. */
 void commit_mark_superseded(struct batch *batch);
 
 #endif

@@ -1,6 +1,5 @@
-/* database_offsets: where each partition goes on, in the database. One row a partition; a batch
- * moves it by compare-and-set and adds what became of its events, so that every event is accounted
- * for. */
+/* database_offsets: one row for each partition. A batch moves the offset by compare-and-set and
+ * adds the counts of its events' outcomes, so that every event is counted. */
 #include "database_offsets.h"
 
 #include <stdlib.h>
@@ -13,17 +12,15 @@ static const char add_sql[] =
     "SELECT $1::text, topic, partition, -1 FROM unnest($2::text[], $3::int4[]) "
     "AS w (topic, partition) ORDER BY topic, partition ON CONFLICT DO NOTHING";
 
-/* The lock waits for a transaction of the last owner, or of a connection that was lost, to end:
- * what is read here is settled. */
+/* FOR SHARE waits for the previous owner's transaction, so that the offsets are final. */
 static const char load_sql[] =
     "SELECT o.topic, o.partition::text, o.next_offset::text, o.fresh_offset::text, EXISTS "
     "(SELECT FROM aggregator_state.consumer_offsets k WHERE k.consumer_group = o.consumer_group "
     "AND k.topic = o.topic AND k.next_offset >= 0), CASE WHEN o.last_offset = o.next_offset - 1 "
     "THEN (extract(epoch FROM o.last_time) * 1000000)::int8::text END, " OFFSETS_POSITION_SQL " "
-    "FROM aggregator_state.consumer_offsets o JOIN unnest($2::text[], $3::int4[]) AS w (topic, "
-    "partition) "
-    "USING (topic, partition) WHERE o.consumer_group = $1::text "
-    "ORDER BY o.topic, o.partition FOR SHARE OF o";
+    "FROM aggregator_state.consumer_offsets o JOIN unnest($2::text[], $3::int4[]) "
+    "AS w (topic, partition) USING (topic, partition) WHERE o.consumer_group = $1::text ORDER BY "
+    "o.topic, o.partition FOR SHARE OF o";
 
 static const char unmoved_sql[] =
     "SELECT NOT EXISTS (SELECT FROM unnest($2::text[], $3::int4[], $4::int8[]) "
@@ -36,8 +33,8 @@ static const char move_sql[] =
 
 static const char advance_sql[] =
     "SELECT aggregator_state.advance_offset($1::text, topic, partition, expected, next, at, "
-    "$2::text, applied, "
-    "superseded, ignored, duplicate, rejected) FROM unnest($3::text[], $4::int4[], $5::int8[], "
+    "$2::text, applied, superseded, ignored, duplicate, rejected) FROM unnest($3::text[], "
+    "$4::int4[], $5::int8[], "
     "$6::int8[], $7::timestamptz[], $8::int4[], $9::int4[], $10::int4[], $11::int4[], "
     "$12::int4[]) AS a (topic, partition, expected, next, at, applied, superseded, ignored, "
     "duplicate, rejected) ORDER BY topic, partition";
@@ -155,7 +152,7 @@ bool offsets_unmoved(struct pipeline *pipeline, struct err *err) {
     return unmoved;
 }
 
-/* ---- what became of a batch's events ------------------------------------------------------- */
+/* ---- outcomes of a batch's events ---------------------------------------------------------- */
 
 enum outcome { APPLIED, SUPERSEDED, IGNORED, DUPLICATE, REJECTED, OUTCOMES };
 
@@ -206,20 +203,6 @@ static struct tally *database_offsets_count_outcomes(const struct pipeline *pipe
 
 enum { TOPIC, NUMBER, EXPECTED, NEXT, LAST_TIME, FIRST_COUNT, COLUMNS = FIRST_COUNT + OUTCOMES };
 
-static int64_t database_offsets_cell(const struct pipeline *pipeline, const struct batch *batch,
-                                     const struct tally *tallies, size_t partition, int column) {
-    switch (column) {
-    case NUMBER:
-        return pipeline->partitions.items[partition].number;
-    case EXPECTED:
-        return batch->advances[partition].expected;
-    case NEXT:
-        return batch->advances[partition].next;
-    default:
-        return tallies[partition].counts[column - FIRST_COUNT];
-    }
-}
-
 static const enum pg_array column_types[COLUMNS] = {
     [TOPIC] = PG_ARRAY_TEXT,
     [NUMBER] = PG_ARRAY_INT4,
@@ -229,18 +212,19 @@ static const enum pg_array column_types[COLUMNS] = {
     [FIRST_COUNT... COLUMNS - 1] = PG_ARRAY_INT4,
 };
 
-static void database_offsets_put_cell(struct pipeline *pipeline, const struct batch *batch,
-                                      const struct tally *tallies, size_t partition, int column) {
-    struct pg_params *params = pipeline->params;
-    int64_t last_time_us = batch->advances[partition].last_time_us;
+static void database_offsets_put_cell(struct pg_params *params, const struct partition *partition,
+                                      const struct advance *advance, const struct tally *tally,
+                                      int column) {
     if (column == TOPIC) {
-        pg_array_bytes(params, slice_of(pipeline->partitions.items[partition].topic));
-    } else if (column == LAST_TIME && last_time_us > 0) {
-        pg_array_timestamp(params, last_time_us);
+        pg_array_bytes(params, slice_of(partition->topic));
     } else if (column == LAST_TIME) {
-        pg_array_null(params);
+        advance->last_time_us > 0 ? pg_array_timestamp(params, advance->last_time_us)
+                                  : pg_array_null(params);
     } else {
-        pg_array_int(params, database_offsets_cell(pipeline, batch, tallies, partition, column));
+        pg_array_int(params, column == NUMBER     ? partition->number
+                             : column == EXPECTED ? advance->expected
+                             : column == NEXT     ? advance->next
+                                                  : tally->counts[column - FIRST_COUNT]);
     }
 }
 
@@ -254,7 +238,8 @@ bool offsets_send(struct pipeline *pipeline, const struct batch *batch, struct e
         pg_array_begin(params, column_types[column]);
         for (size_t i = 0; i < batch->advance_count; i++) {
             if (batch->advances[i].next >= 0) {
-                database_offsets_put_cell(pipeline, batch, tallies, i, column);
+                database_offsets_put_cell(params, &pipeline->partitions.items[i],
+                                          &batch->advances[i], &tallies[i], column);
             }
         }
         pg_array_end(params);

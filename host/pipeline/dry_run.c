@@ -41,7 +41,7 @@ bool dry_run_handle(struct dry_run *dry_run, const struct log_record *message,
     const struct script_handler *handlers =
         script_generation_handlers(pipeline->generation, &handler_count);
     batch_take(pipeline, batch, message);
-    batch_handle(pipeline, batch);
+    batch_handle(pipeline, batch, INT64_MAX);
     if (batch->handled < batch->count) {
         return batch_describe_unhandled(pipeline, batch, err);
     }

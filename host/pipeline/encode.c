@@ -1,5 +1,5 @@
-/* encode: a batch's rows as the parameters of its upserts. That takes a tenth of the time in which
- * Postgres commits them: of a full batch it is done while the one before it is committed. */
+/* encode: takes a tenth of the time of the commit. The worker encodes a full batch while Postgres
+ * commits the one before it. */
 #include "encode.h"
 
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 struct encoded_table {
     struct pg_params *params;
-    size_t rows; /* 0: none, nothing is to be sent */
+    size_t rows; /* 0: no upsert */
     uint32_t groups;
 };
 

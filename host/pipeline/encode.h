@@ -1,4 +1,4 @@
-/* encode: a batch's rows as the parameters of its upserts. The pipeline's thread. */
+/* encode: encodes a batch's rows as parameters of its upserts. The pipeline's thread. */
 #ifndef AGG_HOST_PIPELINE_ENCODE_H
 #define AGG_HOST_PIPELINE_ENCODE_H
 
@@ -10,16 +10,16 @@ struct err;
 struct pipeline;
 
 struct encoded {
-    struct encoded_table *tables; /* parallel to the view's; kept from batch to batch */
+    struct encoded_table *tables; /* parallel to the view's; reused by the next batch */
     size_t count;
-    bool ready; /* they are of the rows as they are now */
+    bool ready; /* they match the rows */
 };
 
-/* Encodes the batch's rows, unless that is done. */
+/* Encodes the batch's rows unless they are encoded. */
 void encode_rows(struct batch *batch);
-/* The rows have changed, or will. */
+/* Call when the rows change. */
 void encode_forget(struct batch *batch);
-/* Queues the upserts of the batch's rows, table by table. */
+/* Queues one upsert for each table. */
 bool encode_send(struct pipeline *pipeline, struct batch *batch, struct err *err);
 void encode_free(struct encoded *encoded);
 

@@ -2,24 +2,16 @@
 
 #include "pipeline.h"
 
-static enum pg_array event_columns_type(enum event_column column) {
-    switch (column) {
-    case COLUMN_PARTITION:
-        return PG_ARRAY_INT4;
-    case COLUMN_OFFSET:
-        return PG_ARRAY_INT8;
-    case COLUMN_EVENT_ID:
-        return PG_ARRAY_UUID;
-    case COLUMN_AT:
-        return PG_ARRAY_TIMESTAMPTZ;
-    case COLUMN_PAYLOAD:
-        return PG_ARRAY_BYTEA;
-    default:
-        return PG_ARRAY_TEXT;
-    }
-}
+static const enum pg_array event_columns_types[] = {
+    [COLUMN_TOPIC] = PG_ARRAY_TEXT,     [COLUMN_PARTITION] = PG_ARRAY_INT4,
+    [COLUMN_OFFSET] = PG_ARRAY_INT8,    [COLUMN_EVENT_ID] = PG_ARRAY_UUID,
+    [COLUMN_AT] = PG_ARRAY_TIMESTAMPTZ, [COLUMN_CORRELATION_ID] = PG_ARRAY_TEXT,
+    [COLUMN_HANDLER] = PG_ARRAY_TEXT,   [COLUMN_PAYLOAD] = PG_ARRAY_BYTEA,
+    [COLUMN_REASON] = PG_ARRAY_TEXT,    [COLUMN_DETAIL] = PG_ARRAY_TEXT,
+    [COLUMN_RESTS_ON] = PG_ARRAY_TEXT,
+};
 
-/* The bytes of a column that has any; data NULL: SQL's NULL. */
+/* data NULL: SQL's NULL. */
 static struct slice event_columns_bytes(const struct pipeline *pipeline, const struct batch *batch,
                                         const struct event *event, enum event_column column) {
     size_t count;
@@ -62,7 +54,7 @@ static void event_columns_put(const struct pipeline *pipeline, const struct batc
 void event_columns_add(struct pipeline *pipeline, const struct batch *batch, unsigned states,
                        const enum event_column *columns, size_t column_count) {
     for (size_t c = 0; c < column_count; c++) {
-        pg_array_begin(pipeline->params, event_columns_type(columns[c]));
+        pg_array_begin(pipeline->params, event_columns_types[columns[c]]);
         for (size_t i = 0; i < batch->count; i++) {
             if (states >> batch->events[i].state & 1) {
                 event_columns_put(pipeline, batch, &batch->events[i], columns[c]);

@@ -1,6 +1,5 @@
-/* outside_events: events of a muted pipeline whose handlers asked an outside system something. What
- * live ingestion made of them is not known: they are set aside, neither applied nor rejected, and
- * stand in outside_events of the pipeline's schema (rebuild/shadow.c makes it). */
+/* outside_events: a muted pipeline cannot repeat an outside system's reply. It neither applies nor
+ * rejects such events, and lists them in outside_events of its schema (rebuild/shadow.c). */
 #include "outside_events.h"
 
 #include "encode.h"

@@ -22,7 +22,7 @@ size_t partitions_find(struct partitions *partitions, const char *topic, int32_t
     return PARTITION_NONE;
 }
 
-/* Takes the topic. */
+/* Takes over the topic. */
 static struct partition partitions_fresh(char *topic, int32_t number) {
     return (struct partition){.topic = topic,
                               .number = number,

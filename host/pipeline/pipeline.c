@@ -98,7 +98,7 @@ bool pipeline_connect(struct pipeline *pipeline, struct err *err) {
     }
     if (!view_sql_check(pipeline->pg, view, pipeline->config->postgres.statement_timeout_ms, err) ||
         !offsets_read_epoch(pipeline, err)) {
-        pg_disconnect(pipeline->pg); /* checked again at the next try */
+        pg_disconnect(pipeline->pg); /* the next attempt checks again */
         return false;
     }
     return true;
@@ -133,7 +133,7 @@ void pipeline_switch_scripts(struct pipeline *pipeline, struct script_generation
     breaker_free(&pipeline->breaker);
     waits_free(&pipeline->waits);
     pipeline_init_breaker(pipeline);
-    pipeline->waits.refetch = refetch; /* what was held is held no longer */
+    pipeline->waits.refetch = refetch; /* no handler waits now */
     for (size_t i = 0; i < pipeline->partitions.count; i++) {
         struct partition *partition = &pipeline->partitions.items[i];
         partition->handler = script_handler_of(pipeline->generation, partition->topic);

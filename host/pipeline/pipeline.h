@@ -1,10 +1,8 @@
-/* pipeline: from messages to committed rows, wherever the messages come from: a script state and
- * connections to Postgres and Redis, which one thread owns. Its units have headers of their own, in
- * the order in which a batch meets them: batch.h, verdicts.h, commit.h, after_commit.h.
+/* pipeline: turns records into committed rows. It holds a script state and connections to Postgres
+ * and Redis; one thread owns it. A batch passes batch.h, verdicts.h, commit.h, after_commit.h.
  *
- * The database's offsets are the truth: they move by compare-and-set, and whenever the outcome of
- * a transaction is unknown its batch is dropped and work starts again from what the database
- * says. */
+ * The database owns the offsets; they move by compare-and-set. If the outcome of a transaction is
+ * unknown, its batch is dropped and the offsets are read again. */
 #ifndef AGG_HOST_PIPELINE_PIPELINE_H
 #define AGG_HOST_PIPELINE_PIPELINE_H
 
@@ -21,28 +19,27 @@
 
 enum pipeline_mode {
     PIPELINE_FOLLOW, /* offsets advance by compare-and-set with the rows */
-    PIPELINE_RETRY,  /* the events are rejected ones: what is applied leaves rejected_events */
+    PIPELINE_RETRY,  /* events of rejected_events: those that are applied are deleted there */
 };
 
 struct pipeline_options {
-    struct script_generation *generation; /* with its settings */
-    struct cache *cache;     /* what a commit outdates is dropped here; NULL: no caches */
-    const char *group;       /* whose offsets these are */
-    const char *search_path; /* of the connection; NULL: as the server has it */
-    const char *qualifier;   /* in the place of PROGRAM_SCHEMA_QUALIFIER; NULL: that */
+    struct script_generation *generation;
+    struct cache *cache;     /* NULL: no cached responses to invalidate */
+    const char *group;       /* the consumer group of the offsets */
+    const char *search_path; /* NULL: the server's default */
+    const char *qualifier;   /* replaces PROGRAM_SCHEMA_QUALIFIER; NULL: it stays */
     const char *application_name;
-    const char *muted; /* why scripts may touch no outside system; NULL: they may */
+    const char *muted; /* why scripts may not use outside systems; NULL: they may */
     bool with_redis;
-    bool marks; /* what handlers publish is stored, and what reactions follow is marked: where
-                   events are taken for good, and in a shadow that has tables of its own for both */
-    struct outbox_relay *relay;    /* that looks once messages are stored; NULL: none runs here */
-    void (*marked)(void *context); /* a commit has marked keys; on the pipeline's thread; or NULL */
+    bool marks; /* stores messages and marks: live ingestion, and shadows with tables for both */
+    struct outbox_relay *relay;    /* woken when messages are stored; NULL: none runs here */
+    void (*marked)(void *context); /* a commit has marked keys; the pipeline's thread; or NULL */
     void *marked_context;
-    bool no_breaker; /* nobody waits: history is as it is, however much of it is rejected */
-    bool quiet;      /* rejected events are not logged one by one */
-    bool uncounted;  /* beside what the process counts: nothing of it shows in the metrics */
+    bool no_breaker; /* no handler waits, whatever share of its events is rejected */
+    bool quiet;      /* does not log rejected events */
+    bool uncounted;  /* changes no metric of the process */
     enum pipeline_mode mode;
-    void (*release)(void *owner); /* of a message; NULL: nothing to release */
+    void (*release)(void *owner); /* releases a record; NULL: nothing to release */
 };
 
 struct pipeline_metrics {
@@ -51,43 +48,40 @@ struct pipeline_metrics {
 };
 
 struct pipeline {
-    struct pipeline_options options;      /* what it points to outlives the pipeline */
+    struct pipeline_options options;      /* the caller keeps what it points to */
     struct script_generation *generation; /* a reference */
     const struct config *config;          /* the generation's */
-    struct script_instance *scripts;      /* NULL: none could be made */
-    struct err scripts_err;               /* why */
+    struct script_instance *scripts;      /* NULL: creation failed, */
+    struct err scripts_err;               /* for this reason */
     struct pg *pg;
     struct pg_params *params; /* of the statement that is being queued */
-    struct redis *redis;      /* to look up which events were committed; NULL: none */
+    struct redis *redis;      /* looks up processed ids; NULL: none */
     struct announcer announcer;
-    uint64_t view_epoch; /* which database this is */
+    uint64_t view_epoch; /* identifies the database */
     struct partitions partitions;
     struct breaker breaker;
-    struct waits waits; /* the handlers that are left alone for now */
-    size_t batch_limit; /* events of a batch: fewer than configured while transactions time out */
-    struct transaction transaction; /* the one under way, or the last */
+    struct waits waits; /* handlers that wait */
+    size_t batch_limit; /* events in a batch: below the configured limit after a time-out */
+    struct transaction transaction; /* the current one, or the last */
     struct pipeline_metrics metrics;
 };
 
-/* No network yet. False: err says why, and pipeline_close is still to be called. */
+/* Opens no connection. False: err is set, and the caller still calls pipeline_close. */
 bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *options,
                    struct err *err);
 void pipeline_close(struct pipeline *pipeline);
-/* The gauge that says whether a dependency answered last. */
 struct metric_cell *pipeline_dependency_metric(const char *dependency);
-/* Connects unless connected, and checks the view against the schema on a fresh connection. */
+/* Connects unless connected. Checks the view against the schema on each new connection. */
 bool pipeline_connect(struct pipeline *pipeline, struct err *err);
-/* A healthy script state, a new one if the last one hit a limit. */
+/* Replaces a script state that hit a limit. False: scripts_err is set. */
 bool pipeline_renew_scripts(struct pipeline *pipeline);
 
-/* The index of a partition, which is added where it is not known yet, with its handler: batches
- * that are to have its events must be cleared then. */
+/* The index of a partition. Adds an unknown one; then clear the batches that take its events. */
 size_t pipeline_partition(struct pipeline *pipeline, const char *topic, int32_t number);
 
-/* Goes on by other scripts and their settings, of which it takes over both references, and gives
- * back those that it had. The breaker begins without verdicts, and nothing waits. Batches that have
- * events must have been handled to the end; they are committed as what they are. Those that are
- * empty are to be cleared. */
+/* Switches to another generation and returns the old references through the same arguments. The
+ * breaker forgets its verdicts and no handler waits. Batches with events must be handled to the
+ * end; they are committed unchanged. The caller clears empty batches. */
 void pipeline_switch_scripts(struct pipeline *pipeline, struct script_generation **generation,
                              struct script_instance **scripts);
 

@@ -1,10 +1,11 @@
-/* processed_ids: event ids of the last 24 hours in Redis. It saves work and catches producers'
- * duplicates; nothing depends on it. An event is skipped only if the very same bytes were
- * committed, by this database, at an earlier offset of the same partition: so that neither a replay
- * nor a database restored from a backup can lose anything by it.
+/* processed_ids: event ids of the last 24 hours in Redis. They save work and find producers'
+ * duplicates; correctness does not depend on them. An event is skipped only if this database
+ * committed the same bytes at an earlier offset of the same partition: neither a replay nor a
+ * restored backup loses an event.
  *
  *     ras:seen:{event_id}  →  8 bytes identity (database, topic, partition, payload), 8 bytes
- * offset */
+ * offset
+ */
 #include "processed_ids.h"
 
 #include <stdlib.h>
@@ -28,13 +29,14 @@ void processed_ids_note_redis(struct pipeline *pipeline, bool up, const struct e
     bool was_up = metric_value(pipeline->metrics.redis_up) > 0;
     metric_set(pipeline->metrics.redis_up, up ? 1 : 0);
     if (was_up && !up) {
-        log_warning("redis is away: working without it", LOG_TEXT("error", err->text));
+        log_warning("redis is unavailable: ingestion continues without it",
+                    LOG_TEXT("error", err->text));
     } else if (!was_up && up) {
-        log_info("redis is there");
+        log_info("redis is available");
     }
 }
 
-/* A replay is there to handle again what was handled before. */
+/* A replay handles processed events again. */
 static bool processed_ids_is_asked(const struct pipeline *pipeline, const struct event *event) {
     return event->state == EVENT_PENDING &&
            event->record.offset >= pipeline->partitions.items[event->record.partition].fresh_offset;

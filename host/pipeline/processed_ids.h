@@ -1,16 +1,16 @@
-/* processed_ids: Redis' memory of the events that were committed. The pipeline's thread. */
+/* processed_ids: ids of committed events in Redis. The pipeline's thread. */
 #ifndef AGG_HOST_PIPELINE_PROCESSED_IDS_H
 #define AGG_HOST_PIPELINE_PROCESSED_IDS_H
 
 #include "bindings/redis.h"
 #include "batch.h"
 
-/* Asks in one MGET; events that Redis knows become EVENT_DUPLICATE. */
+/* Looks the events up in one MGET; known ones become EVENT_DUPLICATE. */
 void processed_ids_look_up(struct pipeline *pipeline, struct event *events, size_t count);
-/* Queues what remembers the event, which has an id. */
+/* Queues the SET of the event's id. The event must have one. */
 bool processed_ids_append(struct redis *redis, const struct event *event, int ttl_s,
                           struct err *err);
-/* Redis has answered, or not: for the metric, and for the log where that changes. */
+/* Sets the metric and logs a change. */
 void processed_ids_note_redis(struct pipeline *pipeline, bool up, const struct err *err);
 
 #endif

@@ -1,6 +1,5 @@
-/* reaction_marks: the keys that a batch touches and that reactions follow are written down in the
- * batch's own transaction, so that a mark is there if and only if what it stands for is. A mark is
- * a row of its own: neither a commit nor a reaction ever waits for the other. */
+/* reaction_marks: marks commit with the rows that they stand for. Each mark is a row of its own, so
+ * that commits and reactions never wait for each other. */
 #include "reaction_marks.h"
 
 #include <stdlib.h>
@@ -8,12 +7,12 @@
 #include "base/traceparent.h"
 #include "pipeline.h"
 
-/* The shortest array is filled up with NULL: that of traceparents is empty where there are none. */
+/* unnest fills the shorter array with NULL: the traceparents may be empty. */
 static const char marks_sql[] =
     "INSERT INTO aggregator_state.reaction_marks (reaction, key, traceparent) "
     "SELECT * FROM unnest($1::text[], $2::text[], $3::text[])";
 
-/* The key that a row brings to who follows it; NULL: the batch says nothing of it. */
+/* The row's key for the reaction; NULL: none. */
 static const struct view_value *reaction_marks_followed_value(const struct merge_row *row,
                                                               const struct script_follow *follow) {
     if (follow->group == SCRIPT_FOLLOWS_KEY) {
@@ -62,13 +61,13 @@ const struct slice *reaction_marks_collect(struct batch *batch,
 struct marked {
     const char *reaction;
     const struct slice *keys;
-    struct slice *traceparents; /* parallel to them; NULL: the batch has none */
+    struct slice *traceparents; /* parallel to keys; NULL: the batch has none */
     size_t count;
 };
 
 /* ---- traces -------------------------------------------------------------------------------- */
 
-/* The key that an operation brings to who follows it; NULL: none. */
+/* The operation's key for the reaction; NULL: none. */
 static const struct view_value *reaction_marks_operation_value(const struct merge_op *op,
                                                                const struct script_follow *follow) {
     if (op->table != follow->table_index) {
@@ -82,7 +81,7 @@ static const struct view_value *reaction_marks_operation_value(const struct merg
     return value && !value->is_null ? value : NULL;
 }
 
-/* The event's trace is that of the keys that its operation touches, from now on. */
+/* Gives the event's trace to the keys of its operation. */
 static void reaction_marks_trace_operation(const struct merge_accepted *accepted,
                                            const struct script_reaction *reaction,
                                            struct slice traceparent, struct marked *marked) {
@@ -99,7 +98,7 @@ static void reaction_marks_trace_operation(const struct merge_accepted *accepted
     }
 }
 
-/* Each key has the trace of the newest event that touches it and has one. */
+/* Each key gets the trace of its newest event with a trace. */
 static void reaction_marks_trace_marks(struct batch *batch, const struct script_reaction *reaction,
                                        struct marked *marked) {
     size_t count, bytes = (marked->count + 1) * sizeof *marked->traceparents;
@@ -115,39 +114,36 @@ static void reaction_marks_trace_marks(struct batch *batch, const struct script_
     }
 }
 
-static void reaction_marks_add_traceparents(struct pg_params *params, const struct marked *marked) {
-    for (size_t k = 0; marked->traceparents && k < marked->count; k++) {
+/* ---- the statement ------------------------------------------------------------------------- */
+
+enum { REACTION, KEY, TRACEPARENT, COLUMNS };
+
+static void reaction_marks_put_cell(struct pg_params *params, const struct marked *marked, size_t k,
+                                    int column) {
+    if (column == REACTION) {
+        pg_array_bytes(params, slice_of(marked->reaction));
+    } else if (column == KEY) {
+        pg_array_bytes(params, marked->keys[k]);
+    } else if (marked->traceparents) {
         char text[TRACEPARENT_LEN + 1];
         traceparent_format(marked->traceparents[k], text);
         text[0] ? pg_array_bytes(params, slice_of(text)) : pg_array_null(params);
     }
 }
 
-/* ---- the statement ------------------------------------------------------------------------- */
-
 static bool reaction_marks_send_all(struct pipeline *pipeline, const struct marked *marked,
                                     size_t count, struct err *err) {
     struct pg_params *params = pipeline->params;
     pg_params_reset(params);
-    pg_array_begin(params, PG_ARRAY_TEXT);
-    for (size_t i = 0; i < count; i++) {
-        for (size_t k = 0; k < marked[i].count; k++) {
-            pg_array_bytes(params, slice_of(marked[i].reaction));
+    for (int column = 0; column < COLUMNS; column++) {
+        pg_array_begin(params, PG_ARRAY_TEXT);
+        for (size_t i = 0; i < count; i++) {
+            for (size_t k = 0; k < marked[i].count; k++) {
+                reaction_marks_put_cell(params, &marked[i], k, column);
+            }
         }
+        pg_array_end(params);
     }
-    pg_array_end(params);
-    pg_array_begin(params, PG_ARRAY_TEXT);
-    for (size_t i = 0; i < count; i++) {
-        for (size_t k = 0; k < marked[i].count; k++) {
-            pg_array_bytes(params, marked[i].keys[k]);
-        }
-    }
-    pg_array_end(params);
-    pg_array_begin(params, PG_ARRAY_TEXT);
-    for (size_t i = 0; i < count; i++) {
-        reaction_marks_add_traceparents(params, &marked[i]);
-    }
-    pg_array_end(params);
     return pg_send(pipeline->pg, "reaction_marks", marks_sql, params, false, err);
 }
 

@@ -1,5 +1,5 @@
-/* rejection: an event that cannot be applied is set aside alone: logged, counted, and kept with its
- * bytes in the transaction that passes it. */
+/* rejection: logs, counts and stores a rejected event with its bytes, in the transaction that moves
+ * the offset past it. */
 #include "rejection.h"
 
 #include "base/log.h"
@@ -9,11 +9,11 @@
 #include "event_columns.h"
 #include "pipeline.h"
 
-/* What stands at the place already is of a log that is no more, or the same event once more. */
+/* A conflicting row is the same event, or one of a deleted log. */
 static const char insert_sql[] =
     "INSERT INTO aggregator_state.rejected_events (topic, partition, \"offset\", reason, detail, "
-    "raw, event_id, "
-    "correlation_id, handler, generation) SELECT topic, partition, \"offset\", reason, detail, "
+    "raw, event_id, correlation_id, handler, generation) SELECT topic, partition, \"offset\", "
+    "reason, detail, "
     "raw, event_id::text, correlation_id, handler, $1::text FROM unnest($2::text[], $3::int4[], "
     "$4::int8[], $5::text[], $6::text[], $7::bytea[], $8::uuid[], $9::text[], $10::text[]) AS r "
     "(topic, partition, \"offset\", reason, detail, raw, event_id, correlation_id, handler) "
@@ -22,13 +22,12 @@ static const char insert_sql[] =
     "event_id = EXCLUDED.event_id, correlation_id = EXCLUDED.correlation_id, "
     "handler = EXCLUDED.handler, generation = EXCLUDED.generation";
 
-/* The bytes are added up only where the table with its indexes is larger than they may be. Of what
- * one transaction kept all stays or goes, and the newest stays. Rows that somebody holds are left
- * to him, or to the next time: two workers must not wait for each other. */
+/* Sums the bytes only if the table with its indexes exceeds the limit. Rows of one transaction stay
+ * or go together, and the newest stay. SKIP LOCKED: two workers must not wait for each other. */
 static const char trim_sql[] =
     "DELETE FROM aggregator_state.rejected_events WHERE ctid = ANY (ARRAY(SELECT ctid FROM "
-    "aggregator_state.rejected_events "
-    "WHERE rejected_at < greatest(now() - $1::int8 * interval '1 hour', "
+    "aggregator_state.rejected_events WHERE rejected_at < greatest(now() - $1::int8 * interval '1 "
+    "hour', "
     "(SELECT rejected_at FROM aggregator_state.rejected_events ORDER BY rejected_at DESC OFFSET "
     "$2::int8 LIMIT 1), "
     "(SELECT max(rejected_at) FROM (SELECT rejected_at, sum(200 + "
@@ -44,21 +43,17 @@ static const struct partition *rejection_partition_of(const struct pipeline *pip
     return &pipeline->partitions.items[event->record.partition];
 }
 
-static bool rejection_event_id_of(const struct event *event, char text[UUID_TEXT_LEN + 1]) {
-    if (event->has_id) {
-        uuid_format(event->id, text);
-    }
-    return event->has_id;
-}
-
-static void rejection_set_reason(struct arena *arena, struct event *event, const char *text) {
+void rejection_set(struct batch *batch, struct event *event, const char *text) {
+    struct arena *arena = merge_arena(batch->merge);
     size_t code_len = strspn(text, "abcdefghijklmnopqrstuvwxyz_0123456789");
     bool has_code = code_len > 0 && text[code_len] == ':';
     event->reason =
         has_code ? arena_copy(arena, (struct slice){text, code_len}) : slice_of("handler_error");
     const char *detail = has_code ? text + code_len + 1 : text;
-    /* It quotes events and scripts. */
+    /* It quotes events and scripts, which may be no UTF-8. */
     event->detail = arena_copy_utf8(arena, slice_of(detail + (*detail == ' ')));
+    event->state = EVENT_REJECTED;
+    batch->rejected++;
 }
 
 static void rejection_log(const struct pipeline *pipeline, const struct event *event) {
@@ -66,20 +61,14 @@ static void rejection_log(const struct pipeline *pipeline, const struct event *e
         return;
     }
     const struct partition *partition = rejection_partition_of(pipeline, event);
-    char event_id[UUID_TEXT_LEN + 1] = "";
-    bool has_id = rejection_event_id_of(event, event_id);
+    char event_id[UUID_TEXT_LEN + 1];
+    uuid_format(event->id, event_id);
     log_warning("event rejected", LOG_SLICE("reason", event->reason),
                 LOG_SLICE("detail", event->detail), LOG_TEXT("topic", partition->topic),
                 LOG_INT("partition", partition->number), LOG_INT("offset", event->record.offset),
-                LOG_TEXT("event_id", has_id ? event_id : NULL),
+                LOG_TEXT("event_id", event->has_id ? event_id : NULL),
                 LOG_SLICE("correlation_id", event->correlation_id),
                 LOG_SLICE("trace_id", traceparent_trace_id(event->record.traceparent)));
-}
-
-void rejection_set(struct batch *batch, struct event *event, const char *text) {
-    rejection_set_reason(merge_arena(batch->merge), event, text);
-    event->state = EVENT_REJECTED;
-    batch->rejected++;
 }
 
 static void rejection_count_reason(const struct pipeline *pipeline, const struct event *event) {

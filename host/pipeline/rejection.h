@@ -1,5 +1,5 @@
-/* rejection: events that cannot be applied: their reason, and their rows in rejected_events. The
- * pipeline's thread. */
+/* rejection: events that cannot be applied, with their reasons and their rows in rejected_events.
+ * The pipeline's thread. */
 #ifndef AGG_HOST_PIPELINE_REJECTION_H
 #define AGG_HOST_PIPELINE_REJECTION_H
 
@@ -9,7 +9,7 @@
 void rejection_set(struct batch *batch, struct event *event, const char *text);
 /* Counts and logs a rejected event that was committed. */
 void rejection_count(const struct pipeline *pipeline, const struct event *event);
-/* Queues the batch's rejected events, and the bounds on how many are kept. */
+/* Queues the insertion of the batch's rejected events and the trimming of the table. */
 bool rejection_send(struct pipeline *pipeline, const struct batch *batch, struct err *err);
 
 #endif

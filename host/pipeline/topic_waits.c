@@ -1,5 +1,3 @@
-/* topic_waits: which of a pipeline's topics wait, for its operator: one line in the log when a
- * handler's topics begin to wait and one when they go on. */
 #include "topic_waits.h"
 
 #include "base/log.h"
@@ -18,8 +16,8 @@ void topic_waits_begin(struct pipeline *pipeline, size_t handler, enum wait_caus
         return;
     }
     log_error(cause == WAIT_BREAKER
-                  ? "a handler's topics wait: too many of its events are rejected; mend it and "
-                    "reload, or `aggregator resume` to reject them"
+                  ? "a handler's topics wait: too many of its events are rejected; correct it and "
+                    "reload, or run `aggregator resume` to reject them"
                   : "a handler's topics wait: what it depends on is unavailable",
               LOG_TEXT("handler", declared->name), LOG_TEXT("topic", declared->topics[0]),
               LOG_INT("topics", (int64_t)declared->topic_count), LOG_TEXT("reason", reason));
@@ -28,7 +26,7 @@ void topic_waits_begin(struct pipeline *pipeline, size_t handler, enum wait_caus
 void topic_waits_note_committed(struct pipeline *pipeline, size_t handler) {
     if (waits_end(&pipeline->waits, handler)) {
         const struct script_handler *declared = topic_waits_handler(pipeline, handler);
-        log_info("a handler's topics go on", LOG_TEXT("handler", declared->name),
+        log_info("a handler's topics resumed", LOG_TEXT("handler", declared->name),
                  LOG_TEXT("topic", declared->topics[0]),
                  LOG_INT("topics", (int64_t)declared->topic_count));
     }

@@ -1,5 +1,5 @@
-/* topic_waits: which of a pipeline's topics wait, and since when the log says so. The pipeline's
- * thread. */
+/* topic_waits: lets a handler's topics wait, and logs their begin and end. The pipeline's thread.
+ */
 #ifndef AGG_HOST_PIPELINE_TOPIC_WAITS_H
 #define AGG_HOST_PIPELINE_TOPIC_WAITS_H
 
@@ -8,12 +8,12 @@
 
 struct pipeline;
 
-/* A handler's topics wait from now on; logged where they did not before. */
+/* Lets the handler's topics wait. Logs it unless they wait already. */
 void topic_waits_begin(struct pipeline *pipeline, size_t handler, enum wait_cause cause,
                        const char *reason);
-/* Events of the handler were committed: its trouble may have ended. */
+/* Events of the handler were committed: ends its trouble. */
 void topic_waits_note_committed(struct pipeline *pipeline, size_t handler);
-/* Whether the partition is not to be fetched for now. */
+/* True: the partition must not be fetched. */
 bool topic_waits_hold(const struct pipeline *pipeline, const struct partition *partition);
 
 #endif

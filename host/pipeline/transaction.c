@@ -12,12 +12,11 @@
 
 static const char retried_sql[] =
     "DELETE FROM aggregator_state.rejected_events r USING unnest($1::text[], $2::int4[], "
-    "$3::int8[]) "
-    "AS a (topic, partition, \"offset\") WHERE r.topic = a.topic AND r.partition = a.partition "
-    "AND r.\"offset\" = a.\"offset\"";
+    "$3::int8[]) AS a (topic, partition, \"offset\") WHERE r.topic = a.topic "
+    "AND r.partition = a.partition AND r.\"offset\" = a.\"offset\"";
 
-/* The events of the batch are rows of rejected_events: they leave; those that are rejected again
- * come back by rejection_send. */
+/* Deletes the batch's events from rejected_events. rejection_send inserts again those that are
+ * rejected again. */
 static bool transaction_send_retried(struct pipeline *pipeline, const struct batch *batch,
                                      struct err *err) {
     static const enum event_column columns[] = {COLUMN_TOPIC, COLUMN_PARTITION, COLUMN_OFFSET};
@@ -44,17 +43,12 @@ bool transaction_send_position(struct pipeline *pipeline, const struct batch *ba
                                                     : offsets_send(pipeline, batch, err);
 }
 
-/* What handlers publish is there if and only if the merges of their events are. */
-static bool transaction_send_published(struct pipeline *pipeline, const struct batch *batch,
-                                       struct err *err) {
+bool transaction_send_rows(struct pipeline *pipeline, struct batch *batch, struct err *err) {
     size_t count;
     const struct outbox_message *messages = merge_messages(batch->merge, &count);
-    return !pipeline->options.marks || outbox_send(pipeline->pg, pipeline->params, messages, count,
-                                                   pipeline->config->outbox.horizon_hours, err);
-}
-
-bool transaction_send_rows(struct pipeline *pipeline, struct batch *batch, struct err *err) {
-    return encode_send(pipeline, batch, err) && transaction_send_published(pipeline, batch, err);
+    return encode_send(pipeline, batch, err) &&
+           (!pipeline->options.marks || outbox_send(pipeline->pg, pipeline->params, messages, count,
+                                                    pipeline->config->outbox.horizon_hours, err));
 }
 
 bool transaction_send_rest(struct pipeline *pipeline, struct batch *batch, struct err *err) {
@@ -62,7 +56,7 @@ bool transaction_send_rest(struct pipeline *pipeline, struct batch *batch, struc
            reaction_marks_send(pipeline, batch, err);
 }
 
-/* COMMIT of a failed block answers ROLLBACK: only the tag tells. */
+/* The reply to COMMIT of a failed transaction has the tag ROLLBACK and is no error. */
 bool transaction_note(void *context, size_t index, struct pg_result *result, struct err *err) {
     (void)index;
     (void)err;

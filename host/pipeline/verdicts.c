@@ -1,13 +1,12 @@
-/* A batch is judged before its commit, behind the one that is being committed; what was committed
- * counts, and counts once. */
+/* verdicts: a batch is judged together with the one that is being committed before it. Only
+ * committed events enter the breaker's windows. */
 #include "verdicts.h"
 
 #include "pipeline.h"
 #include "rejection.h"
 #include "topic_waits.h"
 
-/* A duplicate says nothing of its handler: it was not run. Nor does what waits or rests on
- * outside. */
+/* A duplicate, a waiting event and an EVENT_OUTSIDE are no verdict on their handler. */
 static bool verdicts_counts(const struct event *event) {
     return event->handler >= 0 && event->state != EVENT_PENDING &&
            event->state != EVENT_DUPLICATE && event->state != EVENT_WAITS &&
@@ -40,8 +39,8 @@ static int verdicts_judge_range(struct pipeline *pipeline, const struct batch *b
     return -1;
 }
 
-/* Judges the events in [judged, last), behind all that come before them. The handler for which they
- * open the breaker, which waits from now on; -1: none. */
+/* Judges the events in [judged, last) in order. Returns the handler whose breaker opens, which
+ * waits from now on; -1: none. */
 static int verdicts_judge(struct pipeline *pipeline, struct batch *batch, size_t last) {
     const struct batch *before = pipeline->transaction.batch;
     if (batch->rejected == 0) {

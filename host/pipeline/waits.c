@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/xalloc.h"
 
-/* What a batch may spend on one handler whose events take longer than SLOW_EVENT_US. */
+/* A handler's share of a batch if its events take SLOW_EVENT_US or more on average. */
 #define TURN_SPENT_US 200000
 #define SLOW_EVENT_US 500
 
@@ -57,7 +57,7 @@ bool waits_hold(struct waits *waits, size_t handler, enum wait_cause cause, cons
     wait->tries++;
     int64_t us = backoff_us(wait->tries - 1, WAITS_FIRST_US, WAITS_LAST_US);
     waits_hold_until(waits, wait, false, now.us + backoff_jitter_us(us, waits_random(waits)));
-    /* Without the traceback: the log has it. */
+    /* The first line only: the log has the traceback. */
     int len = (int)strcspn(reason, "\n");
     int most = (int)sizeof wait->reason - 1;
     snprintf(wait->reason, sizeof wait->reason, "%.*s", len < most ? len : most, reason);

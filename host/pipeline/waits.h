@@ -1,11 +1,11 @@
-/* waits: which handlers' topics are left alone for now, why, and until when. A state machine of
- * numbers: the time is given. One owner thread.
+/* waits: which handlers' topics wait, why, and until when. The caller passes the time. One owner
+ * thread.
  *
- * - Trouble, an outage or a breaker that opens, holds a handler for a time that doubles with every
- *   try that fails, with jitter. Then it is tried: its events are fetched and handled as ever, and
- *   the first that fails holds it again. It has settled once events of it are committed.
- * - A turn: for the sake of the others a handler that takes long for each event is held for as long
- *   as it took. That is no trouble. */
+ * - Trouble (an outage, an open breaker) holds a handler for a time with jitter that doubles with
+ *   each failed attempt. Then its events are fetched again, and the next failure holds it again. A
+ *   commit of its events ends the trouble.
+ * - A turn holds a slow handler for as long as the batch spent on it, so that others get their
+ *   share. It is no trouble. */
 #ifndef AGG_HOST_PIPELINE_WAITS_H
 #define AGG_HOST_PIPELINE_WAITS_H
 
@@ -20,26 +20,25 @@ enum wait_cause { WAIT_NONE, WAIT_OUTAGE, WAIT_BREAKER };
 
 struct wait {
     enum wait_cause cause; /* its trouble */
-    bool held;             /* it is not fetched, until: */
+    bool held;             /* not fetched until retry_at_us */
     int64_t retry_at_us;
     bool turn;             /* held for a turn, with or without trouble */
-    int tries;             /* that failed since something succeeded last */
+    int tries;             /* failed attempts since the last success */
     int64_t since_wall_us; /* when its trouble began */
-    int64_t spent_us;      /* on its events of the batch that is being handled */
+    int64_t spent_us;      /* on its events of the current batch */
     size_t spent_events;
     char reason[640];
 };
 
 struct waits {
-    struct wait *items; /* a handler each */
+    struct wait *items; /* one for each handler */
     size_t count;
     uint64_t random; /* for the jitter */
-    /* Until the owner puts them back: */
-    bool changed; /* something that status shows */
-    bool refetch; /* which are held */
+    /* The owner resets these: */
+    bool changed; /* the published status is out of date */
+    bool refetch; /* the set of held handlers changed */
 };
 
-/* The time, by both clocks. */
 struct waits_now {
     int64_t us; /* monotonic */
     int64_t wall_us;
@@ -49,28 +48,26 @@ struct waits_now waits_now(void);
 void waits_init(struct waits *waits, size_t handler_count, uint64_t seed);
 void waits_free(struct waits *waits);
 
-/* Trouble holds the handler. True where it begins. */
+/* Holds the handler for trouble. True: the trouble is new. */
 bool waits_hold(struct waits *waits, size_t handler, enum wait_cause cause, const char *reason,
                 struct waits_now now);
-/* Holds the handler for as long as the batch has spent on it. */
+/* Holds the handler for the time that the batch spent on it. */
 void waits_hold_turn(struct waits *waits, size_t handler, int64_t now_us);
 bool waits_holds(const struct waits *waits, size_t handler);
-/* Those that are due are held no longer. */
+/* Releases the handlers that are due. */
 void waits_progress(struct waits *waits, int64_t now_us);
-/* When the next one is due; INT64_MAX: none. */
+/* When the next one is due; INT64_MAX: none is held. */
 int64_t waits_next_us(const struct waits *waits);
-/* An event of the handler was handled well: the next outage is a first one. */
+/* An event was handled without an outage: the back-off restarts. */
 void waits_note_good(struct waits *waits, size_t handler);
-/* Events of it were committed. True where that ends its trouble. */
+/* Events of it were committed. True: that ends its trouble. */
 bool waits_end(struct waits *waits, size_t handler);
-/* All that are held are tried now: an outage as if it were the first time; where a breaker has
- * opened the trouble is over. */
+/* Releases all: outages with a new back-off; an open breaker's trouble ends. */
 void waits_try_all(struct waits *waits);
-/* All go on, as if nothing had been. */
+/* Releases all and forgets their trouble. */
 void waits_forget(struct waits *waits);
 
-/* Time spent on one event of the handler, in the batch under way. True where it is to be held for a
- * turn: the batch has spent long on it, and each event took long. */
+/* Adds time spent on one event in the current batch. True: hold the handler for a turn. */
 bool waits_spend(struct waits *waits, size_t handler, int64_t spent_us);
 void waits_begin_batch(struct waits *waits);
 

@@ -73,7 +73,7 @@ static bool shadow_fill_fill(struct shadow_fill *fill, struct err *err) {
         wait_ms = 0;
     }
     log_mute(true); /* live ingestion has logged what scripts log of these events */
-    batch_handle(pipeline, batch);
+    batch_handle(pipeline, batch, INT64_MAX);
     log_mute(false);
     shadow_fill_doubt_timeouts(batch);
     outside_events_exclude(batch);

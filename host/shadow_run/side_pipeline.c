@@ -76,7 +76,7 @@ static int64_t side_cpu_us(void) {
 bool side_handle(struct side *side) {
     int64_t began_us = side_cpu_us();
     log_mute(true); /* production logs what scripts log of these events */
-    bool done = batch_handle_for(&side->pipeline, &side->batch, MOMENT_US);
+    bool done = batch_handle(&side->pipeline, &side->batch, MOMENT_US);
     log_mute(false);
     side->counts.cpu_us += side_cpu_us() - began_us;
     return done || !side->pipeline.scripts || /* then the commit returns the error */

@@ -99,7 +99,7 @@ static void a_batch_at_its_bound_leaves_the_rest_to_the_next(void) {
         take(1, 50 + i);
     }
     CHECK(!batch_full(&dry_run.pipeline, &dry_run.batch));
-    CHECK(!batch_handle_for(&dry_run.pipeline, &dry_run.batch, INT64_MAX));
+    CHECK(!batch_handle(&dry_run.pipeline, &dry_run.batch, INT64_MAX));
     CHECK_INT(dry_run.batch.handled, 3);
     CHECK(batch_full(&dry_run.pipeline, &dry_run.batch));
     CHECK(batch_is_ready(&dry_run.pipeline, &dry_run.batch));
@@ -114,7 +114,7 @@ static void a_batch_at_its_bound_leaves_the_rest_to_the_next(void) {
     check_advance(&rest, 0, 15, 19);
     check_advance(&rest, 1, 51, 54);
     CHECK_INT(rest.advances[0].last_time_us, 1018);
-    CHECK(!batch_handle_for(&dry_run.pipeline, &rest, INT64_MAX));
+    CHECK(!batch_handle(&dry_run.pipeline, &rest, INT64_MAX));
     CHECK_INT(rest.handled, 3);
     batch_free(&dry_run.pipeline, &rest);
     close_all();
@@ -125,7 +125,7 @@ static void rejected_events_fill_a_batch_too(void) {
     for (int64_t i = 0; i < 100; i++) {
         take(0, i);
     }
-    batch_handle(&dry_run.pipeline, &dry_run.batch);
+    batch_handle(&dry_run.pipeline, &dry_run.batch, INT64_MAX);
     CHECK(dry_run.batch.handled > 0 && dry_run.batch.handled < 10);
     CHECK(batch_is_ready(&dry_run.pipeline, &dry_run.batch));
     close_all();

@@ -105,7 +105,7 @@ static void take(const char *id, const char *word) {
 }
 
 static void commit(void) {
-    batch_handle(&pipeline, &batch);
+    batch_handle(&pipeline, &batch, INT64_MAX);
     CHECK_OK(commit_batch(&pipeline, &batch, &err), &err);
 }
 
@@ -146,7 +146,7 @@ static void a_bisected_batch_stores_what_its_committed_events_publish(void) {
 static void a_transaction_that_fails_publishes_nothing(void) {
     begin(true);
     take("a", "w");
-    batch_handle(&pipeline, &batch);
+    batch_handle(&pipeline, &batch, INT64_MAX);
     outbox_script(
         pg, "UPDATE aggregator_state.consumer_offsets SET next_offset = 99"); /* another owner */
     CHECK(!commit_batch(&pipeline, &batch, &err));
@@ -162,7 +162,7 @@ static void a_batch_that_is_not_handled_to_its_end_is_not_committed_in_parts(voi
     struct config *config = (struct config *)pipeline.config;
     int bytes = config->ingest.batch_max_merge_bytes;
     config->ingest.batch_max_merge_bytes = 1;
-    batch_handle(&pipeline, &batch);
+    batch_handle(&pipeline, &batch, INT64_MAX);
     CHECK_INT(batch.handled, 1);
     CHECK(!commit_transaction(&pipeline, &batch, &err));
     CHECK_HAS(err.text, "batch_max_merge_bytes");

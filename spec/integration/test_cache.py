@@ -14,7 +14,7 @@ from views import status_path
 
 BATCH, ESSAY = "batch-of-cache", "essay-of-cache"
 REFUSED = "redis rejected a write: caching is off until a write succeeds"
-UNANNOUNCED = "commits were not announced to the caches: all answers are forgotten"
+UNANNOUNCED = "commits were not announced to the caches: all cached responses are dropped"
 REGISTER = """INSERT INTO batch_results (batch_id, registration_at, registration_event_id, user_id,
   essay_count, essay_ids, first_release) VALUES (%s, '2025-06-28T08:00:00Z', gen_random_uuid(),
   'teacher', 1, %s, false)"""

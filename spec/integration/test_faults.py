@@ -98,7 +98,7 @@ def test_redis_killed_during_a_stream(service):
     check_view(program, "first")
     wait_until("the metric", lambda: 'ras_dependency_up{dependency="redis"} 1' in
                program.get("/metrics")[1].decode())
-    assert len(log_lines(program, "redis is away: working without it")) == 1
+    assert len(log_lines(program, "redis is unavailable: ingestion continues without it")) == 1
 
 
 def test_redis_that_starts_later_is_used(make_service, cleanup, tmp_path):

@@ -20,8 +20,8 @@ RAISE = """CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'raised for the test' USING ERRCODE = '{code}'; END $$;
 CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON essay_results FOR EACH ROW {when}
 EXECUTE FUNCTION refuse()"""
-STOPPED = ("a handler's topics wait: too many of its events are rejected; mend it and reload, or "
-           "`aggregator resume` to reject them")
+STOPPED = ("a handler's topics wait: too many of its events are rejected; correct it and "
+           "reload, or run `aggregator resume` to reject them")
 HEALED = "DROP TRIGGER refuse ON essay_results"
 
 

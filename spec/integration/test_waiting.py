@@ -17,7 +17,7 @@ from test_outages import batches, filenames, publish, publish_registrations, rej
 
 SLOTS = "huleedu.els.essay.slot.assigned.v1"
 BEGINS = "a handler's topics wait: what it depends on is unavailable"
-GOES_ON = "a handler's topics go on"
+GOES_ON = "a handler's topics resumed"
 # Passed on as the failure, as its message, and as what is returned.
 PASSED_ON = {"error": "error(failure)", "message": "error('content: ' .. failure.message)",
              "return": "return nil, failure"}
