@@ -1,4 +1,4 @@
-/* consumer: the Kafka side of a worker: the client, and what it takes. */
+/* consumer: opens a worker's Kafka client and takes its records. */
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -8,13 +8,12 @@
 #include "pipeline/batch.h"
 #include "worker.h"
 
-/* Handling should not keep the worker from polling for longer. */
-#define TURN_US 250000
+#define TURN_US 250000 /* bounds the time between two polls of the client */
 #define TURN_EVENTS 1024
 
 /* ---- the log against the offset ------------------------------------------------------------ */
 
-/* The log does not have our offset, or is another one: fetch_start decides what follows. */
+/* The log lacks our offset or is another log: fetch_start chooses a new one. */
 static void consumer_note_contradiction(struct worker *worker, struct partition *partition,
                                         const char *reason) {
     log_warning("the log contradicts the committed offset", LOG_TEXT("topic", partition->topic),
@@ -24,26 +23,26 @@ static void consumer_note_contradiction(struct worker *worker, struct partition 
     consumer_restart(worker);
 }
 
-/* The first record of an assignment may be the one in front of the offset, read to be recognised.
- * True: it is another one. */
+/* The first record of an assignment may be the one before the offset, re-read to recognise the log.
+ * True: the log is another one. */
 static bool consumer_is_foreign(struct partition *partition, const struct log_record *record) {
     int64_t probe_offset = partition->probe_offset;
     partition->probe_offset = -1;
     return record->offset == probe_offset && record->broker_time_us != partition->committed_time_us;
 }
 
-/* A record that the offset has passed must not count again, wherever it comes from. */
+/* Logs once that a record below the offset came. */
 static void consumer_note_passed(struct worker *worker, const struct partition *partition,
                                  int64_t offset) {
     if (!worker->logged_repeated) {
         worker->logged_repeated = true;
-        log_warning("records came again, and are dropped", LOG_TEXT("topic", partition->topic),
-                    LOG_INT("partition", partition->number), LOG_INT("offset", offset),
-                    LOG_INT("expected", partition->next_offset));
+        log_warning("kafka returned records below the offset: they are dropped",
+                    LOG_TEXT("topic", partition->topic), LOG_INT("partition", partition->number),
+                    LOG_INT("offset", offset), LOG_INT("expected", partition->next_offset));
     }
 }
 
-/* ---- taking messages ----------------------------------------------------------------------- */
+/* ---- taking records ------------------------------------------------------------------------ */
 
 static struct partition *consumer_partition_of(struct worker *worker,
                                                const struct kafka_message *message, size_t *at) {
@@ -53,21 +52,21 @@ static struct partition *consumer_partition_of(struct worker *worker,
     return *at == PARTITION_NONE ? NULL : &partitions->items[*at];
 }
 
-/* Whether the record is the batch's to take. */
+/* True: the batch takes the record. */
 static bool consumer_is_next(struct worker *worker, struct partition *partition,
                              const struct log_record *record) {
     if (worker->must_load_offsets || !partition) {
-        return false; /* of an assignment that is no more */
+        return false; /* it belongs to a revoked assignment */
     }
     bool probed = record->offset == partition->probe_offset;
     if (partition->probe_offset >= 0 && consumer_is_foreign(partition, record)) {
-        consumer_note_contradiction(worker, partition, "the record in front of it is another one");
+        consumer_note_contradiction(worker, partition, "the record before it has another time");
         return false;
     }
     if (record->offset < partition->next_offset && !probed) {
         consumer_note_passed(worker, partition, record->offset);
     }
-    /* A topic that the scripts no longer declare keeps its offset until the group gives it away. */
+    /* A topic that new scripts do not declare keeps its offset until it is revoked. */
     return record->offset >= partition->next_offset && partition->handler >= 0 &&
            !topic_waits_hold(&worker->pipeline, partition);
 }
@@ -77,14 +76,14 @@ static void consumer_take(struct worker *worker, const struct kafka_message *mes
     struct partition *partition = consumer_partition_of(worker, message, &at);
     struct log_record record = log_record_of_kafka(message, at);
     if (consumer_is_next(worker, partition, &record)) {
-        trouble_note_good(worker, partition);
+        trouble_end_partition(worker, partition);
         batch_take(&worker->pipeline, worker->filling, &record);
     } else {
         kafka_message_release(record.owner);
     }
 }
 
-/* Kafka keeps names that differ in . and _ alone from being there side by side. */
+/* Kafka refuses topics whose names differ only in . and _. */
 static bool consumer_is_same_to_kafka(const char *one, const char *other) {
     for (; *one && *other; one++, other++) {
         bool both = (*one == '.' || *one == '_') && (*other == '.' || *other == '_');
@@ -95,7 +94,7 @@ static bool consumer_is_same_to_kafka(const char *one, const char *other) {
     return *one == *other;
 }
 
-/* Scripts that declare both spellings of a topic know that one of them is not there. */
+/* Scripts may declare both spellings of a topic: one of them cannot exist. */
 static bool consumer_has_other_spelling(const struct worker *worker, const char *topic) {
     size_t count;
     const struct script_handler *handlers =
@@ -115,9 +114,9 @@ static void consumer_log_missing_topic(const struct worker *worker,
                                        const struct kafka_message *message) {
     const char *topic = message->topic ? message->topic : "";
     if (consumer_has_other_spelling(worker, topic)) {
-        log_debug("of two spellings of a topic one is not there", LOG_TEXT("topic", topic));
+        log_debug("one of two spellings of a topic does not exist", LOG_TEXT("topic", topic));
     } else {
-        log_warning("a topic is not there", LOG_TEXT("detail", message->detail));
+        log_warning("a topic does not exist", LOG_TEXT("detail", message->detail));
     }
 }
 
@@ -128,7 +127,7 @@ static void consumer_note_error(struct worker *worker, const struct kafka_messag
     case KAFKA_ERROR_END:
         if (partition) {
             partition->end_offset = message->offset;
-            trouble_note_good(worker, partition);
+            trouble_end_partition(worker, partition);
         }
         break;
     case KAFKA_ERROR_NO_OFFSET:
@@ -138,13 +137,13 @@ static void consumer_note_error(struct worker *worker, const struct kafka_messag
         break;
     case KAFKA_ERROR_NO_TOPIC:
         consumer_log_missing_topic(worker, message);
-        if (partition) { /* of ours: when it is back, is it the same? */
+        if (partition) { /* ours: checks whether it is the same topic when it returns */
             consumer_restart(worker);
         }
         break;
     case KAFKA_ERROR_FATAL:
         reopen_ask_failed(worker);
-        log_warning("consumer error", LOG_TEXT("error", message->detail));
+        log_warning("the kafka client failed", LOG_TEXT("error", message->detail));
         metric_add(worker->errors, 1);
         break;
     default:
@@ -187,8 +186,6 @@ bool consumer_is_fetching(const struct worker *worker) {
     return worker->has_assignment && !worker->must_load_offsets;
 }
 
-/* ---- starting again ------------------------------------------------------------------------ */
-
 void consumer_restart(struct worker *worker) {
     rebalance_drop_batches(worker);
     if (!worker->has_assignment || worker->must_load_offsets) {
@@ -203,7 +200,7 @@ void consumer_restart(struct worker *worker) {
 
 /* ---- the client --------------------------------------------------------------------------- */
 
-/* To be freed; the names are the generation's. */
+/* The caller frees the array; the generation owns the names. */
 static const char **consumer_declared_topics(const struct script_generation *generation,
                                              size_t *count) {
     size_t handler_count, all = 0;
@@ -268,7 +265,7 @@ void consumer_close(struct worker *worker) {
     }
     kafka_offsets_report_last(worker);
     kafka_consumer_leave(worker->kafka);
-    rebalance_forget(worker); /* a client that has failed for good has revoked nothing */
+    rebalance_forget(worker); /* a client with a fatal error revokes nothing */
     kafka_consumer_destroy(worker->kafka);
     trouble_forget_topics(worker);
     coordinator_forget(worker);

@@ -1,7 +1,6 @@
-/* moved: a group coordinator that came back under another address. librdkafka 2.0 follows it where
- * another broker becomes the coordinator, but a broker that keeps its number only if it answers
- * once that it is none: else the client goes on to call the old address. So the address that fails
- * is held against what the cluster says. */
+/* coordinator: detects a group coordinator that restarted under a new address. librdkafka 2.0 keeps
+ * the old address if the broker keeps its id, so the unreachable address is compared with the
+ * cluster's metadata. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +8,7 @@
 #include "worker.h"
 
 #define ASK_TIMEOUT_MS 1000
-#define COORDINATOR "GroupCoordinator: " /* how the client names it before its address */
+#define COORDINATOR "GroupCoordinator: " /* precedes its address in librdkafka's error texts */
 
 void coordinator_forget(struct worker *worker) {
     free(worker->coordinator.brokers);
@@ -38,30 +37,22 @@ static struct kafka_broker *coordinator_find_broker(struct coordinator *coordina
     return NULL;
 }
 
-/* A broker that the cluster does not name now may come back. */
-static void coordinator_remember_broker(struct coordinator *coordinator,
-                                        const struct kafka_broker *now) {
-    struct kafka_broker *known = coordinator_find_broker(coordinator, now->id);
-    if (!known) {
-        coordinator->brokers =
-            xrealloc(coordinator->brokers, (coordinator->count + 1) * sizeof *coordinator->brokers);
-        known = &coordinator->brokers[coordinator->count++];
-    }
-    *known = *now;
-}
-
-/* Whether the broker that had the address that fails has another one now. */
+/* Keeps brokers that the metadata lacks now: they may return. True: the broker with the unreachable
+ * address has another one. */
 static bool coordinator_take_brokers(struct coordinator *coordinator,
                                      const struct kafka_broker *brokers, size_t count) {
     bool has_moved = false;
     for (size_t i = 0; i < count; i++) {
-        const struct kafka_broker *now = &brokers[i];
-        const struct kafka_broker *before = coordinator_find_broker(coordinator, now->id);
-        if (before && strcmp(before->address, coordinator->failed) == 0) {
-            has_moved = strcmp(now->address, coordinator->failed) != 0;
+        struct kafka_broker *known = coordinator_find_broker(coordinator, brokers[i].id);
+        if (!known) {
+            size_t bytes = (coordinator->count + 1) * sizeof *coordinator->brokers;
+            coordinator->brokers = xrealloc(coordinator->brokers, bytes);
+            known = &coordinator->brokers[coordinator->count++];
+        } else if (strcmp(known->address, coordinator->failed) == 0) {
+            has_moved = strcmp(brokers[i].address, coordinator->failed) != 0;
             coordinator->failed[0] = '\0';
         }
-        coordinator_remember_broker(coordinator, now);
+        *known = brokers[i];
     }
     return has_moved;
 }

@@ -1,7 +1,6 @@
-/* fetch_start: where each partition of an assignment goes on: where the database says, if the log
- * is the one that was read and still has it. The client is told nothing but numbers: an outdated
- * answer to "from the beginning" or "from the end" can take effect on a later assignment
- * (librdkafka 2.0), and would have records read twice or not at all. */
+/* fetch_start: chooses the start offset of each assigned partition: the database's, unless the log
+ * lacks it or is another log. The client gets numbers only: with "beginning" or "end"
+ * librdkafka 2.0 may apply a late reply to a later assignment and read records twice or never. */
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -15,9 +14,7 @@
 #define UNPLACED_FIRST_US 250000
 #define UNPLACED_LAST_US 5000000
 
-/* ---- what the log has ---------------------------------------------------------------------- */
-
-/* Absent bounds are negative. */
+/* Unknown bounds are negative. */
 struct bounds {
     int64_t low, high;
 };
@@ -26,29 +23,27 @@ static int64_t fetch_start_bound_of(const struct kafka_place *place) {
     return place->error.kind == KAFKA_ERROR_NONE ? place->offset : -1;
 }
 
-/* ---- what follows -------------------------------------------------------------------------- */
-
 static int64_t fetch_start_first_offset(const struct worker *worker,
                                         const struct partition *partition, struct bounds bounds) {
     bool latest = strcmp(worker->config->kafka.auto_offset_reset, "latest") == 0;
-    /* A partition that a followed topic has got since holds nothing that was there before. */
+    /* A new partition of a known topic is read from its beginning: all its records are new. */
     return latest && !partition->topic_known ? bounds.high : bounds.low;
 }
 
 static void fetch_start_log_move(const struct partition *partition, const char *what, int64_t next,
                                  struct bounds bounds) {
     log_error(what, LOG_TEXT("topic", partition->topic), LOG_INT("partition", partition->number),
-              LOG_INT("committed", partition->next_offset), LOG_INT("goes_on_at", next),
+              LOG_INT("committed", partition->next_offset), LOG_INT("resumes_at", next),
               LOG_INT("log_begins", bounds.low), LOG_INT("log_ends", bounds.high));
 }
 
-/* Where the partition goes on; -1: it cannot be said before Kafka answers. */
+/* The start offset; -1: unknown until Kafka replies. */
 static int64_t fetch_start_choose(struct worker *worker, struct partition *partition,
                                   struct bounds bounds) {
     int64_t committed = partition->next_offset;
     bool contradicted = partition->contradicted;
     if (bounds.low < 0 || bounds.high < 0) {
-        return committed; /* the log may still be found to have it, once its leader is back */
+        return committed; /* its leader is unavailable */
     }
     partition->contradicted = false;
     if (committed < 0) {
@@ -60,7 +55,7 @@ static int64_t fetch_start_choose(struct worker *worker, struct partition *parti
         metric_add(worker->deleted, (double)(bounds.low - committed));
         return bounds.low;
     }
-    /* Kafka has said that it has no such offset, and it is not that it has deleted it. */
+    /* Kafka lacks the offset for another reason than deletion. */
     if (committed > bounds.high || contradicted) {
         fetch_start_log_move(partition,
                              "the topic was recreated or truncated: reading it from its start",
@@ -101,8 +96,8 @@ bool fetch_assign(struct worker *worker, struct err *err) {
     return ok;
 }
 
-/* The record in front of the offset is read again where the log has it: had it another time, it
- * would be another log (a topic recreated under its name), of which every record is new. */
+/* Plans to re-read the record before the offset, if the log has it. If its time differs, the topic
+ * was recreated, and every record is new. */
 static void fetch_start_plan_probe(struct partition *partition, int64_t low) {
     bool possible = partition->committed_time_us > 0 && low >= 0 && partition->next_offset > low;
     partition->probe_offset = possible ? partition->next_offset - 1 : -1;
@@ -126,7 +121,7 @@ static bool fetch_start_place_all(struct worker *worker, struct err *err) {
     return ok;
 }
 
-/* A topic that was just made has its leaders in a moment; one whose broker is away need not. */
+/* A new topic gets its leaders in a moment; an unavailable broker may need long. */
 static void fetch_start_plan_next_try(struct worker *worker) {
     if (worker->unplaced == 0) {
         worker->unplaced_wait_us = 0;
@@ -146,7 +141,7 @@ bool fetch_start(struct worker *worker, struct err *err) {
         struct partition *partition = &pipeline->partitions.items[i];
         partition->handler = script_handler_of(pipeline->generation, partition->topic);
         partition->end_offset = -1;
-        partition->trouble.retry_at_us = 0; /* it may go on elsewhere than where it waited */
+        partition->trouble.retry_at_us = 0; /* its offset may have changed */
     }
     if (!fetch_assign(worker, err)) {
         return false;
@@ -154,7 +149,7 @@ bool fetch_start(struct worker *worker, struct err *err) {
     fetch_start_plan_next_try(worker);
     worker->must_load_offsets = false;
     worker->logged_repeated = false;
-    worker->measure_at_us = 0; /* how far behind it begins is known now */
+    worker->measure_at_us = 0; /* the lag is known now */
     atomic_store(&worker->assigned, true);
     return true;
 }

@@ -20,23 +20,18 @@ static void ingest_make_metrics(struct worker *worker) {
     worker->errors = metric_single(METRIC_COUNTER, "ras_consumer_errors_total",
                                    "Failures of consuming or committing.");
     worker->deleted = metric_single(METRIC_COUNTER, "ras_deleted_messages_total",
-                                    "Messages that Kafka had deleted before they were read.");
-    worker->stalls = metric_single(METRIC_COUNTER, "ras_consumer_stalls_total",
-                                   "Fetching began anew: records waited and none was fetched.");
+                                    "Records that Kafka deleted before they were read.");
+    worker->stalls =
+        metric_single(METRIC_COUNTER, "ras_consumer_stalls_total",
+                      "Restarts of fetching because waiting records were not fetched.");
     worker->database_up = pipeline_dependency_metric("postgres");
     char number[16];
     snprintf(number, sizeof number, "%d", worker->number);
     worker->breaker_open = metric_cell(
         metric_family(METRIC_GAUGE, "ras_breaker_open",
-                      "1 where topics of the worker wait: too many of a handler's events were "
-                      "rejected.",
+                      "1: topics of the worker wait, too many of their events were rejected.",
                       "worker"),
         number);
-}
-
-static void ingest_init_replacement(struct script_switch *offer) {
-    clock_condition_init(&offer->done);
-    pthread_mutex_init(&offer->lock, NULL);
 }
 
 static bool ingest_init_worker(struct worker *worker, const struct ingest_options *ingest,
@@ -56,7 +51,8 @@ static bool ingest_init_worker(struct worker *worker, const struct ingest_option
     };
     ingest_make_metrics(worker);
     pthread_mutex_init(&worker->status.lock, NULL);
-    ingest_init_replacement(&worker->script_switch);
+    pthread_mutex_init(&worker->script_switch.lock, NULL);
+    clock_condition_init(&worker->script_switch.done);
     bool ok = pipeline_open(&worker->pipeline, &options, err);
     for (int i = 0; i < WORKER_BATCHES; i++) {
         batch_init(&worker->batches[i], ingest->generation);
@@ -65,7 +61,7 @@ static bool ingest_init_worker(struct worker *worker, const struct ingest_option
     worker->filling = &worker->batches[0];
     worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (ok && worker->wake_fd < 0) {
-        return err_set(err, ERR_INTERNAL, "cannot make an eventfd");
+        return err_set(err, ERR_INTERNAL, "cannot create an eventfd");
     }
     return ok && consumer_open(worker, err);
 }
@@ -96,13 +92,9 @@ struct ingest *ingest_start(const struct ingest_options *options, struct err *er
         struct worker *worker = &ingest->workers[ingest->count];
         worker->number = (int)ingest->count;
         worker->config = options->config;
-        if (!ingest_init_worker(worker, options, err)) {
-            ingest_free_worker(worker);
-            ingest_stop(ingest);
-            return NULL;
-        }
-        if (pthread_create(&ingest->threads[ingest->count], NULL, worker_main, worker) != 0) {
-            err_set(err, ERR_INTERNAL, "cannot start an ingest thread");
+        if (!ingest_init_worker(worker, options, err) ||
+            (pthread_create(&ingest->threads[ingest->count], NULL, worker_main, worker) != 0 &&
+             !err_set(err, ERR_INTERNAL, "cannot start an ingest thread"))) {
             ingest_free_worker(worker);
             ingest_stop(ingest);
             return NULL;
@@ -114,7 +106,7 @@ struct ingest *ingest_start(const struct ingest_options *options, struct err *er
 static void ingest_wake(struct worker *worker) {
     uint64_t one = 1;
     if (write(worker->wake_fd, &one, sizeof one) < 0) {
-        log_warning("an ingest worker could not be woken");
+        log_warning("cannot wake an ingest worker", LOG_INT("worker", worker->number));
     }
 }
 
@@ -156,7 +148,7 @@ size_t ingest_resume(struct ingest *ingest) {
     return resumed;
 }
 
-/* ---- other scripts ------------------------------------------------------------------------- */
+/* ---- switch of scripts --------------------------------------------------------------------- */
 
 struct ingest_scripts {
     size_t count;
@@ -211,7 +203,7 @@ size_t ingest_await_switch(struct ingest *ingest, int timeout_ms) {
 
 /* ---- readiness ----------------------------------------------------------------------------- */
 
-/* What keeps the worker, as text; "": nothing does. True where it is Kafka. */
+/* What the worker waits for, as text; "": nothing. True: the Kafka client cannot read. */
 static bool ingest_reason_of(struct worker *worker, bool none_assigned, char *text, size_t cap) {
     struct worker_status *status = &worker->status;
     pthread_mutex_lock(&status->lock);
@@ -227,7 +219,7 @@ static bool ingest_reason_of(struct worker *worker, bool none_assigned, char *te
     return kafka != NULL;
 }
 
-/* The first worker's trouble, if any. True where Kafka keeps one of them. */
+/* The first worker's reason, if any. True: some Kafka client cannot read. */
 static bool ingest_append_reason(struct ingest *ingest, bool none_assigned, struct buffer *json) {
     bool is_kept = false;
     for (size_t i = 0; i < ingest->count; i++) {
@@ -241,7 +233,7 @@ static bool ingest_append_reason(struct ingest *ingest, bool none_assigned, stru
     return is_kept;
 }
 
-/* The topics and partitions that wait, of all workers; how many there are. */
+/* The waiting topics and partitions of all workers; returns their number. */
 static int ingest_append_waiting(struct ingest *ingest, struct buffer *json) {
     int waits = 0;
     bool any = false;

@@ -1,7 +1,6 @@
-/* report: tells Kafka where the worker's partitions stand, for lag tools. The database owns the
- * offsets: that Kafka refuses them, or does not answer, is no failure of the service. While a
- * report is under way the client can neither begin to fetch nor leave the group, so there is one at
- * a time, and only where something has changed. */
+/* kafka_offsets: reports committed offsets to Kafka, for lag tools. The database owns the offsets:
+ * a refused report is no failure. An open report blocks the client's fetching and leaving, so there
+ * is one at a time, of changed offsets only. */
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -12,8 +11,8 @@
 #define INTERVAL_US 1000000
 #define REFUSED_INTERVAL_US 30000000
 #define LAST_TIMEOUT_US 1000000
-/* A cooperative rebalance has two rounds. A report of the first one that comes in the second is
- * refused, and costs the client all its partitions (librdkafka 2.0). */
+/* A cooperative rebalance has two rounds. Kafka refuses a report of the first round that arrives in
+ * the second, and librdkafka 2.0 then loses all partitions. */
 #define COOPERATIVE_REST_US 5000000
 
 static bool kafka_offsets_is_due(const struct partition *partition) {
@@ -44,13 +43,13 @@ static void kafka_offsets_note_refusal(struct worker *worker, const char *reason
     struct kafka_offsets *offsets = &worker->kafka_offsets;
     offsets->at_us = clock_monotonic_us() + REFUSED_INTERVAL_US;
     if (!offsets->is_refused) {
-        log_warning("kafka refuses the group's offsets: lag tools show a backlog that is none",
+        log_warning("kafka refuses the reported offsets: lag tools show too large a lag",
                     LOG_INT("worker", worker->number), LOG_TEXT("error", reason));
     }
     offsets->is_refused = true;
 }
 
-/* The partition may have been given away since. */
+/* The partition may have been revoked since. */
 static void kafka_offsets_take(void *context, const struct kafka_place *place) {
     struct partitions *partitions = context;
     size_t at = partitions_find(partitions, place->topic, place->partition);
@@ -59,7 +58,7 @@ static void kafka_offsets_take(void *context, const struct kafka_place *place) {
     }
 }
 
-/* Waits for the answer to what is under way, at most so long. */
+/* Waits at most timeout_ms for the reply to an open report. */
 static void kafka_offsets_await(struct worker *worker, int timeout_ms) {
     struct kafka_offsets *offsets = &worker->kafka_offsets;
     struct kafka_error refusal;

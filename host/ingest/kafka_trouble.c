@@ -1,7 +1,6 @@
-/* kafka_trouble: what keeps records from coming from Kafka: a partition whose records are refused
- * or cannot be unpacked, a topic that may not be read, a client that gets no login, no broker or no
- * membership in the group. Nothing is passed over: the offset stays where it is, the others go on,
- * and what waits is tried again. */
+/* kafka_trouble: partitions with unreadable records, topics without access, clients without login,
+ * broker or group membership. The offset stays, others go on, and each is logged once, published
+ * and retried. No record is skipped. */
 #include <stdlib.h>
 
 #include "base/backoff.h"
@@ -21,64 +20,39 @@ static void kafka_trouble_changed(struct worker *worker) {
 
 /* ---- partitions ---------------------------------------------------------------------------- */
 
-static void kafka_trouble_begin(struct worker *worker, struct partition *partition,
-                                const struct trouble_news *news) {
-    if (!partition->trouble.reason) {
+static void kafka_trouble_hold(struct worker *worker, struct partition *partition,
+                               const struct kafka_message *message) {
+    struct partition_trouble *trouble = &partition->trouble;
+    const char *reason = message->error.reason;
+    if (!trouble->reason) {
         worker->trouble.partitions++;
-        partition->trouble = (struct partition_trouble){.since_wall_us = clock_wall_us()};
+        *trouble = (struct partition_trouble){.since_wall_us = clock_wall_us()};
     }
-    if (partition->trouble.reason != news->reason || partition->trouble.offset != news->offset) {
-        log_error("a partition waits: nothing can be read from it",
+    if (trouble->reason != reason || trouble->offset != message->offset) {
+        log_error("a partition waits: its records cannot be read",
                   LOG_TEXT("topic", partition->topic), LOG_INT("partition", partition->number),
-                  LOG_INT("offset", news->offset),
-                  LOG_INT("committed", partition->committed_offset),
-                  LOG_TEXT("reason", news->reason), LOG_TEXT("detail", news->detail));
+                  LOG_INT("offset", message->offset),
+                  LOG_INT("committed", partition->committed_offset), LOG_TEXT("reason", reason),
+                  LOG_TEXT("detail", message->detail));
     }
-    partition->trouble.reason = news->reason;
-    partition->trouble.offset = news->offset;
-}
-
-void trouble_hold(struct worker *worker, struct partition *partition,
-                  const struct trouble_news *news) {
-    kafka_trouble_begin(worker, partition, news);
-    if (partition->trouble.retry_at_us == 0) { /* else it is said of what was fetched before */
-        partition->trouble.retry_at_us =
-            clock_monotonic_us() +
-            backoff_us(partition->trouble.tries++, RETRY_FIRST_US, RETRY_LAST_US);
+    trouble->reason = reason;
+    trouble->offset = message->offset;
+    if (trouble->retry_at_us == 0) { /* else the error is of an earlier fetch */
+        trouble->retry_at_us =
+            clock_monotonic_us() + backoff_us(trouble->tries++, RETRY_FIRST_US, RETRY_LAST_US);
         worker->pipeline.waits.refetch = true;
         kafka_trouble_changed(worker);
     }
 }
 
-static void kafka_trouble_end(struct worker *worker, struct partition *partition) {
-    log_info("a partition goes on", LOG_TEXT("topic", partition->topic),
-             LOG_INT("partition", partition->number));
-    partition->trouble = (struct partition_trouble){0};
-    worker->trouble.partitions--;
-    kafka_trouble_changed(worker);
-}
-
-static void kafka_trouble_fetch_again(struct worker *worker, struct partition *partition) {
-    partition->trouble.retry_at_us = 0;
-    worker->pipeline.waits.refetch = true;
-    kafka_trouble_changed(worker);
-}
-
-void trouble_turn(struct worker *worker) {
+void trouble_retry(struct worker *worker, int64_t now_us) {
     struct partitions *partitions = &worker->pipeline.partitions;
     for (size_t i = 0; worker->trouble.partitions > 0 && i < partitions->count; i++) {
-        int64_t retry_at_us = partitions->items[i].trouble.retry_at_us;
-        if (retry_at_us != 0 && retry_at_us <= clock_monotonic_us()) {
-            kafka_trouble_fetch_again(worker, &partitions->items[i]);
-        }
-    }
-}
-
-void trouble_retry(struct worker *worker) {
-    struct partitions *partitions = &worker->pipeline.partitions;
-    for (size_t i = 0; i < partitions->count; i++) {
-        if (partitions->items[i].trouble.retry_at_us != 0) {
-            kafka_trouble_fetch_again(worker, &partitions->items[i]);
+        struct partition_trouble *trouble = &partitions->items[i].trouble;
+        if (trouble->retry_at_us != 0 && trouble->retry_at_us <= now_us) {
+            trouble->retry_at_us = 0;
+            worker->pipeline.waits.refetch = true;
+            kafka_trouble_changed(worker);
         }
     }
 }
@@ -109,7 +83,7 @@ static void kafka_trouble_add_topic(struct worker *worker, const char *name, con
     if (kafka_trouble_find_topic(worker, name)) {
         return;
     }
-    log_error("a topic waits: Kafka does not let it be read", LOG_TEXT("topic", name),
+    log_error("a topic waits: kafka refuses access", LOG_TEXT("topic", name),
               LOG_TEXT("reason", reason));
     trouble->topics =
         xrealloc(trouble->topics, (trouble->topic_count + 1) * sizeof *trouble->topics);
@@ -133,8 +107,7 @@ void trouble_forget_topics(struct worker *worker) {
     worker->trouble.topics = NULL;
 }
 
-/* Drops those that may be read now. One that cannot be asked for, because no broker answers, ends
- * the look: each would be waited for. */
+/* Drops those that may be read now. Ends if no broker replies: each query would block. */
 static void kafka_trouble_look_at_topics(struct worker *worker) {
     for (size_t i = worker->trouble.topic_count; i > 0 && worker->kafka; i--) {
         const char *name = worker->trouble.topics[i - 1].name;
@@ -144,7 +117,7 @@ static void kafka_trouble_look_at_topics(struct worker *worker) {
             return;
         }
         if (access == KAFKA_ACCESS_GIVEN) {
-            log_info("a topic goes on", LOG_TEXT("topic", name));
+            log_info("a topic resumed", LOG_TEXT("topic", name));
             kafka_trouble_drop_topic(worker, i - 1);
         }
     }
@@ -161,73 +134,68 @@ static void kafka_trouble_publish(struct worker *worker) {
 void trouble_note_client(struct worker *worker, const struct kafka_error *error,
                          const char *detail) {
     struct kafka_error *present = &worker->trouble.error;
-    /* Brokers are down because they refuse the login, say: the cause is worth more. */
+    /* "All brokers are down" may follow from a refused login: the first error is the cause. */
     bool known = kafka_error_same(present, error) ||
                  (present->kind != KAFKA_ERROR_NONE && error->kind == KAFKA_ERROR_BROKERS_DOWN);
     if (known || error->kind == KAFKA_ERROR_CONNECTION || error->kind == KAFKA_ERROR_FATAL) {
         return;
     }
     *present = *error;
-    log_error("nothing comes from Kafka", LOG_INT("worker", worker->number),
+    log_error("the kafka client cannot read", LOG_INT("worker", worker->number),
               LOG_TEXT("reason", error->reason), LOG_TEXT("code", error->name),
               LOG_TEXT("detail", detail));
     kafka_trouble_publish(worker);
 }
 
-static void kafka_trouble_end_client(struct worker *worker) {
+void trouble_end_client(struct worker *worker) {
     if (worker->trouble.error.kind != KAFKA_ERROR_NONE) {
-        log_info("Kafka is there", LOG_INT("worker", worker->number),
+        log_info("the kafka client reads again", LOG_INT("worker", worker->number),
                  LOG_TEXT("after", worker->trouble.error.reason));
         worker->trouble.error = (struct kafka_error){0};
         kafka_trouble_publish(worker);
     }
 }
 
-void trouble_note_assigned(struct worker *worker) {
-    kafka_trouble_end_client(worker);
-}
-
-/* ---- what the client says ------------------------------------------------------------------ */
+/* ---- errors and signs of life -------------------------------------------------------------- */
 
 void trouble_note_message(struct worker *worker, struct partition *partition,
                           const struct kafka_message *message) {
-    struct trouble_news news = {message->error.reason, message->detail, message->offset};
     if (partition) {
-        trouble_hold(worker, partition, &news);
+        kafka_trouble_hold(worker, partition, message);
     } else if (!message->topic) {
-        trouble_note_client(worker, &message->error, news.detail);
+        trouble_note_client(worker, &message->error, message->detail);
     } else if (message->error.kind == KAFKA_ERROR_TOPIC_REFUSED) {
-        kafka_trouble_add_topic(worker, message->topic, news.reason);
+        kafka_trouble_add_topic(worker, message->topic, message->error.reason);
     } else {
-        log_warning("consumer error", LOG_TEXT("topic", message->topic),
-                    LOG_TEXT("error", news.detail));
+        log_warning("the kafka client reported an error", LOG_TEXT("topic", message->topic),
+                    LOG_TEXT("error", message->detail));
     }
 }
 
-void trouble_note_good(struct worker *worker, struct partition *partition) {
-    kafka_trouble_end_client(worker);
+void trouble_end_partition(struct worker *worker, struct partition *partition) {
+    trouble_end_client(worker);
     if (partition->trouble.reason && partition->trouble.retry_at_us == 0) {
-        kafka_trouble_end(worker, partition);
+        log_info("a partition resumed", LOG_TEXT("topic", partition->topic),
+                 LOG_INT("partition", partition->number));
+        partition->trouble = (struct partition_trouble){0};
+        worker->trouble.partitions--;
+        kafka_trouble_changed(worker);
     }
-}
-
-/* An idle client says nothing when its brokers are back: one that tells where a partition ends is
- * as good as one that reads. */
-static bool kafka_trouble_client_answers(struct worker *worker) {
-    int64_t before = worker->ends_received;
-    lag_ask_ends(worker);
-    return worker->ends_received > before;
 }
 
 void trouble_look(struct worker *worker) {
     kafka_trouble_look_at_topics(worker);
-    if (worker->trouble.error.kind != KAFKA_ERROR_NONE && consumer_is_fetching(worker) &&
-        kafka_trouble_client_answers(worker)) {
-        kafka_trouble_end_client(worker);
+    if (worker->trouble.error.kind != KAFKA_ERROR_NONE && consumer_is_fetching(worker)) {
+        /* An idle client gives no sign when its brokers return. */
+        int64_t before = worker->ends_received;
+        lag_ask_ends(worker);
+        if (worker->ends_received > before) {
+            trouble_end_client(worker);
+        }
     }
 }
 
-/* ---- what others are told ------------------------------------------------------------------ */
+/* ---- status -------------------------------------------------------------------------------- */
 
 static void kafka_trouble_append_begin(struct buffer *json, const char *topic) {
     buffer_append_text(json, json->len > 0 ? ",{" : "{");

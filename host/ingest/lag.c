@@ -1,4 +1,4 @@
-/* lag: how far behind each partition is, as metrics of the worker that owns it. */
+/* lag: the lag metrics of the worker's partitions. */
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -12,15 +12,16 @@ static void lag_set_lag(struct partition *partition, int64_t messages, int64_t a
     snprintf(number, sizeof number, "%d", partition->number);
     metric_set(
         metric_cell(metric_family(METRIC_GAUGE, "ras_consumer_lag_messages",
-                                  "Messages between the committed offset and the partition's end.",
+                                  "Records between the committed offset and the partition's end.",
                                   "topic,partition"),
                     partition->topic, number),
         (double)messages);
-    metric_set(metric_cell(metric_family(METRIC_GAUGE, "ras_consumer_lag_seconds",
-                                         "Age of the newest message taken while more wait, else 0.",
-                                         "topic,partition"),
-                           partition->topic, number),
-               age_us > 0 ? (double)age_us / 1e6 : 0); /* a producer's clock may be ahead */
+    metric_set(
+        metric_cell(metric_family(METRIC_GAUGE, "ras_consumer_lag_seconds",
+                                  "Age of the newest record taken if more are waiting, else 0.",
+                                  "topic,partition"),
+                    partition->topic, number),
+        age_us > 0 ? (double)age_us / 1e6 : 0); /* a producer's clock may be ahead */
 }
 
 void lag_ask_ends(struct worker *worker) {
@@ -37,7 +38,7 @@ void lag_ask_ends(struct worker *worker) {
     free(ends);
 }
 
-/* Behind the last record there may be offsets without one: markers of transactions. */
+/* Transaction markers may follow the last record. */
 static bool lag_is_at_end(const struct partition *partition) {
     return partition->committed_offset == partition->next_offset &&
            partition->end_offset >= partition->high_offset;
@@ -53,7 +54,7 @@ bool lag_measure(struct worker *worker) {
                waits_next_us(&worker->pipeline.waits) == INT64_MAX;
     bool asks = !all && worker->has_assignment && worker->pipeline.partitions.count > 0;
     if (asks) {
-        lag_ask_ends(worker); /* the client does not hear of what is published */
+        lag_ask_ends(worker); /* the client knows the ends of fetched partitions only */
     }
     for (size_t i = 0; i < worker->pipeline.partitions.count; i++) {
         struct partition *partition = &worker->pipeline.partitions.items[i];

@@ -1,5 +1,5 @@
-/* outage_backoff: what a worker does when the database, or its script state, fails: it drops its
- * batches, logs the failure once, and tries again after a time that doubles. */
+/* outage_backoff: after a failure of the database or the script state the worker drops its batches,
+ * logs once, and retries after a time that doubles. */
 #include "base/backoff.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -8,14 +8,9 @@
 #define BACKOFF_FIRST_US 100000
 #define BACKOFF_LAST_US 10000000
 
-static int64_t outage_backoff_us(const struct worker *worker) {
-    int64_t us = backoff_us(worker->failures, BACKOFF_FIRST_US, BACKOFF_LAST_US);
-    return backoff_jitter_us(us, (uint64_t)clock_monotonic_us());
-}
-
 static void outage_backoff_publish(struct worker *worker, const char *what, const struct err *err) {
     char text[sizeof worker->status.text];
-    /* Whoever asks for readiness needs no key: what a server said is in the log. */
+    /* Readiness needs no key: it gets a plain reason, the log gets the server's text. */
     bool outside = worker->pipeline.scripts &&
                    (err->sqlstate[0] || err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT);
     snprintf(text, sizeof text, "waits for %s: %.400s", what,
@@ -23,37 +18,37 @@ static void outage_backoff_publish(struct worker *worker, const char *what, cons
     worker_set_status(worker, text);
 }
 
-/* Nothing is lost by dropping the batches: the offsets in Postgres say where to go on. */
+/* No event is lost: the dropped batches are read again from the offsets in Postgres. */
 static void outage_backoff_abandon(struct worker *worker) {
     consumer_restart(worker);
     pg_disconnect(worker->pipeline.pg);
-    worker->retry_at_us = clock_monotonic_us() + outage_backoff_us(worker);
-    worker->failures++;
+    int64_t now_us = clock_monotonic_us();
+    int64_t us = backoff_us(worker->failures++, BACKOFF_FIRST_US, BACKOFF_LAST_US);
+    worker->retry_at_us = now_us + backoff_jitter_us(us, (uint64_t)now_us);
 }
 
-/* A transaction that takes longer than a statement may is not to be tried at that size again. */
+/* Halves the batch after a time-out. */
 static void outage_backoff_shrink_batches(struct worker *worker, const struct err *err) {
     bool too_slow = err->kind == ERR_TIMEOUT || strcmp(err->sqlstate, "57014") == 0;
     if (!too_slow || !worker->inflight || worker->inflight->count < 2) {
         return;
     }
     worker->pipeline.batch_limit = worker->inflight->count / 2;
-    log_warning("the transaction took too long: batches are made smaller",
+    log_warning("the transaction timed out: batches become smaller",
                 LOG_INT("worker", worker->number),
                 LOG_INT("events", (int64_t)worker->pipeline.batch_limit));
 }
 
-/* Slowly: what was too much may be so again. */
 void outage_grow_batches(struct pipeline *pipeline) {
     size_t most = (size_t)pipeline->config->ingest.batch_max_events;
     size_t next = pipeline->batch_limit + most / 64 + 1;
     pipeline->batch_limit = next < most ? next : most;
 }
 
-/* The database only reads (25006): another process, which can write, gets the partitions. */
+/* A read-only database (SQLSTATE 25006): a process that can write gets the partitions. */
 static void outage_backoff_leave_group(struct worker *worker) {
     if (worker->kafka) {
-        log_warning("the database is read-only: the partitions are left to other processes",
+        log_warning("the database is read-only: the worker leaves the consumer group",
                     LOG_INT("worker", worker->number));
         consumer_close(worker);
         worker->reopen.reason = REOPEN_NONE;
@@ -83,9 +78,8 @@ void outage_fail(struct worker *worker, const struct err *err) {
     }
 }
 
-/* Somebody has moved our offsets: whatever we hold is no longer ours to write. */
 void outage_offsets_moved(struct worker *worker, const char *detail) {
-    log_warning("offsets moved elsewhere: reading them again", LOG_INT("worker", worker->number),
-                LOG_TEXT("detail", detail));
+    log_warning("another process moved the offsets: re-reading them",
+                LOG_INT("worker", worker->number), LOG_TEXT("detail", detail));
     outage_backoff_abandon(worker);
 }

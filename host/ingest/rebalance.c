@@ -1,7 +1,7 @@
-/* rebalance: partitions come and go. With an eager assignor every rebalance takes all and gives
- * all; with a cooperative one (kafka.options) it takes some or gives some, and the worker goes on
- * with the others meanwhile. Partitions are not fetched before Postgres has said where they start;
- * until then the worker keeps polling, which is what keeps it in the group. */
+/* rebalance: applies assignments and revocations. An eager assignor revokes and assigns all
+ * partitions, a cooperative one (kafka.options) only those that move. No partition is fetched
+ * before its offset is read from Postgres; the worker keeps polling, which keeps it in the group.
+ */
 #include "base/fault.h"
 #include "base/log.h"
 #include "pipeline/after_commit.h"
@@ -16,23 +16,22 @@ static void rebalance_clear_batches(struct worker *worker) {
 
 void rebalance_drop_batches(struct worker *worker) {
     if (worker->inflight) {
-        pg_disconnect(worker->pipeline.pg); /* rolls back, or has committed */
+        pg_disconnect(worker->pipeline.pg); /* the server rolls back unless it has committed */
         worker->inflight = NULL;
     }
     worker->retiring = NULL;
     rebalance_clear_batches(worker);
 }
 
-/* What is under way gets a last chance to commit before the partitions go to someone else. */
+/* Ends the open transaction before the partitions get another owner. */
 static void rebalance_commit_inflight(struct worker *worker) {
     struct err err = {0};
     if (!worker->inflight) {
         return;
     }
     if (!commit_wait(&worker->pipeline, &err)) {
-        log_warning("the batch under way was dropped at a rebalance",
-                    LOG_INT("worker", worker->number), LOG_TEXT("error", err.text),
-                    LOG_TEXT("kind", err_kind_name(err.kind)));
+        log_warning("a rebalance dropped the open batch", LOG_INT("worker", worker->number),
+                    LOG_TEXT("error", err.text), LOG_TEXT("kind", err_kind_name(err.kind)));
         return;
     }
     struct batch *batch = worker->inflight;
@@ -42,12 +41,12 @@ static void rebalance_commit_inflight(struct worker *worker) {
 
 /* ---- the worker's assignment --------------------------------------------------------------- */
 
-/* The worker has other partitions from now on: whatever it knows of those it had is forgotten. */
+/* Forgets the state of the old assignment. */
 static void rebalance_begin(struct worker *worker) {
     rebalance_drop_batches(worker);
     lag_forget(worker);
     trouble_forget_partitions(worker);
-    waits_forget(&worker->pipeline.waits); /* the partitions' next owner tries at once */
+    waits_forget(&worker->pipeline.waits); /* the partitions' next owner retries at once */
     worker->unplaced = 0;
     worker->unplaced_wait_us = 0;
     atomic_store(&worker->assigned, false);
@@ -95,7 +94,7 @@ void rebalance(void *context, const struct kafka_rebalance *change) {
     rebalance_partitions(&worker->pipeline.partitions, change);
     rebalance_end(worker, change->come || (change->cooperative && worker->has_assignment));
     if (change->come) {
-        trouble_note_assigned(worker);
+        trouble_end_client(worker);
     }
     reopen_note_assignment(worker, change->come);
     kafka_offsets_pause(worker);

@@ -1,40 +1,37 @@
-/* reopen: another Kafka client in place of one that has failed, whether it says so or not. How soon
- * doubles from one to the next, to five minutes, until one has worked for ten: where a new client
- * does not help, it must not cost the group a rebalance again and again. */
+/* reopen: replaces a Kafka client that failed, with or without an error. The delay doubles up to
+ * five minutes, until a client has worked for ten: each replacement costs the group a rebalance. */
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "worker.h"
 
 #define FIRST_WAIT_US 1000000
 #define LAST_WAIT_US 300000000
-#define WORKED_US 600000000 /* the next failure is a first one */
+#define WORKED_US 600000000 /* resets the delay */
 #define LOOK_INTERVAL_US 2000000
 
 static const struct {
-    const char *name; /* of the metric's cell */
+    const char *name; /* label of the metric */
     const char *what; /* for the log and for readiness */
 } reopen_reasons[] = {
     [REOPEN_NONE] = {"none", ""},
-    [REOPEN_FATAL] = {"fatal", "the Kafka client has failed for good"},
-    [REOPEN_FENCED] = {"fenced", "another process joined the group as this group.instance.id: give "
-                                 "each process one of its own"},
-    [REOPEN_MOVED] = {"moved", "the group's coordinator has another address than the Kafka client "
-                               "keeps to"},
-    [REOPEN_STALLED] = {"stalled", "the Kafka client does not fetch records that wait"},
-    [REOPEN_UNASSIGNED] = {"unassigned", "the group has given this worker no partitions for longer "
-                                         "than a rebalance may take"},
-    [REOPEN_TOPICS] = {"topics", "the Kafka client does not follow the scripts' topics"},
-    [REOPEN_CREDENTIALS] = {"credentials", "Kafka refuses the Kafka client's name or password"},
+    [REOPEN_FATAL] = {"fatal", "the Kafka client reported a fatal error"},
+    [REOPEN_FENCED] = {"fenced",
+                       "another process joined the group with this group.instance.id: give "
+                       "each process its own"},
+    [REOPEN_MOVED] =
+        {"moved", "the group coordinator has a new address, which the Kafka client does not use"},
+    [REOPEN_STALLED] = {"stalled", "the Kafka client does not fetch waiting records"},
+    [REOPEN_UNASSIGNED] = {"unassigned",
+                           "the group assigned no partitions to this worker for longer "
+                           "than a rebalance may take"},
+    [REOPEN_TOPICS] = {"topics", "the Kafka client cannot subscribe to the scripts' topics"},
+    [REOPEN_CREDENTIALS] = {"credentials", "Kafka refuses the client's name or password"},
 };
 
 static int64_t reopen_wait_us(const struct reopen *reopen) {
-    int64_t us = FIRST_WAIT_US;
-    for (int i = 1; i < reopen->tries && us < LAST_WAIT_US; i++) {
-        us *= 2;
-    }
-    us = us < LAST_WAIT_US ? us : LAST_WAIT_US;
-    /* Jitter: workers that failed together do not come back together. */
-    return us / 2 + clock_monotonic_us() % (us / 2 + 1);
+    int64_t us = backoff_us(reopen->tries - 1, FIRST_WAIT_US, LAST_WAIT_US);
+    return backoff_jitter_us(us, (uint64_t)clock_monotonic_us());
 }
 
 void reopen_ask(struct worker *worker, enum reopen_reason reason) {
@@ -48,7 +45,7 @@ void reopen_ask(struct worker *worker, enum reopen_reason reason) {
     }
     reopen->reason = reason;
     reopen->at_us = reopen->tries > 0 ? reopen->opened_us + reopen_wait_us(reopen) : now_us;
-    log_error("another kafka client is opened", LOG_INT("worker", worker->number),
+    log_error("the kafka client is replaced", LOG_INT("worker", worker->number),
               LOG_TEXT("reason", reopen_reasons[reason].what),
               LOG_INT("in_ms", reopen->at_us > now_us ? (reopen->at_us - now_us) / 1000 : 0));
     if (!worker->has_assignment) {
@@ -62,7 +59,7 @@ void reopen_ask_failed(struct worker *worker) {
         error = kafka_consumer_fatal(worker->kafka);
     }
     if (error.kind != KAFKA_ERROR_NONE) {
-        rebalance_forget(worker); /* nothing comes any more */
+        rebalance_forget(worker);
         reopen_ask(worker, error.kind == KAFKA_ERROR_FENCED ? REOPEN_FENCED : REOPEN_FATAL);
         worker_set_status(worker, reopen_reasons[worker->reopen.reason].what);
     }
@@ -78,7 +75,7 @@ void reopen_note_assignment(struct worker *worker, bool come) {
     worker->reopen.unassigned_since_us = !come && has_none ? clock_monotonic_us() : 0;
 }
 
-/* What the client may not have said. */
+/* Finds failures that the client does not report. */
 static void reopen_look(struct worker *worker) {
     struct reopen *reopen = &worker->reopen;
     int64_t now_us = clock_monotonic_us();
@@ -98,7 +95,7 @@ static void reopen_look(struct worker *worker) {
 
 static void reopen_count(enum reopen_reason reason) {
     metric_add(metric_cell(metric_family(METRIC_COUNTER, "ras_kafka_client_restarts_total",
-                                         "Kafka clients that were replaced by another.", "reason"),
+                                         "Kafka clients that were replaced.", "reason"),
                            reopen_reasons[reason].name),
                1);
 }
@@ -114,7 +111,8 @@ static void reopen_client(struct worker *worker) {
         reopen->reason = REOPEN_NONE;
         return;
     }
-    log_error("no kafka client", LOG_INT("worker", worker->number), LOG_TEXT("error", err.text));
+    log_error("cannot open a kafka client", LOG_INT("worker", worker->number),
+              LOG_TEXT("error", err.text));
     consumer_close(worker);
     reopen->at_us = clock_monotonic_us() + reopen_wait_us(reopen);
 }

@@ -1,5 +1,5 @@
-/* script_switch: a worker goes on by other scripts between two batches. What it has taken is
- * handled by the old ones, what it takes next by the new ones; neither waits for a transaction. */
+/* script_switch: switches a worker to new scripts between two batches, without waiting for a
+ * transaction. The old scripts handle the events that were taken. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "worker.h"
@@ -10,7 +10,7 @@ void worker_scripts_free(struct worker_scripts *scripts) {
     *scripts = (struct worker_scripts){0};
 }
 
-/* ---- who gives them ------------------------------------------------------------------------ */
+/* ---- any thread ---------------------------------------------------------------------------- */
 
 struct worker_scripts script_switch_offer(struct worker *worker, struct worker_scripts scripts) {
     struct script_switch *offer = &worker->script_switch;
@@ -52,8 +52,8 @@ static bool script_switch_declares_all(const struct script_generation *generatio
     return true;
 }
 
-/* What is passed by until the group has agreed on other topics must not be passed over: it starts
- * again from the offsets. */
+/* Re-reads the offsets if the topics differ: records that arrive before the group has the new
+ * topics must not be skipped. */
 static void script_switch_follow_topics(struct worker *worker,
                                         const struct script_generation *old) {
     const struct script_generation *new = worker->pipeline.generation;
@@ -65,14 +65,7 @@ static void script_switch_follow_topics(struct worker *worker,
     consumer_restart(worker);
     if (!consumer_subscribe(worker, &err)) {
         reopen_ask(worker, REOPEN_TOPICS);
-        log_error("cannot follow the topics of the new scripts", LOG_TEXT("error", err.text));
-    }
-}
-
-static void script_switch_retire_filling(struct worker *worker) {
-    if (worker->filling->count > 0) {
-        worker->retiring = worker->filling;
-        worker->filling = worker_spare_batch(worker);
+        log_error("cannot subscribe to the topics of the new scripts", LOG_TEXT("error", err.text));
     }
 }
 
@@ -84,10 +77,13 @@ static void script_switch_note_left(struct worker *worker) {
     atomic_store(&worker->has_outdated, left);
 }
 
-/* Returns what it had. */
+/* Returns the old scripts. */
 static struct worker_scripts script_switch_change_to(struct worker *worker,
                                                      struct worker_scripts scripts) {
-    script_switch_retire_filling(worker);
+    if (worker->filling->count > 0) {
+        worker->retiring = worker->filling;
+        worker->filling = worker_spare_batch(worker);
+    }
     waiting_forget(worker);
     pipeline_switch_scripts(&worker->pipeline, &scripts.generation, &scripts.instance);
     for (int i = 0; i < WORKER_BATCHES; i++) {
@@ -129,8 +125,8 @@ static bool script_switch_is_handled(const struct worker *worker) {
     return worker->filling->handled == worker->filling->count;
 }
 
-/* Nothing is filling, or it can be set aside. Without a transaction under way it need not be: it is
- * sent next, or dropped. */
+/* Due if `filling` is empty or can retire. Without an open transaction it need not retire: it is
+ * committed next, or dropped. */
 bool script_switch_is_due(const struct worker *worker) {
     bool can_retire = worker->inflight && !worker->retiring && script_switch_is_handled(worker);
     return script_switch_is_there(worker) && (worker->filling->count == 0 || can_retire);

@@ -1,21 +1,20 @@
-/* stall: records that wait in Kafka while the client fetches none of them. Its own figures do not
- * tell: what it has not fetched it has not heard of. So Kafka is asked, and a partition that stands
- * where it stood at the look before, short of the end, is read from its offset again; where that
- * does not help, by another client. */
+/* stall: finds records that the client does not fetch. The client's own watermarks are stale then,
+ * so Kafka is asked for the ends. A partition that has not moved since the last check and is short
+ * of its end is fetched again from its offset; if that does not help, the client is replaced. */
 #include "base/log.h"
 #include "pipeline/topic_waits.h"
 #include "worker.h"
 
-#define RESTARTS 1 /* of the fetching, before another client is opened */
+#define RESTARTS 1 /* of fetching, before the client is replaced */
 
-/* Behind the last record there may be offsets without one: end_offset has passed them. */
+/* Transaction markers may follow the last record: end_offset is behind them. */
 static bool stall_records_wait(const struct partition *partition) {
     return partition->handler >= 0 && partition->next_offset >= 0 && partition->end_known &&
            partition->high_offset > partition->next_offset &&
            partition->high_offset > partition->end_offset;
 }
 
-/* True where it stood there already. */
+/* True: it has not moved since the last check. */
 static bool stall_note_position(struct partition *partition) {
     int64_t before = partition->stalled_offset;
     partition->stalled_offset = stall_records_wait(partition) ? partition->next_offset : -1;
@@ -31,7 +30,7 @@ void stall_look(struct worker *worker) {
         return;
     }
     lag_ask_ends(worker);
-    log_debug("looked for stalled partitions");
+    log_debug("worker checked for stalled partitions");
     for (size_t i = 0; i < partitions->count; i++) {
         struct partition *partition = &partitions->items[i];
         if (topic_waits_hold(&worker->pipeline, partition)) {
@@ -39,7 +38,7 @@ void stall_look(struct worker *worker) {
         } else if (stall_note_position(partition)) {
             stalled = true;
             in_vain = in_vain || partition->stalls > RESTARTS;
-            log_warning("records wait that the kafka client does not fetch: it starts again",
+            log_warning("the kafka client does not fetch waiting records: fetching restarts",
                         LOG_TEXT("topic", partition->topic),
                         LOG_INT("partition", partition->number),
                         LOG_INT("offset", partition->next_offset),

@@ -1,6 +1,4 @@
-/* waiting_topics: the worker's side of handlers that wait: what its client fetches, what others are
- * told.
- */
+/* waiting_topics: publishes a worker's waiting topics and updates the fetched partitions. */
 #include "base/clock.h"
 #include "base/json_put.h"
 #include "base/log.h"
@@ -24,11 +22,11 @@ static void waiting_topics_append(struct buffer *json, const char *topic, const 
 static void waiting_topics_set_metric(const struct worker *worker, const char *topic, bool waits) {
     char number[16];
     snprintf(number, sizeof number, "%d", worker->number);
-    metric_set(metric_cell(metric_family(METRIC_GAUGE, "ras_ingest_waiting_topics",
-                                         "1 where the topic waits: see aggregator status.",
-                                         "worker,topic"),
-                           number, topic),
-               waits);
+    metric_set(
+        metric_cell(metric_family(METRIC_GAUGE, "ras_ingest_waiting_topics",
+                                  "1: the topic waits; see aggregator status.", "worker,topic"),
+                    number, topic),
+        waits);
 }
 
 static void waiting_topics_publish(struct worker *worker) {
@@ -66,7 +64,7 @@ static void waiting_topics_publish(struct worker *worker) {
 void waiting_turn(struct worker *worker) {
     struct waits *waits = &worker->pipeline.waits;
     struct err err = {0};
-    trouble_turn(worker);
+    trouble_retry(worker, clock_monotonic_us());
     if (waits_next_us(waits) != INT64_MAX) {
         waits_progress(waits, clock_monotonic_us());
     }
@@ -77,7 +75,7 @@ void waiting_turn(struct worker *worker) {
     bool refetch = waits->refetch;
     waits->refetch = false;
     if (refetch && consumer_is_fetching(worker) && !fetch_assign(worker, &err)) {
-        log_warning("cannot tell the kafka client what to fetch: it starts again",
+        log_warning("cannot change the fetched partitions: fetching restarts",
                     LOG_INT("worker", worker->number), LOG_TEXT("error", err.text));
         consumer_restart(worker);
     }
@@ -91,8 +89,8 @@ void waiting_resume(struct worker *worker) {
         }
     }
     waits_try_all(&pipeline->waits);
-    trouble_retry(worker);
-    log_info("what waits is tried at once", LOG_INT("worker", worker->number));
+    trouble_retry(worker, INT64_MAX);
+    log_info("worker retries all waiting topics", LOG_INT("worker", worker->number));
 }
 
 void waiting_forget(struct worker *worker) {

@@ -1,5 +1,5 @@
-/* worker: the loop of one ingest thread. It waits in poll(2) for Kafka, for Postgres or for a
- * request, and never anywhere else for long. */
+/* worker: the loop of one ingest thread. It sleeps only in poll(2), for Kafka, Postgres, Redis or a
+ * request. */
 #include <malloc.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -10,18 +10,14 @@
 #include "base/log.h"
 #include "pipeline/after_commit.h"
 #include "pipeline/announcer.h"
-#include "pipeline/bisect.h"
 #include "pipeline/commit.h"
 #include "pipeline/database_offsets.h"
 #include "worker.h"
 
-/* How soon a replay asked for elsewhere is noticed while nothing is consumed. */
-#define CHECK_INTERVAL_US 5000000
-#define LAG_INTERVAL_US 500000 /* what /metrics says of it is never older than a second */
-/* How soon a stalled partition is noticed: at the second look. */
-#define LOOK_INTERVAL_US 10000000
-/* How soon it is noticed that Kafka can be read again, where it does not say so by itself. */
-#define TROUBLE_INTERVAL_US 2000000
+#define CHECK_INTERVAL_US 5000000   /* an idle worker notices another process' replay */
+#define LAG_INTERVAL_US 500000      /* lag metrics are at most a second old */
+#define STALL_INTERVAL_US 10000000  /* the second check finds a stalled partition */
+#define TROUBLE_INTERVAL_US 2000000 /* queries whether Kafka can be read again */
 
 void worker_set_status(struct worker *worker, const char *text) {
     pthread_mutex_lock(&worker->status.lock);
@@ -29,7 +25,7 @@ void worker_set_status(struct worker *worker, const char *text) {
     pthread_mutex_unlock(&worker->status.lock);
 }
 
-/* ---- the batch under way ------------------------------------------------------------------- */
+/* ---- the open transaction ------------------------------------------------------------------ */
 
 static void worker_finish_batch(struct worker *worker) {
     struct batch *batch = worker->inflight;
@@ -37,26 +33,21 @@ static void worker_finish_batch(struct worker *worker) {
     worker->had_backlog |= batch_full(&worker->pipeline, batch);
     after_commit(&worker->pipeline, batch);
     outage_grow_batches(&worker->pipeline);
-    waiting_turn(worker); /* a trouble that ends is told at once */
+    waiting_turn(worker); /* publishes the end of a trouble */
     worker->failures = 0;
-}
-
-/* What the database refuses of the old scripts is for the new ones to handle. */
-static void worker_rehandle(struct worker *worker, const struct err *err) {
-    log_warning("a batch of the scripts before was refused: the new ones handle it",
-                LOG_INT("worker", worker->number), LOG_TEXT("error", err->text));
-    consumer_restart(worker);
 }
 
 static void worker_handle_failure(struct worker *worker, struct err *err) {
     if (err->kind == ERR_INPUT && batch_is_outdated(&worker->pipeline, worker->inflight)) {
-        worker_rehandle(worker, err);
+        log_warning("the database refused a batch of the old scripts: the new ones handle it again",
+                    LOG_INT("worker", worker->number), LOG_TEXT("error", err->text));
+        consumer_restart(worker);
     } else if (bisect_is_due(&worker->pipeline, err) &&
                bisect_batch(&worker->pipeline, worker->inflight, err)) {
         worker_finish_batch(worker);
     } else if (worker->pipeline.transaction.opened_breaker) {
         worker->pipeline.transaction.opened_breaker = false;
-        consumer_restart(worker); /* and goes on without the handler that waits now */
+        consumer_restart(worker); /* without the handler that waits now */
     } else if (err->kind == ERR_CONFLICT) {
         outage_offsets_moved(worker, err->text);
     } else {
@@ -108,7 +99,7 @@ static void worker_begin_commit(struct worker *worker) {
     }
 }
 
-/* So that Postgres need not wait for it afterwards. */
+/* Encodes while Postgres commits the batch before. */
 static void worker_encode_ahead(struct worker *worker) {
     struct batch *batch = worker_next_batch(worker);
     if (worker->inflight && batch_full(&worker->pipeline, batch) &&
@@ -123,7 +114,7 @@ static void worker_prepare_database(struct worker *worker) {
     struct err err = {0};
     bool ok = pipeline_connect(&worker->pipeline, &err);
     if (ok && !worker->kafka && worker->reopen.reason == REOPEN_NONE) {
-        ok = consumer_open(worker, &err); /* it had left the group */
+        ok = consumer_open(worker, &err); /* outage_fail left the group */
     }
     if (ok && worker->must_load_offsets) {
         ok = fetch_start(worker, &err);
@@ -137,14 +128,14 @@ static void worker_prepare_database(struct worker *worker) {
         return;
     }
     if (!atomic_exchange(&worker->database_ready, true)) {
-        log_info("database is there", LOG_INT("worker", worker->number));
+        log_info("database is available", LOG_INT("worker", worker->number));
     }
     worker_set_status(worker, "");
     metric_set(worker->database_up, 1);
 }
 
-/* A replay rewinds the offsets in the database. Between two transactions: where the next one has
- * events of the partition it would meet that itself. */
+/* Notices a replay, which moves offsets back. A transaction would notice it by its compare-and-set.
+ */
 static void worker_check_offsets(struct worker *worker) {
     struct err err = {0};
     if (worker->inflight || worker->must_load_offsets || !worker->has_assignment ||
@@ -153,11 +144,11 @@ static void worker_check_offsets(struct worker *worker) {
     }
     worker->check_at_us = clock_monotonic_us() + CHECK_INTERVAL_US;
     if (worker->unplaced > 0) {
-        consumer_restart(worker); /* perhaps Kafka can say now where they begin */
+        consumer_restart(worker); /* asks Kafka again where they begin */
     } else if (offsets_unmoved(&worker->pipeline, &err)) {
         return;
     } else if (err.kind == ERR_NONE) {
-        outage_offsets_moved(worker, "at a check");
+        outage_offsets_moved(worker, "found by a periodic check");
     } else {
         outage_fail(worker, &err);
     }
@@ -170,7 +161,6 @@ static bool worker_may_handle_more(const struct worker *worker) {
     return !batch_is_ready(pipeline, worker->filling) && pipeline->scripts;
 }
 
-/* No longer than until then. */
 static int worker_bounded_ms(int timeout_ms, int64_t at_us) {
     int left_ms = clock_remaining_ms(at_us);
     return left_ms < timeout_ms ? left_ms : timeout_ms;
@@ -197,12 +187,11 @@ static void worker_wait_for_work(struct worker *worker, bool kafka_dry) {
     fds[3] = announcer_poll(&worker->pipeline.announcer);
     timeout_ms = worker_bounded_ms(timeout_ms, waits_next_us(&worker->pipeline.waits));
     poll(fds, 4, timeout_ms);
-    uint64_t count;
-    if (fds[1].revents && read(fds[1].fd, &count, sizeof count) < 0) {
-        log_debug("eventfd was read already");
-    }
-    if (fds[0].revents && read(worker->wake_fd, &count, sizeof count) < 0) {
-        log_debug("eventfd was read already");
+    for (int i = 0; i < 2; i++) {
+        uint64_t count;
+        if (fds[i].revents && read(fds[i].fd, &count, sizeof count) < 0) {
+            log_debug("eventfd is empty");
+        }
     }
 }
 
@@ -211,24 +200,22 @@ static bool worker_database_needed(const struct worker *worker) {
            clock_monotonic_us() >= worker->retry_at_us;
 }
 
-/* What a backlog took and freed: giving it back at once would cost a page fault for every page that
- * is wanted again. */
+/* After a backlog only: a page returned too early costs a page fault when it is needed again. */
 static void worker_give_back_memory(struct worker *worker) {
     if (worker->had_backlog && !worker->inflight && worker_next_batch(worker)->count == 0) {
         worker->had_backlog = false;
-        (void)malloc_trim(0); /* says whether there was any */
+        (void)malloc_trim(0);
     }
 }
 
-/* idle: what the client has fetched is taken. */
-static void worker_check_now_and_then(struct worker *worker, bool idle) {
+/* idle: all fetched records are taken. */
+static void worker_check_periodically(struct worker *worker, bool idle) {
     int64_t now_us = clock_monotonic_us();
     if (worker->kafka) {
         kafka_offsets_turn(worker);
     }
     if (now_us >= worker->measure_at_us) {
-        /* Where Kafka does not answer, each question keeps the worker for a while. */
-        bool known = lag_measure(worker);
+        bool known = lag_measure(worker); /* blocks for a second if Kafka does not reply */
         worker->measure_at_us = now_us + (known ? LAG_INTERVAL_US : CHECK_INTERVAL_US);
         worker_give_back_memory(worker);
     }
@@ -242,15 +229,15 @@ static void worker_check_now_and_then(struct worker *worker, bool idle) {
             kafka_consumer_renew_login(worker->kafka, false);
         }
     }
-    if (idle && now_us >= worker->look_at_us) {
-        worker->look_at_us = now_us + LOOK_INTERVAL_US;
+    if (idle && now_us >= worker->stall_look_at_us) {
+        worker->stall_look_at_us = now_us + STALL_INTERVAL_US;
         stall_look(worker);
     }
 }
 
 static bool worker_may_begin_commit(const struct worker *worker) {
     const struct batch *batch = worker_next_batch(worker);
-    /* Without a script state it is begun to fail, and to be waited for. */
+    /* Without a script state commit_begin fails, which starts the back-off. */
     bool ready = batch_is_ready(&worker->pipeline, batch) || !worker->pipeline.scripts;
     return !worker->inflight && batch->count > 0 && ready && !worker->must_load_offsets &&
            pg_connected(worker->pipeline.pg);
@@ -264,7 +251,7 @@ static void worker_turn(struct worker *worker) {
     reopen_turn(worker);
     bool dry = !worker->kafka || consumer_fill(worker, may_take);
     waiting_turn(worker);
-    if (script_switch_is_due(worker)) { /* as soon as can be: to finish a batch takes a while */
+    if (script_switch_is_due(worker)) { /* before the batch is finished, which takes time */
         script_switch_turn(worker);
     }
     if (worker->inflight) {
@@ -274,7 +261,7 @@ static void worker_turn(struct worker *worker) {
     if (worker_database_needed(worker)) {
         worker_prepare_database(worker);
     }
-    worker_check_now_and_then(worker, may_take && dry && !worker->inflight);
+    worker_check_periodically(worker, may_take && dry && !worker->inflight);
     if (worker_may_begin_commit(worker)) {
         worker_begin_commit(worker);
     }
@@ -282,7 +269,7 @@ static void worker_turn(struct worker *worker) {
     worker_wait_for_work(worker, dry);
 }
 
-/* The transaction under way ends, what was read but not sent is left to the next owner. */
+/* Ends the open transaction. The next owner reads again what was not sent. */
 static void worker_drain(struct worker *worker) {
     while (worker->inflight) {
         struct pollfd wait = {pg_socket(worker->pipeline.pg), pg_poll_events(worker->pipeline.pg),

@@ -1,7 +1,5 @@
 /* bisect: halves a batch with savepoints until the event whose row the database refuses is alone,
  * rejects that event, and commits the others. */
-#include "bisect.h"
-
 #include "commit.h"
 #include "encode.h"
 #include "pipeline.h"

@@ -6,36 +6,29 @@
 
 #include "base/xalloc.h"
 
-static struct breaker_window *breaker_make_windows(const struct breaker *breaker) {
-    struct breaker_window *windows = xcalloc(breaker->handler_count, sizeof *windows);
-    for (size_t i = 0; i < breaker->handler_count; i++) {
-        windows[i].verdicts = xcalloc(breaker->window_events, 1);
-    }
-    return windows;
-}
-
-static void breaker_free_windows(const struct breaker *breaker, struct breaker_window *windows) {
-    for (size_t i = 0; windows && i < breaker->handler_count; i++) {
-        free(windows[i].verdicts);
-    }
-    free(windows);
-}
-
 void breaker_init(struct breaker *breaker, size_t handler_count, size_t window_events,
                   size_t share_percent) {
     *breaker = (struct breaker){
         .handler_count = handler_count,
         .window_events = window_events,
         .share_percent = share_percent,
+        .entered = xcalloc(handler_count, sizeof *breaker->entered),
+        .judged = xcalloc(handler_count, sizeof *breaker->judged),
         .accepting = xcalloc(handler_count, sizeof *breaker->accepting),
     };
-    breaker->entered = breaker_make_windows(breaker);
-    breaker->judged = breaker_make_windows(breaker);
+    for (size_t i = 0; i < handler_count; i++) {
+        breaker->entered[i].verdicts = xcalloc(window_events, 1);
+        breaker->judged[i].verdicts = xcalloc(window_events, 1);
+    }
 }
 
 void breaker_free(struct breaker *breaker) {
-    breaker_free_windows(breaker, breaker->entered);
-    breaker_free_windows(breaker, breaker->judged);
+    for (size_t i = 0; i < breaker->handler_count; i++) {
+        free(breaker->entered[i].verdicts);
+        free(breaker->judged[i].verdicts);
+    }
+    free(breaker->entered);
+    free(breaker->judged);
     free(breaker->accepting);
     *breaker = (struct breaker){0};
 }

@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "after_commit.h"
-#include "bisect.h"
 #include "pipeline.h"
 #include "transaction.h"
 #include "verdicts.h"

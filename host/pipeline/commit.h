@@ -1,4 +1,5 @@
-/* commit: commits a batch with its offsets in one transaction. The pipeline's thread. */
+/* commit: commits a batch with its offsets in one transaction; bisect.c does so if the database
+ * refuses a row. The pipeline's thread. */
 #ifndef AGG_HOST_PIPELINE_COMMIT_H
 #define AGG_HOST_PIPELINE_COMMIT_H
 
@@ -19,5 +20,12 @@ bool commit_transaction(struct pipeline *pipeline, struct batch *batch, struct e
 bool commit_batch(struct pipeline *pipeline, struct batch *batch, struct err *err);
 /* Sets `superseded` of the events whose merges all lost. */
 void commit_mark_superseded(struct batch *batch);
+
+/* ---- bisect.c ------------------------------------------------------------------------------ */
+
+/* True if the batch's data caused the failure and the connection still works. */
+bool bisect_is_due(const struct pipeline *pipeline, const struct err *err);
+/* Repeats the transaction in steps and rejects the events that the database refuses. */
+bool bisect_batch(struct pipeline *pipeline, struct batch *batch, struct err *err);
 
 #endif

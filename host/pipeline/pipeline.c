@@ -11,7 +11,8 @@
 
 struct metric_cell *pipeline_dependency_metric(const char *dependency) {
     return metric_cell(metric_family(METRIC_GAUGE, "ras_dependency_up",
-                                     "1 where the dependency answered last.", "dependency"),
+                                     "1: the last request to the dependency succeeded.",
+                                     "dependency"),
                        dependency);
 }
 

@@ -12,15 +12,21 @@ static const char marks_sql[] =
     "INSERT INTO aggregator_state.reaction_marks (reaction, key, traceparent) "
     "SELECT * FROM unnest($1::text[], $2::text[], $3::text[])";
 
-/* The row's key for the reaction; NULL: none. */
-static const struct view_value *reaction_marks_followed_value(const struct merge_row *row,
-                                                              const struct script_follow *follow) {
+/* The reaction's key among a row's or an operation's values; values NULL: none of the group. */
+static const struct view_value *reaction_marks_value(const struct script_follow *follow,
+                                                     const struct view_value *key,
+                                                     const struct view_value *values) {
     if (follow->group == SCRIPT_FOLLOWS_KEY) {
-        return &row->key[follow->at];
+        return &key[follow->at];
     }
-    const struct merge_group_value *group = &row->groups[follow->group];
-    const struct view_value *value = group->present ? &group->values[follow->at] : NULL;
-    return value && !value->is_null ? value : NULL;
+    return values && !values[follow->at].is_null ? &values[follow->at] : NULL;
+}
+
+static const struct view_value *reaction_marks_row_value(const struct merge_row *row,
+                                                         const struct script_follow *follow) {
+    bool has_group = follow->group >= 0 && row->groups[follow->group].present;
+    return reaction_marks_value(follow, row->key,
+                                has_group ? row->groups[follow->group].values : NULL);
 }
 
 static int reaction_marks_compare_marks(const void *one, const void *other) {
@@ -42,7 +48,7 @@ const struct slice *reaction_marks_collect(struct batch *batch,
             merge_rows(batch->merge, reaction->follows[f].table_index, &row_count);
         for (size_t i = 0; i < row_count; i++) {
             const struct view_value *value =
-                reaction_marks_followed_value(rows[i], &reaction->follows[f]);
+                reaction_marks_row_value(rows[i], &reaction->follows[f]);
             if (value && (found == 0 || !slice_equal(keys[found - 1], value->as.text))) {
                 keys[found++] = value->as.text;
             }
@@ -67,27 +73,18 @@ struct marked {
 
 /* ---- traces -------------------------------------------------------------------------------- */
 
-/* The operation's key for the reaction; NULL: none. */
-static const struct view_value *reaction_marks_operation_value(const struct merge_op *op,
-                                                               const struct script_follow *follow) {
-    if (op->table != follow->table_index) {
-        return NULL;
-    }
-    if (follow->group == SCRIPT_FOLLOWS_KEY) {
-        return &op->key[follow->at];
-    }
-    const struct view_value *value =
-        op->group == (size_t)follow->group ? &op->values[follow->at] : NULL;
-    return value && !value->is_null ? value : NULL;
-}
-
 /* Gives the event's trace to the keys of its operation. */
 static void reaction_marks_trace_operation(const struct merge_accepted *accepted,
                                            const struct script_reaction *reaction,
                                            struct slice traceparent, struct marked *marked) {
     for (size_t f = 0; f < reaction->follow_count; f++) {
+        const struct script_follow *follow = &reaction->follows[f];
+        const struct merge_op *op = &accepted->op;
         const struct view_value *value =
-            reaction_marks_operation_value(&accepted->op, &reaction->follows[f]);
+            op->table != follow->table_index
+                ? NULL
+                : reaction_marks_value(follow, op->key,
+                                       op->group == (size_t)follow->group ? op->values : NULL);
         const struct slice *key = value
                                       ? bsearch(&value->as.text, marked->keys, marked->count,
                                                 sizeof *marked->keys, reaction_marks_compare_marks)

@@ -86,7 +86,7 @@ static struct partition *join_group(void) {
 static double restarts(const char *reason) {
     return metric_value(
         metric_cell(metric_family(METRIC_COUNTER, "ras_kafka_client_restarts_total",
-                                  "Kafka clients that were replaced by another.", "reason"),
+                                  "Kafka clients that were replaced.", "reason"),
                     reason));
 }
 

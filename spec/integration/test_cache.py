@@ -262,7 +262,7 @@ def two(cached):
     """Two processes on one Redis: the first commits events, the second serves requests only."""
     reader = cached.start(KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
     wait_until("the subscription", lambda: log_lines(reader, "cache subscribed to invalidations"))
-    wait_until("its database", lambda: log_lines(reader, "database is there"))
+    wait_until("its database", lambda: log_lines(reader, "database is available"))
     return cached, reader
 
 

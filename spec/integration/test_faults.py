@@ -137,7 +137,7 @@ def test_broker_restarted_during_a_stream(make_service, cleanup, apache, end):
     batch_id = wait_until("a registered batch", lambda: service.query(
         "SELECT batch_id FROM batch_results WHERE registration_at IS NOT NULL LIMIT 1"))[0][0]
     # Kafka has one of the two spellings of the outcomes' topic: nothing to be warned of
-    assert log_lines(program, "a topic is not there") == []
+    assert log_lines(program, "a topic does not exist") == []
     getattr(apache, end)()
     assert program.get(status_path(batch_id))[0] == 200, "queries go on without Kafka"
     apache.start()

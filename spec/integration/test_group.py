@@ -156,7 +156,7 @@ def test_two_processes_with_one_group_instance_id_are_reported(make_service, cle
     second = service.start(config)
     wait_until("a fenced member", lambda: restarts(first, "fenced"), 60)
     wait_until("the reason", lambda: any(
-        b"another process joined the group as this group.instance.id" in program.get("/readyz")[1]
+        b"another process joined the group with this group.instance.id" in program.get("/readyz")[1]
         for program in (first, second)), 60)
     assert second.stop() == 0
     service.publish(slots("some", 20))

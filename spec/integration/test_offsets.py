@@ -71,7 +71,7 @@ def test_records_deleted_before_they_were_read_are_logged_and_counted(single):
     assert offset_row(single) == (50, 20, 30)
     assert program.metric("ras_deleted_messages_total") == 30
     line, = log_lines(program, "events were deleted by Kafka before they were read")
-    assert (line["committed"], line["goes_on_at"]) == (10, 40)
+    assert (line["committed"], line["resumes_at"]) == (10, 40)
     assert essays(single) == {f"early-{n}" for n in range(10)} | {f"late-{n}" for n in range(10)}
 
 
@@ -80,7 +80,7 @@ def check_new_topic(service, program, count):
         f"new-{number}" for number in range(count)})
     assert offset_row(service) == (count, 5 + count, 0)
     line, = log_lines(program, "the topic was recreated or truncated: reading it from its start")
-    assert (line["committed"], line["goes_on_at"]) == (5, 0)
+    assert (line["committed"], line["resumes_at"]) == (5, 0)
 
 
 @pytest.mark.parametrize("count", [3, 20])
@@ -191,7 +191,7 @@ def lag(program):
     return program.metric("ras_consumer_lag_messages"), program.metric("ras_consumer_lag_seconds")
 
 
-LOOK = "looked for stalled partitions"
+LOOK = "worker checked for stalled partitions"
 
 
 def test_the_marker_of_a_transaction_is_no_lag(single):
@@ -214,7 +214,7 @@ def test_a_stalled_partition_is_read(bare_service, faulty_build):
     bare_service.wait_ready()
     bare_service.feed("current")
     check_view(program, "current")
-    assert log_lines(program, "records wait that the kafka client does not fetch: it starts again")
+    assert log_lines(program, "the kafka client does not fetch waiting records: fetching restarts")
     assert program.metric("ras_consumer_stalls_total") == 1
 
 
@@ -244,7 +244,7 @@ def test_transactions_that_time_out_become_smaller(bare_service):
     bare_service.publish(slots("slow", 2000))
     program = bare_service.start(config)
     bare_service.wait_committed(2000)
-    assert log_lines(program, "the transaction took too long: batches are made smaller")
+    assert log_lines(program, "the transaction timed out: batches become smaller")
     assert offset_row(bare_service) == (2000, 2000, 0)
 
 

@@ -113,7 +113,7 @@ def test_a_process_at_a_standby_takes_no_partitions_until_it_is_promoted(world):
     wait_until("the standby", lambda: query(url, "SELECT pg_is_in_recovery()") == [(True,)])
     program = at(world, url, KAFKA_CONSUMER_GROUP_ID="at-a-standby")
     wait_until("that it leaves the group", lambda: log_lines(
-        program, "the database is read-only: the partitions are left to other processes"))
+        program, "the database is read-only: the worker leaves the consumer group"))
     answer = program.ask("/readyz")
     assert answer.status == 503
     assert program.ask("/readyz/read").status == 200

@@ -65,6 +65,6 @@ def test_a_batch_that_cannot_be_unpacked_keeps_its_partition_waiting_and_no_othe
     assert kafka_of(program, "/readyz/consume")[0] == 200
     assert service.query("SELECT sum(skipped) FROM aggregator_state.consumer_offsets WHERE topic = %s", TOPIC) == \
         [(11,)]
-    lines = log_lines(program, "a partition waits: nothing can be read from it")
+    lines = log_lines(program, "a partition waits: its records cannot be read")
     assert sorted(line["partition"] for line in lines) == [0, 1, 2]
-    assert len(log_lines(program, "a partition goes on")) == 3
+    assert len(log_lines(program, "a partition resumed")) == 3

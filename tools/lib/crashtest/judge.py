@@ -48,8 +48,8 @@ def judge_ends(deployment, findings):
 
 def times_held_off(deployment):
     """Number of offset conflicts: another process had moved the offsets."""
-    return sum('"offsets moved elsewhere' in line or
-               "dropped at a rebalance" in line and '"kind":"conflict"' in line
+    return sum('"another process moved the offsets' in line or
+               "a rebalance dropped the open batch" in line and '"kind":"conflict"' in line
                for path in deployment.folder.glob("program*/*.log")
                for line in path.read_text(errors="replace").splitlines())
 
