@@ -84,10 +84,9 @@ static struct partition *join_group(void) {
 }
 
 static double restarts(const char *reason) {
-    return metric_value(
-        metric_cell(metric_family(METRIC_COUNTER, "ras_kafka_client_restarts_total",
-                                  "Kafka clients that were replaced.", "reason"),
-                    reason));
+    return metric_value(metric_cell(metric_family(METRIC_COUNTER, "ras_kafka_client_restarts_total",
+                                                  "Kafka clients that were replaced.", "reason"),
+                                    reason));
 }
 
 /* ---- reports ------------------------------------------------------------------------------- */
