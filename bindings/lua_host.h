@@ -57,7 +57,7 @@ struct lua_host {
 /* From the context of the state's allocator. */
 struct lua_host *lua_host_of(lua_State *L);
 
-/* ---- time and stack ------------------------------------------------------------------------- */
+/* ---- time and stack: lua_time_limit.c -------------------------------------------------------- */
 
 /* A time limit around a lua_pcall. Begin returns the outer limit, to be passed to end after the
  * call; end returns whether the call timed out. */

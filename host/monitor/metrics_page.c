@@ -2,12 +2,12 @@
 
 #include "bindings/pg_metrics.h"
 #include "base/metrics.h"
-#include "platform_metrics.h"
+#include "metric_aliases.h"
 #include "process_metrics.h"
 
 void metrics_page_append(struct buffer *page, const char *service) {
     process_metrics_update();
     pg_metrics_update();
     metrics_render(page);
-    platform_metrics_append(page, service);
+    metric_aliases_append(page, service);
 }

@@ -1,12 +1,12 @@
 /* Metrics under the platform's names. */
-#include "monitor/platform_metrics.h"
+#include "monitor/metric_aliases.h"
 #include "test.h"
 
 static const char *with_platform_names(const char *service, const char *page) {
     static struct buffer text;
     buffer_clear(&text);
     buffer_append_text(&text, page);
-    platform_metrics_append(&text, service);
+    metric_aliases_append(&text, service);
     CHECK(strncmp(text.data, page, strlen(page)) == 0); /* ours stay */
     return text.data + strlen(page);
 }

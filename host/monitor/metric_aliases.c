@@ -1,4 +1,4 @@
-#include "platform_metrics.h"
+#include "metric_aliases.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -74,8 +74,8 @@ static const struct other_name other_names[] = {
 
 /* ---- names and labels ----------------------------------------------------------------------- */
 
-static void platform_metrics_append_name(struct buffer *out, const struct other_name *other,
-                                         const char *service) {
+static void metric_aliases_append_name(struct buffer *out, const struct other_name *other,
+                                       const char *service) {
     for (const char *at = other->name[0] == '_' ? service : ""; *at; at++) {
         bool is_first_digit = at == service && isdigit((unsigned char)*at);
         bool may_stand = isalnum((unsigned char)*at) && !is_first_digit;
@@ -85,13 +85,13 @@ static void platform_metrics_append_name(struct buffer *out, const struct other_
 }
 
 /* The first occurrence of a part; NULL: none. The part may be NULL. */
-static const char *platform_metrics_place_in(struct slice text, const char *part) {
+static const char *metric_aliases_place_in(struct slice text, const char *part) {
     return part && text.data ? memmem(text.data, text.len, part, strlen(part)) : NULL;
 }
 
-static void platform_metrics_append_changed(struct buffer *out, const struct other_name *other,
-                                            struct slice labels) {
-    const char *at = platform_metrics_place_in(labels, other->instead_of);
+static void metric_aliases_append_changed(struct buffer *out, const struct other_name *other,
+                                          struct slice labels) {
+    const char *at = metric_aliases_place_in(labels, other->instead_of);
     if (at) {
         const char *rest = at + strlen(other->instead_of);
         buffer_append(out, labels.data, (size_t)(at - labels.data));
@@ -102,8 +102,8 @@ static void platform_metrics_append_changed(struct buffer *out, const struct oth
     }
 }
 
-static void platform_metrics_append_labels(struct buffer *out, const struct other_name *other,
-                                           const char *service, struct slice labels) {
+static void metric_aliases_append_labels(struct buffer *out, const struct other_name *other,
+                                         const char *service, struct slice labels) {
     const char *comma = "{";
     if (other->names_service) {
         buffer_append_text(out, "{service=");
@@ -116,7 +116,7 @@ static void platform_metrics_append_labels(struct buffer *out, const struct othe
     }
     if (labels.len > 0) {
         buffer_append_text(out, comma);
-        platform_metrics_append_changed(out, other, labels);
+        metric_aliases_append_changed(out, other, labels);
         comma = ",";
     }
     buffer_append_text(out, *comma == ',' ? "}" : "");
@@ -125,7 +125,7 @@ static void platform_metrics_append_labels(struct buffer *out, const struct othe
 /* ---- the page ------------------------------------------------------------------------------- */
 
 /* Cuts off the next line; data is NULL after the last. */
-static struct slice platform_metrics_next_line(struct slice *rest) {
+static struct slice metric_aliases_next_line(struct slice *rest) {
     const char *end = rest->len ? memchr(rest->data, '\n', rest->len) : NULL;
     struct slice line = {end ? rest->data : NULL, end ? (size_t)(end - rest->data) : 0};
     if (end) {
@@ -142,7 +142,7 @@ struct sample {
     struct slice value; /* with the blank before it */
 };
 
-static struct sample platform_metrics_sample_of(struct slice line, const char *family) {
+static struct sample metric_aliases_sample_of(struct slice line, const char *family) {
     struct sample sample = {0};
     const char *value = memrchr(line.data, ' ', line.len);
     const char *open = memchr(line.data, '{', line.len);
@@ -156,7 +156,7 @@ static struct sample platform_metrics_sample_of(struct slice line, const char *f
 }
 
 /* The page after "# TYPE OURS "; data is NULL if it has no such family. */
-static struct slice platform_metrics_family_in(struct slice page, const char *ours) {
+static struct slice metric_aliases_family_in(struct slice page, const char *ours) {
     char head[128];
     int len = snprintf(head, sizeof head, "# TYPE %s ", ours);
     const char *at = memmem(page.data, page.len, head, (size_t)len);
@@ -164,44 +164,43 @@ static struct slice platform_metrics_family_in(struct slice page, const char *ou
     return (struct slice){from, from ? (size_t)(page.data + page.len - from) : 0};
 }
 
-static void platform_metrics_append_head(struct buffer *out, const struct other_name *other,
-                                         const char *service, struct slice type) {
+static void metric_aliases_append_head(struct buffer *out, const struct other_name *other,
+                                       const char *service, struct slice type) {
     buffer_append_text(out, "# HELP ");
-    platform_metrics_append_name(out, other, service);
+    metric_aliases_append_name(out, other, service);
     buffer_append_format(out, " As %s.\n# TYPE ", other->ours);
-    platform_metrics_append_name(out, other, service);
+    metric_aliases_append_name(out, other, service);
     buffer_append_format(out, " %.*s\n", (int)type.len, type.data);
 }
 
 /* *begun: the name whose HELP and TYPE are written. */
-static void platform_metrics_append_family(struct buffer *out, const struct other_name *other,
-                                           const char *service, const char **begun,
-                                           struct slice page) {
-    struct slice rest = platform_metrics_family_in(page, other->ours);
-    struct slice type = platform_metrics_next_line(&rest);
-    for (struct slice line = platform_metrics_next_line(&rest); line.data && line.data[0] != '#';
-         line = platform_metrics_next_line(&rest)) {
-        struct sample sample = platform_metrics_sample_of(line, other->ours);
-        if (other->only && !platform_metrics_place_in(sample.labels, other->only)) {
+static void metric_aliases_append_family(struct buffer *out, const struct other_name *other,
+                                         const char *service, const char **begun,
+                                         struct slice page) {
+    struct slice rest = metric_aliases_family_in(page, other->ours);
+    struct slice type = metric_aliases_next_line(&rest);
+    for (struct slice line = metric_aliases_next_line(&rest); line.data && line.data[0] != '#';
+         line = metric_aliases_next_line(&rest)) {
+        struct sample sample = metric_aliases_sample_of(line, other->ours);
+        if (other->only && !metric_aliases_place_in(sample.labels, other->only)) {
             continue;
         }
         if (strcmp(*begun, other->name) != 0) {
-            platform_metrics_append_head(out, other, service, type);
+            metric_aliases_append_head(out, other, service, type);
             *begun = other->name;
         }
-        platform_metrics_append_name(out, other, service);
+        metric_aliases_append_name(out, other, service);
         buffer_append(out, sample.suffix.data, sample.suffix.len);
-        platform_metrics_append_labels(out, other, service, sample.labels);
+        metric_aliases_append_labels(out, other, service, sample.labels);
         buffer_append_format(out, "%.*s\n", (int)sample.value.len, sample.value.data);
     }
 }
 
-void platform_metrics_append(struct buffer *page, const char *service) {
+void metric_aliases_append(struct buffer *page, const char *service) {
     struct buffer others = {0};
     const char *begun = "";
     for (size_t i = 0; i < OTHER_NAMES; i++) {
-        platform_metrics_append_family(&others, &other_names[i], service, &begun,
-                                       buffer_slice(page));
+        metric_aliases_append_family(&others, &other_names[i], service, &begun, buffer_slice(page));
     }
     buffer_append(page, others.data ? others.data : "", others.len);
     buffer_free(&others);

@@ -1,0 +1,133 @@
+/* lua_time_limit: the time and the C stack that a call of a script may use. A count hook enforces
+ * the time limit. The compiler is off in script states, because a hook does not fire in compiled
+ * code. After the deadline the hook fires at every instruction, so that no pcall can swallow the
+ * error; the state is not used again. Calls can be nested (a spec runs a handler): each level has
+ * its own limit, and time in an inner call does not count for the outer. */
+#include "lua_host.h"
+
+#include "base/clock.h"
+
+/* The hook's interval. One instruction can read a whole string or table (tonumber takes some ns a
+ * byte): between two firings instructions read at most HOOK_BYTES, or one instruction runs. Only
+ * large blocks count.
+ * HOOK_INSTRUCTIONS is a prime: a script that nests pcall at the end of the Lua stack, where no
+ * hook can run, could be there at every firing if its cycle divided the number. */
+#define HOOK_INSTRUCTIONS 997
+#define HOOK_BYTES (16UL * 1024 * 1024)
+#define LARGE_BLOCK_BYTES (HOOK_BYTES / HOOK_INSTRUCTIONS)
+#define MAX_STACK_BYTES (1024L * 1024)
+
+static bool lua_time_limit_is_interrupted(const struct lua_host *host) {
+    return host->interrupted && *host->interrupted;
+}
+
+/* Pushes the reason for ending the call. */
+static const char *lua_time_limit_push_reason(lua_State *L, const struct lua_host *host) {
+    const struct lua_limit *limit = &host->limit;
+    if (lua_time_limit_is_interrupted(host)) {
+        lua_pushliteral(L, "interrupted");
+    } else {
+        lua_pushfstring(L, "the script took too long: %d ms, its limit is %d ms",
+                        (int)((clock_monotonic_us() - limit->started_us) / 1000),
+                        (int)((limit->deadline_us - limit->started_us) / 1000));
+    }
+    return lua_tostring(L, -1);
+}
+
+static bool lua_time_limit_is_late(const struct lua_host *host) {
+    const struct lua_limit *limit = &host->limit;
+    return limit->hit || lua_time_limit_is_interrupted(host) ||
+           (limit->deadline_us && clock_monotonic_us() >= limit->deadline_us);
+}
+
+static void lua_time_limit_on_hook(lua_State *L, lua_Debug *where);
+
+/* From now on the hook fires at every instruction and raises. */
+static void lua_time_limit_raise_always(lua_State *L, struct lua_host *host) {
+    host->limit.hit = true;
+    host->healthy = false;
+    lua_sethook(L, lua_time_limit_on_hook, LUA_MASKLINE | LUA_MASKCOUNT, 1);
+}
+
+static void lua_time_limit_on_hook(lua_State *L, lua_Debug *where) {
+    struct lua_host *host = lua_host_of(L);
+    if (where->event == LUA_HOOKLINE && host->on_line) {
+        host->on_line(L, where);
+    }
+    bool counts_only = where->event == LUA_HOOKLINE && !host->limit.hit;
+    if (counts_only || !lua_time_limit_is_late(host)) {
+        return;
+    }
+    lua_time_limit_raise_always(L, host);
+    lua_getinfo(L, "Sl", where);
+    luaL_error(L, "%s:%d: %s", where->short_src, where->currentline,
+               lua_time_limit_push_reason(L, host));
+}
+
+static int lua_time_limit_hook_instructions(const struct lua_host *host) {
+    size_t fitting = HOOK_BYTES / (host->large_bytes + 1);
+    return fitting >= HOOK_INSTRUCTIONS ? HOOK_INSTRUCTIONS : fitting > 0 ? (int)fitting : 1;
+}
+
+/* Setting a hook costs as much as a short call: it stays set between calls, without a limit. */
+static void lua_time_limit_arm(struct lua_host *host) {
+    lua_State *L = host->L;
+    int lines = host->on_line ? LUA_MASKLINE : 0;
+    if (host->limit.hit) {
+        lua_sethook(L, lua_time_limit_on_hook, LUA_MASKLINE | LUA_MASKCOUNT, 1);
+    } else if (lua_gethookmask(L) != (LUA_MASKCOUNT | lines) ||
+               lua_gethookcount(L) != lua_time_limit_hook_instructions(host)) {
+        lua_sethook(L, lua_time_limit_on_hook, LUA_MASKCOUNT | lines,
+                    lua_time_limit_hook_instructions(host));
+    }
+}
+
+struct lua_limit lua_limit_begin(struct lua_host *host, int timeout_ms) {
+    struct lua_limit outer = host->limit;
+    int64_t now_us = clock_monotonic_us();
+    host->limit = (struct lua_limit){now_us, now_us + timeout_ms * 1000LL, false};
+    lua_time_limit_arm(host);
+    return outer;
+}
+
+bool lua_limit_end(struct lua_host *host, struct lua_limit outer) {
+    bool hit = host->limit.hit;
+    if (outer.deadline_us) {
+        outer.deadline_us += clock_monotonic_us() - host->limit.started_us;
+    }
+    host->limit = outer;
+    lua_time_limit_arm(host);
+    return hit;
+}
+
+/* A shorter interval applies at once, a longer one from the next call on. */
+void lua_host_count_block(struct lua_host *host, size_t old_size, size_t new_size) {
+    host->large_bytes -= old_size >= LARGE_BLOCK_BYTES ? old_size : 0;
+    host->large_bytes += new_size >= LARGE_BLOCK_BYTES ? new_size : 0;
+    if (new_size >= LARGE_BLOCK_BYTES && host->limit.deadline_us && !host->limit.hit &&
+        lua_gethookcount(host->L) > lua_time_limit_hook_instructions(host)) {
+        lua_time_limit_arm(host);
+    }
+}
+
+void lua_host_check_time(lua_State *L) {
+    struct lua_host *host = lua_host_of(L);
+    if (lua_time_limit_is_late(host)) {
+        lua_time_limit_raise_always(L, host);
+        luaL_error(L, "%s", lua_time_limit_push_reason(L, host));
+    }
+}
+
+void lua_host_check_stack(lua_State *L) {
+    char here;
+    ptrdiff_t used = lua_host_of(L)->stack_base - &here; /* it grows downwards */
+    if (used > MAX_STACK_BYTES) {
+        luaL_error(L, "stack overflow (calls nested too deep)");
+    }
+}
+
+void lua_host_hurry(struct lua_host *host) {
+    if (host->L && lua_time_limit_is_late(host) && !host->limit.hit) {
+        lua_sethook(host->L, lua_time_limit_on_hook, LUA_MASKCOUNT, 1);
+    }
+}
