@@ -38,6 +38,8 @@ struct outbox_relay {
     struct kafka_producer *producer; /* NULL: none yet */
     struct flights flights;
     struct topic_backoffs backoffs;
+    size_t alone_left; /* messages to be sent one at a time */
+    bool is_alone;     /* the message in flight is sent so */
     bool holds;
     int64_t lease_until_us; /* while it holds */
     int64_t run_out_us;     /* since when another's lease is seen expired; 0: it is not */
@@ -195,7 +197,9 @@ struct noting {
 };
 
 /* An error of a topic applies to all its messages: they stay pending, in order. An error of one
- * message is permanent: it fails alone, and later ones of its key are sent. */
+ * message is permanent: it fails alone, and later ones of its key are sent. Kafka reports it for
+ * all messages of a request (librdkafka 2.0 does not split one that is too large): so they are sent
+ * again one at a time, and the one that fails then is at fault. */
 static enum row_outcome relay_outcome_of(struct outbox_relay *relay,
                                          const struct flight_message *message,
                                          const struct kafka_delivery *delivery) {
@@ -203,7 +207,8 @@ static enum row_outcome relay_outcome_of(struct outbox_relay *relay,
         return ROW_SENT;
     }
     if (delivery->kind == ERR_INPUT && !delivery->of_topic) {
-        return ROW_FAILED;
+        relay->alone_left = relay->is_alone ? relay->alone_left : relay->flights.messages;
+        return relay->is_alone ? ROW_FAILED : ROW_PENDING;
     }
     if (delivery->of_topic) {
         topic_backoff_begin(&relay->backoffs, message->topic, clock_monotonic_us(),
@@ -330,6 +335,8 @@ static bool relay_launch(struct outbox_relay *relay, const struct pg_result *tak
     }
     relay->delivered_us = relay->flights.messages > 0 ? relay->delivered_us : clock_monotonic_us();
     flights_launch(&relay->flights, relay->producer, taken, relay_wake_for_reports, relay);
+    relay->is_alone = relay->alone_left > 0;
+    relay->alone_left -= relay->is_alone;
     FAULT_POINT("outbox_produced");
     return true;
 }
@@ -339,13 +346,15 @@ static bool relay_take_pending(struct outbox_relay *relay, struct pg_result **ta
     const struct flights *flights = &relay->flights;
     const char *topics[BACKOFF_TOPICS_MAX];
     struct rows_skipped skipped = {.topics = topics};
+    size_t most = relay->alone_left > 0 ? 1 : WINDOW_MESSAGES;
     *taken = NULL;
-    if (flights->messages >= WINDOW_MESSAGES || flights->bytes >= WINDOW_BYTES) {
+    if (flights->messages >= most || flights->bytes >= WINDOW_BYTES ||
+        (relay->is_alone && flights->messages > 0)) {
         return true;
     }
     skipped.flying = flights_ids(&relay->flights, &skipped.flying_count);
     skipped.topic_count = topic_backoff_list(&relay->backoffs, clock_monotonic_us(), topics);
-    return rows_take(&relay->rows, &skipped, WINDOW_MESSAGES - flights->messages,
+    return rows_take(&relay->rows, &skipped, most - flights->messages,
                      WINDOW_BYTES - flights->bytes, taken, err);
 }
 

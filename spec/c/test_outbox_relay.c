@@ -289,9 +289,26 @@ static void a_topic_without_the_right_to_write_delays_only_itself(void) {
     end();
 }
 
-static void a_message_that_kafka_refuses_fails_alone(void) {
+static void messages_of_a_request_that_kafka_refuses_are_sent_one_at_a_time(void) {
     begin();
     rd_kafka_mock_push_request_errors(world.cluster, PRODUCE_REQUEST, 1,
+                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    store("news", 1, 20);
+    start_relay(0);
+    WAIT_UNTIL(all_done("'sent'"));
+    WAIT_UNTIL(has_read(20));
+    check_each_once_in_order(20);
+    store("news", 21, 40); /* together again */
+    outbox_wake(world.relays[0]);
+    WAIT_UNTIL(has_read(40));
+    check_each_once_in_order(40);
+    end();
+}
+
+static void a_message_that_kafka_refuses_fails_alone(void) {
+    begin();
+    rd_kafka_mock_push_request_errors(world.cluster, PRODUCE_REQUEST, 2,
+                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
                                       RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
     store("news", 1, 1);
     start_relay(0);
@@ -450,6 +467,8 @@ static const struct test_case cases[] = {
      the_database_away_in_between_sends_nothing_twice},
     {"a topic without the right to write delays only itself",
      a_topic_without_the_right_to_write_delays_only_itself},
+    {"messages of a request that Kafka refuses are sent one at a time",
+     messages_of_a_request_that_kafka_refuses_are_sent_one_at_a_time},
     {"a message that Kafka refuses fails alone", a_message_that_kafka_refuses_fails_alone},
     {"a message above the limit of the client fails alone",
      a_message_above_the_limit_of_the_client_fails_alone},
