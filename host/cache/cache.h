@@ -1,7 +1,7 @@
 /* cache: finished responses, first in the process, then in Redis. Any thread.
  *
  * A cached response depends on surrogate keys, which scripts and this code call tags: hash64 of the
- * ids of batches and essays. A commit invalidates tags. Guarantee: a response that was read before
+ * ids that its route names. A commit invalidates tags. Guarantee: a response that was read before
  * a commit is not served after that commit's invalidation was announced. If it cannot be announced
  * (no Redis, or its process died before), the response is served for at most one second after it.
  * Guard: a reader notes the sequence of invalidations before it asks the database. It may store
