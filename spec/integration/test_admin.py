@@ -125,7 +125,7 @@ def test_an_id_that_looks_like_an_option_is_an_id(service):
 def test_a_failed_explanation_says_why(service, essay):
     service.kafka.stop()
     status, said, _ = ask(service.program, f"/admin/explain/{essay}?since=beginning")
-    assert status == 503 and "kafka" in said["error"]
+    assert status == 503 and "topics of Kafka" in said["error"]
 
 
 @pytest.fixture

@@ -119,7 +119,7 @@ def test_files_that_do_not_load_are_removed(tree, new):
     (tree / "scripts/lib/failures.lua").unlink()
     before = files(tree)
     done = new("route", "note")
-    assert done.returncode == 1 and "taken back" in done.stderr and "lib.failures" in done.stderr
+    assert done.returncode == 1 and "were removed" in done.stderr and "lib.failures" in done.stderr
     assert files(tree) == before
 
 

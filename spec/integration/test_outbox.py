@@ -98,7 +98,7 @@ def test_messages_are_listed_and_shown(outbox):
     assert shown["error"] == "too large" and shown["value"] == "2" and shown["attempts"] == "1"
     assert json.loads(shown["headers"]) == {"event_id": "fact 2"}
     failed = outbox("show", "2", "77", check=False)
-    assert failed.returncode == 1 and "no message 77" in failed.stderr
+    assert failed.returncode == 1 and "no such message in the outbox: 77" in failed.stderr
 
 
 def test_refused_messages_are_retried_and_dropped_ones_stay_known(bare_service, outbox):

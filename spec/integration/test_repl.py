@@ -77,7 +77,7 @@ def test_a_chunk_goes_on_until_it_is_complete(console):
     assert lines(console, "function f(a)\n  return a * 2\nend\nf(\n21\n)\ns = [[a\nb]]\ns\n") == \
         ["42", "a", "b"]
     cut = console("x = 1\nf = function()\n\n")
-    assert (cut.returncode, cut.stderr) == (1, "console:2: what begins here is not complete\n")
+    assert (cut.returncode, cut.stderr) == (1, "console:2: the statement that begins here is incomplete\n")
 
 
 def test_errors_have_a_traceback_and_do_not_end_the_console(console):

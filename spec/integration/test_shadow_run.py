@@ -346,7 +346,7 @@ def test_a_diff_that_cannot_be_made_says_why(service, scripts):
     scripts.restore(f"scripts/{HANDLER}")
     service.kafka.stop()
     done = service.program.command("diff", check=False)
-    assert done.returncode == 2 and "kafka" in done.stderr
+    assert done.returncode == 2 and "topics of Kafka" in done.stderr
     assert service.query(SCHEMAS)[0][0] == 0
 
 

@@ -418,7 +418,7 @@ def test_a_handler_is_found_by_any_form_of_its_name(run, name):
     (("nowhere.jsonl",), "nowhere.jsonl cannot be read: No such file"), (("spec",), "cannot be read"),
     (("spec/fixtures/events/spellcheck_result.success.json",), "json:1: the event does not say its "
      "topic: name the handler"),
-    (("essay_slot_assigned", "-"), "no event of the file is of a topic that is read"),
+    (("essay_slot_assigned", "-"), "no event of the file has a topic that is read"),
 ])
 def test_a_wrong_argument_gets_an_error_with_the_valid_form(run, arguments, reason):
     record = json.dumps({"topic": "things.v1", "value": {}})

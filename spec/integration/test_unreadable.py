@@ -49,7 +49,7 @@ def test_a_batch_that_cannot_be_unpacked_keeps_its_partition_waiting_and_no_othe
     assert {wait["topic"] for wait in said.values()} == {TOPIC}
     assert {wait["cause"] for wait in said.values()} == {"kafka"}
     assert [said[number]["offset"] for number in (0, 1)] == [0, 0]
-    assert "not known" in said[0]["reason"] and "unpacked" in said[1]["reason"]
+    assert "unknown format" in said[0]["reason"] and "decompressed" in said[1]["reason"]
     assert "damaged" in said[2]["reason"]
     status, kafka = kafka_of(program)
     assert (status, kafka["status"]) == (200, "degraded")
