@@ -3,6 +3,7 @@
 --- The functions of lua-cjson 2.1.0 over the codec of `json`, for scripts written for it. New scripts
 --- use `json`. `encode` sorts keys and writes numbers exactly, as `json.encode` does. A setting takes the
 --- value that it has here, and raises for another. What OpenResty's fork adds (`empty_array`, `array_mt`) is missing: use `json.array`.
+--- A list with a gap and a number beyond a double (`1e400`) raise. `_NAME` and `_VERSION` are missing.
 ---@class cjson
 local cjson = {}
 

@@ -343,7 +343,7 @@ const struct command_spec commands[] = {
                        .is_optional = true,
                        .help = "batch: the id is one of a key column batch or batch_… only; "
                                "event: an event's; outbox: a message's, or its identity"},
-                      {.name = "ID", .help = "of a batch, an essay, a user, an event, …"}},
+                      {.name = "ID", .help = "of a batch, an essay, an event, …"}},
         .options =
             {
                 TEXT("table", "TABLE", table, "rows of that table only"),
@@ -543,7 +543,9 @@ const struct command_spec commands[] = {
             "Prints what an editor's language server (LuaLS) has to know of this service, as Lua "
             "comments: View (its tables, with the columns of each group that merge takes), "
             "handlers.NAME (the declaration of each handler) and handlers.NAME.Event (the event "
-            "with its fields), pg.query (the names and parameters of the files in sql/queries).\n"
+            "with its fields), reactions.NAME (the declaration of each reaction), pg.query (the "
+            "names "
+            "and parameters of the files in sql/queries, and the columns of their rows).\n"
             "Reads the scripts on the disk; needs no server. Run it again when a declaration has "
             "changed: aggregator types >docs/types/service.lua",
     },
