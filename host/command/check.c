@@ -24,7 +24,8 @@ static bool check_database(const struct config *config, const struct script_gene
         ok = err_set(err, ERR_INPUT, "%d migrations are not applied: run `aggregator migrate`",
                      pending);
     }
-    ok = ok && schema_check(&session, generation, SCHEMA_RUN, err);
+    ok = ok && migrate_check_tables(session.pg, err) &&
+         schema_check(&session, generation, SCHEMA_RUN, err);
     sql_session_close(&session);
     return ok;
 }

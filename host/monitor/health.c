@@ -7,6 +7,7 @@
 #include "bindings/redis_refusal.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "schema/program_schema.h"
 #include "base/thread.h"
 #include "script/watchdog.h"
 #include "base/xalloc.h"
@@ -21,6 +22,7 @@
 
 struct check {
     bool reads;
+    bool lacks_tables; /* of the program */
     enum ingest_state ingest;
     bool degraded;
     int64_t checked_us;         /* 0: never */
@@ -67,49 +69,62 @@ static void health_log_change(struct err *failure, const char *name, const struc
     }
 }
 
-static bool health_ask_once(struct pg *pg, bool *reads_only, bool *sent, struct err *err) {
+struct health_answer {
+    bool reads_only, lacks_tables;
+};
+
+static bool health_ask_once(struct pg *pg, struct health_answer *answer, bool *sent,
+                            struct err *err) {
     static const char sql[] =
-        "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool";
+        "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool, "
+        "EXISTS (SELECT FROM " PROGRAM_SCHEMA_MISSING ")";
     struct pg_result *row = NULL;
     *sent = pg_wake(pg, CONNECT_TIMEOUT_MS, err);
     if (!*sent || !pg_query(pg, "health", sql, NULL, STATEMENT_TIMEOUT_MS, &row, err)) {
         return false;
     }
-    *reads_only = strcmp(pg_rows_text(row, 0, 0), "t") == 0;
+    answer->reads_only = strcmp(pg_rows_text(row, 0, 0), "t") == 0;
+    answer->lacks_tables = strcmp(pg_rows_text(row, 0, 1), "t") == 0;
     pg_rows_free(row);
     return true;
 }
 
 /* A closed idle connection is no outage: reconnects once. */
-static bool health_ask_database(struct pg *pg, bool *reads_only, struct err *err) {
+static bool health_ask_database(struct pg *pg, struct health_answer *answer, struct err *err) {
     bool sent;
-    if (health_ask_once(pg, reads_only, &sent, err)) {
+    if (health_ask_once(pg, answer, &sent, err)) {
         return true;
     }
     if (!sent || pg_connected(pg) || err->kind == ERR_TIMEOUT) {
         return false;
     }
     err_clear(err);
-    return health_ask_once(pg, reads_only, &sent, err);
+    return health_ask_once(pg, answer, &sent, err);
 }
 
 /* True: Postgres replies, if only to reads. */
-static bool health_check_database(struct health *health, struct buffer *json) {
+static bool health_check_database(struct health *health, bool *lacks_tables, struct buffer *json) {
     struct err err = {0};
     int64_t began_us = clock_monotonic_us();
-    bool reads_only = false;
-    bool ok = health_ask_database(health->pg, &reads_only, &err);
-    const char *reason = !ok          ? pg_plain_reason(&err)
-                         : reads_only ? "the database is read-only: it is a standby, or is set so"
-                         : pg_short_of_connections()
-                             ? "the database or its pooler allows no more connections"
-                             : NULL;
+    struct health_answer answer = {0};
+    bool ok = health_ask_database(health->pg, &answer, &err);
+    const char *reason =
+        !ok                         ? pg_plain_reason(&err)
+        : answer.lacks_tables       ? "a schema or table is missing in the database"
+        : answer.reads_only         ? "the database is read-only: it is a standby, or is set so"
+        : pg_short_of_connections() ? "the database or its pooler allows no more connections"
+                                    : NULL;
     health_append_check(json, "database",
-                        !ok      ? "unhealthy"
-                        : reason ? "degraded"
-                                 : "healthy",
+                        !ok || answer.lacks_tables ? "unhealthy"
+                        : reason                   ? "degraded"
+                                                   : "healthy",
                         reason, began_us);
+    if (ok && answer.lacks_tables) {
+        err_set(&err, ERR_UNAVAILABLE,
+                "a table of the program is missing: `aggregator check` names it");
+    }
     health_log_change(&health->logged_database, "database", &err);
+    *lacks_tables = answer.lacks_tables;
     return ok;
 }
 
@@ -154,13 +169,14 @@ static bool health_check_redis(struct health *health, struct buffer *json) {
 
 static void health_check_all(struct health *health, struct check *check) {
     struct buffer *json = &check->dependencies;
-    bool database = health_check_database(health, json);
+    bool database = health_check_database(health, &check->lacks_tables, json);
     buffer_append_text(json, ",");
     bool redis = health_check_redis(health, json);
     buffer_append_text(json, ",");
     check->ingest = health->options.consuming(health->options.context, json);
     check->reads = database;
-    check->degraded = !redis || pg_short_of_connections() || check->ingest != INGEST_MOVES;
+    check->degraded =
+        !redis || check->lacks_tables || pg_short_of_connections() || check->ingest != INGEST_MOVES;
     check->checked_us = clock_monotonic_us();
 }
 
@@ -261,9 +277,9 @@ static bool health_is_good(const struct check *check, enum health_question quest
     case HEALTH_READS:
         return check->reads;
     case HEALTH_CONSUMES:
-        return check->reads && check->ingest == INGEST_MOVES;
+        return check->reads && !check->lacks_tables && check->ingest == INGEST_MOVES;
     default:
-        return check->reads && check->ingest != INGEST_STOPPED;
+        return check->reads && !check->lacks_tables && check->ingest != INGEST_STOPPED;
     }
 }
 

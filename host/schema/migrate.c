@@ -147,7 +147,8 @@ static bool migrate_read(const struct config *config, struct migrations *migrati
     "applied_at timestamptz NOT NULL DEFAULT now())"
 
 /* One transaction creates schema and tables. The service's table comes first, because the program's
- * first file reads it. CREATE SCHEMA IF NOT EXISTS needs the right even if the schema exists. */
+ * first file reads it. CREATE SCHEMA IF NOT EXISTS needs the right even if the schema exists. The
+ * last statement makes the files of missing tables count as not applied. */
 static const char *const migrate_tables_sql[] = {
     "DO $$ BEGIN IF to_regnamespace('" PROGRAM_SCHEMA "') IS NULL THEN "
     "CREATE SCHEMA " PROGRAM_SCHEMA "; END IF; END $$",
@@ -155,7 +156,13 @@ static const char *const migrate_tables_sql[] = {
     "CREATE TABLE IF NOT EXISTS " UNNUMBERED_FILES " (name text PRIMARY KEY, "
     "checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())",
     "CREATE TABLE IF NOT EXISTS " SERVICE_VERSIONS VERSION_COLUMNS,
+    "DELETE FROM " PROGRAM_VERSIONS
+    " WHERE version >= (SELECT min(file) FROM " PROGRAM_SCHEMA_MISSING ")",
 };
+
+static const char migrate_missing_sql[] =
+    "SELECT string_agg('" PROGRAM_SCHEMA_QUALIFIER "' || name, ', ') FROM " PROGRAM_SCHEMA_MISSING;
+static const char migrate_role_sql[] = "SELECT (current_user = '" PROGRAM_SCHEMA "')::int";
 
 struct migrate_statements {
     const char *has_table, *newest, *is_applied, *record;
@@ -207,6 +214,18 @@ static bool migrate_query(struct pg *pg, const char *name, const char *sql,
     bool ok = pg_query(pg, name, sql, params, MIGRATION_TIMEOUT_MS, rows, err);
     pg_params_destroy(params);
     return ok;
+}
+
+/* Such a role's "$user" in search_path is the program's schema: the service's tables would be
+ * created there. */
+static bool migrate_check_role(struct pg *pg, struct err *err) {
+    int is_refused;
+    return migrate_ask_int(pg, "migration_role", migrate_role_sql, &is_refused, err) &&
+           (!is_refused || err_set(err, ERR_INPUT,
+                                   "the role %s has the name of the program's schema, so its "
+                                   "search_path would mix the service's tables with the "
+                                   "program's: use a role with another name",
+                                   PROGRAM_SCHEMA));
 }
 
 /* ERR_INPUT: the folder and the table disagree. `newest`: the newest version of each owner. */
@@ -295,7 +314,8 @@ static bool migrate_make_tables(struct pg *pg, struct err *err) {
 static bool migrate_apply_missing(struct pg *pg, const struct migrations *migrations, int *applied,
                                   struct err *err) {
     int newest[MIGRATE_OWNERS];
-    bool ok = migrate_make_tables(pg, err) && migrate_read_newest(pg, NULL, newest, err);
+    bool ok = migrate_check_role(pg, err) && migrate_make_tables(pg, err) &&
+              migrate_read_newest(pg, NULL, newest, err);
     for (size_t i = 0; ok && i < migrations->count; i++) {
         ok = migrate_apply_if_missing(pg, &migrations->items[i], newest, applied, err);
     }
@@ -344,5 +364,19 @@ bool migrate_pending(struct pg *pg, const struct config *config, int *pending, s
     *pending = 0;
     bool ok = migrate_read(config, &migrations, err) && migrate_look(pg, &migrations, pending, err);
     migrate_free(&migrations);
+    return ok;
+}
+
+bool migrate_check_tables(struct pg *pg, struct err *err) {
+    struct pg_result *row;
+    if (!pg_query(pg, "program_tables", migrate_missing_sql, NULL, MIGRATION_TIMEOUT_MS, &row,
+                  err)) {
+        return false;
+    }
+    const char *missing = pg_rows_text(row, 0, 0);
+    bool ok =
+        !*missing ||
+        err_set(err, ERR_INPUT, "missing in the database: %s: run `aggregator migrate`", missing);
+    pg_rows_free(row);
     return ok;
 }

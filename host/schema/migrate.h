@@ -11,12 +11,16 @@
 struct pg;
 
 /* Applies the missing files of program_schema_files, <scripts.sql>/migrations/NNNN_name.sql and
- * <scripts.sql>/functions/name.sql, each in a transaction under an advisory lock. ERR_INPUT: a file
- * has an error, has changed since it was applied, or is older than the newest applied one. *applied
- * counts the files applied, also before a failure. */
+ * <scripts.sql>/functions/name.sql, each in a transaction under an advisory lock. The program's
+ * files are applied again from the one whose table is missing. ERR_INPUT: a file has an error, has
+ * changed since it was applied, or is older than the newest applied one, or the role has the name
+ * of the program's schema. *applied counts the files applied, also before a failure. */
 bool migrate_run(const struct config *config, int *applied, struct err *err);
 
 /* Counts the missing files. Writes nothing. */
 bool migrate_pending(struct pg *pg, const struct config *config, int *pending, struct err *err);
+
+/* ERR_INPUT names the missing tables of the program, and the command that creates them. */
+bool migrate_check_tables(struct pg *pg, struct err *err);
 
 #endif

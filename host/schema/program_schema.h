@@ -8,6 +8,19 @@
 /* A connection that writes into another schema replaces this text. */
 #define PROGRAM_SCHEMA_QUALIFIER PROGRAM_SCHEMA "."
 
+/* The tables, each with the number of the file that creates it. */
+#define PROGRAM_SCHEMA_TABLES                                                                      \
+    "(VALUES ('consumer_offsets', 1), ('offset_scripts', 1), ('rejected_events', 1), "             \
+    "('instances', 1), ('script_generations', 1), ('script_files', 1), ('reaction_marks', 1), "    \
+    "('outbox', 1), ('outbox_relay', 1)) AS expected (name, file)"
+/* The FROM of a query for the tables that the database lacks. It needs no right. */
+#define PROGRAM_SCHEMA_MISSING                                                                     \
+    PROGRAM_SCHEMA_TABLES                                                                          \
+    " WHERE NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "     \
+    "WHERE n.nspname = '" PROGRAM_SCHEMA "' AND c.relname = expected.name)"
+
+/* Each file has the same effect if it is applied again: migrate.h repeats the files of a missing
+ * table. */
 struct program_schema_file {
     const char *name; /* NNNN_name.sql is applied once, name.sql whenever its text has changed */
     const char *sql;

@@ -243,6 +243,44 @@ static void the_programs_tables_have_a_schema_of_their_own(void) {
     end();
 }
 
+static void a_missing_table_of_the_program_is_named_and_created_again(void) {
+    begin();
+    CHECK_TEXT(ask("SELECT count(*) FROM " PROGRAM_SCHEMA_MISSING), "0");
+    CHECK_TEXT(ask("SELECT string_agg(relname, ',') FROM pg_class WHERE relkind = 'r' AND "
+                   "relnamespace = '" PROGRAM_SCHEMA "'::regnamespace AND relname NOT IN "
+                   "('schema_migrations', 'unnumbered_files') AND relname NOT IN "
+                   "(SELECT name FROM " PROGRAM_SCHEMA_TABLES ")"),
+               "");
+    CHECK_OK(migrate_check_tables(pg, &err), &err);
+    script("DROP TABLE " PROGRAM_SCHEMA ".outbox, " PROGRAM_SCHEMA ".consumer_offsets");
+    CHECK(!migrate_check_tables(pg, &err));
+    CHECK_INT(err.kind, ERR_INPUT);
+    CHECK_TEXT(err.text, "missing in the database: aggregator_state.consumer_offsets, "
+                         "aggregator_state.outbox: run `aggregator migrate`");
+    CHECK_INT(run(), 2);
+    CHECK_OK(migrate_check_tables(pg, &err), &err);
+    CHECK_TEXT(ask("SELECT count(about) FROM " PROGRAM_SCHEMA ".outbox"), "0");
+    CHECK_INT(run(), 0);
+    end();
+}
+
+static void a_role_with_the_schemas_name_is_refused_before_anything_is_applied(void) {
+    char as_role[600];
+    begin();
+    script("DROP SCHEMA " PROGRAM_SCHEMA " CASCADE; DROP TABLE schema_migrations; "
+           "CREATE ROLE " PROGRAM_SCHEMA " SUPERUSER LOGIN");
+    snprintf(as_role, sizeof as_role, "%s?options=-c%%20role%%3D" PROGRAM_SCHEMA, url);
+    config.postgres.url = as_role;
+    CHECK_INT(run(), -1);
+    script("DROP ROLE " PROGRAM_SCHEMA);
+    CHECK_INT(err.kind, ERR_INPUT);
+    CHECK_HAS(err.text, "the role aggregator_state has the name of the program's schema");
+    CHECK_TEXT(ask("SELECT to_regnamespace('" PROGRAM_SCHEMA "') IS NULL AND "
+                   "to_regclass('schema_migrations') IS NULL"),
+               "t");
+    end();
+}
+
 static void *run_in_thread(void *argument) {
     int *applied = argument;
     struct err reason = {0};
@@ -319,6 +357,10 @@ static const struct test_case cases[] = {
      a_file_without_a_number_is_applied_whenever_it_has_changed},
     {"the program's tables have a schema of their own",
      the_programs_tables_have_a_schema_of_their_own},
+    {"a missing table of the program is named and created again",
+     a_missing_table_of_the_program_is_named_and_created_again},
+    {"a role with the schema's name is refused before anything is applied",
+     a_role_with_the_schemas_name_is_refused_before_anything_is_applied},
     {"runs at once apply each file once", runs_at_once_apply_each_file_once},
     {"the shipped files apply to an empty schema", the_shipped_files_apply_to_an_empty_schema},
     {"an absent database is an outage", an_absent_database_is_an_outage},

@@ -81,6 +81,12 @@ def test_check_names_what_is_missing(empty_service):
     program.command("migrate")
     good = program.command("check")
     assert "database: good" in good.stdout
+    empty_service.query("DROP TABLE aggregator_state.outbox")
+    lacking = program.command("check", check=False)
+    assert lacking.returncode == 1 and "database: good" not in lacking.stdout
+    assert "missing in the database: aggregator_state.outbox: run `aggregator migrate`" in lacking.stderr
+    program.command("migrate")
+    assert "database: good" in program.command("check").stdout
     empty_service.query("ALTER TABLE essay_results DROP COLUMN filename CASCADE")
     differing = program.command("check", check=False)
     assert differing.returncode == 1

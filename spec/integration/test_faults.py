@@ -74,6 +74,16 @@ def test_postgres_down_during_a_stream(make_service, cleanup, own_postgres, end)
     assert program.get(status_path("never-asked-before"))[0] == 404
 
 
+def test_a_missing_table_of_the_program_makes_the_process_unready(service):
+    program = service.program
+    service.query("DROP TABLE aggregator_state.outbox")
+    wait_until("unreadiness", lambda: dependency(program, "database") == (503, "unhealthy"))
+    assert b"a schema or table is missing in the database" in program.get("/readyz")[1]
+    assert program.get("/readyz/read")[0] == 200
+    program.command("migrate")
+    service.wait_ready()
+
+
 def test_postgres_killed_again_and_again_during_a_stream(make_service, cleanup, own_postgres):
     service = make_service(cleanup, postgres_url=own_postgres.start().url())
     program = service.start()
