@@ -1,6 +1,7 @@
 /* explain: `aggregator explain`. */
 #include "command.h"
 #include "explain/explain.h"
+#include "schema/program_schema.h"
 
 static void command_explain_print(const struct explanation *explanation, bool as_json,
                                   size_t limit) {
@@ -28,9 +29,10 @@ int command_explain(const struct command *command) {
     if (ok) {
         command_explain_print(&explanation, command->json, (size_t)command->limit);
     } else {
+        program_schema_advise(&err);
         fprintf(stderr, "aggregator: explain: %s\n", err.text);
     }
-    bool wrong_question = explanation.generation && err.kind == ERR_INPUT;
+    bool wrong_question = explanation.wrong_question;
     explain_close(&explanation);
     return ok ? 0 : wrong_question ? 2 : 1;
 }

@@ -1,4 +1,5 @@
 #include "selection.h"
+#include "schema/program_schema.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@ int selection_run(const struct command *command, const char *what, const char *v
                                command->config->postgres.statement_timeout_ms, &err) &&
               run(&selection, &err);
     if (!ok) {
+        program_schema_advise(&err);
         fprintf(stderr, "%s %s: %s\n", what, verb, err.text);
     }
     sql_session_close(&selection.session);

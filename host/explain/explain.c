@@ -125,6 +125,17 @@ static void explain_choose_since(struct explanation *explanation) {
     explanation->since_us = known ? oldest_us - MARGIN_US : EXPLAIN_SINCE_BEGINNING;
 }
 
+static bool explain_ask(struct explanation *explanation, struct err *err) {
+    bool ok = explain_check_id(explanation, err);
+    if (ok && !sql_session_open(&explanation->session, explanation->options.config,
+                                "aggregator explain", STATEMENT_TIMEOUT_MS, err)) {
+        return false;
+    }
+    ok = ok && explain_read_question(explanation, err);
+    explanation->wrong_question = !ok && err->kind == ERR_INPUT;
+    return ok;
+}
+
 bool explain_open(struct explanation *explanation, const struct explain_options *options,
                   struct err *err) {
     const struct config *config = options->config;
@@ -134,9 +145,7 @@ bool explain_open(struct explanation *explanation, const struct explain_options 
         return false;
     }
     explanation->view = script_generation_view(explanation->generation);
-    if (!sql_session_open(&explanation->session, config, "aggregator explain", STATEMENT_TIMEOUT_MS,
-                          err) ||
-        !explain_read_question(explanation, err) ||
+    if (!explain_ask(explanation, err) ||
         !view_sql_check(explanation->session.pg, explanation->view, STATEMENT_TIMEOUT_MS, err) ||
         !explain_find_rows(explanation, err) || !explain_find_rejected(explanation, err) ||
         !explain_react(explanation, err)) {

@@ -154,6 +154,7 @@ struct explanation {
     size_t published_count;
     int64_t since_us;
     int64_t records_read;
+    bool wrong_question; /* why explain_open failed: no such word, table or message, or no id */
 };
 
 /* Fills the struct. False: explain_close is still to be called. */
@@ -171,6 +172,8 @@ const char *explain_today_name(enum explain_today today);
 
 /* ---- question.c ----------------------------------------------------------------------------- */
 
+/* ERR_INPUT: the only argument is a word that needs an id after it. */
+bool explain_check_id(const struct explanation *explanation, struct err *err);
 /* Fills in the question. ERR_INPUT: no such word or table; err lists them. */
 bool explain_read_question(struct explanation *explanation, struct err *err);
 

@@ -99,6 +99,21 @@ static bool question_read_message(struct explanation *explanation, struct err *e
     return true;
 }
 
+bool explain_check_id(const struct explanation *explanation, struct err *err) {
+    const struct view *view = explanation->view;
+    const char *id = explanation->options.id;
+    if (explanation->options.word) {
+        return true;
+    }
+    bool is_word = strcmp(id, "outbox") == 0 || strcmp(id, "event") == 0;
+    for (size_t t = 0; t < view->table_count; t++) {
+        for (size_t i = 0; i < view->tables[t].key_count; i++) {
+            is_word = is_word || question_names_key(id, &view->tables[t].key[i]);
+        }
+    }
+    return !is_word || err_set(err, ERR_INPUT, "%s needs ID: `aggregator explain %s ID`", id, id);
+}
+
 bool explain_read_question(struct explanation *explanation, struct err *err) {
     struct explain_question *question = &explanation->question;
     const char *word = explanation->options.word;

@@ -1,6 +1,8 @@
 #include "program_schema.h"
 
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "functions.sql.h"
 #include "0001_tables.sql.h"
@@ -14,3 +16,10 @@ const struct program_schema_file program_schema_files[] = {
 };
 
 const char *const program_schema_functions = (const char *)functions_sql;
+
+void program_schema_advise(struct err *err) {
+    size_t len = strlen(err->text);
+    if (strcmp(err->sqlstate, "42P01") == 0 || strcmp(err->sqlstate, "42703") == 0) {
+        snprintf(err->text + len, sizeof err->text - len, ": run `aggregator migrate`");
+    }
+}

@@ -3,6 +3,8 @@
 #ifndef AGG_HOST_SCHEMA_PROGRAM_SCHEMA_H
 #define AGG_HOST_SCHEMA_PROGRAM_SCHEMA_H
 
+#include "base/err.h"
+
 /* Not "aggregator": Postgres searches the schema with the name of the role first. */
 #define PROGRAM_SCHEMA "aggregator_state"
 /* A connection that writes into another schema replaces this text. */
@@ -30,5 +32,8 @@ struct program_schema_file {
 extern const struct program_schema_file program_schema_files[];
 /* The text of functions.sql, for a schema that replaces this one. */
 extern const char *const program_schema_functions;
+
+/* Appends the remedy to Postgres' error of a missing table or column. */
+void program_schema_advise(struct err *err);
 
 #endif

@@ -93,6 +93,24 @@ def test_check_names_what_is_missing(empty_service):
     assert "essay_results" in differing.stderr and "filename" in differing.stderr
 
 
+def test_commands_on_an_unmigrated_database_fail_and_name_the_remedy(empty_service):
+    program = empty_service.prepare()
+    for words in (["outbox", "list"], ["outbox", "show", "1"], ["rejected", "list"],
+                  ["explain", "outbox", "1"]):
+        failed = program.command(*words, check=False)
+        assert failed.returncode == 1, words
+        assert failed.stderr.endswith("does not exist: run `aggregator migrate`\n"), words
+    assert program.command("explain", "an-id", check=False).returncode == 1
+
+
+def test_explain_refuses_a_word_without_an_id(empty_service):
+    program = empty_service.prepare()
+    for word in ("outbox", "batch", "batch_id", "essay", "event"):
+        failed = program.command("explain", word, check=False)
+        assert failed.returncode == 2, word
+        assert f"{word} needs ID" in failed.stderr
+
+
 def test_check_without_a_database_says_so(empty_service):
     program = empty_service.prepare(
         RESULT_AGGREGATOR_SERVICE_DATABASE_URL="postgresql://ras@127.0.0.1:1/ras")
