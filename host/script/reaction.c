@@ -135,12 +135,20 @@ struct reaction_call {
     struct script_published *published;
 };
 
+/* Whether the value is a table without members: a list of no messages. */
+static bool reaction_is_empty(lua_State *L, int at) {
+    lua_pushnil(L);
+    bool is = lua_istable(L, at) && !lua_next(L, at);
+    lua_settop(L, at);
+    return is;
+}
+
 /* Reads the message, or the list of messages, at the top. */
 static void reaction_take_published(lua_State *L, const struct reaction_call *call) {
     struct script_published *published = call->published;
     const char *name = sandbox_instance(L)->generation->reactions[call->reaction].name;
     int at = lua_gettop(L);
-    if (lua_isnil(L, at)) {
+    if (lua_isnil(L, at) || reaction_is_empty(L, at)) {
         return;
     }
     if (!lua_istable(L, at)) {

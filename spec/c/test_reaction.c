@@ -78,13 +78,26 @@ static void accepts_nil_and_lists(void) {
     unload();
 }
 
+static void takes_an_empty_list_for_no_message(void) {
+    static const char *const bodies[] = {
+        "return {}", "local list = {} list[1] = row.key list[1] = nil return list",
+        "return require('json').decode('[]')"};
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        load(bodies[i]);
+        CHECK(react(0) == SCRIPT_OK && published.count == 0);
+        CHECK_TEXT(err.text, "");
+        unload();
+    }
+}
+
 static void refuses_an_invalid_message(void) {
     static const struct {
         const char *body, *wanted;
     } table[] = {
         {"return 1", "it returned a number: it returns nothing, a message, or a list of messages"},
         {"return { 1 }", "the message must be a table"},
-        {"return {}", "field \"topic\""},
+        {"return { key = row.key }", "field \"topic\""},
+        {"return { {} }", "field \"topic\""},
         {"local m = { " GOOD " } m.topic = 'a b' return m", "\"a b\" is not a topic name"},
         {"local m = { " GOOD " } m.key = 1 return m", "field \"key\""},
         {"local m = { " GOOD " } m.key = '' return m",
@@ -134,6 +147,7 @@ static void refuses_an_invalid_message(void) {
 static const struct test_case cases[] = {
     {"reads a message", reads_a_message},
     {"accepts nil and lists", accepts_nil_and_lists},
+    {"takes an empty list for no message", takes_an_empty_list_for_no_message},
     {"refuses an invalid message", refuses_an_invalid_message},
 };
 
