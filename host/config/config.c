@@ -144,10 +144,18 @@ static bool config_is_among(const char *word, const char *words) {
     return false;
 }
 
-/* A token of RFC 9110, but no field that the HTTP server reads itself. */
+/* A token of RFC 9110, but no field that HTTP defines, nor one that the server reads or writes. */
 static bool config_is_header_name(const char *text) {
-    static const char *const taken = " host content-length transfer-encoding connection expect "
-                                     "if-none-match authorization traceparent ";
+    static const char *const taken =
+        " accept accept-charset accept-encoding accept-language accept-ranges age allow "
+        "alt-svc authentication-info authorization cache-control connection content-encoding "
+        "content-language content-length content-location content-range content-type cookie date "
+        "etag expect expires forwarded from host if-match if-modified-since if-none-match if-range "
+        "if-unmodified-since keep-alive last-modified link location max-forwards origin pragma "
+        "proxy-authenticate proxy-authentication-info proxy-authorization proxy-connection range "
+        "referer retry-after server server-timing set-cookie strict-transport-security te "
+        "traceparent tracestate trailer transfer-encoding upgrade user-agent vary via warning "
+        "www-authenticate x-content-type-options ";
     size_t len = strlen(text);
     return len > 0 && len <= HEADER_NAME_BYTES && !config_is_among(text, taken) &&
            strspn(text, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"

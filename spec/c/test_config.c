@@ -327,6 +327,38 @@ static void an_invalid_key_in_a_key_file_is_refused(void) {
     unsetenv("HULEEDU_INTERNAL_API_KEY_FILE");
 }
 
+/* RFC 9110 and the head of a response: host/http/request.c and response.c. */
+static void fields_of_http_are_no_names_of_headers(void) {
+    static const char *const taken[] = {"ETag",
+                                        "Retry-After",
+                                        "Location",
+                                        "content-type",
+                                        "Server-Timing",
+                                        "Date",
+                                        "Allow",
+                                        "Cache-Control",
+                                        "WWW-Authenticate",
+                                        "X-Content-Type-Options",
+                                        "Content-Length",
+                                        "Transfer-Encoding",
+                                        "Connection",
+                                        "Expect",
+                                        "If-None-Match",
+                                        "Authorization",
+                                        "Traceparent",
+                                        "Cookie",
+                                        "Vary"};
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+        char named[40];
+        snprintf(named, sizeof named, "\"%s\"", taken[i]);
+        refuses("\"X-Service-ID\"", named, "http.caller_header", "that HTTP does not use itself");
+        refuses("\"X-Internal-API-Key\"", named, "http.api_key_header",
+                "that HTTP does not use itself");
+        refuses("\"X-Correlation-ID\"", named, "http.correlation_id_header",
+                "that HTTP does not use itself");
+    }
+}
+
 static void wrong_values_are_named(void) {
     refuses("\"X-Service-ID\"", "\"X Service\"", "http.caller_header", "name of a header field");
     refuses("\"X-Service-ID\"", "\"Host\"", "http.caller_header", "that HTTP does not use itself");
@@ -585,6 +617,7 @@ static const struct test_case cases[] = {
     {"a batch fits into one parameter", a_batch_fits_into_one_parameter},
     {"secrets come from files", secrets_come_from_files},
     {"an invalid key in a key file is refused", an_invalid_key_in_a_key_file_is_refused},
+    {"fields of HTTP are no names of headers", fields_of_http_are_no_names_of_headers},
     {"wrong values are named", wrong_values_are_named},
     {"keys of the same name in two tables are told apart",
      keys_of_the_same_name_in_two_tables_are_told_apart},
