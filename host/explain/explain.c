@@ -179,6 +179,7 @@ void explain_close(struct explanation *explanation) {
     free(explanation->rows);
     free(explanation->events);
     free(explanation->others);
+    free(explanation->handled);
     free(explanation->reacted);
     free(explanation->made);
     arena_destroy(explanation->arena);

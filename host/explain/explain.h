@@ -77,6 +77,12 @@ struct explain_other {
     struct slice reason, detail;
 };
 
+/* An event that its handler processed without failing, and whose messages are known therefore. */
+struct explain_handled {
+    size_t partition; /* of the reader */
+    uint8_t event_id[16];
+};
+
 /* An event in rejected_events. */
 struct explain_rejected {
     struct slice topic;
@@ -142,6 +148,8 @@ struct explanation {
     size_t event_count;
     struct explain_other *others;
     size_t other_count;
+    struct explain_handled *handled; /* of events that concern the question */
+    size_t handled_count;
     struct explain_rejected *rejected;
     size_t rejected_count;
     const struct explain_published *asked_for; /* the message of the question, or NULL */

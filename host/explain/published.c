@@ -87,21 +87,32 @@ bool explain_find_message(struct explanation *explanation, struct err *err) {
 
 /* ---- messages ------------------------------------------------------------------------------ */
 
-/* Adds two lists: the makers, and what each used: reactions and keys, handlers and event ids. */
+/* Adds the name of the event's handler. */
+static void published_add_handler(struct explanation *explanation, size_t event) {
+    size_t count;
+    int handler =
+        explanation->reader.partitions[explanation->events[event].place.partition].handler;
+    pg_array_bytes(
+        explanation->session.params,
+        slice_of(script_generation_handlers(explanation->generation, &count)[handler].name));
+}
+
+/* Adds two lists: the makers, and what each used: reactions and keys, handlers and event ids, and
+ * those of the message of the question. */
 static void published_add_makers(struct explanation *explanation) {
     struct pg_params *params = explanation->session.params;
-    const struct log_reader *reader = &explanation->reader;
-    size_t count;
-    const struct script_handler *handlers =
-        script_generation_handlers(explanation->generation, &count);
+    const struct explain_published *asked_for = explanation->asked_for;
+    bool has_maker = asked_for && asked_for->source.data && asked_for->about.data;
     pg_array_begin(params, PG_ARRAY_TEXT);
     for (size_t i = 0; i < explanation->reacted_count; i++) {
         pg_array_bytes(params, slice_of(published_reaction_name(explanation,
                                                                 explanation->reacted[i].reaction)));
     }
     for (size_t i = 0; i < explanation->event_count; i++) {
-        int handler = reader->partitions[explanation->events[i].place.partition].handler;
-        pg_array_bytes(params, slice_of(handlers[handler].name));
+        published_add_handler(explanation, i);
+    }
+    if (has_maker) {
+        pg_array_bytes(params, asked_for->source);
     }
     pg_array_end(params);
     pg_array_begin(params, PG_ARRAY_TEXT);
@@ -112,6 +123,9 @@ static void published_add_makers(struct explanation *explanation) {
         char event_id[UUID_TEXT_LEN + 1];
         uuid_format(explanation->events[i].version.event_id, event_id);
         pg_array_bytes(params, slice_of(event_id));
+    }
+    if (has_maker) {
+        pg_array_bytes(params, asked_for->about);
     }
     pg_array_end(params);
 }
@@ -130,7 +144,29 @@ static void published_add_made(struct explanation *explanation) {
     }
 }
 
-/* Unknown only if its reaction did not run for its key, or failed. */
+/* Whether its handler processed its event. */
+static bool published_is_handled(const struct explanation *explanation,
+                                 const struct explain_published *fact) {
+    uint8_t event_id[16];
+    size_t count;
+    const struct script_handler *handlers =
+        script_generation_handlers(explanation->generation, &count);
+    if (!fact->about.data || !fact->source.data || !uuid_read(fact->about, event_id)) {
+        return false;
+    }
+    for (size_t i = 0; i < explanation->handled_count; i++) {
+        const struct explain_handled *handled = &explanation->handled[i];
+        int handler = explanation->reader.partitions[handled->partition].handler;
+        if (memcmp(handled->event_id, event_id, sizeof event_id) == 0 &&
+            slice_equal(slice_of(handlers[handler].name), fact->source)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Unknown only if its reaction did not run for its key, or failed, or if its handler did not
+ * process its event. */
 static enum explain_today published_unmade(const struct explanation *explanation,
                                            const struct explain_published *fact) {
     for (size_t i = 0; i < explanation->reacted_count; i++) {
@@ -141,7 +177,7 @@ static enum explain_today published_unmade(const struct explanation *explanation
             return reacted->error.data ? EXPLAIN_UNKNOWN : EXPLAIN_UNMADE;
         }
     }
-    return EXPLAIN_UNKNOWN;
+    return published_is_handled(explanation, fact) ? EXPLAIN_UNMADE : EXPLAIN_UNKNOWN;
 }
 
 static void published_judge(struct explanation *explanation, const struct pg_result *rows, int row,
@@ -220,17 +256,18 @@ static bool published_find_marks(struct explanation *explanation, struct err *er
     return true;
 }
 
-/* Adds the message of the question, and the id, which may be in messages of earlier releases. */
+/* Adds the message of the question; for other questions the id, which may be in messages of earlier
+ * releases. */
 static void published_add_question(struct explanation *explanation) {
     const struct explain_question *question = &explanation->question;
     struct pg_params *params = explanation->session.params;
     char event_id[UUID_TEXT_LEN + 1];
-    explanation->asked_for ? pg_params_add_text(params, explanation->asked_for->id)
-                           : pg_params_add_null(params);
-    if (question->reaction < SIZE_MAX) {
+    if (explanation->asked_for) {
+        pg_params_add_text(params, explanation->asked_for->id);
         pg_params_add_null(params);
         return;
     }
+    pg_params_add_null(params);
     uuid_format(question->event_id, event_id);
     pg_params_add_text(params, slice_of(question->by_event ? event_id : question->id));
 }

@@ -20,6 +20,7 @@ struct scan {
     size_t needle_count; /* 0: handle every record */
     size_t event_capacity;
     size_t other_capacity;
+    size_t handled_capacity;
 };
 
 /* ---- which records ------------------------------------------------------------------------- */
@@ -259,6 +260,27 @@ static void scan_take_other(struct scan *scan, const struct event *event,
     }
 }
 
+/* Adds the event to those whose messages are known, and the messages. */
+static void scan_take_messages(struct scan *scan, const struct dry_run_outcome *outcome,
+                               size_t partition) {
+    struct explanation *explanation = scan->explanation;
+    const struct event *event = outcome->event;
+    if (event->rests_on || (event->state != EVENT_APPLIED && event->state != EVENT_IGNORED)) {
+        return;
+    }
+    if (explanation->handled_count == scan->handled_capacity) {
+        scan->handled_capacity = scan->handled_capacity ? scan->handled_capacity * 2 : 64;
+        explanation->handled =
+            xrealloc(explanation->handled, scan->handled_capacity * sizeof *explanation->handled);
+    }
+    struct explain_handled *handled = &explanation->handled[explanation->handled_count++];
+    handled->partition = partition;
+    memcpy(handled->event_id, event->id, sizeof handled->event_id);
+    for (size_t i = 0; i < outcome->message_count; i++) {
+        explain_add_made(explanation, &outcome->messages[i]);
+    }
+}
+
 /* Takes the record over. False: no script state can be made. */
 static bool scan_handle(struct scan *scan, const struct log_record *message, struct err *err) {
     struct explain_place place = {.partition = message->partition,
@@ -278,8 +300,8 @@ static bool scan_handle(struct scan *scan, const struct log_record *message, str
     }
     bool concerns = scan->explanation->event_count > before ||
                     slice_contains(message->payload, slice_of(scan->explanation->question.id));
-    for (size_t i = 0; concerns && !event->rests_on && i < outcome.message_count; i++) {
-        explain_add_made(scan->explanation, &outcome.messages[i]);
+    if (concerns) {
+        scan_take_messages(scan, &outcome, place.partition);
     }
     bool without_effect =
         event->rests_on ? !scan_take_outside(scan, event, &place) : event->state != EVENT_APPLIED;

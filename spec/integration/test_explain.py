@@ -186,11 +186,32 @@ def test_explain_tells_a_message_not_made_today_from_one_with_other_content(serv
     assert done.returncode == 2 and "no message of the outbox" in done.stderr
 
 
-def store_message(service, identity):
-    source = "reactions/results_ready" if identity == "one" else "reactions/gone"
+def store_message(service, identity, source=None, about="no batch"):
+    source = source or ("reactions/results_ready" if identity == "one" else "reactions/gone")
     service.query("INSERT INTO aggregator_state.outbox (identity, topic, key, value, fact_at, source, about, "
-                  "scripts) VALUES (%s, 'facts', 'k', '{}', now(), %s, 'no batch', 'h')",
-                  identity, source)
+                  "scripts) VALUES (%s, 'facts', 'k', '{}', now(), %s, %s, 'h')",
+                  identity, source, about)
+
+
+def test_a_message_that_its_handler_no_longer_publishes_is_not_made(service):
+    essay, _, success, _, broken = story(service)
+    maker = "handlers/spellcheck_result"
+    for identity, source, record in (("good", maker, success), ("bad", maker, broken),
+                                     ("gone", "handlers/gone", success)):
+        store_message(service, identity, source, record["value"]["event_id"])
+    store_message(service, "unread", maker, str(uuid.uuid4()))
+    today = {identity: explain(service, "outbox", identity)["message"]["today"]
+             for identity in ("good", "bad", "gone", "unread")}
+    assert today == {"good": "not made", "bad": "unknown", "gone": "unknown", "unread": "unknown"}
+    said = explain(service, "essay", essay, "--table", "essay_results")
+    assert [(fact["identity"], fact["today"]) for fact in said["published"]] == [("good", "not made")]
+
+
+def test_a_message_of_a_reaction_that_is_gone_is_listed_without_those_of_others(service):
+    for identity in ("one", "two", "three"):
+        store_message(service, identity)
+    said = explain(service, "outbox", "two")
+    assert [fact["identity"] for fact in said["published"]] == ["three", "two"]
 
 
 def test_apache_kafka_is_read_from_an_hour_before_the_row(fed_apache):
