@@ -46,60 +46,76 @@ static bool record_read_members(struct json_cursor *cursor, struct members *memb
     return json_finish(cursor);
 }
 
-/* `out` may be text.data: the result never overtakes the text. */
-static size_t record_decode_base64(struct slice text, char *out) {
+/* `out` may be text.data: the result never overtakes the text. JSON may write a slash as "\/".
+ * False: no base64 of whole groups. */
+static bool record_decode_base64(struct slice text, char *out, size_t *len) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     unsigned bits = 0, held = 0;
-    size_t len = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        const char *digit = memchr(digits, text.data[i], 64);
-        if (!digit) {
+    size_t count = 0, padding = 0;
+    *len = 0;
+    while (padding < 2 && padding < text.len && text.data[text.len - 1 - padding] == '=') {
+        padding++;
+    }
+    for (size_t i = 0; i < text.len - padding; i++) {
+        if (text.data[i] == '\\' && i + 1 < text.len && text.data[i + 1] == '/') {
             continue;
         }
+        const char *digit = memchr(digits, text.data[i], 64);
+        if (!digit) {
+            return false;
+        }
+        count++;
         bits = bits << 6 | (unsigned)(digit - digits);
         held += 6;
         if (held >= 8) {
             held -= 8;
-            out[len++] = (char)(bits >> held);
+            out[(*len)++] = (char)(bits >> held);
         }
     }
-    return len;
+    return (count + padding) % 4 == 0;
 }
 
-static struct slice record_payload_of(const struct members *members, char *line) {
+static bool record_take_payload(const struct members *members, char *line, struct slice *payload) {
     if (members->has_value) {
         struct slice raw = members->value.raw;
-        return members->value.type == JSON_STRING ? (struct slice){raw.data - 1, raw.len + 2} : raw;
+        *payload =
+            members->value.type == JSON_STRING ? (struct slice){raw.data - 1, raw.len + 2} : raw;
+        return true;
     }
     if (members->raw.type == JSON_STRING) {
         char *out = line + (members->raw.raw.data - line);
-        return (struct slice){out, record_decode_base64(members->raw.raw, out)};
+        payload->data = out;
+        return record_decode_base64(members->raw.raw, out, &payload->len);
     }
-    return (struct slice){0};
+    return !members->has_raw || members->raw.type == JSON_NULL;
 }
 
-static bool record_take_members(const struct members *members, char *text, struct record *record) {
+static bool record_take_members(const struct members *members, char *text, struct record *record,
+                                struct err *err) {
     bool placed =
         (!members->partition.raw.data || json_to_int64(&members->partition, &record->partition)) &&
         (!members->offset.raw.data || json_to_int64(&members->offset, &record->offset));
     if (members->key.type == JSON_STRING) {
         record->key = members->key.raw;
     }
-    record->payload = record_payload_of(members, text);
     if (members->topic.type == JSON_STRING) {
         record->topic = members->topic.raw.data;
         text[members->topic.raw.data - text + (ptrdiff_t)members->topic.raw.len] = '\0';
     }
-    return placed;
+    if (!record_take_payload(members, text, &record->payload)) {
+        return err_set(err, ERR_INPUT, "raw_b64 takes base64 in whole groups of four, or null");
+    }
+    return placed || err_set(err, ERR_INPUT, "partition and offset are whole numbers");
 }
 
 bool record_read(char *text, struct record *record) {
     struct members members = {0};
     struct json_cursor cursor;
+    struct err err = {0};
     *record = (struct record){0};
     json_begin(&cursor, slice_of(text));
     return record_read_members(&cursor, &members) && members.topic.type == JSON_STRING &&
-           record_take_members(&members, text, record);
+           record_take_members(&members, text, record, &err);
 }
 
 /* ---- records or envelopes ------------------------------------------------------------------ */
@@ -148,6 +164,5 @@ bool record_read_event(const struct script_generation *generation, char *text,
                        "neither a record (topic, and value or raw_b64) nor an envelope "
                        "(the fields of envelope.lua)");
     }
-    return record_take_members(&members, text, record) ||
-           err_set(err, ERR_INPUT, "partition and offset are whole numbers");
+    return record_take_members(&members, text, record, err);
 }

@@ -83,7 +83,8 @@ static bool try_reaction_all(struct try_reaction *attempt, struct err *err) {
     attempt->index = (size_t)index;
     attempt->reaction = &reactions[index];
     bool ok = samples_read_text(&attempt->rows, attempt->options->path, &attempt->path, err) &&
-              try_reaction_load(attempt, &rows, err);
+              try_reaction_load(attempt, &rows, err) &&
+              (rows > 0 || err_set(err, ERR_INPUT, "%s has no row", attempt->path));
     for (int row = 0; ok && row < rows; row++) {
         ok = try_reaction_row(attempt, row, err);
     }

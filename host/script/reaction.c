@@ -82,8 +82,11 @@ static void reaction_make_row(lua_State *L, const char *query) {
 
 static void reaction_check_row(lua_State *L, int number) {
     if (!lua_istable(L, -1) || lua_is_marked_list(L, -1)) {
-        luaL_error(L, "row %d is a %s: a row is a JSON object by column, {\"key\": …}", number,
-                   lua_istable(L, -1) ? "list" : luaL_typename(L, -1));
+        const char *what = lua_istable(L, -1)           ? "a list"
+                           : lua_islightuserdata(L, -1) ? "null"
+                                                        : NULL;
+        what = what ? what : lua_pushfstring(L, "a %s", luaL_typename(L, -1));
+        luaL_error(L, "row %d is %s: a row is a JSON object by column, {\"key\": …}", number, what);
     }
 }
 

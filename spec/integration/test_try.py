@@ -259,7 +259,9 @@ def test_a_reaction_that_fails_says_where_and_the_next_row_is_tried(react, word,
 
 @pytest.mark.parametrize("rows, name, reason", [
     ("[", "named", "standard input: not JSON"), ("[1]", "named", "row 1 is a number: a row is a JSON"),
-    ('"text"', "named", "row 1 is a string"), ("[{}, []]", "named", "row 2 is a list"),
+    ('"text"', "named", "row 1 is a string"), ("null", "named", "row 1 is null: a row is a JSON"),
+    ("[{}, null]", "named", "row 2 is null"), ("[]", "named", "standard input has no row"),
+    ("[{}, []]", "named", "row 2 is a list"),
     ("{}", "namd", 'no reaction "namd": did you mean "named"? There are: named')])
 def test_an_invalid_row_or_reaction_is_refused(react, rows, name, reason):
     done, _ = react(rows, name=name)
@@ -368,6 +370,12 @@ def test_any_bytes_are_handled_from_base64(author):
                      {"topic": "things.v1", "raw_b64": None}, {"topic": "things.v1", "value": [1]})
     assert [one["reason"] for one in said[:3]] == ["bad_utf8", "null_value", "not_object"]
     assert [one["event_id"] for one in said[:3]] == [None] * 3
+
+
+@pytest.mark.parametrize("raw", ["not base64", "eA", "eA=", "eA===", "=", "e=A=", "e", "ö", 1, ["eA=="]])
+def test_other_values_than_base64_are_refused(author, raw):
+    done, _ = author("", {"topic": "things.v1", "raw_b64": raw})
+    assert done.returncode == 2 and "raw_b64 takes base64" in done.stderr, done.stderr
 
 
 def test_a_bare_event_is_told_by_the_envelope_of_the_scripts(author):
