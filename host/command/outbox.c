@@ -61,9 +61,10 @@ static bool outbox_show(struct selection *selection, struct err *err) {
     return outbox_check_ids(selection, err) && selection_show(selection, show_sql, err);
 }
 
-/* Changes the selected messages that are in one of the states ("pending or failed"). */
+/* Changes the selected messages that are in one of the states ("pending or failed"), and prints
+ * their state afterwards. */
 static bool outbox_change(struct selection *selection, const char *verb, const char *states,
-                          const char *sql, struct err *err) {
+                          const char *sql, const char *outcome, struct err *err) {
     if (!outbox_check_ids(selection, err)) {
         return false;
     }
@@ -78,17 +79,19 @@ static bool outbox_change(struct selection *selection, const char *verb, const c
     selection_fill(selection);
     int64_t changed = selection_change(selection, sql, err);
     if (changed >= 0) {
-        printf("%lld message%s changed\n", (long long)changed, changed == 1 ? "" : "s");
+        printf("%lld message%s now %s\n", (long long)changed, changed == 1 ? " is" : "s are",
+               outcome);
     }
     return changed >= 0;
 }
 
 static bool outbox_retry(struct selection *selection, struct err *err) {
-    return outbox_change(selection, "Publish", "failed", retry_sql, err);
+    return outbox_change(selection, "Publish", "failed", retry_sql, "pending", err);
 }
 
 static bool outbox_drop(struct selection *selection, struct err *err) {
-    return outbox_change(selection, "Drop", "pending or failed", drop_sql, err);
+    return outbox_change(selection, "Drop", "pending or failed", drop_sql,
+                         "settled and will not be sent", err);
 }
 
 int command_outbox_list(const struct command *command) {

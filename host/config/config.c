@@ -119,8 +119,7 @@ static bool config_read_pairs(struct reader *reader, const struct config_field *
     while (lua_next(L, -2)) {
         if (lua_type(L, -2) != LUA_TSTRING || !lua_isstring(L, -1)) {
             lua_pop(L, 2);
-            return config_complain(reader, field->section, field->key,
-                                   "must map property names to strings or numbers");
+            return config_complain(reader, field->section, field->key, field->words);
         }
         const char *name = lua_tostring(L, -2), *value = lua_tostring(L, -1); /* may raise */
         size_t count = pairs->count + 1;
@@ -174,7 +173,8 @@ static bool config_read_field(struct reader *reader, const struct config_field *
     }
     if (field->kind == STRINGS || field->kind == PAIRS) {
         if (!lua_istable(L, -1)) {
-            return config_complain(reader, field->section, field->key, "must be a table");
+            return config_complain(reader, field->section, field->key,
+                                   field->kind == PAIRS ? field->words : "must be a table");
         }
         return field->kind == STRINGS ? config_read_strings(reader, field, target)
                                       : config_read_pairs(reader, field, target);

@@ -14,6 +14,8 @@
     { #section, #key, (kind), offsetof(struct config, section.key), (min), (max), NULL, true }
 #define WORD_OF(section, key, words, live)                                                         \
     { #section, #key, WORD, offsetof(struct config, section.key), 0, 0, words, live }
+#define PAIRS_OF(section, key, rule, live)                                                         \
+    { #section, #key, PAIRS, offsetof(struct config, section.key), 0, 0, rule, live }
 #define HEADER_FIELD(section, key, otherwise)                                                      \
     { #section, #key, HEADER, offsetof(struct config, section.key), 0, 0, otherwise, false }
 /* NOLINTEND(bugprone-macro-parentheses) */
@@ -36,13 +38,13 @@ const struct config_field config_fields[] = {
     HEADER_FIELD(http, correlation_id_header, "X-Correlation-ID"),
     LIVE(http, api_keys, STRINGS, 0, 0),
     LIVE(http, allowed_services, STRINGS, 0, 0),
-    LIVE(http, vocabularies, PAIRS, 0, 0),
+    PAIRS_OF(http, vocabularies, "must map callers to vocabularies", true),
     FIELD(kafka, brokers, BROKERS, 0, 0),
     FIELD(kafka, group, TEXT, 0, 0),
     FIELD(kafka, client_id, TEXT, 0, 0),
     WORD_OF(kafka, auto_offset_reset, " earliest latest ", false),
     FIELD(kafka, session_timeout_ms, INTEGER, 1000, 3600000),
-    FIELD(kafka, options, PAIRS, 0, 0),
+    PAIRS_OF(kafka, options, "must map property names to strings or numbers", false),
     FIELD(postgres, url, POSTGRES_URL, 0, 0),
     FIELD(postgres, connect_timeout_ms, INTEGER, 100, 600000),
     FIELD(postgres, statement_timeout_ms, INTEGER, 100, 3600000),

@@ -27,12 +27,19 @@ static void question_add_keys(struct explanation *explanation) {
     }
 }
 
-/* The names of all tables, or of their first key columns, for an error; the caller frees it. */
+/* The names of all tables, or of their first key columns, each once, for an error; the caller frees
+ * it. */
 static struct buffer question_list(const struct view *view, bool keys) {
     struct buffer names = {0};
     for (size_t t = 0; t < view->table_count; t++) {
-        buffer_append_format(&names, "%s%s", t ? ", " : "",
-                             keys ? view->tables[t].key[0].name : view->tables[t].name);
+        const char *key = view->tables[t].key[0].name;
+        size_t same = 0;
+        while (strcmp(view->tables[same].key[0].name, key) != 0) {
+            same++;
+        }
+        if (!keys || same == t) {
+            buffer_append_format(&names, "%s%s", t ? ", " : "", keys ? key : view->tables[t].name);
+        }
     }
     return names;
 }

@@ -43,13 +43,24 @@ static bool history_is_named(const struct script_generation *generation, struct 
             strncmp(script_generation_hash(generation), which.data, which.len) == 0);
 }
 
+/* The least number above `floor`; 0: none. The running generation is left out. */
+static uint64_t history_next_number(const struct history *history, uint64_t floor) {
+    uint64_t least = 0;
+    for (size_t i = 1; i < history->count; i++) {
+        uint64_t number = script_generation_number(history->items[i]);
+        if (number > floor && (least == 0 || number < least)) {
+            least = number;
+        }
+    }
+    return least;
+}
+
 /* Always NULL. */
 static struct script_generation *history_fail(const struct history *history, struct slice which,
                                               struct err *err) {
     struct buffer numbers = {0};
-    for (size_t i = 1; i < history->count; i++) {
-        buffer_append_format(&numbers, "%s%" PRIu64, i > 1 ? ", " : "; kept are: ",
-                             script_generation_number(history->items[i]));
+    for (uint64_t at = history_next_number(history, 0); at; at = history_next_number(history, at)) {
+        buffer_append_format(&numbers, "%s%" PRIu64, numbers.len ? ", " : "; kept are: ", at);
     }
     err_set(err, ERR_INPUT, "generation %.*s is unknown%s", (int)which.len, which.data,
             numbers.len ? numbers.data : "");

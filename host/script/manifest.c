@@ -128,8 +128,8 @@ static void manifest_read_files(struct manifest_reader *r) {
     }
     if (r->generation->handler_count > 0 && !bundle_find(bundle, "envelope")) {
         problems_add(r->problems, "", 0,
-                     "there is no envelope.lua, which handlers need: return { id = PATH, time = "
-                     "PATH, correlation_id = PATH } with the paths in the events' JSON");
+                     "there is no scripts/envelope.lua, which handlers need: return { id = PATH, "
+                     "time = PATH, correlation_id = PATH } with the paths in the events' JSON");
     }
 }
 

@@ -12,6 +12,7 @@ static void manifest_envelope_read_fields(struct manifest_reader *r, void *targe
     manifest_read_fields(r, reading->fields + ENVELOPE_ROLES, &reading->further);
 }
 
+/* The roles first, in their order. */
 static const struct manifest_key envelope_keys[] = {
     {"id", MANIFEST_TEXT, true, offsetof(struct envelope_reading, paths[ENVELOPE_EVENT_ID]),
      "the path of the event's UUID", NULL},
@@ -19,7 +20,7 @@ static const struct manifest_key envelope_keys[] = {
      "the path of the event's time", NULL},
     {"correlation_id", MANIFEST_TEXT, true,
      offsetof(struct envelope_reading, paths[ENVELOPE_CORRELATION_ID]),
-     "the path of the correlation id, which is optional", NULL},
+     "the path of the correlation id (the event may lack it)", NULL},
     {"fields", MANIFEST_TABLE, false, 0, NULL, manifest_envelope_read_fields},
 };
 
@@ -50,9 +51,22 @@ static void manifest_envelope_check_names(struct manifest_reader *r,
     }
 }
 
-/* Every handler's plan has these fields too: reported here, errors name the right file. */
-static void manifest_envelope_check_paths(struct manifest_reader *r,
+static void manifest_envelope_check_roles(struct manifest_reader *r,
                                           const struct envelope_reading *reading) {
+    for (size_t role = 0; role < ENVELOPE_ROLES; role++) {
+        struct err err = {0};
+        struct extract_plan *plan =
+            reading->paths[role] ? extract_plan_create(&reading->fields[role], 1, &err) : NULL;
+        if (err.kind != ERR_NONE) {
+            manifest_problem(r, envelope_keys[role].name, "%s", err.text);
+        }
+        extract_plan_destroy(plan);
+    }
+}
+
+/* Every handler's plan has these fields too: reported here, errors name the right file. */
+static void manifest_envelope_check_plan(struct manifest_reader *r,
+                                         const struct envelope_reading *reading) {
     struct err err = {0};
     struct extract_plan *plan =
         extract_plan_create(reading->fields, ENVELOPE_ROLES + reading->further, &err);
@@ -75,9 +89,10 @@ void manifest_read_envelope(struct manifest_reader *r) {
     manifest_envelope_set_roles(reading);
     manifest_enter(r, &scope, NULL, "envelope");
     manifest_read_table(r, envelope_keys, COUNT(envelope_keys), false, reading);
+    manifest_envelope_check_roles(r, reading);
     manifest_envelope_check_names(r, reading);
     if (r->problems->found == before) {
-        manifest_envelope_check_paths(r, reading);
+        manifest_envelope_check_plan(r, reading);
     }
     if (r->problems->found == before) {
         generation->envelope = reading->fields;

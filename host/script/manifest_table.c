@@ -230,7 +230,10 @@ static void manifest_table_read_key(struct manifest_reader *r, const struct mani
 bool manifest_read_table(struct manifest_reader *r, const struct manifest_key *keys, size_t count,
                          bool listed, void *target) {
     if (!lua_istable(r->L, -1)) {
-        manifest_problem(r, NULL, "this is a %s, not a table", luaL_typename(r->L, -1));
+        manifest_problem(r, NULL,
+                         lua_isnil(r->L, -1) ? "the file returns nothing, not a table"
+                                             : "this is a %s, not a table",
+                         luaL_typename(r->L, -1));
         return false;
     }
     luaL_checkstack(r->L, 10, "declarations");

@@ -370,7 +370,9 @@ static void wrong_values_are_named(void) {
     refuses("threads = 16", "threads = {}", "http.threads", "not table");
     refuses("threads = 16", "threads = 0", "http.threads", "from 1 to 4096, not 0");
     refuses("threads = 16", "threads = 1.5", "http.threads", "from 1 to 4096, not 1.5");
-    refuses("options = {}", "options = 7", "kafka.options", "must be a table");
+    refuses("options = {}", "options = 7", "kafka.options", "must map property names");
+    refuses("vocabularies = {", "vocabularies = { 7,", "http.vocabularies",
+            "must map callers to vocabularies");
     refuses("options = {}", "options = { [1] = 2 }", "kafka.options", "must map");
     refuses("options = {}", "options = { a = {} }", "kafka.options", "must map");
     refuses("api_keys = list(env_or_file(\"HULEEDU_INTERNAL_API_KEY\") or "

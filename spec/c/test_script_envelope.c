@@ -63,8 +63,8 @@ static void reads_the_declared_paths(void) {
 
 static void handlers_need_an_envelope(void) {
     refuses(NULL, HANDLER(""),
-            "there is no envelope.lua, which handlers need: return { id = PATH, time = PATH, "
-            "correlation_id = PATH }");
+            "there is no scripts/envelope.lua, which handlers need: return { id = PATH, time = "
+            "PATH, correlation_id = PATH }");
     struct script_generation *generation = load(NULL, NULL);
     CHECK_OK(generation != NULL, &err);
     script_generation_unref(generation);
@@ -77,8 +77,9 @@ static void what_is_wrong_has_its_place(void) {
     } cases[] = {
         {"return { id = 'i',\n tiem = 't', correlation_id = 'c' }",
          "/envelope.lua:2: envelope: no key \"tiem\": did you mean \"time\"?"},
-        {"return { id = 'i', time = 't' }",
-         "/envelope.lua:1: envelope: `correlation_id` is missing: the path of the correlation id"},
+        {"return { id = 'i', time = 't' }", "/envelope.lua:1: envelope: `correlation_id` is "
+                                            "missing: the path of the correlation id (the "
+                                            "event may lack it)"},
         {"return { id = 'i', time = 7, correlation_id = 'c' }",
          "/envelope.lua:1: envelope: `time` takes a string, not a number"},
         {"return { id = 'a..b', time = 't', correlation_id = 'c' }", "/envelope.lua:1: envelope: "},
@@ -87,6 +88,13 @@ static void what_is_wrong_has_its_place(void) {
         {"return { id = 'i', time = 't', correlation_id = 'c', fields = { k = { 'k', type = "
          "'txt' } } }",
          "/envelope.lua:1: field k: no type \"txt\""},
+        {"return { id = 'a..b', time = 't', correlation_id = 'c' }",
+         "/envelope.lua:1: envelope: field event_id: the path \"a..b\" has an empty part"},
+        {"return {\n id = 'i',\n time = 'a..b',\n correlation_id = 'c..d' }",
+         "/envelope.lua:3: envelope: field time: the path \"a..b\" has an empty part"},
+        {"return {\n id = 'i',\n time = 'a..b',\n correlation_id = 'c..d' }",
+         "/envelope.lua:4: envelope: field correlation_id: the path \"c..d\" has an empty part"},
+        {"", "/envelope.lua:1: envelope: the file returns nothing, not a table"},
         {"return 'event_id'", "/envelope.lua:1: envelope: this is a string, not a table"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

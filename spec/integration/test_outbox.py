@@ -104,9 +104,9 @@ def test_messages_are_listed_and_shown(outbox):
 def test_refused_messages_are_retried_and_dropped_ones_stay_known(bare_service, outbox):
     failed = outbox("retry", "1", check=False)
     assert failed.returncode == 1 and "none of the selected messages is failed" in failed.stderr
-    assert outbox("retry", "--all").stdout.endswith("\n1 message changed\n")
+    assert outbox("retry", "--all").stdout.endswith("\n1 message is now pending\n")
     assert states(bare_service) == ["sent"] + 5 * ["pending"]
-    assert outbox("drop", "3").stdout.endswith("\n1 message changed\n")
+    assert outbox("drop", "3").stdout.endswith("\n1 message is now settled and will not be sent\n")
     assert states(bare_service)[2] == "settled"
     assert bare_service.query("SELECT error FROM aggregator_state.outbox WHERE id = 3") == \
         [("dropped by an operator",)]
@@ -114,7 +114,7 @@ def test_refused_messages_are_retried_and_dropped_ones_stay_known(bare_service, 
     store(bare_service, 7, 9)
     refused = outbox("drop", "--topic", TOPIC, check=False)  # more than a handful
     assert refused.returncode == 1 and "--yes" in refused.stderr
-    assert outbox("drop", "--topic", TOPIC, "--yes").stdout.endswith("7 messages changed\n")
+    assert outbox("drop", "--topic", TOPIC, "--yes").stdout.endswith("7 messages are now settled and will not be sent\n")
     assert counts(bare_service) == {"sent": 1, "settled": 8}
 
 
