@@ -424,8 +424,8 @@ def test_a_handler_is_found_by_any_form_of_its_name(run, name):
     (("lot_assigned", "-"), 'no handler "lot_assigned"'),
     (("nothing", "-"), 'no handler "nothing". There are: assessment_result, '),
     (("nowhere.jsonl",), "nowhere.jsonl cannot be read: No such file"), (("spec",), "cannot be read"),
-    (("spec/fixtures/events/spellcheck_result.success.json",), "json:1: the event does not say its "
-     "topic: name the handler"),
+    (("spec/fixtures/events/spellcheck_result.success.json",), "json:1: the event has no topic: "
+     "name the handler"),
     (("essay_slot_assigned", "-"), "no event of the file has a topic that is read"),
 ])
 def test_a_wrong_argument_gets_an_error_with_the_valid_form(run, arguments, reason):
