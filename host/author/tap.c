@@ -6,6 +6,7 @@
 
 #include "base/json_put.h"
 #include "base/nearest.h"
+#include "base/plural.h"
 #include "rebuild/log_reader.h"
 #include "base/timestamp.h"
 #include "base/xalloc.h"
@@ -180,7 +181,8 @@ static bool tap_follow(struct tap *tap, struct err *err) {
             return false;
         }
     }
-    fprintf(stderr, "%" PRId64 " events shown of %" PRId64 " read\n", tap->shown, tap->read);
+    fprintf(stderr, "%" PRId64 " event%s shown of %" PRId64 " read\n", tap->shown,
+            plural_of(tap->shown), tap->read);
     return true;
 }
 

@@ -1,6 +1,7 @@
 /* check: finds errors of configuration, scripts and schema before anything runs. */
 #include <stdio.h>
 
+#include "base/plural.h"
 #include "command.h"
 #include "http/admission.h"
 #include "http/credentials.h"
@@ -21,8 +22,8 @@ static bool check_database(const struct config *config, const struct script_gene
     bool ok = sql_session_open(&session, config, "aggregator check", timeout_ms, err) &&
               migrate_pending(session.pg, config, &pending, err);
     if (ok && pending > 0) {
-        ok = err_set(err, ERR_INPUT, "%d migrations are not applied: run `aggregator migrate`",
-                     pending);
+        ok = err_set(err, ERR_INPUT, "%d migration%s not applied: run `aggregator migrate`",
+                     pending, pending == 1 ? " is" : "s are");
     }
     ok = ok && migrate_check_tables(session.pg, err) &&
          schema_check(&session, generation, SCHEMA_RUN, err);
@@ -95,10 +96,11 @@ int command_check(const struct command *command) {
     script_generation_routes(generation, &routes);
     script_generation_reactions(generation, &reactions);
     const struct view *view = script_generation_view(generation);
-    printf(
-        "configuration: good\nscripts: good, %zu handlers, %zu routes, %zu reactions, %zu tables, "
-        "hash %s\n",
-        handlers, routes, reactions, view->table_count, script_generation_hash(generation));
+    printf("configuration: good\nscripts: good, %zu handler%s, %zu route%s, %zu reaction%s, %zu "
+           "table%s, hash %s\n",
+           handlers, plural_of((int64_t)handlers), routes, plural_of((int64_t)routes), reactions,
+           plural_of((int64_t)reactions), view->table_count, plural_of((int64_t)view->table_count),
+           script_generation_hash(generation));
     bool names = check_names(generation);
     bool kafka = check_kafka(config, &err);
     if (!kafka) {
@@ -123,6 +125,6 @@ int command_migrate(const struct command *command) {
         fprintf(stderr, "migrate: %s\n", err.text);
         return 1;
     }
-    printf("%d migrations applied\n", applied);
+    printf("%d migration%s applied\n", applied, plural_of(applied));
     return 0;
 }

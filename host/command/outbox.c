@@ -2,6 +2,7 @@
  * that the same fact is not stored again. */
 #include <stdio.h>
 
+#include "base/plural.h"
 #include "selection.h"
 
 /* With the parameters of selection_fill; the second one is the key. */
@@ -47,7 +48,7 @@ static bool outbox_list(struct selection *selection, struct err *err) {
                pg_rows_text(rows, i, 2), pg_rows_text(rows, i, 3), pg_rows_text(rows, i, 4),
                pg_rows_text(rows, i, 5), error[0] ? "  " : "", error);
     }
-    printf("%d message%s\n", pg_rows_count(rows), pg_rows_count(rows) == 1 ? "" : "s");
+    printf("%d message%s\n", pg_rows_count(rows), plural_of(pg_rows_count(rows)));
     pg_rows_free(rows);
     return true;
 }
@@ -70,10 +71,10 @@ static bool outbox_change(struct selection *selection, const char *verb, const c
     }
     selection_fill(selection);
     selection_add_text(selection, states);
-    int64_t count = selection_count(selection, count_sql, "messages", err);
+    int64_t count = selection_count(selection, count_sql, "message", err);
     if (count < 0 ||
         (count == 0 && !err_set(err, ERR_INPUT, "none of the selected messages is %s", states)) ||
-        !selection_confirm(selection, verb, count, "messages", err)) {
+        !selection_confirm(selection, verb, count, "message", err)) {
         return false;
     }
     selection_fill(selection);

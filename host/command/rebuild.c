@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "command.h"
+#include "base/plural.h"
 #include "base/signals.h"
 #include "rebuild/rebuild.h"
 
@@ -25,8 +26,8 @@ static bool command_rebuild_open(struct rebuild *rebuild, const struct command *
 
 static void command_rebuild_print_outside(const struct rebuild *rebuild) {
     if (rebuild->outside > 0) {
-        printf("%" PRId64 " rows depend on replies of other systems: not derived again\n",
-               rebuild->outside);
+        printf("%" PRId64 " row%s on replies of other systems: not derived again\n",
+               rebuild->outside, rebuild->outside == 1 ? " depends" : "s depend");
     }
 }
 
@@ -37,8 +38,8 @@ int command_verify(const struct command *command) {
               rebuild_compare(&rebuild, false, false, &err);
     if (ok) {
         command_rebuild_print_outside(&rebuild);
-        printf(rebuild.different ? "%" PRId64 " rows differ\n" : "the view matches the log\n",
-               rebuild.different);
+        printf(rebuild.different ? "%" PRId64 " row%s\n" : "the view matches the log\n",
+               rebuild.different, rebuild.different == 1 ? " differs" : "s differ");
     }
     int status = ok ? rebuild.different > 0 : command_rebuild_fail("verify", &err);
     rebuild_close(&rebuild);
@@ -59,8 +60,8 @@ static int command_rebuild_repair(struct rebuild *rebuild, const struct command 
         return 0;
     }
     if (!command->yes) {
-        snprintf(question, sizeof question, "Change %" PRId64 " rows of the live view?",
-                 rebuild->different);
+        snprintf(question, sizeof question, "Change %" PRId64 " row%s of the live view?",
+                 rebuild->different, plural_of(rebuild->different));
         if (!command_confirm(command, question)) {
             return 1;
         }
@@ -69,7 +70,7 @@ static int command_rebuild_repair(struct rebuild *rebuild, const struct command 
             return command_rebuild_fail("rebuild", err);
         }
     }
-    printf("%" PRId64 " rows repaired\n", rebuild->different);
+    printf("%" PRId64 " row%s repaired\n", rebuild->different, plural_of(rebuild->different));
     return 0;
 }
 

@@ -58,9 +58,9 @@ static bool rejected_select(struct selection *selection, const char *verb, struc
         return false;
     }
     selection_fill(selection);
-    int64_t count = selection_count(selection, count_sql, "rejected events", err);
+    int64_t count = selection_count(selection, count_sql, "rejected event", err);
     return count >= 0 && (count > 0 || err_set(err, ERR_INPUT, "no such rejected event")) &&
-           selection_confirm(selection, verb, count, "rejected events", err);
+           selection_confirm(selection, verb, count, "rejected event", err);
 }
 
 static bool rejected_drop(struct selection *selection, struct err *err) {

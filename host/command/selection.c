@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/plural.h"
+
 #define WITHOUT_QUESTION_MAX 5
 
 int selection_run(const struct command *command, const char *what, const char *verb,
@@ -91,7 +93,7 @@ int64_t selection_count(struct selection *selection, const char *sql, const char
         count += pg_rows_int(rows, i, 2);
     }
     if (count > 0) {
-        printf("%" PRId64 " %s are selected:\n", count, what);
+        printf("%" PRId64 " %s%s selected:\n", count, what, count == 1 ? " is" : "s are");
     }
     for (int i = 0; i < pg_rows_count(rows); i++) {
         printf("  %s  %s  %s\n", pg_rows_text(rows, i, 2), pg_rows_text(rows, i, 0),
@@ -104,7 +106,8 @@ int64_t selection_count(struct selection *selection, const char *sql, const char
 bool selection_confirm(const struct selection *selection, const char *verb, int64_t count,
                        const char *what, struct err *err) {
     char question[128];
-    snprintf(question, sizeof question, "%s %" PRId64 " %s?", verb, count, what);
+    snprintf(question, sizeof question, "%s %" PRId64 " %s%s?", verb, count, what,
+             plural_of(count));
     return count <= WITHOUT_QUESTION_MAX || command_confirm(selection->command, question) ||
            err_set(err, ERR_INPUT, "nothing was changed");
 }

@@ -1,6 +1,7 @@
 /* report_text: an explanation as text. */
 #include <inttypes.h>
 
+#include "base/plural.h"
 #include "base/timestamp.h"
 #include "base/uuid.h"
 #include "view/view_sql.h"
@@ -145,5 +146,6 @@ void explain_print(const struct explanation *explanation, size_t limit, FILE *ou
         0) {
         fprintf(out, "neither the view nor the log contains %s\n", explanation->options.id);
     }
-    fprintf(out, "%" PRId64 " records read, from %s on\n", explanation->records_read, since);
+    fprintf(out, "%" PRId64 " record%s read, from %s on\n", explanation->records_read,
+            plural_of(explanation->records_read), since);
 }

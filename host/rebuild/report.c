@@ -1,6 +1,7 @@
 /* report: prints the findings of a rebuild. */
 #include <inttypes.h>
 
+#include "base/plural.h"
 #include "base/timestamp.h"
 #include "rebuild.h"
 
@@ -43,8 +44,11 @@ static bool report_print_kept(struct rebuild *rebuild, const struct view_table *
     int count = pg_rows_count(rows);
     int64_t total = count > 0 ? pg_rows_int(rows, 0, 0) : 0;
     if (count > 0) {
-        fprintf(out, "%s: %" PRId64 " rows %s and are kept\n", table->name, total,
-                outside ? "depend on replies of other systems" : "cannot be rebuilt from the log");
+        fprintf(out, "%s: %" PRId64 " row%s %s and %s kept\n", table->name, total, plural_of(total),
+                !outside     ? "cannot be rebuilt from the log"
+                : total == 1 ? "depends on replies of other systems"
+                             : "depend on replies of other systems",
+                total == 1 ? "is" : "are");
     }
     for (int i = 0; i < count; i++) {
         fprintf(out, "  kept       %s%s%s%s\n", pg_rows_text(rows, i, 1), outside ? "  (" : "",
@@ -80,9 +84,11 @@ static bool report_print_questions(struct rebuild *rebuild, struct err *err) {
         return false;
     }
     for (int i = 0; i < pg_rows_count(rows); i++) {
+        int64_t count = pg_rows_int(rows, i, 0);
         fprintf(rebuild->options.out,
-                "%s events of %s depend on %s: what they wrote is kept, not derived again\n",
-                pg_rows_text(rows, i, 0), pg_rows_text(rows, i, 1), pg_rows_text(rows, i, 2));
+                "%s event%s of %s depend%s on %s: what %s wrote is kept, not derived again\n",
+                pg_rows_text(rows, i, 0), plural_of(count), pg_rows_text(rows, i, 1),
+                count == 1 ? "s" : "", pg_rows_text(rows, i, 2), count == 1 ? "it" : "they");
     }
     pg_rows_free(rows);
     return true;
@@ -102,7 +108,8 @@ bool report_rejected(struct rebuild *rebuild, struct err *err) {
     int64_t count = 0;
     bool ok = sql_query_int(&rebuild->session, sql, &count, err);
     if (count > 0) {
-        fprintf(rebuild->options.out, "%" PRId64 " events of the log were rejected\n", count);
+        fprintf(rebuild->options.out, "%" PRId64 " event%s of the log rejected\n", count,
+                count == 1 ? " was" : "s were");
     }
     return ok;
 }

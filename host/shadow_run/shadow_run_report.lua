@@ -7,19 +7,23 @@ local function say(format, ...)
   lines[#lines + 1] = format:format(...)
 end
 
+local function counted(count, noun)
+  return ("%d %s%s"):format(count, noun, count == 1 and "" or "s")
+end
+
 local function shown(value)
   return value == json.null and "(null)" or tostring(value)
 end
 
 local function say_side(name, side)
-  say("%s  %s  %d events: %d applied, %d superseded, %d ignored, %d rejected; %.2f µs of CPU each",
-    name, side.hash, side.events, side.applied, side.superseded, side.ignored, side.rejected,
-    side.cpu_us_per_event)
+  say("%s  %s  %s: %d applied, %d superseded, %d ignored, %d rejected; %.2f µs of CPU each",
+    name, side.hash, counted(side.events, "event"), side.applied, side.superseded, side.ignored,
+    side.rejected, side.cpu_us_per_event)
 end
 
 local function say_keys(title, count, keys)
   if count > 0 then
-    say("  %s: %d rows", title, count)
+    say("  %s: %s", title, counted(count, "row"))
   end
   for _, key in ipairs(keys) do
     say("    %s", key)
@@ -30,7 +34,7 @@ local function say_keys(title, count, keys)
 end
 
 local function say_column(column)
-  say("  %s: in %d rows", column.column, column.rows)
+  say("  %s: in %s", column.column, counted(column.rows, "row"))
   for _, example in ipairs(column.examples) do
     say("    %s", example.key)
     say("      old: %s", shown(example.old))
@@ -44,10 +48,10 @@ end
 local function say_table(item)
   local differing = item.differing + item.only_old + item.only_new
   if differing == 0 then
-    say("%s: %d rows, equal", item.table, item.rows)
+    say("%s: %s, equal", item.table, counted(item.rows, "row"))
     return
   end
-  say("%s: %d of %d rows differ", item.table, differing, item.rows)
+  say("%s: %d of %s differ", item.table, differing, counted(item.rows, "row"))
   say_keys("made by the old scripts only", item.only_old, item.only_old_keys)
   say_keys("made by the new scripts only", item.only_new, item.only_new_keys)
   for _, column in ipairs(item.columns) do
@@ -57,7 +61,7 @@ end
 
 local function say_messages(which, count, messages)
   if count > 0 then
-    say("  by the %s scripts only: %d messages", which, count)
+    say("  by the %s scripts only: %s", which, counted(count, "message"))
   end
   for _, message in ipairs(messages) do
     say("    to %s  key %s  identity %s", message.topic, shown(message.key), message.identity)
@@ -69,7 +73,7 @@ local function say_messages(which, count, messages)
 end
 
 local function say_field(field)
-  say("  %s: in %d messages", field.field, field.messages)
+  say("  %s: in %s", field.field, counted(field.messages, "message"))
   for _, example in ipairs(field.examples) do
     say("    to %s  key %s", example.topic, shown(example.key))
     say("      old: %s", shown(example.old))
@@ -83,10 +87,11 @@ end
 local function say_published(item)
   local differing = item.differing + item.only_old + item.only_new
   if differing == 0 then
-    say("%s publishes %d messages, equal", item.source, item.messages)
+    say("%s publishes %s, equal", item.source, counted(item.messages, "message"))
     return
   end
-  say("%s publishes %d messages, %d of them differ", item.source, item.messages, differing)
+  say("%s publishes %s, %d of them differ", item.source, counted(item.messages, "message"),
+    differing)
   say_messages("old", item.only_old, item.only_old_messages)
   say_messages("new", item.only_new, item.only_new_messages)
   for _, field in ipairs(item.fields) do
@@ -98,7 +103,7 @@ local function say_failing()
   local counts = { old = result.no_longer_failing, new = result.newly_failing }
   for _, which in ipairs({ "old", "new" }) do
     if counts[which] > 0 then
-      say("reactions of the %s scripts only fail: for %d keys", which, counts[which])
+      say("reactions of the %s scripts only fail: for %s", which, counted(counts[which], "key"))
     end
   end
   for _, one in ipairs(result.failing) do
@@ -107,13 +112,13 @@ local function say_failing()
     say("    %s", ((by_old and one.old or one.new):gsub("\n", "\n    ")))
   end
   if result.failing_on_both > 0 then
-    say("reactions of both scripts fail: for %d keys", result.failing_on_both)
+    say("reactions of both scripts fail: for %s", counted(result.failing_on_both, "key"))
   end
 end
 
 local function say_undecided()
   if result.not_compared > 0 then
-    say("rest on answers from outside, and not compared: %d events", result.not_compared)
+    say("rest on answers from outside, and not compared: %s", counted(result.not_compared, "event"))
   end
   for _, event in ipairs(result.not_compared_events) do
     say("  %s/%d/%d  event %s", event.topic, event.partition, event.offset, shown(event.event_id))
@@ -126,7 +131,7 @@ end
 
 local function say_rejected(title, count, examples)
   if count > 0 then
-    say("rejected by the %s scripts only: %d events", title, count)
+    say("rejected by the %s scripts only: %s", title, counted(count, "event"))
   end
   for _, event in ipairs(examples) do
     say("  %s/%d/%d  event %s", event.topic, event.partition, event.offset, shown(event.event_id))
@@ -137,8 +142,8 @@ local function say_rejected(title, count, examples)
   end
 end
 
-say("%d events, %d rows, %d messages, in %.1f s", result.events, result.rows, result.messages,
-  result.took_ms / 1000)
+say("%s, %s, %s, in %.1f s", counted(result.events, "event"), counted(result.rows, "row"),
+  counted(result.messages, "message"), result.took_ms / 1000)
 say_side("old", result.old)
 say_side("new", result.new)
 for _, which in ipairs({ "old", "new" }) do

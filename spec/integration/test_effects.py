@@ -172,7 +172,7 @@ def test_verify_of_an_intact_view_lists_rows_that_were_not_derived(service, scri
     assert "essay_nlp: equal" in said
     service.query("UPDATE essay_nlp SET nlp_event_id = gen_random_uuid() WHERE essay_id = 'essay-1'")
     said = verify(service, status=1, **scripts.env)
-    assert "extra      essay_id=essay-1" in said and "essay_nlp: 1 rows depend on" in said
+    assert "extra      essay_id=essay-1" in said and "essay_nlp: 1 row depends on" in said
 
 
 def test_a_newer_event_of_the_log_replaces_a_value_from_outside(service, scripts):
@@ -194,7 +194,7 @@ def test_a_newer_event_of_the_log_replaces_a_value_from_outside(service, scripts
     service.query("UPDATE essay_nlp SET nlp_at = %s, nlp_event_id = %s, language = 'old' "
                   "WHERE essay_id = 'essay-1'", *older)
     said = rebuild(service, "--yes", **scripts.env)
-    assert "language: old  from the log: known" in said and "1 rows repaired" in said
+    assert "language: old  from the log: known" in said and "1 row repaired" in said
     assert "kept       essay_id=essay-1" not in said and "kept       essay_id=essay-2" in said
     assert rows(service) == before
 

@@ -174,7 +174,7 @@ def test_nothing_is_lost_while_events_keep_coming(service):
     while feeder.poll() is None:
         service.query("UPDATE essay_results SET filename = 'wrong' WHERE essay_id = "
                       "(SELECT min(essay_id) FROM essay_results WHERE filename IS NOT NULL)")
-        assert "1 rows repaired" in rebuild(service, "--yes")
+        assert "1 row repaired" in rebuild(service, "--yes")
         verify(service)
         rounds += 1
     assert feeder.wait() == 0 and rounds >= 1

@@ -144,7 +144,7 @@ def test_a_signal_ends_it_in_order(tap, publish, number):
     running.wait_lines(1)
     running.process.send_signal(number)
     assert running.finish() == 0
-    assert running.said[-1] == "1 events shown of 1 read"
+    assert running.said[-1] == "1 event shown of 1 read"
 
 
 def test_events_are_chosen_by_an_id_or_text_that_their_bytes_hold(tap, publish):

@@ -1,0 +1,11 @@
+/* plural: the ending of a counted noun: "1 event", "2 events". */
+#ifndef AGG_HOST_BASE_PLURAL_H
+#define AGG_HOST_BASE_PLURAL_H
+
+#include <stdint.h>
+
+static inline const char *plural_of(int64_t count) {
+    return count == 1 ? "" : "s";
+}
+
+#endif
