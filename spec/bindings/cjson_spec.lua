@@ -75,4 +75,9 @@ describe("a setting of cjson", function()
       assert.truthy(message:find(case[2], 1, true), message)
     end
   end)
+
+  it("raises for a list with a gap and for a number beyond a double", function()
+    assert.truthy(error_of(cjson.encode, { 1, 2, [4] = 4 }))
+    assert.truthy(error_of(cjson.decode, "1e400"))
+  end)
 end)

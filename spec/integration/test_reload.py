@@ -188,6 +188,8 @@ def test_a_rollback_does_not_need_the_files(service, scripts):
     assert status == 1 and said["error"] == "generation 7 is unknown; kept are: 2, 3"
     scripts.name_files("fourth ")
     assert reload(service.program)["generation"] == 4
+    assert command(service.program, "rollback", "3")[0] == 0
+    assert command(service.program, "rollback", "7")[1]["error"].endswith("; kept are: 1, 2, 4")
 
 
 def test_a_rollback_without_another_generation_says_so(service):
