@@ -138,7 +138,7 @@ def published_result(service):
                lambda: service.query("SELECT count(*) FROM aggregator_state.reaction_marks") == [(0,)])
     return service.query("SELECT id::text, identity, key FROM aggregator_state.outbox JOIN batch_results "
                          "ON batch_id = key WHERE topic = %s AND completion_at IS NOT NULL "
-                         "ORDER BY id DESC LIMIT 1", READY)[0]
+                         "ORDER BY outbox.id DESC LIMIT 1", READY)[0]
 
 
 def test_a_message_is_explained_by_its_reaction_the_row_of_its_query_and_its_events(fed):
@@ -163,7 +163,7 @@ def test_a_message_is_explained_by_its_reaction_the_row_of_its_query_and_its_eve
 
 def test_a_batch_is_explained_with_all_its_published_messages(fed):
     *_, batch = published_result(fed)
-    stored = fed.query("SELECT id::text FROM aggregator_state.outbox WHERE about = %s ORDER BY id DESC", batch)
+    stored = fed.query("SELECT id::text FROM aggregator_state.outbox WHERE about = %s ORDER BY outbox.id DESC", batch)
     said = explain(fed, "batch", batch)
     assert [(fact["id"],) for fact in said["published"]] == stored
     assert {fact["today"] for fact in said["published"]} == {"the same"}
