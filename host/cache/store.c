@@ -199,7 +199,7 @@ void store_invalidate(struct store *store, const uint64_t *tags, size_t count) {
 void store_reset(struct store *store) {
     store->floor = ++store->sequence;
     while (store->oldest) {
-        cache_store_drop(store,
-                         store->oldest); /* NOLINT(clang-analyzer-unix.Malloc): drop moves it on */
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): drop replaces the oldest */
+        cache_store_drop(store, store->oldest);
     }
 }

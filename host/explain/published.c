@@ -191,7 +191,9 @@ static void published_judge(struct explanation *explanation, const struct pg_res
     bool same = slice_equal(pg_rows_cell(rows, row, PUBLISHED_TEXTS + 1), slice_of("t"));
     made->stored = true;
     fact->today = same ? EXPLAIN_SAME : EXPLAIN_CHANGED;
-    fact->value_today = same ? (struct slice){0} : made->message.value;
+    if (!same) {
+        fact->value_today = made->message.value;
+    }
 }
 
 static void published_add_new(struct explanation *explanation,

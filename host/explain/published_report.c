@@ -20,8 +20,7 @@ void explain_print_part(FILE *out, const char *before, struct slice text) {
 static void published_report_print_today(FILE *out, const struct explain_published *fact) {
     static const char *const sentences[] = {
         [EXPLAIN_SAME] = "the present scripts make the same message",
-        [EXPLAIN_CHANGED] = "the present scripts make other content under this identity, which "
-                            "would not be published: ",
+        [EXPLAIN_CHANGED] = "the present scripts make other content, which is not published: ",
         [EXPLAIN_UNMADE] = "the present scripts do not make this message",
         [EXPLAIN_UNKNOWN] = "unknown whether the present scripts make it",
         [EXPLAIN_NEW] = "the present scripts make it; the outbox does not have it: ",

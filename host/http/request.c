@@ -274,7 +274,7 @@ static bool request_parse_fields(struct slice rest, const struct request_names *
 static bool request_check_length(struct request *request, struct refusal *refusal) {
     struct slice length = request->fields[FIELD_CONTENT_LENGTH];
     bool good = !length.data || length.len > 0;
-    for (size_t i = 0; i < length.len; i++) {
+    for (size_t i = 0; length.data && i < length.len; i++) {
         good = good && length.data[i] >= '0' && length.data[i] <= '9';
         request->has_body = request->has_body || length.data[i] != '0';
     }

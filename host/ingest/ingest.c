@@ -130,7 +130,9 @@ void ingest_stop(struct ingest *ingest) {
 size_t ingest_stopped(const struct ingest *ingest) {
     size_t stopped = 0;
     for (size_t i = 0; i < ingest->count; i++) {
-        stopped += atomic_load(&ingest->workers[i].opened_handlers) > 0;
+        const struct worker *worker = &ingest->workers[i];
+        stopped += !atomic_load(&worker->script_switch.is_offered) &&
+                   atomic_load(&worker->opened_handlers) > 0;
     }
     return stopped;
 }

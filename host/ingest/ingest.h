@@ -40,7 +40,8 @@ void ingest_switch(struct ingest *ingest, struct ingest_scripts *scripts);
 size_t ingest_await_switch(struct ingest *ingest, int timeout_ms);
 size_t ingest_worker_count(const struct ingest *ingest);
 
-/* The number of workers with an open breaker. */
+/* The number of workers whose breaker the running scripts opened. A worker that has not switched to
+ * them yet is not counted: its breaker is of the scripts before. */
 size_t ingest_stopped(const struct ingest *ingest);
 /* Makes workers retry their waiting topics and accept the rejections of open breakers. Returns the
  * number of such workers. */

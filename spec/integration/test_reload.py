@@ -12,6 +12,7 @@ from harness import edited_config, log_lines, read_records, slot_event
 from stack import HEADERS, ROOT, wait_until
 
 SLOTS = "huleedu.els.essay.slot.assigned.v1"
+BATCHES = "huleedu.batch.essays.registered.v1"
 HANDLER = "handlers/essay_slot_assigned.lua"
 API_KEYS = ('api_keys = list(env_or_file("HULEEDU_INTERNAL_API_KEY") or '
             'env_or_file("INTERNAL_API_KEY"))')
@@ -387,6 +388,26 @@ def test_a_reload_closes_the_breaker_that_the_scripts_had_opened(bare_service, s
     bare_service.wait_committed(100)
     assert program.metric("ras_breaker_open") == 0
     assert program.get("/readyz")[0] == 200
+
+
+def test_a_bake_does_not_judge_the_breaker_of_the_scripts_before(bare_service, scripts):
+    """The worker is busy in a handler while the bake looks, and has not switched yet."""
+    scripts.edit(f"scripts/{HANDLER}", "handle = function(event, view)\n",
+                 "handle = function(event, view)\n    error('on purpose')\n")
+    scripts.edit("scripts/handlers/batch_registered.lua", "handle = function(event, view)\n",
+                 "handle = function(event, view)\n    local clock = require('clock')\n"
+                 "    local ends = clock.monotonic() + 1\n"
+                 "    while clock.monotonic() < ends do end\n")
+    program = bare_service.start(INGEST_BREAKER_WINDOW_EVENTS="10", SCRIPTS_HANDLER_TIMEOUT_MS="5000",
+                                 **scripts.env)
+    bare_service.publish([slot_event("a-batch", f"essay {n}", "file") for n in range(100)])
+    wait_until("the breaker", lambda: program.metric("ras_breaker_open") == 1)
+    scripts.name_files("mended ")
+    bare_service.publish([record for record in read_records("current")
+                          if record["topic"] == BATCHES])
+    reload(program)
+    wait_until("the essays", lambda: filename_of(bare_service, "essay 99"))
+    assert command(program, "status")[1]["generations"][0]["generation"] == 2
 
 
 def break_slots(scripts):
