@@ -22,7 +22,7 @@
 
 struct check {
     bool reads;
-    bool lacks_tables; /* of the program */
+    bool lacks_tables; /* of the program, without which events or messages stop */
     enum ingest_state ingest;
     bool degraded;
     int64_t checked_us;         /* 0: never */
@@ -77,7 +77,8 @@ static bool health_ask_once(struct pg *pg, struct health_answer *answer, bool *s
                             struct err *err) {
     static const char sql[] =
         "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool, "
-        "EXISTS (SELECT FROM " PROGRAM_SCHEMA_MISSING ")";
+        "EXISTS (SELECT FROM " PROGRAM_SCHEMA_MISSING
+        " AND name NOT IN ('instances', 'script_generations', 'script_files'))";
     struct pg_result *row = NULL;
     *sent = pg_wake(pg, CONNECT_TIMEOUT_MS, err);
     if (!*sent || !pg_query(pg, "health", sql, NULL, STATEMENT_TIMEOUT_MS, &row, err)) {
