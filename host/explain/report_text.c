@@ -59,7 +59,10 @@ static size_t report_text_group(FILE *out, const struct explanation *explanation
     if (held->present && !found) {
         fprintf(out, "    %-16s  ", explain_outcome_name(EXPLAIN_WROTE));
         report_text_version(out, &held->version);
-        fprintf(out, "\n%24sits event is not in the records that were read\n", "");
+        fprintf(
+            out,
+            "\n%24sits event is not in the records that were read: --since beginning reads all\n",
+            "");
     }
     for (size_t i = first; i < end && i - first < limit; i++) {
         report_text_event(out, explanation, &explanation->events[i]);
