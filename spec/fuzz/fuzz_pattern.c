@@ -41,8 +41,8 @@ static void call(const char *name, struct slice subject, struct slice pattern, b
     struct search search = {name, subject, pattern, replace};
     struct err err = {0};
     (void)script_call(&instance, run_search, &search, 2, &err); /* an error is as good */
-    PROMISE(lua_gettop(instance.L) == 0);
-    instance.healthy = true;
+    PROMISE(lua_gettop(instance.host.L) == 0);
+    instance.host.healthy = true;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
