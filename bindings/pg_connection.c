@@ -142,10 +142,7 @@ void pg_clean_message(const struct pg *pg, const char *message, char *out, size_
             len += 3;
             message += secret;
         } else {
-            bool is_blank = strchr(" \t\r\n", *message) != NULL;
-            if (!is_blank || len == 0 || out[len - 1] != ' ') {
-                out[len++] = is_blank ? ' ' : *message;
-            }
+            out[len++] = *message == '\n' || *message == '\t' ? ' ' : *message;
             message++;
         }
     }
