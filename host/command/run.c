@@ -39,7 +39,7 @@ int command_run(const struct command *command) {
         return 1;
     }
     if (program) {
-        program_log(program);
+        program_announce(program);
         run_follow_signals(program, command->watch);
         if (!program_stop(program)) {
             _exit(EX_SOFTWARE);

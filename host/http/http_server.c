@@ -194,6 +194,14 @@ int http_server_port(const struct http_server *server) {
     return server->port;
 }
 
+bool http_server_poke(struct http_server *server) {
+    bool turn = true;
+    for (size_t i = 0; i < server->count; i++) {
+        turn = loop_poke(server->loops[i]) && turn;
+    }
+    return turn;
+}
+
 bool http_server_stop(struct http_server *server, int64_t deadline_us) {
     if (!server) {
         return true;

@@ -50,6 +50,8 @@ struct http_options {
 
 struct http_server *http_server_start(const struct http_options *options, struct err *err);
 int http_server_port(const struct http_server *server);
+/* Wakes the loops. False: one has not turned since the call before. One thread at a time. */
+bool http_server_poke(struct http_server *server);
 /* Stops accepting, closes idle connections, waits for the requests under way, frees. False: one was
  * not answered by the monotonic deadline; nothing is freed, and what the site uses must stay. */
 bool http_server_stop(struct http_server *server, int64_t deadline_us);

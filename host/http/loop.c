@@ -48,6 +48,7 @@ struct loop {
     struct connection *mail; /* new ones and those with a finished exchange, in order */
     struct connection **mail_end;
     _Atomic bool stopping;
+    _Atomic bool poked; /* until the loop's next turn */
 };
 
 /* ---- lists -------------------------------------------------------------------------------- */
@@ -334,6 +335,7 @@ static void *loop_main(void *context) {
     struct epoll_event events[EVENTS_AT_ONCE];
     while (!loop_is_stopping(loop) || loop->count > 0) {
         int count = epoll_wait(loop->epoll_fd, events, EVENTS_AT_ONCE, loop_wait_ms(loop));
+        atomic_store_explicit(&loop->poked, false, memory_order_relaxed);
         loop_handle_events(loop, events, count);
         loop_read_mail(loop);
         loop_expire(loop);
@@ -380,6 +382,12 @@ bool loop_start(struct loop *loop, int listener, struct loop **loops, size_t cou
     int failure = pthread_create(&loop->thread, NULL, loop_main, loop);
     return failure == 0 || err_set(err, ERR_INTERNAL, "cannot start the thread of an HTTP loop: %s",
                                    strerror(failure));
+}
+
+bool loop_poke(struct loop *loop) {
+    bool turned = !atomic_exchange(&loop->poked, true);
+    loop_wake(loop);
+    return turned;
 }
 
 void loop_stop(struct loop *loop) {

@@ -46,6 +46,8 @@ void loop_stop(struct loop *loop);
 /* False: a worker is still busy at the monotonic deadline, and the loop has not ended. */
 bool loop_join(struct loop *loop, int64_t deadline_us);
 void loop_destroy(struct loop *loop);
+/* Wakes the loop. False: it has not turned since the call before. One thread at a time. */
+bool loop_poke(struct loop *loop);
 
 /* ---- for connection.c ---- */
 

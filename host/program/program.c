@@ -1,13 +1,16 @@
 #include "program.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "admin/admin_site.h"
 #include "admin/socket.h"
 #include "admin/verbs.h"
 #include "bindings/pg_spare.h"
+#include "bindings/service_manager.h"
 #include "cache/cache.h"
 #include "monitor/health.h"
+#include "monitor/liveness.h"
 #include "http/api_site.h"
 #include "http/http_server.h"
 #include "pipeline/announcement_audit.h"
@@ -48,6 +51,7 @@ struct program {
     struct admin_site *admin_site;     /* NULL: admin.keys is empty */
     struct http_server *admin_http;    /* NULL: admin.keys is empty */
     struct admin_socket *admin_socket; /* NULL: it could not be opened */
+    struct liveness *liveness;         /* NULL: no service manager asks for it */
 };
 
 static bool program_start_cache(struct program *program, struct err *err) {
@@ -251,11 +255,16 @@ static bool program_load_scripts(struct program *program, struct err *err) {
     return program->generation != NULL;
 }
 
+static bool program_start_liveness(struct program *program, struct err *err) {
+    program->liveness = liveness_start(program->http, err);
+    return program->liveness || err->kind == ERR_NONE;
+}
+
 /* In order. A signal stops the start between two steps. */
 static bool (*const steps[])(struct program *program, struct err *err) = {
-    program_start_watchdog, program_load_scripts,  program_start_cache,  program_start_audit,
-    program_start_relay,    program_start_reactor, program_start_ingest, program_start_health,
-    program_start_http,     program_start_admin,
+    program_start_watchdog, program_load_scripts,  program_start_cache,    program_start_audit,
+    program_start_relay,    program_start_reactor, program_start_ingest,   program_start_health,
+    program_start_http,     program_start_admin,   program_start_liveness,
 };
 #define STEP_COUNT (sizeof steps / sizeof *steps)
 
@@ -289,6 +298,8 @@ static bool program_stop_listeners(struct program *program) {
 
 bool program_stop(struct program *program) {
     stop_request();
+    liveness_stop(program->liveness);
+    service_manager_tell_stopping("Finishes requests and leaves the consumer group");
     if (!program_stop_listeners(program)) {
         log_error("a script or command call is stuck: the process exits without waiting for it");
         ingest_stop(program->ingest);
@@ -311,7 +322,11 @@ bool program_stop(struct program *program) {
     return true;
 }
 
-void program_log(const struct program *program) {
+void program_announce(const struct program *program) {
+    char status[128];
+    snprintf(status, sizeof status, "Serves port %d, runs scripts %s",
+             http_server_port(program->http), script_generation_hash(program->generation));
+    service_manager_tell_ready(status);
     log_info("running", LOG_INT("port", http_server_port(program->http)),
              LOG_INT("admin_port", program->admin_http ? http_server_port(program->admin_http) : 0),
              LOG_INT("workers", program->config->ingest.workers),

@@ -17,7 +17,7 @@ bool program_stop(struct program *program);
 void program_reload(struct program *program);
 /* The same, if scripts or queries have changed since the last call. */
 void program_reload_if_changed(struct program *program);
-/* Logs that the program runs, with its ports. */
-void program_log(const struct program *program);
+/* Logs that the program runs, with its ports, and tells the service manager. */
+void program_announce(const struct program *program);
 
 #endif

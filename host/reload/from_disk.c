@@ -1,6 +1,9 @@
 /* from_disk: loads and checks the scripts and settings on the disk, then has them replace the
  * running ones. */
+#include <stdio.h>
+
 #include "base/json_put.h"
+#include "bindings/service_manager.h"
 #include "result_json.h"
 #include "dropped.h"
 #include "spec_gate.h"
@@ -157,6 +160,15 @@ static struct in_progress_item *from_disk_begin_item(struct reload *reload, stru
     return item;
 }
 
+static void from_disk_tell_ready(struct reload *reload) {
+    char status[128];
+    pthread_mutex_lock(&reload->lock);
+    snprintf(status, sizeof status, "Runs scripts %s",
+             script_generation_hash(history_running(&reload->history)));
+    pthread_mutex_unlock(&reload->lock);
+    service_manager_tell_ready(status);
+}
+
 static void from_disk_end(struct from_disk *from) {
     struct reload *reload = from->change.reload;
     if (from->item) {
@@ -168,12 +180,14 @@ static void from_disk_end(struct from_disk *from) {
     script_generation_unref(from->generation);
     config_unref(from->fresh);
     reload_end(&from->change);
+    from_disk_tell_ready(reload);
 }
 
 bool reload_from_disk(struct reload *reload, const struct reload_request *request,
                       struct buffer *json) {
     struct err err = {0};
     struct from_disk from = {.change = reload_begin(reload, BY_RELOAD), .request = request};
+    service_manager_tell_reloading();
     from.item = from_disk_begin_item(reload, &err);
     bool done = from.item && from_disk_admit_and_load(&from, &err)
                     ? from_disk_replace(&from, json)

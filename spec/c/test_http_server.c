@@ -11,6 +11,7 @@
 #include "monitor/health.h"
 #include "monitor/metrics_page.h"
 #include "http/api_site.h"
+#include "http/exchange.h"
 #include "http/http_server.h"
 #include "base/log.h"
 #include "test.h"
@@ -219,7 +220,56 @@ static void stops_under_load(void) {
     CHECK_INT(wrong, 0);
 }
 
+static pthread_mutex_t plan_lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic bool plans;
+
+/* Hangs the loop while the test holds the lock. */
+static void plan_slowly(void *context, struct exchange *exchange) {
+    (void)context;
+    atomic_store(&plans, true);
+    pthread_mutex_lock(&plan_lock);
+    pthread_mutex_unlock(&plan_lock);
+    response_set_error(&exchange->response, 404, "none");
+}
+
+static bool poke_until(struct http_server *poked, bool turns) {
+    for (int i = 0; i < 5000; i++) {
+        if (http_server_poke(poked) == turns) {
+            return true;
+        }
+        usleep(1000);
+    }
+    return false;
+}
+
+static void finds_a_loop_that_hangs(void) {
+    struct err err = {0};
+    struct http_options options = {.host = "127.0.0.1",
+                                   .loops = 1,
+                                   .threads = 1,
+                                   .max_connections = 8,
+                                   .request_timeout_ms = 10000,
+                                   .keep_alive_timeout_ms = 5000,
+                                   .site = {NULL, plan_slowly}};
+    struct http_server *poked = http_server_start(&options, &err);
+    CHECK_OK(poked != NULL, &err);
+    CHECK(poke_until(poked, true));
+    pthread_mutex_lock(&plan_lock);
+    int fd = dial(http_server_port(poked));
+    CHECK(send(fd, pipeline, sizeof pipeline - 1, MSG_NOSIGNAL) > 0);
+    while (!atomic_load(&plans)) {
+        usleep(1000);
+    }
+    http_server_poke(poked);
+    CHECK(!http_server_poke(poked));
+    pthread_mutex_unlock(&plan_lock);
+    CHECK(poke_until(poked, true));
+    close(fd);
+    CHECK(http_server_stop(poked, INT64_MAX));
+}
+
 static const struct test_case cases[] = {
+    {"finds a loop that hangs", finds_a_loop_that_hangs},
     {"answers many clients at once", answers_many_clients_at_once},
     {"replaces scripts under load", replaces_scripts_under_load},
     {"stops under load", stops_under_load},
