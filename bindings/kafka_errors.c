@@ -48,6 +48,8 @@ static const char *kafka_errors_reason_of(rd_kafka_resp_err_t code) {
         return "Kafka refuses the consumer group";
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
         return "Kafka does not allow reading the topic";
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED: /* of the producer's id */
+        return "Kafka does not allow the user to write";
     case RD_KAFKA_RESP_ERR__BAD_MSG:
         return "a batch of records is damaged";
     case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "kafka_conf.h"
+#include "kafka_errors.h"
 #include "kafka_login.h"
 
 #define POLL_MS 100
@@ -26,7 +27,7 @@ struct kafka_producer {
     rd_kafka_t *kafka;
     pthread_t poller; /* runs the callbacks */
     _Atomic bool stopping;
-    _Atomic bool broken;
+    _Atomic(const char *) failure; /* static text of the fatal error; NULL: none */
     char *brokers;
     uint64_t login_used; /* for kafka_login_renew; poller thread */
     int users;           /* guarded by `lock` */
@@ -131,9 +132,12 @@ static void kafka_producer_report(struct report *report, struct kafka_delivery d
 static void kafka_producer_on_delivery(rd_kafka_t *kafka, const rd_kafka_message_t *message,
                                        void *opaque) {
     (void)kafka;
-    (void)opaque;
+    const char *failure = kafka_producer_failure(opaque);
     struct kafka_delivery delivery =
         kafka_producer_delivery_of(message->err, rd_kafka_message_status(message));
+    if (failure && message->err) { /* the report says only that the record was purged */
+        delivery.reason = failure;
+    }
     delivery.partition = message->partition;
     delivery.offset = message->offset;
     kafka_producer_report(message->_private, delivery);
@@ -245,8 +249,8 @@ static void kafka_producer_on_error(rd_kafka_t *kafka, int code, const char *rea
     struct kafka_producer *producer = opaque;
     char text[512];
     if (code == RD_KAFKA_RESP_ERR__FATAL) {
-        rd_kafka_fatal_error(kafka, text, sizeof text);
-        atomic_store(&producer->broken, true);
+        rd_kafka_resp_err_t cause = rd_kafka_fatal_error(kafka, text, sizeof text);
+        atomic_store(&producer->failure, kafka_error_of(cause).reason);
         log_error("Kafka producer failed and is replaced", LOG_TEXT("error", text));
         return;
     }
@@ -353,7 +357,11 @@ void kafka_producer_abandon(struct kafka_producer *producer) {
 }
 
 bool kafka_producer_broken(const struct kafka_producer *producer) {
-    return atomic_load(&producer->broken);
+    return kafka_producer_failure(producer) != NULL;
+}
+
+const char *kafka_producer_failure(const struct kafka_producer *producer) {
+    return atomic_load(&producer->failure);
 }
 
 struct kafka_producer *kafka_producer_acquire(const struct kafka_settings *settings,

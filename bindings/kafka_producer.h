@@ -50,6 +50,9 @@ struct kafka_producer *kafka_producer_open(const struct kafka_settings *settings
 void kafka_producer_abandon(struct kafka_producer *producer);
 /* True after a fatal error: release it and acquire another. */
 bool kafka_producer_broken(const struct kafka_producer *producer);
+/* The reason of the fatal error, a static text for readers without a login; NULL: none. Reports of
+ * records that were not sent for it have the same reason. */
+const char *kafka_producer_failure(const struct kafka_producer *producer);
 
 /* Up to `capacity` records sent together. One thread adds and waits; reports come on another
  * thread, also after the wait or after the sender's unref. */

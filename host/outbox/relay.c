@@ -27,7 +27,9 @@
 #define REPORTS_US 20000    /* interval of reading the reports of an incomplete flight */
 #define MEASURE_US 2000000
 #define PRUNE_US 60000000
-#define OUTAGE_US 500000    /* interval of attempts to connect to the database */
+#define OUTAGE_US 500000         /* interval of attempts to connect to the database */
+#define REPLACE_FIRST_US 1000000 /* before a broken client is replaced; doubles */
+#define REPLACE_LAST_US 30000000
 #define SILENCE_US 10000000 /* without a delivery, until a warning */
 #define LOOK_FACTOR 10      /* the relay waits this many times the duration of its last query */
 
@@ -44,6 +46,7 @@ struct outbox_relay {
     int64_t lease_until_us; /* while it holds */
     int64_t run_out_us;     /* since when another's lease is seen expired; 0: it is not */
     int64_t claim_at_us, look_at_us, measure_at_us, prune_at_us;
+    int64_t replace_at_us, replace_wait_us; /* of a broken client; wait 0: none was broken */
     int64_t delivered_us; /* when Kafka last accepted a message, or none was in flight */
     bool outage_logged, silence_logged;
     struct thread thread; /* its lock guards what follows */
@@ -95,6 +98,10 @@ static struct metric_cell *relay_metric(enum relay_metric which) {
     return metric_single(metrics[which].type, metrics[which].name, metrics[which].help);
 }
 
+static int64_t relay_earlier(int64_t one_us, int64_t other_us) {
+    return one_us < other_us ? one_us : other_us;
+}
+
 /* ---- log and status ---------------------------------------------------------------------------
  */
 
@@ -114,6 +121,14 @@ static void relay_note_database(struct outbox_relay *relay, bool ok, const struc
         relay_set_status_error(relay, "");
     }
     relay->outage_logged = !ok;
+}
+
+/* Kafka acknowledged a message: the client is not broken. */
+static void relay_note_working(struct outbox_relay *relay) {
+    if (relay->replace_wait_us > 0) {
+        relay->replace_wait_us = 0;
+        relay_set_status_error(relay, "");
+    }
 }
 
 /* Logs the begin and the end of each silence. */
@@ -229,6 +244,7 @@ static void relay_note_report(void *context, const struct flight_message *messag
         metric_observe(relay_metric(RM_SECONDS), seconds > 0 ? seconds : 0);
         topic_backoff_end(&relay->backoffs, message->topic);
         relay->delivered_us = clock_monotonic_us();
+        relay_note_working(relay);
     } else if (outcome == ROW_FAILED) {
         log_error("Kafka refused a message: see aggregator outbox show, then retry or drop it",
                   LOG_INT("id", message->id), LOG_TEXT("topic", message->topic),
@@ -295,13 +311,23 @@ static int relay_message_timeout_ms(const struct outbox_relay *relay) {
     return horizon_ms < INT32_MAX ? (int)horizon_ms : INT32_MAX;
 }
 
+/* Drops a broken producer; the next one follows at a bounded rate, because a fault such as a
+ * missing right breaks that one, too. */
+static void relay_drop_producer(struct outbox_relay *relay) {
+    relay_set_status_error(relay, kafka_producer_failure(relay->producer));
+    kafka_producer_abandon(relay->producer);
+    relay->producer = NULL;
+    relay->replace_at_us = clock_monotonic_us() + relay->replace_wait_us;
+    int64_t longer_us = relay->replace_wait_us > 0 ? 2 * relay->replace_wait_us : REPLACE_FIRST_US;
+    relay->replace_wait_us = relay_earlier(longer_us, REPLACE_LAST_US);
+}
+
 /* Replaces a broken producer once its messages are pending again. */
 static bool relay_hold_producer(struct outbox_relay *relay, struct err *err) {
     if (relay->producer && kafka_producer_broken(relay->producer) && relay->flights.messages == 0) {
-        kafka_producer_abandon(relay->producer);
-        relay->producer = NULL;
+        relay_drop_producer(relay);
     }
-    if (!relay->producer) {
+    if (!relay->producer && clock_monotonic_us() >= relay->replace_at_us) {
         struct kafka_settings settings = config_kafka_settings(relay->config);
         relay->producer = kafka_producer_open(&settings, relay_message_timeout_ms(relay), err);
     }
@@ -424,10 +450,6 @@ static bool relay_work(struct outbox_relay *relay, bool look, struct err *err) {
     }
     relay_note_kafka(relay, now_us);
     return !relay->holds || now_us < relay->prune_at_us || relay_prune(relay, now_us, err);
-}
-
-static int64_t relay_earlier(int64_t one_us, int64_t other_us) {
-    return one_us < other_us ? one_us : other_us;
 }
 
 /* The time of the next work if nobody wakes the thread. */

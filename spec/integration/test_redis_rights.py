@@ -1,5 +1,5 @@
 """A Redis that refuses commands: the service works without them, /readyz gives the reason, and the
-rights in docs/operate/install.md are enough."""
+rights in docs/operate/rights.md are enough."""
 import json
 import re
 
@@ -15,7 +15,7 @@ REFUSED = "Redis refuses commands: the service continues without them"
 
 def documented_rights():
     """The words behind ACL SETUSER in the operators' manual."""
-    manual = (ROOT / "docs/operate/install.md").read_text()
+    manual = (ROOT / "docs/operate/rights.md").read_text()
     return re.search(r"ACL SETUSER aggregator on >PASSWORD (.*)", manual)[1].split()
 
 
