@@ -560,12 +560,14 @@ const struct command_spec commands[] = {
     {
         .name = "help",
         .run = command_help,
-        .synopsis = "[COMMAND…]",
+        .synopsis = "[COMMAND…] [--json]",
         .summary = "print what a command does and takes",
         .arguments = {{.name = "COMMAND",
                        .is_optional = true,
                        .may_repeat = true,
                        .help = "its name, of one word or two; default: the list of all"}},
+        .options = {SWITCH("json", json,
+                           "every command with its options, as one JSON object: for tools")},
         .without_config = true,
     },
 };

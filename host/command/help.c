@@ -201,6 +201,10 @@ int help_print(struct buffer *text) {
 
 int command_help(const struct command *command) {
     struct buffer text = {0};
+    if (command->json) {
+        help_json(&text);
+        return help_print(&text);
+    }
     int used, count = command->word_count;
     const struct command_spec *spec = commands_find(command->words, count, &used);
     bool group = count == 1 && !spec && commands_is_group(command->words[0]);

@@ -1,0 +1,125 @@
+"""What `cmake --install` places: the manual page, the completions and the unit of systemd."""
+import re
+import subprocess
+
+import pytest
+from stack import ROOT
+
+COMMANDS = {"run", "check", "rejected", "outbox", "help"}
+
+
+@pytest.fixture(scope="module")
+def installed(build, tmp_path_factory):
+    """The folder that stands for the root."""
+    root = tmp_path_factory.mktemp("root")
+    subprocess.run(["cmake", "--install", build, "--prefix", "/usr"], check=True,
+                   stdout=subprocess.DEVNULL, env={"DESTDIR": str(root), "PATH": "/usr/bin:/bin"})
+    return root
+
+
+def run(*command, **options):
+    return subprocess.run(command, capture_output=True, text=True, **options)
+
+
+def test_every_script_query_and_migration_is_installed(installed):
+    for folder in ("scripts", "sql"):
+        shipped = {path.relative_to(ROOT) for path in (ROOT / folder).rglob("*") if path.is_file()}
+        for path in shipped:
+            assert (installed / "usr/share/aggregator" / path).is_file()
+
+
+def test_the_installed_program_names_its_version(installed):
+    version = re.search(r"VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text().split("project(")[1])
+    said = run(installed / "usr/bin/aggregator", "--version").stdout
+    assert said == f"aggregator {version.group(1)}\n"
+
+
+# ---- the manual page ----------------------------------------------------------------------------
+
+def test_the_manual_page_has_no_fault(installed):
+    linted = run("mandoc", "-Tlint", installed / "usr/share/man/man1/aggregator.1")
+    assert (linted.returncode, linted.stdout) == (0, "")
+
+
+def test_the_manual_page_has_every_command_and_option(installed):
+    page = run("mandoc", "-Tascii", "-Owidth=400", installed / "usr/share/man/man1/aggregator.1").stdout
+    text = re.sub(r".\x08", "", page)
+    usage = run(installed / "usr/bin/aggregator", "help").stdout
+    names = re.findall(r"^  ([a-z]+(?: [a-z]+)?)  ", usage, re.M)
+    assert COMMANDS & {name.split()[0] for name in names} == COMMANDS
+    for name in names:
+        assert f"aggregator {name}" in text
+        for option in re.findall(r"^  (--\S+)", run(installed / "usr/bin/aggregator", "help",
+                                                   *name.split()).stdout, re.M):
+            assert option in text
+
+
+# ---- completions --------------------------------------------------------------------------------
+
+def complete_bash(installed, *words):
+    script = installed / "usr/share/bash-completion/completions/aggregator"
+    return run("bash", "-c", '. "$0"; compopt() { :; }; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
+               'set +e; _aggregator; printf "%s\\n" "${COMPREPLY[@]}"', script, *words)
+
+
+def complete_fish(installed, *words):
+    script = installed / "usr/share/fish/vendor_completions.d/aggregator.fish"
+    line = " ".join(words).replace(" = ", "=")
+    return run("fish", "--no-config", "-c", f"source {script}; complete -C '{line}'")
+
+
+# Stands for the functions of zsh's completion, and prints what they are given.
+ZSH = """
+_describe() { print -l -- ${(P)${@[-1]}} }
+_arguments() { local line; for line in "$@"; do print -- $line; done }
+words=("$@[2,-1]"); CURRENT=$#words
+source "$1"
+"""
+
+
+def complete_zsh(installed, *words):
+    script = installed / "usr/share/zsh/vendor-completions/_aggregator"
+    return run("zsh", "-f", "-c", ZSH, "zsh", script, *words)
+
+
+COMPLETIONS = {"bash": complete_bash, "fish": complete_fish, "zsh": complete_zsh}
+
+
+@pytest.mark.parametrize("shell", COMPLETIONS)
+@pytest.mark.parametrize("words, wanted, unwanted", [
+    (["aggregator", ""], ["run", "rejected"], ["list"]),
+    (["aggregator", "rejected", ""], ["list", "retry"], ["run"]),
+    (["aggregator", "--log", "text", "outbox", ""], ["drop"], ["run", "text"]),
+    (["aggregator", "rejected", "list", "--"], ["--reason", "--config"], ["--state", "list"]),
+    (["aggregator", "help", "outbox", ""], [], ["run"]),
+])
+def test_a_shell_completes_what_may_follow(installed, shell, words, wanted, unwanted):
+    answer = COMPLETIONS[shell](installed, *words)
+    assert answer.stderr == ""
+    names = {re.match(r"-{0,2}[a-z-]*", line).group() for line in answer.stdout.splitlines()}
+    assert names >= set(wanted)
+    assert not names & set(unwanted)
+
+
+@pytest.mark.parametrize("shell", ["bash", "fish"])
+@pytest.mark.parametrize("words", [["--state", "se"], ["--state", "=", "se"]])
+def test_a_shell_completes_the_values_of_an_option(installed, shell, words):
+    answer = COMPLETIONS[shell](installed, "aggregator", "outbox", "list", *words)
+    assert {line.split("\t")[0].replace("--state=", "") for line in answer.stdout.split("\n")
+            if line} == {"sent", "settled"}
+
+
+# ---- the unit -----------------------------------------------------------------------------------
+
+def test_systemd_rates_the_unit_ok(installed):
+    unit = installed / "usr/lib/systemd/system/aggregator.service"
+    rated = run("systemd-analyze", "security", "--offline=true", "--no-pager", unit)
+    exposure = float(re.search(r"Overall exposure level .*: ([0-9.]+) OK", rated.stdout).group(1))
+    assert exposure < 2
+
+
+def test_systemd_understands_every_line_of_the_unit(installed):
+    unit = installed / "usr/lib/systemd/system/aggregator.service"
+    said = run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", unit).stderr
+    faults = [line for line in said.splitlines() if "is not executable" not in line]
+    assert faults == []
