@@ -111,4 +111,14 @@ void pg_array_timestamp(struct pg_params *params, int64_t unix_us);
 void pg_array_float8(struct pg_params *params, double value);
 void pg_array_end(struct pg_params *params);
 
+/* A column of rows that are structs: at the offset is a struct slice for TEXT, BYTEA and UUID (16),
+ * else an int64_t; in a TIMESTAMPTZ INT64_MIN is NULL. Not for FLOAT8. */
+struct pg_column {
+    enum pg_array type;
+    size_t offset;
+};
+/* Adds one array a column, for unnest(). */
+void pg_params_add_rows(struct pg_params *params, const struct pg_column *columns,
+                        size_t column_count, const void *rows, size_t row_count, size_t row_bytes);
+
 #endif

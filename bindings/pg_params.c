@@ -202,3 +202,31 @@ void pg_array_end(struct pg_params *params) {
     }
     params->lengths[params->count - 1] = (int)(params->bytes.len - params->array_start);
 }
+
+static void pg_params_add_cell(struct pg_params *params, enum pg_array type, const char *at) {
+    int64_t number;
+    if (type == PG_ARRAY_TEXT || type == PG_ARRAY_BYTEA || type == PG_ARRAY_UUID) {
+        pg_array_bytes(params, *(const struct slice *)(const void *)at);
+        return;
+    }
+    memcpy(&number, at, sizeof number);
+    if (type != PG_ARRAY_TIMESTAMPTZ) {
+        pg_array_int(params, number);
+    } else if (number == INT64_MIN) {
+        pg_array_null(params);
+    } else {
+        pg_array_timestamp(params, number);
+    }
+}
+
+void pg_params_add_rows(struct pg_params *params, const struct pg_column *columns,
+                        size_t column_count, const void *rows, size_t row_count, size_t row_bytes) {
+    for (size_t c = 0; c < column_count; c++) {
+        pg_array_begin(params, columns[c].type);
+        for (size_t r = 0; r < row_count; r++) {
+            pg_params_add_cell(params, columns[c].type,
+                               (const char *)rows + r * row_bytes + columns[c].offset);
+        }
+        pg_array_end(params);
+    }
+}

@@ -42,6 +42,12 @@ void buffer_append(struct buffer *buffer, const void *data, size_t len) {
     buffer->len += len;
 }
 
+void buffer_append_slice(struct buffer *buffer, struct slice bytes) {
+    if (bytes.data) {
+        buffer_append(buffer, bytes.data, bytes.len);
+    }
+}
+
 void buffer_append_text(struct buffer *buffer, const char *text) {
     buffer_append(buffer, text, strlen(text));
 }

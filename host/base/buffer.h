@@ -15,6 +15,7 @@ void buffer_clear(struct buffer *buffer);
 /* Reserves room for `bytes` more and returns its start; len does not change. */
 char *buffer_reserve(struct buffer *buffer, size_t bytes);
 void buffer_append(struct buffer *buffer, const void *data, size_t len);
+void buffer_append_slice(struct buffer *buffer, struct slice bytes); /* absent: nothing */
 void buffer_append_text(struct buffer *buffer, const char *text);
 /* Appends the text with every `replaced` (not empty) as `replacement`. */
 void buffer_append_replaced(struct buffer *buffer, const char *text, const char *replaced,

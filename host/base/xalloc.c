@@ -1,5 +1,6 @@
 #include "xalloc.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,11 @@ void *xcalloc(size_t count, size_t bytes) {
 
 void *xrealloc(void *memory, size_t bytes) {
     return xalloc_checked(realloc(memory, bytes ? bytes : 1));
+}
+
+void *xgrow(void *items, size_t count, size_t item_bytes) {
+    bool full = (count & (count - 1)) == 0;
+    return full ? xrealloc(items, (count ? 2 * count : 1) * item_bytes) : items;
 }
 
 char *xstrdup(const char *text) {

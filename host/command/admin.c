@@ -3,9 +3,10 @@
 #include <stdio.h>
 
 #include "admin/socket.h"
-#include "shadow_run/report.h"
 #include "command.h"
 #include "script/script.h"
+#include "script/text_report.h"
+#include "shadow_run_report.lua.h"
 
 #define ANSWER_TIMEOUT_MS 30000
 /* Longer than the limits of the specs and of a shadow run: for a program that hangs. */
@@ -74,6 +75,8 @@ int command_reload(const struct command *command) {
 }
 
 static int admin_show(const struct command *command, const struct buffer *answer) {
+    struct text_report report = {"shadow_run_report", EMBEDDED(shadow_run_report_lua),
+                                 buffer_slice(answer), 0};
     struct err err = {0};
     bool equal = admin_starts_with(answer, "{\"equal\":true");
     if (!equal && !admin_starts_with(answer, "{\"equal\":false")) {
@@ -82,7 +85,7 @@ static int admin_show(const struct command *command, const struct buffer *answer
     }
     if (command->json) {
         puts(answer->data);
-    } else if (!shadow_run_print(buffer_slice(answer), stdout, &err)) {
+    } else if (!text_report_print(&report, stdout, &err)) {
         fprintf(stderr, "aggregator: diff: %s\n", err.text);
         return 2;
     }

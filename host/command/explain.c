@@ -3,16 +3,16 @@
 #include "explain/explain.h"
 #include "schema/program_schema.h"
 
-static void command_explain_print(const struct explanation *explanation, bool as_json,
-                                  size_t limit) {
-    if (!as_json) {
-        explain_print(explanation, limit, stdout);
-        return;
+static bool command_explain_print(const struct explanation *explanation,
+                                  const struct command *command, struct err *err) {
+    if (!command->json) {
+        return explain_print(explanation, command->limit, stdout, err);
     }
     struct buffer json = {0};
     explain_json(explanation, &json);
     puts(json.data);
     buffer_free(&json);
+    return true;
 }
 
 int command_explain(const struct command *command) {
@@ -25,10 +25,9 @@ int command_explain(const struct command *command) {
     };
     struct explanation explanation;
     struct err err = {0};
-    bool ok = explain_open(&explanation, &options, &err);
-    if (ok) {
-        command_explain_print(&explanation, command->json, (size_t)command->limit);
-    } else {
+    bool ok = explain_open(&explanation, &options, &err) &&
+              command_explain_print(&explanation, command, &err);
+    if (!ok) {
         program_schema_advise(&err);
         fprintf(stderr, "aggregator: explain: %s\n", err.text);
     }

@@ -19,9 +19,10 @@ const char *explain_other_name(const struct explain_other *other) {
     return other->rests_on ? "not derived" : other->rejected ? "rejected" : "ignored";
 }
 
-const char *explain_today_name(enum explain_today today) {
-    static const char *const names[] = {"the same", "other content", "not made", "unknown", "new"};
-    return names[today];
+const char *explain_handler_of(const struct explanation *explanation, size_t partition) {
+    size_t count;
+    int handler = explanation->reader.partitions[partition].handler;
+    return script_generation_handlers(explanation->generation, &count)[handler].name;
 }
 
 /* ---- outcomes ------------------------------------------------------------------------------ */

@@ -88,7 +88,12 @@ struct explain_rejected {
     struct slice topic;
     int32_t partition;
     int64_t offset;
-    struct slice rejected_at, reason, detail, event_id, handler, scripts; /* data NULL: unknown */
+    struct slice json; /* of the report */
+};
+
+/* A message of the outbox. */
+struct explain_message {
+    struct slice id, source, about, key; /* id absent: the question names no message */
 };
 
 /* Where to look for the id; see question.c. */
@@ -99,39 +104,18 @@ struct explain_question {
     bool in_lists; /* also lists of texts */
     bool by_event; /* also rows that this event wrote */
     uint8_t event_id[16];
+    struct explain_message message;
     size_t reaction; /* only this one, of a message; SIZE_MAX: all */
 };
 
 /* A key that the rows give to a reaction. */
 struct explain_reacted {
     size_t reaction; /* of the generation */
-    struct slice key;
-    size_t answers;     /* rows that the reaction's query returns for it */
-    size_t made;        /* messages made from them */
-    struct slice error; /* of the query or the script; data NULL: none */
+    struct slice name, key;
+    const char *query;
+    size_t made;                                  /* messages made from the rows of its query */
+    struct slice error;                           /* of the query or the script; data NULL: none */
     struct slice marked_at, attempts, mark_error; /* its oldest mark; data NULL: none */
-};
-
-/* A message that the present scripts make. */
-struct explain_made {
-    struct outbox_message message;
-    bool stored; /* the outbox has its identity */
-};
-
-enum explain_today {
-    EXPLAIN_SAME,    /* the present scripts make the same message */
-    EXPLAIN_CHANGED, /* … one of that identity with other content */
-    EXPLAIN_UNMADE,  /* … none of that identity */
-    EXPLAIN_UNKNOWN, /* its maker is unknown, or failed */
-    EXPLAIN_NEW,     /* the outbox does not have it */
-};
-
-/* A message of the outbox, or a new one. Texts with data NULL are unknown. */
-struct explain_published {
-    struct slice id, state, topic, key, identity, source, about, scripts, traceparent, attempts,
-        error, fact_at, created_at, done_at;
-    enum explain_today today;
-    struct slice value_today; /* if the outbox has another value or none */
 };
 
 struct explanation {
@@ -152,14 +136,13 @@ struct explanation {
     size_t handled_count;
     struct explain_rejected *rejected;
     size_t rejected_count;
-    const struct explain_published *asked_for; /* the message of the question, or NULL */
     struct explain_reacted *reacted;
     size_t reacted_count, reacted_left_out;
-    struct pg_result **answers; /* by reaction: its query's rows for the keys; NULL: did not run */
-    struct explain_made *made;
+    struct pg_result **answers;  /* by reaction: its query's rows for the keys; NULL: did not run */
+    struct outbox_message *made; /* by the present scripts */
     size_t made_count;
-    struct explain_published *published; /* by id, then those that are not stored */
-    size_t published_count;
+    struct slice published; /* messages as elements of a JSON list: by id, then those not stored */
+    struct slice asked_for; /* the one of the question, or absent */
     int64_t since_us;
     int64_t records_read;
     bool wrong_question; /* why explain_open failed: no such word, table or message, or no id */
@@ -170,13 +153,15 @@ bool explain_open(struct explanation *explanation, const struct explain_options 
                   struct err *err);
 void explain_close(struct explanation *explanation);
 
-/* As text, with at most `limit` events of each group. */
-void explain_print(const struct explanation *explanation, size_t limit, FILE *out);
 /* As one JSON object with everything. */
 void explain_json(const struct explanation *explanation, struct buffer *json);
+/* As text, with at most `limit` events of each group. */
+bool explain_print(const struct explanation *explanation, int64_t limit, FILE *out,
+                   struct err *err);
 const char *explain_outcome_name(enum explain_outcome outcome);
 const char *explain_other_name(const struct explain_other *other);
-const char *explain_today_name(enum explain_today today);
+/* The name of the handler of a partition of the reader. */
+const char *explain_handler_of(const struct explanation *explanation, size_t partition);
 
 /* ---- question.c ----------------------------------------------------------------------------- */
 
@@ -212,12 +197,5 @@ bool explain_react(struct explanation *explanation, struct err *err);
 bool explain_find_message(struct explanation *explanation, struct err *err);
 /* Finds the messages of the rows and events, and the marks. */
 bool explain_find_published(struct explanation *explanation, struct err *err);
-
-/* ---- published_report.c ---------------------------------------------------------------------- */
-
-/* Prints `before` and the text, if there is one. */
-void explain_print_part(FILE *out, const char *before, struct slice text);
-void explain_print_published(const struct explanation *explanation, size_t limit, FILE *out);
-void explain_put_published(const struct explanation *explanation, struct buffer *json);
 
 #endif

@@ -69,40 +69,28 @@ static bool question_check_table(const struct explanation *explanation, struct e
     return false;
 }
 
-/* An index; SIZE_MAX: the scripts have no such reaction. */
-static size_t question_find_reaction(const struct explanation *explanation, struct slice name) {
-    size_t count;
-    const struct script_reaction *reactions =
-        script_generation_reactions(explanation->generation, &count);
-    for (size_t i = 0; i < count; i++) {
-        if (slice_equal(slice_of(reactions[i].name), name)) {
-            return i;
-        }
-    }
-    return SIZE_MAX;
-}
-
 /* Explains what the message was made of. */
 static bool question_read_message(struct explanation *explanation, struct err *err) {
     struct explain_question *question = &explanation->question;
-    const struct explain_published *message;
+    const struct explain_message *message = &question->message;
     if (!explain_find_message(explanation, err)) {
         return false;
     }
-    message = explanation->asked_for;
     /* Messages of early releases have no `about`: their key is most often the same. */
     question->id = message->about.data ? message->about.data : message->key.data;
-    size_t reaction = question_find_reaction(explanation, message->source), count;
-    if (reaction < SIZE_MAX) {
-        const struct script_reaction *of =
-            &script_generation_reactions(explanation->generation, &count)[reaction];
-        question->columns = of->follows;
-        question->column_count = of->follow_count;
-        explain_add_reacted(explanation, reaction, slice_of(question->id));
-    } else {
+    int reaction = script_reaction_of(explanation->generation,
+                                      message->source.data ? message->source.data : "");
+    if (reaction < 0) {
         question->by_event = uuid_read(slice_of(question->id), question->event_id);
+        return true;
     }
-    question->reaction = reaction;
+    size_t count;
+    const struct script_reaction *of =
+        &script_generation_reactions(explanation->generation, &count)[reaction];
+    question->columns = of->follows;
+    question->column_count = of->follow_count;
+    question->reaction = (size_t)reaction;
+    explain_add_reacted(explanation, question->reaction, slice_of(question->id));
     return true;
 }
 

@@ -8,8 +8,11 @@
 #include "explain.h"
 
 static const char rejected_sql[] =
-    "SELECT partition, \"offset\", topic, rejected_at::text, reason, detail, event_id, "
-    "handler, generation FROM aggregator_state.rejected_events WHERE event_id = $1::text "
+    "SELECT topic, partition, \"offset\", json_build_object('event_id', event_id, 'reason', "
+    "reason, "
+    "'detail', detail, 'topic', topic, 'partition', partition, 'offset', \"offset\", "
+    "'rejected_at', rejected_at::text, 'handler', handler, 'scripts', generation) "
+    "FROM aggregator_state.rejected_events WHERE event_id = $1::text "
     "OR position(convert_to($1::text, 'UTF8') in raw) > 0 ORDER BY rejected_at LIMIT 1000";
 
 static const char scripts_sql[] =
@@ -96,8 +99,7 @@ static void rows_append_select(const struct explanation *explanation, size_t t,
 }
 
 size_t explain_add_row(struct explanation *explanation, const struct explain_row *row) {
-    explanation->rows =
-        xrealloc(explanation->rows, (explanation->row_count + 1) * sizeof *explanation->rows);
+    explanation->rows = xgrow(explanation->rows, explanation->row_count, sizeof *explanation->rows);
     explanation->rows[explanation->row_count] = *row;
     return explanation->row_count++;
 }
@@ -179,16 +181,12 @@ bool explain_find_rejected(struct explanation *explanation, struct err *err) {
     explanation->rejected =
         arena_alloc(explanation->arena, (count + 1) * sizeof *explanation->rejected);
     for (size_t i = 0; i < count; i++) {
-        struct explain_rejected *event = &explanation->rejected[i];
-        event->partition = (int32_t)pg_rows_int(rows, (int)i, 0);
-        event->offset = pg_rows_int(rows, (int)i, 1);
-        struct slice *const cells[] = {&event->topic,  &event->rejected_at, &event->reason,
-                                       &event->detail, &event->event_id,    &event->handler,
-                                       &event->scripts};
-        for (int c = 0; c < 7; c++) {
-            struct slice cell = pg_rows_cell(rows, (int)i, c + 2);
-            *cells[c] = cell.data ? arena_copy(explanation->arena, cell) : cell;
-        }
+        explanation->rejected[i] = (struct explain_rejected){
+            .topic = arena_copy(explanation->arena, pg_rows_cell(rows, (int)i, 0)),
+            .partition = (int32_t)pg_rows_int(rows, (int)i, 1),
+            .offset = pg_rows_int(rows, (int)i, 2),
+            .json = arena_copy(explanation->arena, pg_rows_cell(rows, (int)i, 3)),
+        };
     }
     explanation->rejected_count = count;
     pg_rows_free(rows);
@@ -203,26 +201,29 @@ static struct explain_place *rows_place_at(struct explanation *explanation, size
                : &explanation->others[index - explanation->event_count].place;
 }
 
+struct rows_offset {
+    struct slice topic;
+    int64_t partition, offset;
+};
+
+static const struct pg_column offset_columns[] = {
+    {PG_ARRAY_TEXT, offsetof(struct rows_offset, topic)},
+    {PG_ARRAY_INT4, offsetof(struct rows_offset, partition)},
+    {PG_ARRAY_INT8, offsetof(struct rows_offset, offset)},
+};
+
 static void rows_fill_places(struct explanation *explanation, size_t count) {
-    struct pg_params *params = explanation->session.params;
-    pg_params_add_text(params, slice_of(explanation->options.config->kafka.group));
-    pg_array_begin(params, PG_ARRAY_TEXT);
+    struct rows_offset *offsets = arena_alloc(explanation->arena, (count + 1) * sizeof *offsets);
     for (size_t i = 0; i < count; i++) {
-        size_t partition = rows_place_at(explanation, i)->partition;
-        pg_array_bytes(params, slice_of(explanation->reader.partitions[partition].topic));
+        const struct explain_place *place = rows_place_at(explanation, i);
+        const struct log_partition *partition = &explanation->reader.partitions[place->partition];
+        offsets[i] =
+            (struct rows_offset){slice_of(partition->topic), partition->number, place->offset};
     }
-    pg_array_end(params);
-    pg_array_begin(params, PG_ARRAY_INT4);
-    for (size_t i = 0; i < count; i++) {
-        size_t partition = rows_place_at(explanation, i)->partition;
-        pg_array_int(params, explanation->reader.partitions[partition].number);
-    }
-    pg_array_end(params);
-    pg_array_begin(params, PG_ARRAY_INT8);
-    for (size_t i = 0; i < count; i++) {
-        pg_array_int(params, rows_place_at(explanation, i)->offset);
-    }
-    pg_array_end(params);
+    pg_params_add_text(explanation->session.params,
+                       slice_of(explanation->options.config->kafka.group));
+    pg_params_add_rows(explanation->session.params, offset_columns, 3, offsets, count,
+                       sizeof *offsets);
 }
 
 bool explain_find_scripts(struct explanation *explanation, struct err *err) {

@@ -18,9 +18,6 @@ struct scan {
     struct dry_run dry_run;
     struct slice needles[NEEDLES_MAX];
     size_t needle_count; /* 0: handle every record */
-    size_t event_capacity;
-    size_t other_capacity;
-    size_t handled_capacity;
 };
 
 /* ---- which records ------------------------------------------------------------------------- */
@@ -177,11 +174,8 @@ static struct view_value scan_copy_value(struct arena *arena, const struct view_
 
 static struct explain_event *scan_add_event(struct scan *scan) {
     struct explanation *explanation = scan->explanation;
-    if (explanation->event_count == scan->event_capacity) {
-        scan->event_capacity = scan->event_capacity ? scan->event_capacity * 2 : 64;
-        explanation->events =
-            xrealloc(explanation->events, scan->event_capacity * sizeof *explanation->events);
-    }
+    explanation->events =
+        xgrow(explanation->events, explanation->event_count, sizeof *explanation->events);
     return &explanation->events[explanation->event_count++];
 }
 
@@ -242,11 +236,8 @@ static bool scan_is_known_rejected(const struct explanation *explanation,
 static void scan_take_other(struct scan *scan, const struct event *event,
                             const struct explain_place *place) {
     struct explanation *explanation = scan->explanation;
-    if (explanation->other_count == scan->other_capacity) {
-        scan->other_capacity = scan->other_capacity ? scan->other_capacity * 2 : 16;
-        explanation->others =
-            xrealloc(explanation->others, scan->other_capacity * sizeof *explanation->others);
-    }
+    explanation->others =
+        xgrow(explanation->others, explanation->other_count, sizeof *explanation->others);
     struct explain_other *other = &explanation->others[explanation->other_count++];
     *other = (struct explain_other){.place = *place, .rests_on = event->rests_on};
     other->rejected = event->state == EVENT_REJECTED && !event->rests_on;
@@ -268,11 +259,8 @@ static void scan_take_messages(struct scan *scan, const struct dry_run_outcome *
     if (event->rests_on || (event->state != EVENT_APPLIED && event->state != EVENT_IGNORED)) {
         return;
     }
-    if (explanation->handled_count == scan->handled_capacity) {
-        scan->handled_capacity = scan->handled_capacity ? scan->handled_capacity * 2 : 64;
-        explanation->handled =
-            xrealloc(explanation->handled, scan->handled_capacity * sizeof *explanation->handled);
-    }
+    explanation->handled =
+        xgrow(explanation->handled, explanation->handled_count, sizeof *explanation->handled);
     struct explain_handled *handled = &explanation->handled[explanation->handled_count++];
     handled->partition = partition;
     memcpy(handled->event_id, event->id, sizeof handled->event_id);

@@ -17,27 +17,27 @@ void explain_add_reacted(struct explanation *explanation, size_t reaction, struc
         explanation->reacted_left_out++;
         return;
     }
-    explanation->reacted = xrealloc(explanation->reacted, (explanation->reacted_count + 1) *
-                                                              sizeof *explanation->reacted);
+    size_t count;
+    const struct script_reaction *of =
+        &script_generation_reactions(explanation->generation, &count)[reaction];
+    explanation->reacted =
+        xgrow(explanation->reacted, explanation->reacted_count, sizeof *explanation->reacted);
     explanation->reacted[explanation->reacted_count++] =
-        (struct explain_reacted){.reaction = reaction, .key = arena_copy(explanation->arena, key)};
-}
-
-static struct slice today_copy(struct explanation *explanation, struct slice text) {
-    return text.data ? arena_copy(explanation->arena, text) : text;
+        (struct explain_reacted){.reaction = reaction,
+                                 .name = slice_of(of->name),
+                                 .key = arena_copy(explanation->arena, key),
+                                 .query = of->query};
 }
 
 void explain_add_made(struct explanation *explanation, const struct outbox_message *message) {
-    struct outbox_message copy = *message;
-    struct slice *const texts[] = {&copy.topic,    &copy.key,    &copy.value, &copy.headers,
-                                   &copy.identity, &copy.source, &copy.about, &copy.scripts};
+    explanation->made = xgrow(explanation->made, explanation->made_count, sizeof *message);
+    struct outbox_message *copy = &explanation->made[explanation->made_count++];
+    struct slice *const texts[] = {&copy->topic,    &copy->key,    &copy->value, &copy->headers,
+                                   &copy->identity, &copy->source, &copy->about, &copy->scripts};
+    *copy = *message;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        *texts[i] = today_copy(explanation, *texts[i]);
+        *texts[i] = arena_copy(explanation->arena, *texts[i]);
     }
-    copy.traceparent = (struct slice){0};
-    explanation->made =
-        xrealloc(explanation->made, (explanation->made_count + 1) * sizeof *explanation->made);
-    explanation->made[explanation->made_count++] = (struct explain_made){copy, false};
 }
 
 /* ---- one reaction -------------------------------------------------------------------------- */
@@ -150,7 +150,6 @@ static bool today_react(struct today *today, struct err *err) {
     for (int row = 0; ok && column >= 0 && row < pg_rows_count(rows); row++) {
         struct explain_reacted *reacted = today_find(today, pg_rows_cell(rows, row, column));
         if (reacted) {
-            reacted->answers++;
             ok = today_call(today, rows, row, reacted, err);
         }
     }

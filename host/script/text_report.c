@@ -1,0 +1,40 @@
+#include "text_report.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include "bindings/lua_modules.h"
+#include "base/lua_job.h"
+
+#define TIMEOUT_MS 60000
+#define MEMORY_BYTES (1024UL * 1024 * 1024)
+
+struct text_report_job {
+    const struct text_report *report;
+    FILE *out;
+};
+
+static int text_report_run(lua_State *L) {
+    const struct text_report_job *job = lua_touserdata(L, 1);
+    const struct text_report *report = job->report;
+    char name[64];
+    size_t len;
+    luaL_openlibs(L);
+    snprintf(name, sizeof name, "=%s", report->name);
+    if (luaL_loadbuffer(L, report->chunk.data, report->chunk.len, name) != 0) {
+        return lua_error(L);
+    }
+    luaopen_agg_json(L);
+    lua_pushlstring(L, report->json.data, report->json.len);
+    lua_pushnumber(L, (lua_Number)report->limit);
+    lua_call(L, 3, 1);
+    const char *text = lua_tolstring(L, -1, &len);
+    fwrite(text, 1, len, job->out);
+    return 0;
+}
+
+bool text_report_print(const struct text_report *report, FILE *out, struct err *err) {
+    struct text_report_job context = {report, out};
+    struct lua_job job = {report->name, text_report_run, &context, TIMEOUT_MS, MEMORY_BYTES};
+    return lua_job_run(&job, err);
+}

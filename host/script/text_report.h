@@ -1,0 +1,25 @@
+/* text_report: a JSON object as text for people, by a Lua chunk that the binary carries. */
+#ifndef AGG_HOST_SCRIPT_TEXT_REPORT_H
+#define AGG_HOST_SCRIPT_TEXT_REPORT_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/slice.h"
+
+/* An embedded text without the NUL behind it. */
+#define EMBEDDED(array) ((struct slice){(const char *)(array), sizeof(array) - 1})
+
+struct text_report {
+    const char *name; /* of the chunk, for errors */
+    struct slice
+        chunk; /* its arguments: the module json, the object, the limit; returns the text */
+    struct slice json;
+    int64_t limit; /* of a list that the chunk prints */
+};
+
+/* False: err says what is wrong with the object. */
+bool text_report_print(const struct text_report *report, FILE *out, struct err *err);
+
+#endif
