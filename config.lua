@@ -48,6 +48,10 @@ return {
     states = 8, -- Lua states for requests, each with a database connection while a query runs
     request_timeout_ms = 10000, -- to receive a request, and again to send its response
     keep_alive_timeout_ms = 5000, -- between two requests of a connection
+    -- from SIGTERM, when /readyz turns 503, until new connections are refused: as long as a
+    -- balancer takes to notice
+    drain_delay_ms = env("HTTP_DRAIN_DELAY_MS", 0),
+    drain_timeout_ms = 30000, -- then, for the connections that are open to end by themselves
     -- true: /healthz is 503 while Postgres is unavailable, as the platform's compose file expects;
     -- false: only while the process hangs, if an unhealthy container is restarted
     healthz_needs_database = env("HEALTHZ_NEEDS_DATABASE", true),

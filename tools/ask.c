@@ -26,6 +26,7 @@
 
 #define ANSWER_LIMIT_US 10000000
 #define HEAD_END "\r\n\r\n"
+#define CLOSES "\r\nConnection: close\r\n"
 
 struct client {
     int fd;           /* -1: to be connected */
@@ -173,6 +174,9 @@ static void receive(struct load *load, struct client *client) {
         client->asking = false;
         note_latency(load, clock_monotonic_us() - client->asked_us);
         judge(load, buffer_slice(answer));
+        if (strstr(answer->data, CLOSES) && strstr(answer->data, CLOSES) < answer->data + len) {
+            hang_up(client); /* a request sent now would be lost */
+        }
     }
 }
 

@@ -15,6 +15,10 @@
 /* Longer than a transaction's deadline and the leaving of the group together. */
 #define SHUTDOWN_LIMIT_S 45
 
+static int run_shutdown_limit_s(const struct config *config) {
+    return SHUTDOWN_LIMIT_S + (config->http.drain_delay_ms + config->http.drain_timeout_ms) / 1000;
+}
+
 static void run_follow_signals(struct program *program, bool watch) {
     struct pollfd fds[2] = {{stop_fd(), POLLIN, 0}, {signals_reload_fd(), POLLIN, 0}};
     while (!stop_requested()) {
@@ -31,7 +35,7 @@ int command_run(const struct command *command) {
     struct err err = {0};
     signal(SIGPIPE, SIG_IGN);
     struct program *program = NULL;
-    if (signals_listen(true, SHUTDOWN_LIMIT_S, &err)) {
+    if (signals_listen(true, run_shutdown_limit_s(command->config), &err)) {
         program = program_start(command->config, command->config_path, &err);
     }
     if (!program && err.kind != ERR_NONE) {

@@ -41,6 +41,8 @@ struct config {
         int states; /* Lua states of the pool, each with a database connection */
         int request_timeout_ms;
         int keep_alive_timeout_ms;
+        int drain_delay_ms;   /* from SIGTERM until the listeners close */
+        int drain_timeout_ms; /* from then until connections are closed */
         int healthz_needs_database;
         char *api_key_header; /* names of request fields */
         char *caller_header;

@@ -32,6 +32,8 @@ const struct config_field config_fields[] = {
     LIVE(http, states, INTEGER, 1, 256),
     FIELD(http, request_timeout_ms, INTEGER, 100, 600000),
     FIELD(http, keep_alive_timeout_ms, INTEGER, 0, 600000),
+    FIELD(http, drain_delay_ms, INTEGER, 0, 600000),
+    FIELD(http, drain_timeout_ms, INTEGER, 0, 600000),
     FIELD(http, healthz_needs_database, SWITCH, 0, 0),
     HEADER_FIELD(http, api_key_header, "X-Internal-API-Key"),
     HEADER_FIELD(http, caller_header, "X-Service-ID"),

@@ -24,7 +24,8 @@ struct http_server {
     struct exchanges *exchanges;
     struct loop_shared shared;
     struct loop **loops;
-    size_t count, started;
+    size_t count, started; /* the last ones of the loops; the first has the listener */
+    bool ends;
     int port;
 };
 
@@ -202,21 +203,40 @@ bool http_server_poke(struct http_server *server) {
     return turn;
 }
 
+void http_server_drain(struct http_server *server, const struct http_end *end) {
+    struct loop_end loop_end = {end->hands_over, end->until_us};
+    if (!server || server->ends) {
+        return;
+    }
+    server->ends = true;
+    if (server->exchanges) {
+        exchanges_stop(server->exchanges);
+    }
+    for (size_t i = server->count - server->started; i < server->count; i++) {
+        loop_drain(server->loops[i], &loop_end);
+        if (i == 0) {
+            return; /* it has the listener, and ends the others */
+        }
+    }
+}
+
+bool http_server_await_end(struct http_server *server, int64_t deadline_us) {
+    while (server && server->started > 0) {
+        if (!loop_join(server->loops[server->count - server->started], deadline_us)) {
+            return false;
+        }
+        server->started--;
+    }
+    return true;
+}
+
 bool http_server_stop(struct http_server *server, int64_t deadline_us) {
     if (!server) {
         return true;
     }
-    if (server->exchanges) {
-        exchanges_stop(server->exchanges);
-    }
-    size_t first_started = server->count - server->started;
-    for (size_t i = first_started; i < server->count; i++) {
-        loop_stop(server->loops[i]);
-    }
-    for (size_t i = first_started; i < server->count; i++) {
-        if (!loop_join(server->loops[i], deadline_us)) {
-            return false;
-        }
+    http_server_drain(server, &(struct http_end){0});
+    if (!http_server_await_end(server, deadline_us)) {
+        return false;
     }
     if (server->shared.workers) {
         workers_stop(server->shared.workers);

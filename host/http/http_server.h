@@ -52,8 +52,21 @@ struct http_server *http_server_start(const struct http_options *options, struct
 int http_server_port(const struct http_server *server);
 /* Wakes the loops. False: one has not turned since the call before. One thread at a time. */
 bool http_server_poke(struct http_server *server);
-/* Stops accepting, closes idle connections, waits for the requests under way, frees. False: one was
- * not answered by the monotonic deadline; nothing is freed, and what the site uses must stay. */
+
+/* How a server ends. */
+struct http_end {
+    bool hands_over;  /* another process has the listening socket and accepts from it */
+    int64_t until_us; /* monotonic: connections that wait for their client are closed then */
+};
+/* Begins the end, once: stops accepting; each response says `Connection: close` and is the last of
+ * its connection; a connection without a request ends after its time limit (keep_alive_timeout_ms,
+ * request_timeout_ms), so that a request on its way is answered. Does not wait. */
+void http_server_drain(struct http_server *server, const struct http_end *end);
+/* False: connections are left at the monotonic deadline. NULL is allowed. */
+bool http_server_await_end(struct http_server *server, int64_t deadline_us);
+/* Waits for the end, which begins now with until_us 0 if it has not begun, and frees. False: a
+ * request was not answered by the monotonic deadline; nothing is freed, and what the site uses must
+ * stay. */
 bool http_server_stop(struct http_server *server, int64_t deadline_us);
 
 #endif

@@ -20,6 +20,8 @@
 #define ACCEPTS_AT_ONCE 64
 #define SPARES_MOST 64      /* buffers and exchanges kept: about as many as workers have at once */
 #define ACCEPT_PAUSE_MS 100 /* after accept ran out of descriptors or memory */
+#define ACCEPT_ROUNDS 256   /* of what waits when the listener closes */
+#define LOOP_RUNS INT64_MAX
 
 struct list {
     struct connection *first, *last;
@@ -47,8 +49,9 @@ struct loop {
     pthread_mutex_t lock;    /* the mailbox */
     struct connection *mail; /* new ones and those with a finished exchange, in order */
     struct connection **mail_end;
-    _Atomic bool stopping;
-    _Atomic bool poked; /* until the loop's next turn */
+    _Atomic bool hands_over;
+    _Atomic int64_t ends_us; /* LOOP_RUNS, or when connections that wait are closed */
+    _Atomic bool poked;      /* until the loop's next turn */
 };
 
 /* ---- lists -------------------------------------------------------------------------------- */
@@ -88,8 +91,8 @@ const struct loop_shared *loop_shared(const struct loop *loop) {
     return loop->shared;
 }
 
-static bool loop_is_stopping(const struct loop *loop) {
-    return atomic_load_explicit(&loop->stopping, memory_order_relaxed);
+static int64_t loop_ends_us(const struct loop *loop) {
+    return atomic_load_explicit(&loop->ends_us, memory_order_acquire);
 }
 
 const char *loop_date(struct loop *loop) {
@@ -234,7 +237,8 @@ static void loop_pause_accepting(struct loop *loop, int reason) {
     loop_watch_listener(loop, false);
 }
 
-static void loop_accept_some(struct loop *loop) {
+/* False: no more wait, or there is no room for them. */
+static bool loop_accept_some(struct loop *loop) {
     for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
         int fd = accept4(loop->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
@@ -242,12 +246,13 @@ static void loop_accept_some(struct loop *loop) {
             metric_add(loop->shared->accepted, 1);
             loop_post(target, connection_create(target, fd));
         } else if (errno == EAGAIN) {
-            return;
+            return false;
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             loop_pause_accepting(loop, errno);
-            return;
+            return false;
         } /* else the client closed before it was accepted */
     }
+    return true;
 }
 
 /* ---- the thread --------------------------------------------------------------------------- */
@@ -299,12 +304,13 @@ static int loop_wait_ms(const struct loop *loop) {
             next_us = first->deadline_us;
         }
     }
-    int64_t due_us = error_log_due_us();
+    int64_t due_us = error_log_due_us(), ends_us = loop_ends_us(loop);
     next_us = due_us < next_us ? due_us : next_us;
+    next_us = ends_us < next_us && ends_us > clock_monotonic_us() ? ends_us : next_us;
     return next_us == INT64_MAX ? -1 : clock_remaining_ms(next_us);
 }
 
-/* Answers requests already received and closes idle connections. */
+/* Answers requests already received and closes connections that wait for their client. */
 static void loop_end_waiting(struct loop *loop) {
     static const enum connection_state waiting[] = {CONNECTION_FRESH, CONNECTION_READING,
                                                     CONNECTION_IDLE, CONNECTION_LINGERING};
@@ -324,23 +330,51 @@ static void loop_end_waiting(struct loop *loop) {
 
 static void loop_close_listener(struct loop *loop) {
     if (loop->listener >= 0) {
+        /* Closing alone leaves it in epoll while another process has the socket. */
+        epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, loop->listener, NULL);
         close(loop->listener);
         loop->listener = -1;
         loop->accept_again_us = 0;
     }
 }
 
+static void loop_end_at(struct loop *loop, int64_t until_us) {
+    atomic_store(&loop->ends_us, until_us);
+    loop_wake(loop);
+}
+
+/* Deals out what waits to be accepted: the kernel resets it when the last listener closes. The
+ * other loops end after it, so that none has ended before it gets its last connection. */
+static void loop_stop_accepting(struct loop *loop, int64_t until_us) {
+    int rounds = atomic_load(&loop->hands_over) ? 0 : ACCEPT_ROUNDS;
+    if (loop->listener < 0) {
+        return;
+    }
+    while (rounds-- > 0 && loop_accept_some(loop)) {
+    }
+    loop_close_listener(loop);
+    for (size_t i = 0; i < loop->loop_count; i++) {
+        if (loop->loops[i] != loop) {
+            loop_end_at(loop->loops[i], until_us);
+        }
+    }
+}
+
 static void *loop_main(void *context) {
     struct loop *loop = context;
     struct epoll_event events[EVENTS_AT_ONCE];
-    while (!loop_is_stopping(loop) || loop->count > 0) {
+    int64_t ends_us = LOOP_RUNS;
+    while (ends_us == LOOP_RUNS || loop->count > 0) {
         int count = epoll_wait(loop->epoll_fd, events, EVENTS_AT_ONCE, loop_wait_ms(loop));
         atomic_store_explicit(&loop->poked, false, memory_order_relaxed);
         loop_handle_events(loop, events, count);
+        ends_us = loop_ends_us(loop); /* before the mail: nothing is posted after it */
+        if (ends_us != LOOP_RUNS) {
+            loop_stop_accepting(loop, ends_us);
+        }
         loop_read_mail(loop);
         loop_expire(loop);
-        if (loop_is_stopping(loop)) {
-            loop_close_listener(loop);
+        if (ends_us <= clock_monotonic_us()) {
             loop_end_waiting(loop);
         }
     }
@@ -358,6 +392,7 @@ struct loop *loop_create(const struct loop_shared *shared, struct err *err) {
     struct loop *loop = xcalloc(1, sizeof *loop);
     loop->shared = shared;
     loop->listener = -1;
+    atomic_init(&loop->ends_us, LOOP_RUNS);
     loop->mail_end = &loop->mail;
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -390,9 +425,9 @@ bool loop_poke(struct loop *loop) {
     return turned;
 }
 
-void loop_stop(struct loop *loop) {
-    atomic_store(&loop->stopping, true);
-    loop_wake(loop);
+void loop_drain(struct loop *loop, const struct loop_end *end) {
+    atomic_store(&loop->hands_over, end->hands_over);
+    loop_end_at(loop, end->until_us);
 }
 
 bool loop_join(struct loop *loop, int64_t deadline_us) {

@@ -37,13 +37,20 @@ struct loop_shared {
 
 /* The shared part must outlive the loop. */
 struct loop *loop_create(const struct loop_shared *shared, struct err *err);
-/* Starts the thread. listener: a listening socket that this loop accepts from and closes at its
- * stop, or -1. What it accepts goes to `loops` in turn. */
+/* Starts the thread. listener: a listening socket that this loop accepts from and closes when it
+ * drains, or -1. What it accepts goes to `loops` in turn. */
 bool loop_start(struct loop *loop, int listener, struct loop **loops, size_t count,
                 struct err *err);
-/* Asks the loop to answer the requests it has received and to end. */
-void loop_stop(struct loop *loop);
-/* False: a worker is still busy at the monotonic deadline, and the loop has not ended. */
+
+/* What becomes of the connections when the loop ends. */
+struct loop_end {
+    bool hands_over;  /* another process accepts those that wait in the listener's queue */
+    int64_t until_us; /* monotonic: those that wait for their client are closed then */
+};
+/* Once. Ends the loop when it has no connection left; the loop with the listener first stops
+ * accepting, and then ends the others. */
+void loop_drain(struct loop *loop, const struct loop_end *end);
+/* False: connections are left at the monotonic deadline, and the loop has not ended. */
 bool loop_join(struct loop *loop, int64_t deadline_us);
 void loop_destroy(struct loop *loop);
 /* Wakes the loop. False: it has not turned since the call before. One thread at a time. */

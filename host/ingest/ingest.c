@@ -14,6 +14,7 @@ struct ingest {
     struct worker *workers;
     pthread_t *threads;
     size_t count;
+    bool ended;
 };
 
 static void ingest_make_metrics(struct worker *worker) {
@@ -110,16 +111,25 @@ static void ingest_wake(struct worker *worker) {
     }
 }
 
-void ingest_stop(struct ingest *ingest) {
-    if (!ingest) {
-        return;
-    }
+void ingest_end(struct ingest *ingest) {
     for (size_t i = 0; i < ingest->count; i++) {
         atomic_store(&ingest->workers[i].stopping, true);
         ingest_wake(&ingest->workers[i]);
     }
     for (size_t i = 0; i < ingest->count; i++) {
         pthread_join(ingest->threads[i], NULL);
+    }
+    ingest->ended = true;
+}
+
+void ingest_stop(struct ingest *ingest) {
+    if (!ingest) {
+        return;
+    }
+    if (!ingest->ended) {
+        ingest_end(ingest);
+    }
+    for (size_t i = 0; i < ingest->count; i++) {
         ingest_free_worker(&ingest->workers[i]);
     }
     free(ingest->workers);

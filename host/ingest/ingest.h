@@ -22,7 +22,9 @@ struct ingest_options {
 /* Starts config->ingest.workers threads. Dependencies may be unavailable. The caller keeps what the
  * options point to. */
 struct ingest *ingest_start(const struct ingest_options *options, struct err *err);
-/* Ends the open transactions, leaves the group, joins the threads and frees. */
+/* Ends the open transactions, leaves the group and joins the threads. The report goes on. Once. */
+void ingest_end(struct ingest *ingest);
+/* The same if it has not ended, and frees. */
 void ingest_stop(struct ingest *ingest);
 
 /* One script state for each worker. NULL: err is set. */

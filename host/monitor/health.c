@@ -39,6 +39,7 @@ struct health {
     bool is_wanted;
     int waiting;
     struct check check;
+    enum health_phase phase;
     uint64_t script_generation; /* 0: none yet */
     char script_hash[SCRIPT_HASH_LEN + 1];
 };
@@ -259,6 +260,12 @@ void health_stop(struct health *health) {
     health_free(health);
 }
 
+void health_set_phase(struct health *health, enum health_phase phase) {
+    thread_lock(&health->thread);
+    health->phase = phase;
+    thread_unlock(&health->thread);
+}
+
 void health_set_scripts(struct health *health, uint64_t generation, const char *hash) {
     thread_lock(&health->thread);
     health->script_generation = generation;
@@ -356,6 +363,9 @@ static void health_append_report(const struct health *health, const char *status
                          buffer_slice(&check->dependencies).data);
     health_append_scripts(health, stuck, json);
     buffer_append_text(json, ",\"program_version\":\"" AGGREGATOR_VERSION "\"");
+    if (health->phase == HEALTH_STOPS) {
+        buffer_append_text(json, ",\"stopping\":true");
+    }
     if (check->checked_us != 0) {
         buffer_append_format(json, ",\"checked_ms_ago\":%lld",
                              (long long)(clock_monotonic_us() - check->checked_us) / 1000);
@@ -371,6 +381,9 @@ bool health_report(struct health *health, enum health_question question, int tim
         buffer_clear(&stuck);
     }
     thread_lock(&health->thread);
+    if (health->phase == HEALTH_HANDED_OVER && question != HEALTH_ALIVE) {
+        question = HEALTH_READS;
+    }
     if (!health_is_fresh_now(health) && !health->is_wanted) {
         health->is_wanted = true;
         thread_wake(&health->thread);
@@ -382,7 +395,8 @@ bool health_report(struct health *health, enum health_question question, int tim
                  (question == HEALTH_ALIVE || health_checked_within(health, STALE_US));
     bool alive = !health->options.config->http.healthz_needs_database || health->check.reads ||
                  health->check.checked_us == 0; /* alive until the first check has failed */
-    bool good = question == HEALTH_ALIVE ? alive : ready && none_stuck;
+    bool good =
+        question == HEALTH_ALIVE ? alive : ready && none_stuck && health->phase != HEALTH_STOPS;
     const char *status = !good ? "unhealthy" : health->check.degraded ? "degraded" : "healthy";
     health_append_report(health, status, ready, buffer_slice(&stuck), json);
     thread_unlock(&health->thread);

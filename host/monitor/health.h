@@ -24,6 +24,14 @@ struct health_options {
 struct health *health_start(const struct health_options *options, struct err *err);
 void health_stop(struct health *health);
 
+enum health_phase {
+    HEALTH_SERVES,
+    HEALTH_STOPS,      /* ready for nothing: a balancer sends its requests elsewhere */
+    HEALTH_HANDED_OVER /* another process consumes; this one answers its last requests */
+};
+/* HEALTH_SERVES at the start. */
+void health_set_phase(struct health *health, enum health_phase phase);
+
 /* Later reports name this generation. */
 void health_set_scripts(struct health *health, uint64_t generation, const char *hash);
 

@@ -1,5 +1,6 @@
 #include "program.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -31,6 +32,7 @@
 #define ADMIN_CONNECTIONS 64
 /* On top of http.request_timeout_ms, after which no client waits for a response. */
 #define RESPONSE_MARGIN_MS 5000
+#define AWAIT_INTERVAL_US 200000
 
 struct program {
     const struct config *config;
@@ -287,11 +289,53 @@ struct program *program_start(const struct config *config, const char *config_pa
     return NULL;
 }
 
-/* False: a request or command is not answered by the deadline. */
-static bool program_stop_listeners(struct program *program) {
-    int64_t limit_ms = program->config->http.request_timeout_ms + RESPONSE_MARGIN_MS;
-    int64_t deadline_us = clock_monotonic_us() + limit_ms * 1000;
-    return admin_socket_stop(program->admin_socket, deadline_us) &&
+/* A balancer notices that the process is not ready before connections are refused. */
+static void program_leave_balancer(struct program *program) {
+    if (program->health) {
+        health_set_phase(program->health, HEALTH_STOPS);
+        poll(NULL, 0, program->http ? program->config->http.drain_delay_ms : 0);
+    }
+}
+
+static int64_t program_response_limit_us(const struct program *program) {
+    return (program->config->http.request_timeout_ms + RESPONSE_MARGIN_MS) * 1000LL;
+}
+
+static bool program_has_stuck_script(void) {
+    struct buffer stuck = {0};
+    bool none = watchdog_report(&stuck);
+    buffer_free(&stuck);
+    return !none;
+}
+
+/* False: connections are left at the deadline, or a script is stuck for longer than a response may
+ * take. */
+static bool program_await_requests(struct program *program, int64_t deadline_us) {
+    int64_t stuck_us = clock_monotonic_us() + program_response_limit_us(program);
+    int64_t now_us;
+    do {
+        now_us = clock_monotonic_us();
+        int64_t next_us = now_us + AWAIT_INTERVAL_US;
+        if (http_server_await_end(program->http, next_us < deadline_us ? next_us : deadline_us)) {
+            return true;
+        }
+    } while (now_us < deadline_us && (now_us < stuck_us || !program_has_stuck_script()));
+    return false;
+}
+
+/* Ends requests and ingestion side by side: another process gets the partitions at once. False: a
+ * request or command is not answered by the deadline. */
+static bool program_drain(struct program *program) {
+    struct http_end end = {false,
+                           clock_monotonic_us() + program->config->http.drain_timeout_ms * 1000LL};
+    int64_t deadline_us = end.until_us + program_response_limit_us(program);
+    http_server_drain(program->http, &end);
+    http_server_drain(program->admin_http, &end);
+    if (program->ingest) {
+        ingest_end(program->ingest);
+    }
+    return program_await_requests(program, deadline_us) &&
+           admin_socket_stop(program->admin_socket, deadline_us) &&
            http_server_stop(program->admin_http, deadline_us) &&
            http_server_stop(program->http, deadline_us);
 }
@@ -300,9 +344,9 @@ bool program_stop(struct program *program) {
     stop_request();
     liveness_stop(program->liveness);
     service_manager_tell_stopping("Finishes requests and leaves the consumer group");
-    if (!program_stop_listeners(program)) {
+    program_leave_balancer(program);
+    if (!program_drain(program)) {
         log_error("a script or command call is stuck: the process exits without waiting for it");
-        ingest_stop(program->ingest);
         return false;
     }
     admin_site_destroy(program->admin_site);

@@ -5,10 +5,13 @@ import signal
 import threading
 import time
 
+import json
+
 import psycopg2
 import pytest
+from http_client import KEYS, Client
 from harness import SLOW_LOCK, edited_config, log_lines, read_records
-from stack import wait_until
+from stack import accepts, wait_until
 from views import check_view, status_path
 
 BOUND_S = 10
@@ -71,6 +74,60 @@ def test_a_second_signal_ends_it_at_once(slow):
     assert answers[0][0] == 0
     slow.program.start()
     check_view(slow.program, "first-unlinked")
+
+
+def test_a_kept_connection_gets_one_more_response(service):
+    with Client(service.program.port) as kept, Client(service.program.port) as idle:
+        assert kept.request("/healthz").answer().header("Connection") is None
+        assert idle.request("/healthz").answer().status == 200
+        service.program.send(signal.SIGTERM)
+        wait_until("the log", lambda: log_lines(service.program, "stopping"))
+        wait_until("the end of listening", lambda: not accepts(service.program.port))
+        answer = kept.request("/healthz").answer()
+        assert (answer.status, answer.header("Connection")) == (200, "close")
+        assert kept.closed() and idle.closed(), "the idle one ends after http.keep_alive_timeout_ms"
+    assert service.program.process.wait(BOUND_S) == 0
+
+
+def ask_until_closed(port, path, ends):
+    """Requests over one connection until a response says that it closes; notes what went wrong."""
+    with Client(port) as kept:
+        answer = kept.request(path, headers=KEYS).answer()
+        while answer and answer.status == 200 and answer.header("Connection") != "close":
+            answer = kept.request(path, headers=KEYS).answer()
+        ends.append(answer and (answer.status, answer.header("Connection")))
+
+
+def test_sixteen_busy_connections_lose_no_response(service):
+    service.feed("first-unlinked")
+    service.wait_committed(len(read_records("first-unlinked")))
+    batch_id = service.query("SELECT batch_id FROM batch_results LIMIT 1")[0][0]
+    ends = []
+    readers = [threading.Thread(target=ask_until_closed, args=(service.program.port, path, ends))
+               for path in [status_path(batch_id), "/healthz"] * 8]
+    before = service.program.metric("ras_api_requests_total")
+    for reader in readers:
+        reader.start()
+    wait_until("requests", lambda: service.program.metric("ras_api_requests_total") > before + 500)
+    service.program.send(signal.SIGTERM)
+    for reader in readers:
+        reader.join()
+    assert ends == [(200, "close")] * 16
+    assert service.program.process.wait(BOUND_S) == 0
+
+
+def test_a_balancer_has_time_to_notice(make_service, cleanup):
+    service = make_service(cleanup)
+    program = service.start(HTTP_DRAIN_DELAY_MS="1500")
+    service.wait_ready()
+    program.send(signal.SIGTERM)
+    wait_until("the log", lambda: log_lines(program, "stopping"))
+    _, body, _ = wait_until("/readyz", lambda: (
+        lambda answer: answer[0] == 503 and answer)(program.get("/readyz")))
+    assert json.loads(body)["stopping"] is True
+    assert program.get("/readyz/read")[0] == 503
+    assert program.get("/healthz")[0] == 200, "it is alive, and takes new connections"
+    assert program.process.wait(BOUND_S) == 0
 
 
 def test_the_group_is_left(make_service, cleanup, apache):
