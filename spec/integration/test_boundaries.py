@@ -6,12 +6,12 @@ ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = re.compile(
     r"\brd_kafka_\w+|\bPQ[a-z]\w+|\bPG(?:result|conn)\b|\bcurl_\w+\(|\bCURL\w*\b"
     r"|\bredis(?:Command|Append|Connect|Async|Buffer|Get|Set|Reader|Free)\w*\b|\bredisContext\b"
-    r"|\bsd_[a-z]\w+\("
-    r"|#include <(?:librdkafka/|libpq|hiredis/|curl/|histedit|systemd/)")
+    r"|\bsd_[a-z]\w+\(|\bSSL_\w+\(|\bX509_\w+\("
+    r"|#include <(?:librdkafka/|libpq|hiredis/|curl/|openssl/|histedit|systemd/)")
 
 
 def test_the_host_calls_no_client_library():
-    """Kafka, Postgres, Redis, HTTP, the service manager and the terminal's line editor are known to bindings/ alone."""
+    """Kafka, Postgres, Redis, HTTP, TLS, the service manager and the terminal's line editor are known to bindings/ alone."""
     found = [f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
              for path in sorted((ROOT / "host").rglob("*.[ch]"))
              for number, line in enumerate(path.read_text().splitlines(), 1)
