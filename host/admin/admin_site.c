@@ -74,8 +74,11 @@ static void admin_site_ask(void *context, struct exchange *exchange) {
     struct admin_request request = {params->items, params->count, query->items, query->count};
     struct buffer json = {0};
     int status = site->verbs[exchange->plan.match.route].answer(site->context, &request, &json);
-    log_info("admin request answered", LOG_TEXT("endpoint", exchange->endpoint->name),
-             LOG_INT("status", status));
+    /* A console that is open asks every few seconds. */
+    bool routine = !exchange->request.fields[FIELD_AUTHORIZATION].data &&
+                   exchange->request.method != METHOD_OTHER;
+    LOG_AT(routine ? LOG_DEBUG : LOG_INFO, "admin request answered",
+           LOG_TEXT("endpoint", exchange->endpoint->name), LOG_INT("status", status));
     response_set_momentary(&exchange->response, cached_response_create(status, buffer_slice(&json)),
                            "application/json");
     buffer_free(&json);
@@ -101,9 +104,7 @@ static void admin_site_plan_verb(struct admin_site *site, struct exchange *excha
     plan->carry_out = admin_site_ask;
 }
 
-static void admin_site_plan(void *context, struct exchange *exchange) {
-    struct admin_site *site = context;
-    exchange->endpoint = site->refused;
+bool admin_site_admits(const struct admin_site *site, struct exchange *exchange) {
     enum admission_result result =
         admin_site_judge(site, exchange->request.fields[FIELD_AUTHORIZATION]);
     if (result != ADMISSION_GOOD) {
@@ -111,12 +112,26 @@ static void admin_site_plan(void *context, struct exchange *exchange) {
         exchange->why = xstrdup(admission_reason(result));
         response_set_error(&exchange->response, 401, admission_message(result));
         exchange->response.challenge = "Bearer";
-    } else if (exchange->request.has_body) {
+    }
+    return result == ADMISSION_GOOD;
+}
+
+void admin_site_plan_admitted(struct admin_site *site, struct exchange *exchange) {
+    exchange->endpoint = site->refused;
+    if (exchange->request.has_body) {
         response_set_body_refused(&exchange->response);
     } else if (slice_equal(exchange->request.path, slice_of("*"))) {
         response_set_options(&exchange->response, "GET, HEAD, POST, OPTIONS");
     } else {
         admin_site_plan_verb(site, exchange);
+    }
+}
+
+static void admin_site_plan(void *context, struct exchange *exchange) {
+    struct admin_site *site = context;
+    exchange->endpoint = site->refused;
+    if (admin_site_admits(site, exchange)) {
+        admin_site_plan_admitted(site, exchange);
     }
 }
 

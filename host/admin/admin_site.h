@@ -15,4 +15,9 @@ struct admin_site *admin_site_create(const struct config *config, const struct a
 void admin_site_destroy(struct admin_site *site);
 struct site admin_site(struct admin_site *site);
 
+/* Whether the request has one of the keys; false: sets the 401, and counts it. */
+bool admin_site_admits(const struct admin_site *site, struct exchange *exchange);
+/* As the site's plan, for a request that was admitted in another way. */
+void admin_site_plan_admitted(struct admin_site *site, struct exchange *exchange);
+
 #endif

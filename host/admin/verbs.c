@@ -162,6 +162,20 @@ static int verbs_answer_rollback(void *context, const struct admin_request *requ
     return reload_roll_back(program->reload, which, json) ? 200 : 409;
 }
 
+static int verbs_answer_figures(void *context, const struct admin_request *request,
+                                struct buffer *json) {
+    struct admin_context *program = context;
+    int64_t after = 0;
+    if (request->query_count > 1 ||
+        (request->query_count == 1 &&
+         (!slice_equal(request->query[0].name, slice_of("after")) ||
+          !verbs_read_number(request->query[0].value, 0, INT64_MAX, &after)))) {
+        return admin_fail(json, 400, slice_of("figures take after=N only"));
+    }
+    figures_append(program->figures, after, json);
+    return 200;
+}
+
 static int verbs_answer_explain(void *context, const struct admin_request *request,
                                 struct buffer *json) {
     struct admin_context *program = context;
@@ -174,6 +188,7 @@ const struct admin_verb *admin_verbs(size_t *count) {
     static const char *const reload_paths[] = {"/admin/reload"};
     static const char *const diff_paths[] = {"/admin/diff"};
     static const char *const rollback_paths[] = {"/admin/rollback", "/admin/rollback/{generation}"};
+    static const char *const figures_paths[] = {"/admin/figures"};
     static const char *const explain_paths[] = {"/admin/explain/{id}",
                                                 "/admin/explain/{word}/{id}"};
     static const struct admin_verb verbs[] = {
@@ -182,6 +197,7 @@ const struct admin_verb *admin_verbs(size_t *count) {
         {"reload", "POST", "admin_reload", reload_paths, 1, verbs_answer_reload},
         {"diff", "GET", "admin_diff", diff_paths, 1, verbs_answer_diff},
         {"rollback", "POST", "admin_rollback", rollback_paths, 2, verbs_answer_rollback},
+        {NULL, "GET", "admin_figures", figures_paths, 1, verbs_answer_figures},
         /* HTTP only: the command `aggregator explain` does its own work. */
         {NULL, "GET", "admin_explain", explain_paths, 2, verbs_answer_explain},
     };

@@ -3,6 +3,7 @@
 #define AGG_HOST_ADMIN_VERBS_H
 
 #include "monitor/health.h"
+#include "monitor/figures.h"
 #include "http/http_server.h"
 #include "ingest/ingest.h"
 #include "outbox/relay.h"
@@ -13,6 +14,7 @@
 struct admin_context {
     const struct config *config;
     struct health *health;
+    struct figures *figures;
     struct ingest *ingest;
     struct outbox_relay *relay; /* NULL: another process publishes */
     struct reactor *reactor;

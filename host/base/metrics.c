@@ -1,5 +1,6 @@
 #include "metrics.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -18,6 +19,7 @@ static const double bounds[] = {.0001, .00025, .0005, .001, .0025, .005, .01, .0
                                 .1,    .25,    .5,    .75,  1,     2.5,  5,   7.5,  10};
 static const char *const type_names[] = {"counter", "gauge", "histogram"};
 #define BOUND_COUNT (sizeof bounds / sizeof *bounds)
+_Static_assert(METRIC_BUCKETS == BOUND_COUNT + 1, "one bucket is above all bounds");
 
 struct metric_cell {
     char *labels;           /* `a="x",b="y"`, escaped; "" without labels */
@@ -473,6 +475,30 @@ double metric_value(const struct metric_cell *cell) {
     return cell->type == METRIC_HISTOGRAM
                ? (double)metrics_observations(cell)
                : metrics_to_double(atomic_load_explicit(&cell->value, memory_order_relaxed));
+}
+
+void metrics_visit(const char *name, void (*visit)(const struct metric_cell *cell, void *context),
+                   void *context) {
+    pthread_mutex_lock(&lock);
+    struct metric *const *place = metrics_place_of(name);
+    for (size_t i = 0; metrics_is_at(place, name) && i < (*place)->cell_count; i++) {
+        visit((*place)->cells[i], context);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+const char *metric_labels(const struct metric_cell *cell) {
+    return cell->labels;
+}
+
+void metric_add_buckets(const struct metric_cell *cell, uint64_t counts[METRIC_BUCKETS]) {
+    for (size_t i = 0; i < METRIC_BUCKETS; i++) {
+        counts[i] += atomic_load_explicit(&cell->buckets[i], memory_order_relaxed);
+    }
+}
+
+double metric_bound(size_t bucket) {
+    return bucket < BOUND_COUNT ? bounds[bucket] : INFINITY;
 }
 
 static void metrics_append_sample(struct buffer *out, const struct metric *metric,

@@ -3,6 +3,8 @@
 #ifndef AGG_HOST_BASE_METRICS_H
 #define AGG_HOST_BASE_METRICS_H
 
+#include <stdint.h>
+
 #include "buffer.h"
 #include "err.h"
 
@@ -32,6 +34,16 @@ void metric_add(struct metric_cell *cell, double amount);    /* counter, gauge *
 void metric_set(struct metric_cell *cell, double value);     /* gauge */
 void metric_observe(struct metric_cell *cell, double value); /* histogram */
 double metric_value(const struct metric_cell *cell); /* counter, gauge; a histogram's count */
+
+/* Calls visit for each cell of the program's family with the name; none if there is no such family.
+ * Blocks the creation of cells meanwhile, not updates: visit must be short and create none. */
+void metrics_visit(const char *name, void (*visit)(const struct metric_cell *cell, void *context),
+                   void *context);
+const char *metric_labels(const struct metric_cell *cell); /* a="x",b="y" */
+/* Adds a histogram's observations in each bucket, which ends at metric_bound; the last has none. */
+#define METRIC_BUCKETS 20
+void metric_add_buckets(const struct metric_cell *cell, uint64_t counts[METRIC_BUCKETS]);
+double metric_bound(size_t bucket); /* seconds; INFINITY for the last */
 
 /* Removes and frees a cell that no other thread uses. */
 void metric_forget(struct metric *metric, struct metric_cell *cell);

@@ -6,8 +6,14 @@
 
 /* Fields that a request may repeat. */
 static const bool request_repeats[FIELD_COUNT] = {
-    [FIELD_TRANSFER_ENCODING] = true, [FIELD_CONNECTION] = true,  [FIELD_EXPECT] = true,
-    [FIELD_IF_NONE_MATCH] = true,     [FIELD_TRACEPARENT] = true,
+    [FIELD_TRANSFER_ENCODING] = true,
+    [FIELD_CONNECTION] = true,
+    [FIELD_EXPECT] = true,
+    [FIELD_IF_NONE_MATCH] = true,
+    [FIELD_TRACEPARENT] = true,
+    [FIELD_COOKIE] = true,
+    [FIELD_ORIGIN] = true,
+    [FIELD_FETCH_SITE] = true,
 };
 
 struct request_names request_names(const char *api_key, const char *caller,
@@ -24,6 +30,9 @@ struct request_names request_names(const char *api_key, const char *caller,
         [FIELD_CALLER] = slice_of(caller),
         [FIELD_CORRELATION_ID] = slice_of(correlation_id),
         [FIELD_TRACEPARENT] = slice_of("traceparent"),
+        [FIELD_COOKIE] = slice_of("cookie"),
+        [FIELD_ORIGIN] = slice_of("origin"),
+        [FIELD_FETCH_SITE] = slice_of("sec-fetch-site"),
     }};
 }
 
@@ -229,8 +238,8 @@ static bool request_keep_field(struct request *request, size_t field, struct sli
         request->fields[field] = value;
     } else if (!request_repeats[field]) {
         return request_refuse(refusal, 400, "A header field is repeated that may stand once only");
-    } else if (field == FIELD_IF_NONE_MATCH || field == FIELD_TRACEPARENT) {
-        /* Repeated ones are ignored: a full response and no trace are always right. */
+    } else if (field == FIELD_IF_NONE_MATCH || field >= FIELD_TRACEPARENT) {
+        /* Repeated ones are ignored: a full response, no trace, no session are always right. */
         request->fields[field].len = 0;
     }
     return true;

@@ -26,6 +26,9 @@ enum request_field {
     FIELD_CALLER,
     FIELD_CORRELATION_ID,
     FIELD_TRACEPARENT,
+    FIELD_COOKIE,
+    FIELD_ORIGIN,
+    FIELD_FETCH_SITE, /* Sec-Fetch-Site, of Fetch Metadata (W3C) */
     FIELD_COUNT
 };
 

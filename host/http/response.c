@@ -21,12 +21,15 @@ static const char *response_phrase(int status) {
         {304, "Not Modified"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
+        {403, "Forbidden"},
         {404, "Not Found"},
         {405, "Method Not Allowed"},
         {408, "Request Timeout"},
+        {409, "Conflict"},
         {413, "Content Too Large"},
         {414, "URI Too Long"},
         {417, "Expectation Failed"},
+        {429, "Too Many Requests"},
         {431, "Request Header Fields Too Large"},
         {500, "Internal Server Error"},
         {503, "Service Unavailable"},
@@ -141,8 +144,14 @@ size_t response_format_head(const struct response *response, const char *correla
     if (response->status == 401 && response->challenge) {
         response_put_line(&head, "WWW-Authenticate: ", response->challenge);
     }
-    if (response->status == 503) {
+    if (response->status == 503 || response->status == 429) {
         response_put_line(&head, "Retry-After: ", RETRY_AFTER_S);
+    }
+    if (response->cookie[0]) {
+        response_put_line(&head, "Set-Cookie: ", response->cookie);
+    }
+    if (response->lines) {
+        response_put(&head, response->lines);
     }
     if (response->close) {
         response_put_line(&head, "Connection: ", "close");

@@ -7,24 +7,27 @@
 #include "unavailable.h"
 
 #define RESPONSE_ALLOW_BYTES 64
+#define RESPONSE_COOKIE_BYTES 192
 
 struct response {
     struct cached_response *cached; /* owned: body and ETag */
     int status;                     /* of the body, or 304 */
     const char *content_type;
-    const char *message;              /* of an error that the host made, a literal; else NULL */
-    enum unavailable unavailable;     /* the reason for a 503 */
-    const char *challenge;            /* WWW-Authenticate of a 401; NULL: none */
-    const char *correlation_name;     /* the header for the correlation id; NULL: none */
-    char allow[RESPONSE_ALLOW_BYTES]; /* of 405 and OPTIONS: "GET, HEAD"; "": none */
-    bool has_etag;                    /* the client may cache it and send If-None-Match */
+    const char *message;          /* of an error that the host made, a literal; else NULL */
+    enum unavailable unavailable; /* the reason for a 503 */
+    const char *challenge;        /* WWW-Authenticate of a 401; NULL: none */
+    const char *lines;            /* further header lines, each with CRLF, a literal; or NULL */
+    char cookie[RESPONSE_COOKIE_BYTES]; /* Set-Cookie; "": none */
+    const char *correlation_name;       /* the header for the correlation id; NULL: none */
+    char allow[RESPONSE_ALLOW_BYTES];   /* of 405 and OPTIONS: "GET, HEAD"; "": none */
+    bool has_etag;                      /* the client may cache it and send If-None-Match */
     bool head_only;
     bool close;            /* the connection closes after it */
     bool sends_keep_alive; /* HTTP/1.0 closes by default */
 };
 
 /* Longer than any head: all variable parts are bounded. */
-#define RESPONSE_HEAD_BYTES 1024
+#define RESPONSE_HEAD_BYTES 1536
 #define RESPONSE_DATE_BYTES 32
 
 /* Takes the reference. A 200 gets an ETag, and becomes a 304 if the request has that ETag. */

@@ -7,6 +7,7 @@
 #include "admin/admin_site.h"
 #include "admin/socket.h"
 #include "admin/verbs.h"
+#include "console/console_site.h"
 #include "bindings/pg_spare.h"
 #include "bindings/service_manager.h"
 #include "cache/cache.h"
@@ -45,12 +46,14 @@ struct program {
     struct audit *audit; /* NULL: without Redis, or without caches */
     struct ingest *ingest;
     struct health *health;
+    struct figures *figures;
     struct api *api;
     struct http_server *http;
     struct heartbeat *heartbeat;
     struct reload *reload;
     struct admin_context admin;
     struct admin_site *admin_site;     /* NULL: admin.keys is empty */
+    struct console_site *console_site; /* likewise */
     struct http_server *admin_http;    /* NULL: admin.keys is empty */
     struct admin_socket *admin_socket; /* NULL: it could not be opened */
     struct liveness *liveness;         /* NULL: no service manager asks for it */
@@ -190,6 +193,7 @@ static bool program_start_admin_http(struct program *program, struct err *err) {
     if (!program->admin_site) {
         return false;
     }
+    program->console_site = console_site_create(program->admin_site);
     struct http_options options = {
         .settings = "admin",
         .host = config->admin.host,
@@ -199,7 +203,7 @@ static bool program_start_admin_http(struct program *program, struct err *err) {
         .max_connections = ADMIN_CONNECTIONS,
         .request_timeout_ms = config->http.request_timeout_ms,
         .keep_alive_timeout_ms = config->http.keep_alive_timeout_ms,
-        .site = admin_site(program->admin_site),
+        .site = console_site(program->console_site),
         .headers = program_headers(config),
     };
     program->admin_http = http_server_start(&options, err);
@@ -225,10 +229,15 @@ static bool program_start_admin(struct program *program, struct err *err) {
     if (!program->heartbeat) {
         return false;
     }
+    program->figures = figures_start(err);
+    if (!program->figures) {
+        return false;
+    }
     program_start_reload(program);
     program->admin = (struct admin_context){
         .config = program->config,
         .health = program->health,
+        .figures = program->figures,
         .ingest = program->ingest,
         .relay = program->relay,
         .reactor = program->reactor,
@@ -349,10 +358,12 @@ bool program_stop(struct program *program) {
         log_error("a script or command call is stuck: the process exits without waiting for it");
         return false;
     }
+    console_site_destroy(program->console_site);
     admin_site_destroy(program->admin_site);
     reload_destroy(program->reload);
     heartbeat_stop(program->heartbeat);
     api_destroy(program->api);
+    figures_stop(program->figures);
     health_stop(program->health);
     ingest_stop(program->ingest);
     reactor_stop(program->reactor);

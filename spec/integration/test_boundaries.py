@@ -6,7 +6,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = re.compile(
     r"\brd_kafka_\w+|\bPQ[a-z]\w+|\bPG(?:result|conn)\b|\bcurl_\w+\(|\bCURL\w*\b"
     r"|\bredis(?:Command|Append|Connect|Async|Buffer|Get|Set|Reader|Free)\w*\b|\bredisContext\b"
-    r"|\bsd_[a-z]\w+\(|\bSSL_\w+\(|\bX509_\w+\("
+    r"|\bsd_[a-z]\w+\(|\bSSL_\w+\(|\bX509_\w+\(|\bEVP_\w+|\bCRYPTO_\w+"
     r"|#include <(?:librdkafka/|libpq|hiredis/|curl/|openssl/|histedit|systemd/)")
 
 
