@@ -15,6 +15,7 @@ struct ingest {
     pthread_t *threads;
     size_t count;
     bool ended;
+    struct metric_cell *kafka_up;
 };
 
 static void ingest_make_metrics(struct worker *worker) {
@@ -89,6 +90,7 @@ struct ingest *ingest_start(const struct ingest_options *options, struct err *er
     size_t wanted = (size_t)options->config->ingest.workers;
     ingest->workers = xcalloc(wanted, sizeof *ingest->workers);
     ingest->threads = xcalloc(wanted, sizeof *ingest->threads);
+    ingest->kafka_up = pipeline_dependency_metric("kafka");
     for (; ingest->count < wanted; ingest->count++) {
         struct worker *worker = &ingest->workers[ingest->count];
         worker->number = (int)ingest->count;
@@ -276,7 +278,9 @@ enum ingest_state ingest_report(struct ingest *ingest, struct buffer *json) {
     }
     bool consuming = assigned > 0 && database == ingest->count;
     bool waits = ingest_append_waiting(ingest, &waiting) > 0;
-    waits = ingest_append_reason(ingest, assigned == 0, &reason) || waits;
+    bool is_kept = ingest_append_reason(ingest, assigned == 0, &reason);
+    metric_set(ingest->kafka_up, is_kept ? 0 : 1);
+    waits = is_kept || waits;
     enum ingest_state state = !consuming ? INGEST_STOPPED : waits ? INGEST_WAITS : INGEST_MOVES;
     static const char *const names[] = {"unhealthy", "degraded", "healthy"};
     buffer_append_format(

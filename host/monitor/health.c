@@ -6,7 +6,9 @@
 #include "bindings/redis.h"
 #include "bindings/redis_refusal.h"
 #include "base/clock.h"
+#include "base/json_put.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "schema/program_schema.h"
 #include "base/thread.h"
 #include "script/watchdog.h"
@@ -29,13 +31,29 @@ struct check {
     struct buffer dependencies; /* `"database":{…},…` */
 };
 
+enum dependency { DATABASE, REDIS, KAFKA, DEPENDENCIES };
+enum dependency_status { UNKNOWN, DISABLED, UNHEALTHY, DEGRADED, HEALTHY, STATUSES };
+
+static const char *const dependency_names[DEPENDENCIES] = {"database", "redis", "kafka"};
+static const char *const status_names[STATUSES] = {"unknown", "disabled", "unhealthy", "degraded",
+                                                   "healthy"};
+
+/* The health thread's own. */
+struct dependency_state {
+    enum dependency_status status;
+    int64_t since_us; /* of the status, since 1970 */
+    struct metric_cell *cells[STATUSES];
+};
+
 struct health {
     struct health_options options;
     struct thread thread;
     struct pg *pg;                            /* the thread's own */
     struct redis *redis;                      /* the thread's own; NULL without Redis */
     struct err logged_database, logged_redis; /* the last errors logged; the thread's own */
-    pthread_cond_t checked;                   /* wakes waiting callers */
+    struct dependency_state states[DEPENDENCIES];
+    struct metric_cell *ready;
+    pthread_cond_t checked; /* wakes waiting callers */
     bool is_wanted;
     int waiting;
     struct check check;
@@ -46,16 +64,36 @@ struct health {
 
 /* ---- checks ------------------------------------------------------------------------------- */
 
+/* Notes the status and since when it is so, and closes the object that `json` ends with. */
+static void health_note_status(struct health *health, enum dependency dependency,
+                               enum dependency_status status, struct buffer *json) {
+    struct dependency_state *state = &health->states[dependency];
+    if (state->status != status) {
+        state->status = status;
+        state->since_us = clock_wall_us();
+    }
+    for (size_t i = UNHEALTHY; i < STATUSES; i++) {
+        metric_set(state->cells[i], status == i);
+    }
+    json_put_time(json, "since", state->since_us);
+    buffer_append_text(json, "}");
+}
+
 /* `reason`: public, because probes need no key; NULL: none. */
-static void health_append_check(struct buffer *json, const char *name, const char *status,
-                                const char *reason, int64_t began_us) {
-    buffer_append_format(json, "\"%s\":{\"status\":\"%s\"", name, status);
+static void health_append_check(struct health *health, enum dependency dependency,
+                                enum dependency_status status, const char *reason, int64_t began_us,
+                                struct buffer *json) {
+    buffer_append_format(json, "\"%s\":{\"status\":\"%s\"", dependency_names[dependency],
+                         status_names[status]);
     if (reason) {
         buffer_append_text(json, ",\"reason\":");
         buffer_append_json_string(json, slice_of(reason));
     }
-    buffer_append_format(json, ",\"took_ms\":%.3f}",
-                         (double)(clock_monotonic_us() - began_us) / 1000);
+    if (status != DISABLED) {
+        buffer_append_format(json, ",\"took_ms\":%.3f",
+                             (double)(clock_monotonic_us() - began_us) / 1000);
+    }
+    health_note_status(health, dependency, status, json);
 }
 
 /* Logs the full text, with host names, when it changes. */
@@ -116,11 +154,11 @@ static bool health_check_database(struct health *health, bool *lacks_tables, str
         : answer.reads_only         ? "the database is read-only: it is a standby, or is set so"
         : pg_short_of_connections() ? "the database or its pooler allows no more connections"
                                     : NULL;
-    health_append_check(json, "database",
-                        !ok || answer.lacks_tables ? "unhealthy"
-                        : reason                   ? "degraded"
-                                                   : "healthy",
-                        reason, began_us);
+    health_append_check(health, DATABASE,
+                        !ok || answer.lacks_tables ? UNHEALTHY
+                        : reason                   ? DEGRADED
+                                                   : HEALTHY,
+                        reason, began_us, json);
     if (ok && answer.lacks_tables) {
         err_set(&err, ERR_UNAVAILABLE,
                 "a table of the program is missing: `aggregator check` names it");
@@ -152,7 +190,7 @@ static bool health_check_redis(struct health *health, struct buffer *json) {
     struct slice ping = slice_of("PING");
     int64_t began_us = clock_monotonic_us();
     if (!health->redis) {
-        buffer_append_text(json, "\"redis\":{\"status\":\"disabled\"}");
+        health_append_check(health, REDIS, DISABLED, NULL, began_us, json);
         return true;
     }
     bool ok = redis_append(health->redis, &ping, 1, &err) &&
@@ -164,9 +202,18 @@ static bool health_check_redis(struct health *health, struct buffer *json) {
     char refusal[REDIS_REFUSAL_TEXT_CAP]; /* of any connection of this process */
     bool refuses = ok && redis_refusal_now(refusal);
     const char *reason = refuses ? refusal : ok ? NULL : health_redis_reason(&err);
-    health_append_check(json, "redis", reason ? "degraded" : "healthy", reason, began_us);
+    health_append_check(health, REDIS, reason ? DEGRADED : HEALTHY, reason, began_us, json);
     health_log_change(&health->logged_redis, "redis", &err);
     return !reason;
+}
+
+static enum ingest_state health_check_kafka(struct health *health, struct buffer *json) {
+    static const enum dependency_status statuses[] = {
+        [INGEST_STOPPED] = UNHEALTHY, [INGEST_WAITS] = DEGRADED, [INGEST_MOVES] = HEALTHY};
+    enum ingest_state state = health->options.consuming(health->options.context, json);
+    json->len--; /* the object's "}" */
+    health_note_status(health, KAFKA, statuses[state], json);
+    return state;
 }
 
 static void health_check_all(struct health *health, struct check *check) {
@@ -175,11 +222,22 @@ static void health_check_all(struct health *health, struct check *check) {
     buffer_append_text(json, ",");
     bool redis = health_check_redis(health, json);
     buffer_append_text(json, ",");
-    check->ingest = health->options.consuming(health->options.context, json);
+    check->ingest = health_check_kafka(health, json);
     check->reads = database;
     check->degraded =
         !redis || check->lacks_tables || pg_short_of_connections() || check->ingest != INGEST_MOVES;
     check->checked_us = clock_monotonic_us();
+}
+
+static bool health_is_good(const struct check *check, enum health_question question) {
+    switch (question) {
+    case HEALTH_READS:
+        return check->reads;
+    case HEALTH_CONSUMES:
+        return check->reads && !check->lacks_tables && check->ingest == INGEST_MOVES;
+    default:
+        return check->reads && !check->lacks_tables && check->ingest != INGEST_STOPPED;
+    }
 }
 
 /* False: stop. */
@@ -193,11 +251,19 @@ static bool health_wait_until_wanted(struct health *health) {
     return go_on;
 }
 
+static void health_show_ready(struct health *health, const struct check *check) {
+    struct buffer stuck = {0};
+    bool ready = watchdog_report(&stuck) && health_is_good(check, HEALTH_READY);
+    metric_set(health->ready, ready ? 1 : 0);
+    buffer_free(&stuck);
+}
+
 static void *health_main(void *context) {
     struct health *health = context;
     while (health_wait_until_wanted(health)) {
         struct check check = {0};
         health_check_all(health, &check);
+        health_show_ready(health, &check);
         thread_lock(&health->thread);
         struct buffer outdated = health->check.dependencies;
         health->check = check;
@@ -238,10 +304,23 @@ static bool health_open_probes(struct health *health, struct err *err) {
     return health->redis != NULL;
 }
 
+static void health_make_metrics(struct health *health) {
+    struct metric *family = metric_family(
+        METRIC_GAUGE, "ras_dependency_status",
+        "1 under the status that the last check of the dependency had.", "dependency,status");
+    for (size_t i = 0; i < DEPENDENCIES; i++) {
+        for (size_t j = UNHEALTHY; j < STATUSES; j++) {
+            health->states[i].cells[j] = metric_cell(family, dependency_names[i], status_names[j]);
+        }
+    }
+    health->ready = metric_single(METRIC_GAUGE, "ras_ready", "1: /readyz answers 200.");
+}
+
 struct health *health_start(const struct health_options *options, struct err *err) {
     struct health *health = xcalloc(1, sizeof *health);
     health->options = *options;
     health->is_wanted = true; /* check before the first question */
+    health_make_metrics(health);
     thread_init(&health->thread);
     clock_condition_init(&health->checked);
     if (health_open_probes(health, err) &&
@@ -278,17 +357,6 @@ void health_set_scripts(struct health *health, uint64_t generation, const char *
 static bool health_checked_within(const struct health *health, int64_t age_us) {
     return health->check.checked_us != 0 &&
            clock_monotonic_us() - health->check.checked_us < age_us;
-}
-
-static bool health_is_good(const struct check *check, enum health_question question) {
-    switch (question) {
-    case HEALTH_READS:
-        return check->reads;
-    case HEALTH_CONSUMES:
-        return check->reads && !check->lacks_tables && check->ingest == INGEST_MOVES;
-    default:
-        return check->reads && !check->lacks_tables && check->ingest != INGEST_STOPPED;
-    }
 }
 
 static bool health_is_fresh_now(const struct health *health) {

@@ -8,28 +8,13 @@
 #include <unistd.h>
 
 #include "base/metrics.h"
+#include "memory_limit.h"
 
 static struct {
     struct metric_cell *cpu_seconds, *resident_bytes, *virtual_bytes, *threads, *start_time;
-    struct metric_cell *open_fds, *max_fds;
+    struct metric_cell *open_fds, *max_fds, *memory_limit;
+    double boot_time; /* read once: the kernel's value moves by a second, and is no restart */
 } cells;
-
-static void process_metrics_make_cells(void) {
-    cells.cpu_seconds = metric_single(METRIC_COUNTER, "process_cpu_seconds_total",
-                                      "User and system time spent, in seconds.");
-    cells.resident_bytes =
-        metric_single(METRIC_GAUGE, "process_resident_memory_bytes", "Resident memory, in bytes.");
-    cells.virtual_bytes =
-        metric_single(METRIC_GAUGE, "process_virtual_memory_bytes", "Virtual memory, in bytes.");
-    cells.threads = metric_single(METRIC_GAUGE, "process_threads", "Threads of the process.");
-    cells.start_time = metric_single(METRIC_GAUGE, "process_start_time_seconds",
-                                     "When the process started, in seconds since 1970.");
-    cells.open_fds = metric_single(METRIC_GAUGE, "process_open_fds", "Open file descriptors.");
-    cells.max_fds = metric_single(METRIC_GAUGE, "process_max_fds", "File descriptors it may open.");
-    struct metric *build =
-        metric_family(METRIC_GAUGE, "ras_build_info", "1, under the program's version.", "version");
-    metric_set(metric_cell(build, AGGREGATOR_VERSION), 1);
-}
 
 static bool process_metrics_read_file(const char *path, char *text, size_t cap) {
     FILE *file = fopen(path, "re");
@@ -51,6 +36,30 @@ static double process_metrics_boot_time(void) {
     return at && sscanf(at, "btime %lf", &seconds) == 1 ? seconds : 0;
 }
 
+static void process_metrics_make_cells(void) {
+    cells.cpu_seconds = metric_single(METRIC_COUNTER, "process_cpu_seconds_total",
+                                      "User and system time spent, in seconds.");
+    cells.resident_bytes =
+        metric_single(METRIC_GAUGE, "process_resident_memory_bytes", "Resident memory, in bytes.");
+    cells.virtual_bytes =
+        metric_single(METRIC_GAUGE, "process_virtual_memory_bytes", "Virtual memory, in bytes.");
+    cells.threads = metric_single(METRIC_GAUGE, "process_threads", "Threads of the process.");
+    cells.start_time = metric_single(METRIC_GAUGE, "process_start_time_seconds",
+                                     "When the process started, in seconds since 1970.");
+    cells.open_fds = metric_single(METRIC_GAUGE, "process_open_fds", "Open file descriptors.");
+    cells.max_fds = metric_single(METRIC_GAUGE, "process_max_fds", "File descriptors it may open.");
+    cells.boot_time = process_metrics_boot_time();
+    if (memory_limit_bytes("/proc/self/cgroup", "/sys/fs/cgroup") >
+        0) { /* else the page has no such metric */
+        cells.memory_limit =
+            metric_single(METRIC_GAUGE, "ras_memory_limit_bytes",
+                          "Memory that the control group of the process may use, in bytes.");
+    }
+    struct metric *build =
+        metric_family(METRIC_GAUGE, "ras_build_info", "1, under the program's version.", "version");
+    metric_set(metric_cell(build, AGGREGATOR_VERSION), 1);
+}
+
 /* proc(5): after the name in parentheses, utime is the 12th field, then come stime, …, num_threads
  * (18th), starttime (20th), vsize (21st, bytes), rss (22nd, pages). */
 static void process_metrics_read_stat(void) {
@@ -67,13 +76,12 @@ static void process_metrics_read_stat(void) {
         return;
     }
     double ticks = (double)sysconf(_SC_CLK_TCK);
-    double boot = process_metrics_boot_time();
     metric_set(cells.cpu_seconds, (double)(user + system) / ticks);
     metric_set(cells.threads, (double)threads);
     metric_set(cells.virtual_bytes, (double)virtual_bytes);
     metric_set(cells.resident_bytes, (double)resident_pages * (double)sysconf(_SC_PAGESIZE));
-    if (boot > 0) {
-        metric_set(cells.start_time, boot + (double)started / ticks);
+    if (cells.boot_time > 0) {
+        metric_set(cells.start_time, cells.boot_time + (double)started / ticks);
     }
 }
 
@@ -98,4 +106,7 @@ void process_metrics_update(void) {
     pthread_once(&once, process_metrics_make_cells);
     process_metrics_read_stat();
     process_metrics_count_descriptors();
+    if (cells.memory_limit) {
+        metric_set(cells.memory_limit, memory_limit_bytes("/proc/self/cgroup", "/sys/fs/cgroup"));
+    }
 }
