@@ -3,6 +3,7 @@
 
 #include "command/arguments.h"
 #include "command/help.h"
+#include "config/location.h"
 #include "config/renewal.h"
 #include "base/descriptors.h"
 #include "base/log.h"
@@ -50,17 +51,24 @@ static int main_configure_log(const struct command *command, const struct config
     return 0;
 }
 
-static int main_run_configured(const struct command_spec *spec, struct command *command) {
-    struct err err = {0};
-    struct config *config = config_load(command->config_path, &err);
-    if (!config) {
-        return main_fail_start(&err);
-    }
+static int main_run_with(const struct command_spec *spec, struct command *command,
+                         const struct config *config) {
     renewal_begin(command->config_path, config);
     int status = main_configure_log(command, config);
     command->config = config;
     status = status ? status : signals_status(spec->run(command));
     config_unref(config);
+    return status;
+}
+
+static int main_run_configured(const struct command_spec *spec, struct command *command) {
+    struct err err = {0};
+    struct buffer path = {0};
+    config_find(command->config_path, &path);
+    command->config_path = path.data;
+    struct config *config = config_load(path.data, &err);
+    int status = config ? main_run_with(spec, command, config) : main_fail_start(&err);
+    buffer_free(&path);
     return status;
 }
 

@@ -6,7 +6,6 @@
 #include "base/nearest.h"
 #include "option_value.h"
 
-#define CONFIG_PATH "config.lua"
 #define COMMON_MAX 8 /* options that every command takes */
 #define COMMANDS_MAX 64
 
@@ -118,7 +117,7 @@ static bool arguments_refuse_option(const struct command_spec *spec, const char 
     }
     bool is_setting = !nearest && strcmp(spec->name, "run") == 0; /* --port, say */
     return err_set(err, ERR_INPUT, "%s takes no option %s%s", spec->name, name,
-                   is_setting ? ": config.lua has the settings, and names the variable of each"
+                   is_setting ? ": config.lua has the settings, and `aggregator config` lists them"
                               : arguments_hint_of(hint, "--", nearest));
 }
 
@@ -269,7 +268,7 @@ static bool arguments_read_word(struct reading *reading, char *word, struct err 
 bool arguments_read(int argc, char **argv, struct arguments *arguments, struct err *err) {
     struct reading reading = {
         .out = arguments, .argv = argv, .argc = argc, .next = 1, .words = argv + (argc > 0)};
-    *arguments = (struct arguments){.command.config_path = CONFIG_PATH};
+    *arguments = (struct arguments){0};
     struct command *command = &arguments->command;
     while (reading.next < argc && !command->help && !command->version) {
         if (!arguments_read_word(&reading, argv[reading.next++], err)) {

@@ -93,8 +93,8 @@ static const char *const log_levels[] = {"debug", "info",     "warning", "error"
 
 const struct option_spec command_common_options[] = {
     TEXT("config", "FILE", config_path,
-         "the configuration; default: ./config.lua, which explains every key and names the "
-         "environment variable that overrides it"),
+         "the configuration; default: $AGGREGATOR_CONFIG; of an installed program "
+         "/etc/aggregator/config.lua, else ./config.lua. `aggregator config` lists every setting"),
     {.name = "log",
      .value = "json|text",
      .kind = OPTION_WORD,

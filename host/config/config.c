@@ -1,219 +1,47 @@
-/* config: runs config.lua and checks its table against the fields. */
+/* config: reads the files of a configuration, checks their tables against the fields, and chooses
+ * the source of each value. */
 #include "config.h"
 
-#include <ctype.h>
-#include <fcntl.h>
 #include <lauxlib.h>
-#include <lua.h>
-#include <lualib.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buffer.h"
 #include "base/lua_job.h"
-#include "fields.h"
-#include "functions.h"
-#include "lines.h"
-#include "places.h"
 #include "base/nearest.h"
 #include "base/redact.h"
-#include "base/regular_file.h"
 #include "base/xalloc.h"
+#include "lines.h"
+#include "reader.h"
 
 #define TIMEOUT_MS 5000
-#define HEADER_NAME_BYTES 64
 #define MEMORY_BYTES (64UL * 1024 * 1024)
 
-/* ---- checking ----------------------------------------------------------------------------- */
+/* ---- problems ------------------------------------------------------------------------------ */
 
-struct reader {
-    const char *path;
-    struct buffer text;
-    lua_State *L;
-    struct config *config;
-    struct err *err;
-    bool good;
-};
-
-static bool config_complain(struct reader *reader, const char *section, const char *key,
-                            const char *what) {
-    char line[16] = "";
-    int number = config_line_of(reader->path, section, key);
-    if (number > 0) {
-        snprintf(line, sizeof line, ":%d", number);
+void config_complain(struct config_reader *reader, struct config_source source, const char *section,
+                     const char *key, const char *what) {
+    const char *dot = key[0] ? "." : "";
+    if (source.layer >= 0) {
+        const struct config_layer *layer = &reader->layers[source.layer];
+        problems_add(&reader->problems, layer->path, config_line_of(layer->text.data, section, key),
+                     "%s%s%s: %s", section, dot, key, what);
+    } else {
+        problems_add(&reader->problems, "", 0, "%s: %s%s%s: %s",
+                     source.variable ? source.variable : "default", section, dot, key, what);
     }
-    return err_set(reader->err, ERR_INPUT, "%s%s: %s%s%s: %s", reader->path, line, section,
-                   key[0] ? "." : "", key, what);
 }
 
-static bool config_read_integer(struct reader *reader, const struct config_field *field,
-                                void *target) {
-    lua_State *L = reader->L;
-    char what[160];
-    double value = lua_tonumber(L, -1);
-    if (!lua_isnumber(L, -1) || value != floor(value) || value < (double)field->min ||
-        value > (double)field->max) {
-        snprintf(what, sizeof what, "must be a whole number from %ld to %ld, not %.80s", field->min,
-                 field->max, lua_isstring(L, -1) ? lua_tostring(L, -1) : luaL_typename(L, -1));
-        return config_complain(reader, field->section, field->key, what);
-    }
-    *(int *)target = (int)value;
-    return true;
-}
-
-static bool config_read_switch(struct reader *reader, const struct config_field *field,
-                               void *target) {
-    lua_State *L = reader->L;
-    const char *text = lua_isstring(L, -1) ? lua_tostring(L, -1) : "";
-    bool on = lua_isboolean(L, -1) ? lua_toboolean(L, -1)
-                                   : strcasecmp(text, "true") == 0 || strcmp(text, "1") == 0;
-    if (!lua_isboolean(L, -1) && !on && strcasecmp(text, "false") != 0 && strcmp(text, "0") != 0) {
-        return config_complain(reader, field->section, field->key, "must be true or false");
-    }
-    *(int *)target = on;
-    return true;
-}
-
-/* A relative path, resolved from the folder of config.lua; an empty path (none) stays empty. */
-static char *config_resolve(const char *config_path, const char *path) {
-    const char *slash = strrchr(config_path, '/');
-    struct buffer joined = {0};
-    if (path[0] == '/' || path[0] == '\0' || !slash) {
-        return xstrdup(path);
-    }
-    buffer_append_format(&joined, "%.*s/%s", (int)(slash - config_path), config_path, path);
-    return joined.data;
-}
-
-static bool config_read_strings(struct reader *reader, const struct config_field *field,
-                                struct config_strings *strings) {
-    lua_State *L = reader->L;
-    size_t count = lua_objlen(L, -1), keys = 0;
-    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-        keys++;
-    }
-    if (keys != count) {
-        return config_complain(reader, field->section, field->key, "must be a list of strings");
-    }
-    strings->items = xcalloc(count + 1, sizeof *strings->items);
-    for (size_t i = 0; i < count; i++) {
-        lua_rawgeti(L, -1, (int)i + 1);
-        bool is_text = lua_type(L, -1) == LUA_TSTRING;
-        if (is_text) {
-            strings->items[strings->count++] = xstrdup(lua_tostring(L, -1));
-        }
-        lua_pop(L, 1);
-        if (!is_text) {
-            return config_complain(reader, field->section, field->key, "must be a list of strings");
+const struct config_origin *config_origin_of(const struct config *config, const char *section,
+                                             const char *key) {
+    for (size_t i = 0; config->origins && i < config_field_count; i++) {
+        if (strcmp(config_fields[i].section, section) == 0 &&
+            strcmp(config_fields[i].key, key) == 0) {
+            return &config->origins[i];
         }
     }
-    return true;
-}
-
-static bool config_read_pairs(struct reader *reader, const struct config_field *field,
-                              struct config_pairs *pairs) {
-    lua_State *L = reader->L;
-    lua_pushnil(L);
-    while (lua_next(L, -2)) {
-        if (lua_type(L, -2) != LUA_TSTRING || !lua_isstring(L, -1)) {
-            lua_pop(L, 2);
-            return config_complain(reader, field->section, field->key, field->words);
-        }
-        const char *name = lua_tostring(L, -2), *value = lua_tostring(L, -1); /* may raise */
-        size_t count = pairs->count + 1;
-        pairs->names = xrealloc(pairs->names, count * sizeof *pairs->names);
-        pairs->values = xrealloc(pairs->values, count * sizeof *pairs->values);
-        pairs->names[pairs->count] = xstrdup(name);
-        pairs->values[pairs->count++] = xstrdup(value);
-        lua_pop(L, 1);
-    }
-    return true;
-}
-
-/* Ignores case. `words` has a space around each word. */
-static bool config_is_among(const char *word, const char *words) {
-    size_t len = strlen(word);
-    for (const char *at = words + 1; *at; at += strcspn(at, " ") + 1) {
-        if (strcspn(at, " ") == len && strncasecmp(at, word, len) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* A token of RFC 9110, but no field that HTTP defines, nor one that the server reads or writes. */
-static bool config_is_header_name(const char *text) {
-    static const char *const taken =
-        " accept accept-charset accept-encoding accept-language accept-ranges age allow "
-        "alt-svc authentication-info authorization cache-control connection content-encoding "
-        "content-language content-length content-location content-range content-type cookie date "
-        "etag expect expires forwarded from host if-match if-modified-since if-none-match if-range "
-        "if-unmodified-since keep-alive last-modified link location max-forwards origin pragma "
-        "proxy-authenticate proxy-authentication-info proxy-authorization proxy-connection range "
-        "referer retry-after server server-timing set-cookie strict-transport-security te "
-        "traceparent tracestate trailer transfer-encoding upgrade user-agent vary via warning "
-        "www-authenticate x-content-type-options ";
-    size_t len = strlen(text);
-    return len > 0 && len <= HEADER_NAME_BYTES && !config_is_among(text, taken) &&
-           strspn(text, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
-                        "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == len;
-}
-
-static bool config_read_field(struct reader *reader, const struct config_field *field) {
-    lua_State *L = reader->L; /* [section, value] */
-    void *target = (char *)reader->config + field->offset;
-    if (lua_isnil(L, -1) && field->kind == HEADER) {
-        lua_pop(L, 1);
-        lua_pushstring(L, field->words);
-    }
-    if (lua_isnil(L, -1)) {
-        return config_complain(reader, field->section, field->key, "is missing");
-    }
-    if (field->kind == STRINGS || field->kind == PAIRS) {
-        if (!lua_istable(L, -1)) {
-            return config_complain(reader, field->section, field->key,
-                                   field->kind == PAIRS ? field->words : "must be a table");
-        }
-        return field->kind == STRINGS ? config_read_strings(reader, field, target)
-                                      : config_read_pairs(reader, field, target);
-    }
-    if (field->kind == INTEGER) {
-        return config_read_integer(reader, field, target);
-    }
-    if (field->kind == SWITCH) {
-        return config_read_switch(reader, field, target);
-    }
-    if (lua_type(L, -1) != LUA_TSTRING) {
-        return config_complain(reader, field->section, field->key, "must be a string");
-    }
-    const char *text = lua_tostring(L, -1);
-    if (strlen(text) != lua_objlen(L, -1)) {
-        return config_complain(reader, field->section, field->key, "must not hold a NUL byte");
-    }
-    if (field->kind == HEADER && !config_is_header_name(text)) {
-        return config_complain(
-            reader, field->section, field->key,
-            "must be the name of a header field that HTTP does not use itself, of 1 to "
-            "64 letters, digits and hyphens");
-    }
-    if (field->kind == WORD && !config_is_among(text, field->words)) {
-        char what[160];
-        snprintf(what, sizeof what, "must be one of%.*s, not \"%.60s\"",
-                 (int)strlen(field->words) - 1, field->words, text);
-        return config_complain(reader, field->section, field->key, what);
-    }
-    struct err place = {0};
-    if (!config_check_place(field->kind, text, &place)) {
-        return config_complain(reader, field->section, field->key, place.text);
-    }
-    char *copy = field->kind == PATH ? config_resolve(reader->path, text) : xstrdup(text);
-    for (char *at = copy; field->kind == WORD && *at; at++) {
-        *at = (char)tolower((unsigned char)*at);
-    }
-    *(char **)target = copy;
-    return true;
+    return NULL;
 }
 
 static bool config_is_known(const char *section, const char *key) {
@@ -227,8 +55,9 @@ static bool config_is_known(const char *section, const char *key) {
 }
 
 /* Reports an unknown section, or key of a section, with the nearest known name. */
-static bool config_refuse_unknown(struct reader *reader, const char *section, const char *key) {
-    const char **names = xcalloc(config_field_count, sizeof *names);
+static void config_refuse_unknown(struct config_reader *reader, struct config_source source,
+                                  const char *section, const char *key) {
+    const char **names = xcalloc(config_field_count + 1, sizeof *names);
     char hint[NEAREST_HINT_CAP], what[NEAREST_HINT_CAP + 32];
     size_t count = 0;
     for (size_t i = 0; i < config_field_count; i++) {
@@ -238,84 +67,129 @@ static bool config_refuse_unknown(struct reader *reader, const char *section, co
             names[count++] = key ? field->key : field->section;
         }
     }
+    if (!key) {
+        names[count++] = "extends";
+    }
     snprintf(what, sizeof what, "unknown %s: %s", key ? "key" : "section",
              nearest_hint(hint, key ? key : section, names, count));
     free(names);
-    return config_complain(reader, section, key ? key : "", what);
+    config_complain(reader, source, section, key ? key : "", what);
 }
 
-static bool config_check_keys(struct reader *reader, const char *section) {
-    lua_State *L = reader->L; /* [section] */
-    lua_pushnil(L);
-    while (lua_next(L, -2)) {
-        lua_pop(L, 1);
-        const char *key = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "[number]";
-        if (!config_is_known(section, key)) {
-            return config_refuse_unknown(reader, section, key);
+/* ---- a file's table ------------------------------------------------------------------------ */
+
+static const char *config_key_name(lua_State *L, int index) {
+    return lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "[number]";
+}
+
+/* Each value is read raw, and so must have no metatable. */
+static void config_check_section(struct config_reader *reader, struct config_source source) {
+    lua_State *L = reader->L; /* [name, section] */
+    const char *name = config_key_name(L, -2);
+    if (!config_is_known(name, NULL)) {
+        config_refuse_unknown(reader, source, name, NULL);
+        return;
+    }
+    if (!lua_istable(L, -1) || lua_getmetatable(L, -1)) {
+        config_complain(reader, source, name, "", "must be a table, without a metatable");
+        return;
+    }
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+        const char *key = config_key_name(L, -2);
+        if (!config_is_known(name, key) && reader->problems.found < PROBLEMS_MAX) {
+            config_refuse_unknown(reader, source, name, key);
         }
     }
-    return true;
 }
 
-/* Pushes the raw field of the table at the top. */
-static void config_push_raw(lua_State *L, const char *key) {
-    lua_pushstring(L, key);
-    lua_rawget(L, -2);
-}
-
-/* This reader reads raw: it would ignore a metatable. */
-static bool config_is_plain(lua_State *L) {
-    return lua_istable(L, -1) && !lua_getmetatable(L, -1);
-}
-
-/* In the order of the fields, so that of two errors always the same one is reported. */
-static bool config_check_types(struct reader *reader) {
-    lua_State *L = reader->L; /* [config] */
-    for (size_t i = 0; i < config_field_count; i++) {
-        config_push_raw(L, config_fields[i].section);
-        if (!lua_isnil(L, -1) && !config_is_plain(L)) {
-            return config_complain(reader, config_fields[i].section, "",
-                                   "must be a table, without a metatable");
-        }
-        lua_pop(L, 1);
-    }
-    return true;
-}
-
-static bool config_check_sections(struct reader *reader) {
-    lua_State *L = reader->L; /* [config] */
-    lua_pushnil(L);
-    while (lua_next(L, -2)) {
-        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "[number]";
-        bool ok = config_is_known(name, NULL) ? config_check_keys(reader, name)
-                                              : config_refuse_unknown(reader, name, NULL);
-        if (!ok) {
-            return false;
-        }
-        lua_pop(L, 1);
-    }
-    return true;
-}
-
-static bool config_read_fields(struct reader *reader) {
+static void config_check_layer(struct config_reader *reader, size_t layer) {
     lua_State *L = reader->L;
-    for (size_t i = 0; i < config_field_count; i++) {
-        config_push_raw(L, config_fields[i].section);
-        if (!lua_istable(L, -1)) {
-            return config_complain(reader, config_fields[i].section, "", "the section is missing");
+    lua_pushnil(L);
+    while (reader->problems.found < PROBLEMS_MAX && lua_next(L, reader->layers[layer].table)) {
+        int top = lua_gettop(L);
+        if (strcmp(config_key_name(L, -2), "extends") != 0) {
+            config_check_section(reader, (struct config_source){(int)layer, NULL});
         }
-        config_push_raw(L, config_fields[i].key);
-        bool ok = config_read_field(reader, &config_fields[i]);
-        lua_pop(L, 2);
-        if (!ok) {
-            return false;
+        lua_settop(L, top - 1);
+    }
+}
+
+/* ---- values -------------------------------------------------------------------------------- */
+
+/* Pushes the field of the layer's table, or nil. */
+static bool config_push_field(struct config_reader *reader, size_t layer,
+                              const struct config_field *field) {
+    lua_State *L = reader->L;
+    lua_pushstring(L, field->section);
+    lua_rawget(L, reader->layers[layer].table);
+    if (!lua_istable(L, -1)) {
+        return false;
+    }
+    lua_pushstring(L, field->key);
+    lua_rawget(L, -2);
+    return !lua_isnil(L, -1);
+}
+
+static void config_take_value(struct config_reader *reader, const struct config_field *field,
+                              struct config_source source) {
+    config_origin_note(reader, field, source);
+    config_read_value(reader, field, source);
+}
+
+/* Maps are merged from the last file to the first; then variables. */
+static void config_read_map(struct config_reader *reader, const struct config_field *field) {
+    int top = lua_gettop(reader->L);
+    for (size_t layer = reader->layer_count; layer-- > 0; lua_settop(reader->L, top)) {
+        if (config_push_field(reader, layer, field)) {
+            config_take_value(reader, field, (struct config_source){(int)layer, NULL});
         }
     }
-    return true;
+    const char *variable = config_variable_push(reader, field);
+    if (variable) {
+        config_take_value(reader, field, (struct config_source){-1, variable});
+    }
+    config_variables_read_entries(reader, field, (void *)((char *)reader->config + field->offset));
+}
+
+static void config_read_field(struct config_reader *reader, const struct config_field *field) {
+    const char *variable = config_variable_push(reader, field);
+    if (variable) {
+        config_take_value(reader, field, (struct config_source){-1, variable});
+        return;
+    }
+    for (size_t layer = 0; layer < reader->layer_count; layer++) {
+        if (config_push_field(reader, layer, field)) {
+            config_take_value(reader, field, (struct config_source){(int)layer, NULL});
+            return;
+        }
+    }
+    lua_pushstring(reader->L, field->standard);
+    config_take_value(reader, field, (struct config_source){-1, NULL});
+}
+
+static void config_read_fields(struct config_reader *reader) {
+    for (size_t i = 0; i < config_field_count; i++) {
+        int top = lua_gettop(reader->L);
+        if (config_fields[i].kind == PAIRS) {
+            config_read_map(reader, &config_fields[i]);
+        } else {
+            config_read_field(reader, &config_fields[i]);
+        }
+        lua_settop(reader->L, top);
+    }
+}
+
+/* Where the value of a field comes from, in a word. */
+static const char *config_place_of(const struct config_reader *reader, const char *section,
+                                   const char *key) {
+    const struct config_origin *origin = config_origin_of(reader->config, section, key);
+    return origin->files.count       ? origin->files.items[0]
+           : origin->variables.count ? origin->variables.items[0]
+                                     : "default";
 }
 
 /* Each header field has one meaning. */
-static bool config_check_headers(struct reader *reader) {
+static void config_check_headers(struct config_reader *reader) {
     const struct config *config = reader->config;
     const struct {
         const char *key, *name;
@@ -324,45 +198,62 @@ static bool config_check_headers(struct reader *reader) {
                    {"correlation_id_header", config->http.correlation_id_header}};
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
         for (size_t j = 0; j < i; j++) {
-            if (strcasecmp(headers[i].name, headers[j].name) == 0) {
+            if (headers[i].name && headers[j].name &&
+                strcasecmp(headers[i].name, headers[j].name) == 0) {
                 char what[64];
                 snprintf(what, sizeof what, "names the field of http.%s: name another",
                          headers[j].key);
-                return config_complain(reader, "http", headers[i].key, what);
+                problems_add(&reader->problems, "", 0, "%s: http.%s: %s",
+                             config_place_of(reader, "http", headers[i].key), headers[i].key, what);
             }
         }
     }
-    return true;
 }
 
-/* Leaves the table on the stack. */
-static bool config_run_file(struct reader *reader) {
-    static const luaL_Reg libraries[] = {
-        {"", luaopen_base}, {"table", luaopen_table}, {"string", luaopen_string}};
-    lua_State *L = reader->L;
-    for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
-        lua_pushcfunction(L, libraries[i].func);
-        lua_pushstring(L, libraries[i].name);
-        lua_call(L, 1, 0);
+static bool config_has_item(const struct config_strings *strings, const char *item) {
+    for (size_t i = 0; i < strings->count; i++) {
+        if (strcmp(strings->items[i], item) == 0) {
+            return true;
+        }
     }
-    config_functions_register(L, &reader->config->secret_files);
-    lua_pushfstring(L, "@%s", reader->path);
-    if (luaL_loadbufferx(L, reader->text.data, reader->text.len, lua_tostring(L, -1), "t")) {
-        lua_error(L);
+    return false;
+}
+
+/* A misspelt caller would read words that it does not know. */
+static void config_check_callers(struct config_reader *reader) {
+    const struct config_pairs *callers = &reader->config->http.vocabularies;
+    const struct config_strings *services = &reader->config->http.allowed_services;
+    for (size_t i = 0; i < callers->count; i++) {
+        struct buffer text = {0};
+        char hint[NEAREST_HINT_CAP];
+        if (!config_has_item(services, callers->names[i])) {
+            buffer_append_format(&text,
+                                 "%s: http.vocabularies: \"%.200s\" is not in "
+                                 "http.allowed_services: %s",
+                                 config_place_of(reader, "http", "vocabularies"), callers->names[i],
+                                 nearest_hint(hint, callers->names[i],
+                                              (const char *const *)services->items,
+                                              services->count));
+            config_strings_add(&reader->config->warnings, text.data);
+            buffer_free(&text);
+        }
     }
-    lua_call(L, 0, 1);
-    return config_is_plain(L) ||
-           err_set(reader->err, ERR_INPUT, "%s: must return a table, without a metatable",
-                   reader->path);
 }
 
 /* The body of the job: each call may raise. */
-static int config_read_config(lua_State *L) {
-    struct reader *reader = lua_touserdata(L, 1);
+static int config_read(lua_State *L) {
+    struct config_reader *reader = lua_touserdata(L, 1);
     reader->L = L;
-    reader->good = config_run_file(reader) && config_check_types(reader) &&
-                   config_check_sections(reader) && config_read_fields(reader) &&
-                   config_check_headers(reader);
+    if (!config_layers_run(reader)) {
+        return 0;
+    }
+    for (size_t i = 0; i < reader->layer_count; i++) {
+        config_check_layer(reader, i);
+    }
+    config_read_fields(reader);
+    config_check_headers(reader);
+    config_check_callers(reader);
+    config_variables_check(reader);
     return 0;
 }
 
@@ -394,12 +285,12 @@ static void config_redact_secrets(const struct config *config) {
 struct config *config_load(const char *path, struct err *err) {
     struct config *config = xcalloc(1, sizeof *config);
     atomic_init(&config->refs, 1);
-    struct reader reader = {.path = path, .config = config, .err = err};
-    struct lua_job job = {path, config_read_config, &reader, TIMEOUT_MS, MEMORY_BYTES};
+    config->origins = xcalloc(config_field_count, sizeof *config->origins);
+    struct config_reader reader = {.path = path, .config = config};
+    struct lua_job job = {path, config_read, &reader, TIMEOUT_MS, MEMORY_BYTES};
     err_clear(err);
-    bool good = regular_file_read(AT_FDCWD, path, path, CONFIG_TEXT_MAX_BYTES, &reader.text, err) &&
-                lua_job_run(&job, err) && reader.good;
-    buffer_free(&reader.text);
+    bool good = lua_job_run(&job, err) && problems_report(&reader.problems, err);
+    config_reader_free(&reader);
     if (!good) {
         config_unref(config);
         return NULL;

@@ -1,5 +1,7 @@
-/* config: the settings of config.lua as one immutable struct, which owns its strings. An unknown
- * key, a wrong type or a value out of bounds is an error with key, file and line. */
+/* config: the settings as one immutable struct, which owns its strings. Each comes from the first
+ * of these that has it: a variable AGGREGATOR_SECTION_KEY, the file, the files that it `extends`,
+ * the default (fields.c). An unknown key, a wrong type or a value out of bounds is an error with
+ * key, file and line. */
 #ifndef AGG_HOST_CONFIG_CONFIG_H
 #define AGG_HOST_CONFIG_CONFIG_H
 
@@ -9,6 +11,8 @@
 
 #include "bindings/kafka_settings.h"
 #include "base/err.h"
+
+#define CONFIG_PATH_VARIABLE "AGGREGATOR_CONFIG"
 
 /* The most events of a shadow run: each side keeps its rejections in memory. */
 #define CONFIG_CANARY_EVENTS_MAX 1000000
@@ -24,9 +28,18 @@ struct config_pairs {
     size_t count;
 };
 
+/* Where a value comes from. Both empty: the default. */
+struct config_origin {
+    struct config_strings files;     /* "path:line"; several: maps are merged */
+    struct config_strings variables; /* that the file reads there, or that override it */
+};
+
 struct config {
     _Atomic int refs;
-    struct config_strings secret_files; /* paths that env_or_file has read: see renewal.h */
+    struct config_strings files;        /* the file, and those that it extends */
+    struct config_strings secret_files; /* paths that variables NAME_FILE named: see renewal.h */
+    struct config_strings warnings;     /* what is probably a mistake, each with its place */
+    struct config_origin *origins;      /* of each field; NULL: see config_renew */
     struct {
         char *name;        /* SERVICE_NAME */
         char *environment; /* ENVIRONMENT */
@@ -118,13 +131,17 @@ struct config {
     } log;
 };
 
-/* Reads the file, and adds its secrets to redact.h. NULL: err. */
+/* Reads the file and those that it extends, and adds their secrets to redact.h. NULL: err has a
+ * line for each problem. */
 struct config *config_load(const char *path, struct err *err);
+/* NULL: unknown. Borrowed. */
+const struct config_origin *config_origin_of(const struct config *config, const char *section,
+                                             const char *key);
 /* Calls `differs` for each different setting; `live`: a running program can apply it. */
 void config_compare(const struct config *a, const struct config *b,
                     void (*differs)(void *context, const char *section, const char *key, bool live),
                     void *context);
-/* A copy of `running` with the live settings of `fresh`. */
+/* A copy of `running` with the live settings of `fresh`, without files, warnings and origins. */
 struct config *config_renew(const struct config *running, const struct config *fresh);
 /* Borrowed from the configuration. */
 struct kafka_settings config_kafka_settings(const struct config *config);

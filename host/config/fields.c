@@ -1,255 +1,156 @@
+/* fields: the table of settings. `aggregator config`, the checks and docs/operate/configure.md come
+ * from it. */
 #include "fields.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "bindings/pg_url.h"
-#include "bindings/redis.h"
-#include "base/xalloc.h"
-
 /* NOLINTBEGIN(bugprone-macro-parentheses): names of members */
-#define FIELD(section, key, kind, min, max)                                                        \
-    { #section, #key, (kind), offsetof(struct config, section.key), (min), (max), NULL, false }
-#define LIVE(section, key, kind, min, max)                                                         \
-    { #section, #key, (kind), offsetof(struct config, section.key), (min), (max), NULL, true }
-#define WORD_OF(section, key, words, live)                                                         \
-    { #section, #key, WORD, offsetof(struct config, section.key), 0, 0, words, live }
-#define PAIRS_OF(section, key, rule, live)                                                         \
-    { #section, #key, PAIRS, offsetof(struct config, section.key), 0, 0, rule, live }
-#define HEADER_FIELD(section, key, otherwise)                                                      \
-    { #section, #key, HEADER, offsetof(struct config, section.key), 0, 0, otherwise, false }
+#define ROW(section_, key_, kind_, standard_, ...)                                                 \
+    {                                                                                              \
+        .section = #section_, .key = #key_, .kind = (kind_),                                       \
+        .offset = offsetof(struct config, section_.key_), .standard = (standard_), __VA_ARGS__     \
+    }
 /* NOLINTEND(bugprone-macro-parentheses) */
 
+/* Sections stand together. */
 const struct config_field config_fields[] = {
-    FIELD(service, name, TEXT, 0, 0),
-    FIELD(service, environment, TEXT, 0, 0),
-    FIELD(service, version, TEXT, 0, 0),
-    FIELD(http, host, TEXT, 0, 0),
-    FIELD(http, port, INTEGER, 0, 65535),
-    FIELD(http, loops, INTEGER, 1, 64),
-    FIELD(http, threads, INTEGER, 1, 4096),
-    FIELD(http, max_connections, INTEGER, 1, 1000000),
-    LIVE(http, states, INTEGER, 1, 256),
-    FIELD(http, request_timeout_ms, INTEGER, 100, 600000),
-    FIELD(http, keep_alive_timeout_ms, INTEGER, 0, 600000),
-    FIELD(http, drain_delay_ms, INTEGER, 0, 600000),
-    FIELD(http, drain_timeout_ms, INTEGER, 0, 600000),
-    FIELD(http, healthz_needs_database, SWITCH, 0, 0),
-    HEADER_FIELD(http, api_key_header, "X-Internal-API-Key"),
-    HEADER_FIELD(http, caller_header, "X-Service-ID"),
-    HEADER_FIELD(http, correlation_id_header, "X-Correlation-ID"),
-    LIVE(http, api_keys, STRINGS, 0, 0),
-    LIVE(http, allowed_services, STRINGS, 0, 0),
-    PAIRS_OF(http, vocabularies, "must map callers to vocabularies", true),
-    FIELD(kafka, brokers, BROKERS, 0, 0),
-    FIELD(kafka, group, TEXT, 0, 0),
-    FIELD(kafka, client_id, TEXT, 0, 0),
-    WORD_OF(kafka, auto_offset_reset, " earliest latest ", false),
-    FIELD(kafka, session_timeout_ms, INTEGER, 1000, 3600000),
-    PAIRS_OF(kafka, options, "must map property names to strings or numbers", false),
-    FIELD(postgres, url, POSTGRES_URL, 0, 0),
-    FIELD(postgres, connect_timeout_ms, INTEGER, 100, 600000),
-    FIELD(postgres, statement_timeout_ms, INTEGER, 100, 3600000),
-    FIELD(redis, url, REDIS_URL, 0, 0),
-    FIELD(redis, timeout_ms, INTEGER, 1, 60000),
-    LIVE(redis, seen_ttl_s, INTEGER, 1, 31536000),
-    FIELD(ingest, workers, INTEGER, 1, 64),
-    LIVE(ingest, batch_max_events, INTEGER, 1, 1000000),
-    LIVE(ingest, batch_max_bytes, INTEGER, 1024, 268435456),
-    LIVE(ingest, batch_max_merge_bytes, INTEGER, 65536, 1073741824),
-    LIVE(ingest, event_max_merge_bytes, INTEGER, 65536, 268435456),
-    LIVE(ingest, breaker_share_percent, INTEGER, 1, 100),
-    LIVE(ingest, breaker_window_events, INTEGER, 10, 100000),
-    LIVE(ingest, rejected_keep_hours, INTEGER, 1, 8760),
-    LIVE(ingest, rejected_keep_rows, INTEGER, 1, 10000000),
-    LIVE(ingest, rejected_keep_mb, INTEGER, 1, 1048576),
-    FIELD(outbox, enabled, SWITCH, 0, 0),
-    FIELD(outbox, horizon_hours, INTEGER, 1, 876000),
-    FIELD(outbox, keep_rows, INTEGER, 0, 1000000000),
-    FIELD(cache, enabled, SWITCH, 0, 0),
-    FIELD(cache, ttl_s, INTEGER, 1, 86400),
-    FIELD(cache, process_max_bytes, INTEGER, 0, 2147483647),
-    FIELD(scripts, root, PATH, 0, 0),
-    FIELD(scripts, sql, PATH, 0, 0),
-    LIVE(scripts, specs, PATH, 0, 0),
-    LIVE(scripts, specs_timeout_s, INTEGER, 1, 3600),
-    LIVE(scripts, trial_s, INTEGER, 0, 86400),
-    LIVE(scripts, trial_margin_percent, INTEGER, 0, 100),
-    LIVE(scripts, canary_events, INTEGER, 1, CONFIG_CANARY_EVENTS_MAX),
-    LIVE(scripts, canary_accept_percent, INTEGER, 0, 100),
-    LIVE(scripts, memory_limit_mb, INTEGER, 1, 4096),
-    LIVE(scripts, handler_timeout_ms, INTEGER, 1, 600000),
-    LIVE(scripts, route_timeout_ms, INTEGER, 1, 600000),
-    LIVE(scripts, stuck_unready_s, INTEGER, 1, 86400),
-    LIVE(scripts, stuck_exit_s, INTEGER, 0, 86400),
-    FIELD(admin, socket, PATH, 0, 0),
-    FIELD(admin, host, TEXT, 0, 0),
-    FIELD(admin, port, INTEGER, 0, 65535),
-    FIELD(admin, keys, STRINGS, 0, 0),
-    WORD_OF(log, level, " debug info warn warning error critical ", true),
-    WORD_OF(log, format, " json text ", true),
+    ROW(service, name, TEXT, "aggregator", .help = "the name in log lines, metrics and /healthz"),
+    ROW(service, environment, TEXT, "development",
+        .help = "the environment in log lines and /healthz"),
+    ROW(service, version, TEXT, "1.0.0",
+        .help = "the version in /healthz, for dashboards; not the version of the program"),
+    ROW(http, host, TEXT, "0.0.0.0",
+        .help = "the name or address of the listener; \"::\": IPv4 and IPv6"),
+    ROW(http, port, INTEGER, "4003", .max = 65535,
+        .help = "the port of the listener; 0: a free port, which the log names"),
+    ROW(http, loops, INTEGER, "2", .min = 1, .max = 64,
+        .help = "threads that read requests and send responses from the process' cache"),
+    ROW(http, threads, INTEGER, "16", .min = 1, .max = 4096,
+        .help = "threads that wait for Redis and Postgres; more than http.states"),
+    ROW(http, max_connections, INTEGER, "4096", .min = 1, .max = 1000000,
+        .help = "connections; above it the server closes the one that is idle longest"),
+    ROW(http, states, INTEGER, "8", .min = 1, .max = 256, .live = true,
+        .help = "Lua states for requests, each with a database connection while a query runs"),
+    ROW(http, request_timeout_ms, INTEGER, "10000", .min = 100, .max = 600000,
+        .help = "milliseconds to receive a request, and again to send its response"),
+    ROW(http, keep_alive_timeout_ms, INTEGER, "5000", .max = 600000,
+        .help = "milliseconds between two requests of a connection"),
+    ROW(http, drain_delay_ms, INTEGER, "0", .max = 600000,
+        .help = "milliseconds from SIGTERM, when /readyz turns 503, until new connections are "
+                "refused: as long as a balancer takes to notice"),
+    ROW(http, drain_timeout_ms, INTEGER, "30000", .max = 600000,
+        .help = "milliseconds after that for open connections to end by themselves"),
+    ROW(http, healthz_needs_database, SWITCH, "true",
+        .help = "true: /healthz is 503 while Postgres is unavailable; false: only while the "
+                "process hangs"),
+    ROW(http, api_key_header, HEADER, "X-Internal-API-Key",
+        .help = "the request field with the API key"),
+    ROW(http, caller_header, HEADER, "X-Service-ID", .help = "the request field with the caller"),
+    ROW(http, correlation_id_header, HEADER, "X-Correlation-ID",
+        .help = "the request field with the correlation id, which responses repeat"),
+    ROW(http, api_keys, STRINGS, "", .live = true, .secret = true,
+        .help = "API keys, several during a rotation; none: every request is refused"),
+    ROW(http, allowed_services, STRINGS, "", .live = true,
+        .help = "callers whose requests are answered; none: every request is refused"),
+    ROW(http, vocabularies, PAIRS, "", .words = "must map callers to vocabularies", .live = true,
+        .help = "caller to vocabulary: a vocabulary that routes declare, which replaces words of "
+                "the response body"),
+    ROW(kafka, brokers, BROKERS, "localhost:9092",
+        .help = "brokers as host:port, separated by commas"),
+    ROW(kafka, group, TEXT, "aggregator", .help = "the consumer group"),
+    ROW(kafka, client_id, TEXT, "aggregator",
+        .help = "the name of the clients in the logs and metrics of the brokers"),
+    ROW(kafka, auto_offset_reset, WORD, "earliest", .words = " earliest latest ",
+        .help = "where a partition without an offset in Postgres begins"),
+    ROW(kafka, session_timeout_ms, INTEGER, "30000", .min = 1000, .max = 3600000,
+        .help = "milliseconds without a heartbeat after which the group gives partitions to "
+                "another member"),
+    ROW(kafka, options, PAIRS, "", .words = "must map property names to strings or numbers",
+        .dotted = true,
+        .help = "properties of librdkafka; the worker's number is appended to group.instance.id; a "
+                "changed sasl.password is applied while the program runs"),
+    ROW(postgres, url, POSTGRES_URL, "postgresql://localhost:5432/aggregator",
+        .help = "the database: postgresql://user:password@host:port/database"),
+    ROW(postgres, connect_timeout_ms, INTEGER, "5000", .min = 100, .max = 600000,
+        .help = "milliseconds to connect to one host"),
+    ROW(postgres, statement_timeout_ms, INTEGER, "15000", .min = 100, .max = 3600000,
+        .help = "milliseconds of one statement"),
+    ROW(redis, url, REDIS_URL, "redis://localhost:6379",
+        .help = "the Redis: redis://user:password@host:port/database; \"\" or \"none\": without "
+                "Redis responses are cached for at most one second"),
+    ROW(redis, timeout_ms, INTEGER, "250", .min = 1, .max = 60000,
+        .help = "milliseconds of one pipeline of commands"),
+    ROW(redis, seen_ttl_s, INTEGER, "86400", .min = 1, .max = 31536000, .live = true,
+        .help = "seconds that the ids of processed events are kept"),
+    ROW(ingest, workers, INTEGER, "1", .min = 1, .max = 64,
+        .help = "threads that consume, each with a consumer and a database connection"),
+    ROW(ingest, batch_max_events, INTEGER, "4000", .min = 1, .max = 1000000, .live = true,
+        .help = "events of one transaction"),
+    ROW(ingest, batch_max_bytes, INTEGER, "16777216", .min = 1024, .max = 268435456, .live = true,
+        .help = "bytes of the events of one transaction"),
+    ROW(ingest, batch_max_merge_bytes, INTEGER, "67108864", .min = 65536, .max = 1073741824,
+        .live = true, .help = "bytes of memory of a batch's merges; at the limit it commits"),
+    ROW(ingest, event_max_merge_bytes, INTEGER, "16777216", .min = 65536, .max = 268435456,
+        .live = true,
+        .help = "bytes of memory of an event's merges; above it the event is rejected"),
+    ROW(ingest, breaker_share_percent, INTEGER, "50", .min = 1, .max = 100, .live = true,
+        .help = "a topic waits, and alerts, if a larger share of its handler's last events was "
+                "rejected; 100: never"),
+    ROW(ingest, breaker_window_events, INTEGER, "100", .min = 10, .max = 100000, .live = true,
+        .help = "the number of last events that the breaker judges, from 20 events on"),
+    ROW(ingest, rejected_keep_hours, INTEGER, "24", .min = 1, .max = 8760, .live = true,
+        .help = "hours that rejected events are kept"),
+    ROW(ingest, rejected_keep_rows, INTEGER, "100000", .min = 1, .max = 10000000, .live = true,
+        .help = "rejected events that are kept"),
+    ROW(ingest, rejected_keep_mb, INTEGER, "1024", .min = 1, .max = 1048576, .live = true,
+        .help = "MiB of the table of rejected events; above it the oldest rows are deleted"),
+    ROW(outbox, enabled, SWITCH, "true", .help = "false: another process publishes the messages"),
+    ROW(outbox, horizon_hours, INTEGER, "24", .min = 1, .max = 876000,
+        .help = "hours after which a fact is never published"),
+    ROW(outbox, keep_rows, INTEGER, "1000000", .max = 1000000000,
+        .help = "rows of facts past the horizon; above it the oldest rows are deleted"),
+    ROW(cache, enabled, SWITCH, "true", .help = "whether responses are cached"),
+    ROW(cache, ttl_s, INTEGER, "300", .min = 1, .max = 86400,
+        .help = "seconds that a response is cached at most"),
+    ROW(cache, process_max_bytes, INTEGER, "33554432", .max = 2147483647,
+        .help = "bytes of the process' own cache; 0: Redis alone caches"),
+    ROW(scripts, root, PATH, "scripts", .help = "the folder of the Lua files"),
+    ROW(scripts, sql, PATH, "sql", .help = "the folder with migrations, functions and queries"),
+    ROW(scripts, specs, PATH, "", .live = true,
+        .help = "the specs that a reload has to pass; \"\": none"),
+    ROW(scripts, specs_timeout_s, INTEGER, "120", .min = 1, .max = 3600, .live = true,
+        .help = "seconds of these specs"),
+    ROW(scripts, trial_s, INTEGER, "60", .max = 86400, .live = true,
+        .help = "seconds of bake time after a reload, in which a rise of rejected events rolls "
+                "back; 0: none"),
+    ROW(scripts, trial_margin_percent, INTEGER, "5", .max = 100, .live = true,
+        .help =
+            "percentage points by which the share of rejected events may rise in the bake time"),
+    ROW(scripts, canary_events, INTEGER, "10000", .min = 1, .max = CONFIG_CANARY_EVENTS_MAX,
+        .live = true, .help = "the number of newest events of a shadow run"),
+    ROW(scripts, canary_accept_percent, INTEGER, "0", .max = 100, .live = true,
+        .help = "the share of differing rows or newly rejected events that a reload with a shadow "
+                "run accepts"),
+    ROW(scripts, memory_limit_mb, INTEGER, "64", .min = 1, .max = 4096, .live = true,
+        .help = "MiB of one Lua state"),
+    ROW(scripts, handler_timeout_ms, INTEGER, "1000", .min = 1, .max = 600000, .live = true,
+        .help = "milliseconds of the handler of one event"),
+    ROW(scripts, route_timeout_ms, INTEGER, "2000", .min = 1, .max = 600000, .live = true,
+        .help = "milliseconds of the route of one request"),
+    ROW(scripts, stuck_unready_s, INTEGER, "5", .min = 1, .max = 86400, .live = true,
+        .help = "seconds after its timeout at which a script that hangs in a C function makes the "
+                "process unready"),
+    ROW(scripts, stuck_exit_s, INTEGER, "60", .max = 86400, .live = true,
+        .help = "seconds after its timeout at which such a script ends the process; 0: never"),
+    ROW(admin, socket, PATH, "aggregator.sock",
+        .help = "the socket of `aggregator status`, `aggregator reload` and the other commands"),
+    ROW(admin, host, TEXT, "127.0.0.1", .help = "the name or address of the admin API over HTTP"),
+    ROW(admin, port, INTEGER, "4004", .max = 65535,
+        .help = "the port of the admin API over HTTP; 0: a free port, which the log names"),
+    ROW(admin, keys, STRINGS, "", .secret = true,
+        .help =
+            "bearer keys of the admin API, several during a rotation; none: the port is closed"),
+    ROW(log, level, WORD, "info", .words = " debug info warn warning error critical ", .live = true,
+        .help = "the least severe lines that are logged"),
+    ROW(log, format, WORD, "json", .words = " json text ", .live = true,
+        .help = "the form of log lines; text: for people"),
 };
 const size_t config_field_count = sizeof config_fields / sizeof *config_fields;
-
-/* ---- values -------------------------------------------------------------------------------- */
-
-static void fields_free_items(char **items, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        free(items[i]);
-    }
-    free(items);
-}
-
-static char **fields_copy_items(char *const *items, size_t count) {
-    char **copy = xcalloc(count + 1, sizeof *copy);
-    for (size_t i = 0; i < count; i++) {
-        copy[i] = xstrdup(items[i]);
-    }
-    return copy;
-}
-
-static bool fields_same_items(char *const *a, char *const *b, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(a[i], b[i]) != 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool fields_is_login_option(const char *name) {
-    return strcmp(name, "sasl.username") == 0 || strcmp(name, "sasl.password") == 0;
-}
-
-/* Pairs have no order. With ignores_login the values of SASL's login may differ. */
-static bool fields_same_pairs(const struct config_pairs *a, const struct config_pairs *b,
-                              bool ignores_login) {
-    size_t same = 0, in_a = 0, in_b = 0;
-    for (size_t i = 0; i < a->count; i++) {
-        bool counts = !ignores_login || !fields_is_login_option(a->names[i]);
-        in_a += counts;
-        for (size_t j = 0; counts && j < b->count; j++) {
-            same +=
-                strcmp(a->names[i], b->names[j]) == 0 && strcmp(a->values[i], b->values[j]) == 0;
-        }
-    }
-    for (size_t j = 0; j < b->count; j++) {
-        in_b += !ignores_login || !fields_is_login_option(b->names[j]);
-    }
-    return in_a == in_b && same == in_a;
-}
-
-static bool fields_is_text(const struct config_field *field) {
-    return field->kind != INTEGER && field->kind != SWITCH && field->kind != STRINGS &&
-           field->kind != PAIRS;
-}
-
-static void fields_free_value(const struct config_field *field, struct config *config) {
-    void *target = (char *)config + field->offset;
-    if (fields_is_text(field)) {
-        free(*(char **)target);
-    } else if (field->kind == STRINGS) {
-        struct config_strings *strings = target;
-        fields_free_items(strings->items, strings->count);
-    } else if (field->kind == PAIRS) {
-        struct config_pairs *pairs = target;
-        fields_free_items(pairs->names, pairs->count);
-        fields_free_items(pairs->values, pairs->count);
-    }
-}
-
-static void fields_copy_value(const struct config_field *field, struct config *to,
-                              const struct config *from) {
-    void *target = (char *)to + field->offset;
-    const void *source = (const char *)from + field->offset;
-    if (fields_is_text(field)) {
-        *(char **)target = xstrdup(*(char *const *)source);
-    } else if (field->kind == STRINGS) {
-        const struct config_strings *strings = source;
-        *(struct config_strings *)target = (struct config_strings){
-            fields_copy_items(strings->items, strings->count), strings->count};
-    } else if (field->kind == PAIRS) {
-        const struct config_pairs *pairs = source;
-        *(struct config_pairs *)target =
-            (struct config_pairs){fields_copy_items(pairs->names, pairs->count),
-                                  fields_copy_items(pairs->values, pairs->count), pairs->count};
-    } else {
-        *(int *)target = *(const int *)source;
-    }
-}
-
-static bool fields_same_value(const struct config_field *field, const struct config *left,
-                              const struct config *right) {
-    const void *a = (const char *)left + field->offset, *b = (const char *)right + field->offset;
-    if (fields_is_text(field)) {
-        return strcmp(*(char *const *)a, *(char *const *)b) == 0;
-    }
-    if (field->kind == STRINGS) {
-        const struct config_strings *one = a, *other = b;
-        return one->count == other->count &&
-               fields_same_items(one->items, other->items, one->count);
-    }
-    if (field->kind == PAIRS) {
-        return fields_same_pairs(a, b, false);
-    }
-    return *(const int *)a == *(const int *)b;
-}
-
-/* ---- reload -------------------------------------------------------------------------------- */
-
-/* True if a program that runs with `left` can apply the value of `right`. Logins are live: each
- * new connection reads the present one. */
-static bool fields_is_live(const struct config_field *field, const struct config *left,
-                           const struct config *right) {
-    const void *a = (const char *)left + field->offset, *b = (const char *)right + field->offset;
-    switch (field->kind) {
-    case POSTGRES_URL:
-        return pg_url_same_place(*(char *const *)a, *(char *const *)b);
-    case REDIS_URL:
-        return redis_url_same_place(*(char *const *)a, *(char *const *)b);
-    case PAIRS:
-        return field->live || fields_same_pairs(a, b, true);
-    default:
-        return field->live;
-    }
-}
-
-void config_compare(const struct config *a, const struct config *b,
-                    void (*differs)(void *context, const char *section, const char *key, bool live),
-                    void *context) {
-    for (size_t i = 0; i < config_field_count; i++) {
-        if (!fields_same_value(&config_fields[i], a, b)) {
-            differs(context, config_fields[i].section, config_fields[i].key,
-                    fields_is_live(&config_fields[i], a, b));
-        }
-    }
-}
-
-struct config *config_renew(const struct config *running, const struct config *fresh) {
-    struct config *renewed = xcalloc(1, sizeof *renewed);
-    atomic_init(&renewed->refs, 1);
-    for (size_t i = 0; i < config_field_count; i++) {
-        fields_copy_value(&config_fields[i], renewed,
-                          fields_is_live(&config_fields[i], running, fresh) ? fresh : running);
-    }
-    return renewed;
-}
-
-static void fields_destroy(struct config *config) {
-    for (size_t i = 0; i < config_field_count; i++) {
-        fields_free_value(&config_fields[i], config);
-    }
-    fields_free_items(config->secret_files.items, config->secret_files.count);
-    free(config);
-}
-
-const struct config *config_ref(const struct config *config) {
-    atomic_fetch_add(&((struct config *)config)->refs, 1);
-    return config;
-}
-
-void config_unref(const struct config *config) {
-    if (config && atomic_fetch_sub(&((struct config *)config)->refs, 1) == 1) {
-        fields_destroy((struct config *)config);
-    }
-}

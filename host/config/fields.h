@@ -1,4 +1,5 @@
-/* fields: the table of settings; copies, compares and frees their values. Private to config. */
+/* fields: the table of settings, with defaults and descriptions. values.c copies, compares and
+ * frees their values. Private to config. */
 #ifndef AGG_HOST_CONFIG_FIELDS_H
 #define AGG_HOST_CONFIG_FIELDS_H
 
@@ -10,11 +11,11 @@ enum config_kind {
     PATH,
     BROKERS,
     POSTGRES_URL,
-    REDIS_URL, /* "": none */
+    REDIS_URL, /* "" and "none": none */
     INTEGER,
     SWITCH,
     STRINGS,
-    HEADER, /* the name of a header field; the default is in `words` */
+    HEADER, /* the name of a header field */
     PAIRS
 };
 
@@ -23,12 +24,23 @@ struct config_field {
     const char *key;
     enum config_kind kind;
     size_t offset;
-    long min, max;     /* INTEGER */
-    const char *words; /* WORD: the allowed ones, with a space around each; HEADER: the default */
-    bool live;         /* a running program can apply a new value */
+    const char *standard; /* the default, as a variable gives it */
+    long min, max;        /* INTEGER */
+    const char *words;    /* WORD: the allowed ones, with a space around each; PAIRS: the rule */
+    bool live;            /* a running program can apply a new value */
+    bool secret;          /* STRINGS: values are never shown */
+    bool dotted;          /* PAIRS: names are lower-case words with dots; each has a variable */
+    const char *help;     /* what it is, with its unit */
 };
 
 extern const struct config_field config_fields[];
 extern const size_t config_field_count;
+
+/* values.c */
+void config_strings_add(struct config_strings *strings, const char *text);
+void config_strings_free(struct config_strings *strings);
+/* Adds the pair or replaces its value; keeps the names sorted. */
+void config_pairs_put(struct config_pairs *pairs, const char *name, const char *value);
+void config_pairs_remove(struct config_pairs *pairs, const char *name);
 
 #endif

@@ -5,15 +5,38 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json_scan.h"
 #include "base/regular_file.h"
 #include "base/xalloc.h"
+#include "bindings/lua_json.h"
 
 #define KEY_FILE_MAX_BYTES 8191
 
+static struct config_reader *functions_reader(lua_State *L) {
+    return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+/* The line of the main chunk that is running, which a function of the file may have left. */
+static int functions_main_line(lua_State *L) {
+    lua_Debug at;
+    int line = 0;
+    for (int level = 1; lua_getstack(L, level, &at); level++) {
+        lua_getinfo(L, "Sl", &at);
+        line = strcmp(at.what, "main") == 0 ? at.currentline : line;
+    }
+    return line;
+}
+
+static void functions_note_read(lua_State *L, const char *variable, const char *value) {
+    struct config_reader *reader = functions_reader(L);
+    reader->reads = xrealloc(reader->reads, (reader->read_count + 1) * sizeof *reader->reads);
+    reader->reads[reader->read_count++] = (struct config_read){
+        xstrdup(variable), xstrdup(value), reader->layer_count - 1, functions_main_line(L)};
+}
+
 static int functions_lua_env(lua_State *L) {
-    const char *value = getenv(luaL_checkstring(L, 1));
+    const char *name = luaL_checkstring(L, 1), *value = getenv(name);
     if (value && value[0]) {
+        functions_note_read(L, name, value);
         lua_pushstring(L, value);
     } else {
         lua_settop(L, 2);
@@ -40,84 +63,120 @@ static int functions_push_key_file(lua_State *L, const char *name, const char *p
     return ok ? 1 : luaL_error(L, "%s_FILE names %s", name, err.text);
 }
 
-static void functions_note_file(lua_State *L, const char *path) {
-    struct config_strings *files = lua_touserdata(L, lua_upvalueindex(1));
-    files->items = xrealloc(files->items, (files->count + 1) * sizeof *files->items);
-    files->items[files->count++] = xstrdup(path);
-}
-
-static int functions_lua_env_or_file(lua_State *L) {
-    const char *name = luaL_checkstring(L, 1);
+bool config_push_secret(struct config_reader *reader, const char *name) {
+    lua_State *L = reader->L;
     const char *value = getenv(name);
     if (value && value[0]) {
         lua_pushstring(L, value);
-        return 1;
+        return true;
     }
     const char *path = getenv(lua_pushfstring(L, "%s_FILE", name));
+    lua_pop(L, 1);
     if (!path || !path[0]) {
-        return 0;
+        return false;
     }
-    functions_note_file(L, path);
+    config_strings_add(&reader->config->secret_files, path);
     return functions_push_key_file(L, name, path);
 }
 
-/* Appends the strings of a JSON list to the table at the top. */
-static bool functions_push_json_items(lua_State *L, struct slice text) {
-    struct json_cursor cursor;
-    struct json_value item;
-    bool more;
-    json_begin(&cursor, text);
-    if (!json_enter(&cursor)) {
-        return false;
+static int functions_lua_env_or_file(lua_State *L) {
+    const char *name = luaL_checkstring(L, 1), *value = getenv(name);
+    bool by_file = !value || !value[0];
+    if (!config_push_secret(functions_reader(L), name)) {
+        return 0;
     }
-    for (int count = 0; json_next_element(&cursor, &more);) {
-        if (!more) {
-            return json_finish(&cursor);
-        }
-        if (!json_read(&cursor, &item) || item.type != JSON_STRING) {
-            return false;
-        }
-        char *plain = lua_newuserdata(L, item.raw.len + 1);
-        lua_pushlstring(L, plain, json_unescape(&item, plain));
-        lua_rawseti(L, -3, ++count);
-        lua_pop(L, 1);
-    }
-    return false;
-}
-
-/* Trims the items and leaves out empty ones. */
-static int functions_lua_list(lua_State *L) {
-    static const char blanks[] = " \t\r\n";
-    const char *at = luaL_optstring(L, 1, "");
-    int count = 0;
-    lua_newtable(L);
-    at += strspn(at, blanks);
-    if (*at == '[') {
-        return functions_push_json_items(L, slice_of(at))
-                   ? 1
-                   : luaL_error(L, "a list that begins with [ must be a JSON list of strings");
-    }
-    while (*at) {
-        size_t len = strcspn(at, ",");
-        const char *next = at + len + (at[len] == ',');
-        at += strspn(at, blanks);
-        len = strcspn(at, ",");
-        while (len > 0 && strchr(blanks, at[len - 1])) {
-            len--;
-        }
-        if (len > 0) {
-            lua_pushlstring(L, at, len);
-            lua_rawseti(L, -2, ++count);
-        }
-        at = next;
-    }
+    functions_note_read(L, by_file ? lua_pushfstring(L, "%s_FILE", name) : name,
+                        lua_tostring(L, 2));
+    lua_settop(L, 2);
     return 1;
 }
 
-void config_functions_register(lua_State *L, struct config_strings *files) {
-    lua_register(L, "env", functions_lua_env);
-    lua_pushlightuserdata(L, files);
-    lua_pushcclosure(L, functions_lua_env_or_file, 1);
-    lua_setglobal(L, "env_or_file");
-    lua_register(L, "list", functions_lua_list);
+#define BLANKS " \t\r\n"
+
+/* Pushes the table of a JSON text; false: pushes another value. */
+static bool functions_push_json(lua_State *L, const char *text) {
+    lua_pushcfunction(L, lua_json_decode);
+    lua_pushstring(L, text);
+    return lua_pcall(L, 1, 1, 0) == 0 && lua_istable(L, -1);
+}
+
+static bool functions_push_json_list(lua_State *L, const char *text) {
+    bool good = functions_push_json(L, text);
+    for (size_t i = 1; good && i <= lua_objlen(L, -1); i++) {
+        lua_rawgeti(L, -1, (int)i);
+        good = lua_type(L, -1) == LUA_TSTRING;
+        lua_pop(L, 1);
+    }
+    return good;
+}
+
+static void functions_push_trimmed(lua_State *L, const char *text, size_t len) {
+    size_t from = strspn(text, BLANKS);
+    from = from < len ? from : len;
+    while (len > from && strchr(BLANKS, text[len - 1])) {
+        len--;
+    }
+    lua_pushlstring(L, text + from, len - from);
+}
+
+/* Leaves out empty items. */
+bool config_push_list(lua_State *L, const char *at) {
+    int count = 0;
+    at += strspn(at, BLANKS);
+    if (*at == '[') {
+        return functions_push_json_list(L, at);
+    }
+    lua_newtable(L);
+    while (*at) {
+        size_t len = strcspn(at, ",");
+        if (strspn(at, BLANKS) < len) {
+            functions_push_trimmed(L, at, len);
+            lua_rawseti(L, -2, ++count);
+        }
+        at += len + (at[len] == ',');
+    }
+    return true;
+}
+
+/* Appends the entry "name=value" to the table at the top. */
+static bool functions_push_pair(lua_State *L, const char *entry, size_t len) {
+    const char *equals = memchr(entry, '=', len);
+    if (!equals || equals == entry) {
+        return false;
+    }
+    functions_push_trimmed(L, entry, (size_t)(equals - entry));
+    functions_push_trimmed(L, equals + 1, len - (size_t)(equals + 1 - entry));
+    lua_rawset(L, -3);
+    return true;
+}
+
+bool config_push_map(lua_State *L, const char *at) {
+    bool good = true;
+    at += strspn(at, BLANKS);
+    if (*at == '{') {
+        return functions_push_json(L, at);
+    }
+    lua_newtable(L);
+    while (*at && good) {
+        size_t len = strcspn(at, ",");
+        good = strspn(at, BLANKS) >= len || functions_push_pair(L, at, len);
+        at += len + (at[len] == ',');
+    }
+    return good;
+}
+
+static int functions_lua_list(lua_State *L) {
+    return config_push_list(L, luaL_optstring(L, 1, "")) ? 1
+                                                         : luaL_error(L, "%s", CONFIG_LIST_RULE);
+}
+
+void config_functions_register(struct config_reader *reader) {
+    static const luaL_Reg functions[] = {{"env", functions_lua_env},
+                                         {"env_or_file", functions_lua_env_or_file},
+                                         {"list", functions_lua_list}};
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        lua_pushlightuserdata(reader->L, reader);
+        lua_pushcclosure(reader->L, functions[i].func, 1);
+        lua_setglobal(reader->L, functions[i].name);
+    }
 }

@@ -2,16 +2,22 @@
 #ifndef AGG_HOST_CONFIG_FUNCTIONS_H
 #define AGG_HOST_CONFIG_FUNCTIONS_H
 
-#include <lua.h>
-
-#include "config.h"
+#include "reader.h"
 
 /* Sets the globals:
  *   env(name, default)   the variable, or the default if it is unset or empty
  *   env_or_file(name)    the variable, or the text of the file that NAME_FILE names, or nil; a file
  *                        that is missing, empty or over 8 KiB raises
  *   list(text)           the items of "a, b" or of a JSON list of strings; nil: none
- * `files`, which outlives the state, receives the paths that env_or_file reads. */
-void config_functions_register(lua_State *L, struct config_strings *files);
+ * The reader outlives the state, and receives what they read. */
+void config_functions_register(struct config_reader *reader);
+
+/* What env_or_file gives; false: pushes nothing. */
+bool config_push_secret(struct config_reader *reader, const char *name);
+#define CONFIG_LIST_RULE "a list that begins with [ must be a JSON list of strings"
+/* Pushes what list gives. False: pushes another value. */
+bool config_push_list(lua_State *L, const char *text);
+/* Pushes the table of "name=value, name=value" or of a JSON object. False: pushes another value. */
+bool config_push_map(lua_State *L, const char *text);
 
 #endif

@@ -1,9 +1,6 @@
 #include "lines.h"
 
-#include <fcntl.h>
-
 #include "base/lua_lexer.h"
-#include "base/regular_file.h"
 
 struct search {
     struct slice section, key;
@@ -54,20 +51,14 @@ static void lines_take_name(struct search *search, const struct lua_lexer *lexer
     search->opens = false;
 }
 
-int config_line_of(const char *path, const char *section, const char *key) {
-    struct buffer text = {0};
-    struct err ignored = {0}; /* the caller's error then has no line */
-    if (!regular_file_read(AT_FDCWD, path, path, CONFIG_TEXT_MAX_BYTES, &text, &ignored)) {
-        buffer_free(&text);
-        return 0;
-    }
-    struct lua_lexer lexer = {.at = text.data, .line = 1};
+int config_line_of(const char *text, const char *section, const char *key) {
+    struct lua_lexer lexer = {.at = text, .line = 1};
     struct search search = {.section = slice_of(section), .key = slice_of(key)};
     bool after_dot = false;
     for (;;) {
         enum lua_token token = lua_lexer_next(&lexer);
         if (token == LUA_TOKEN_END) {
-            break;
+            return search.key_line ? search.key_line : search.section_line;
         }
         if (token == LUA_TOKEN_NAME) {
             lines_take_name(&search, &lexer, after_dot);
@@ -76,6 +67,4 @@ int config_line_of(const char *path, const char *section, const char *key) {
         }
         after_dot = token == LUA_TOKEN_OTHER && lexer.mark == '.';
     }
-    buffer_free(&text);
-    return search.key_line ? search.key_line : search.section_line;
 }

@@ -2,10 +2,8 @@
 #ifndef AGG_HOST_CONFIG_LINES_H
 #define AGG_HOST_CONFIG_LINES_H
 
-#define CONFIG_TEXT_MAX_BYTES (1024UL * 1024)
-
 /* The line of the last `section = { … key = …` or `section.key = …`; of the section if the key is
  * missing or "". 0: not found, for example because the file computes the table. */
-int config_line_of(const char *path, const char *section, const char *key);
+int config_line_of(const char *text, const char *section, const char *key);
 
 #endif

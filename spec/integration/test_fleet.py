@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from harness import log_lines, read_records
-from stack import ROOT, wait_until
+from stack import FULL_CONFIG, ROOT, wait_until
 
 LOST = "the table of instances does not have the running scripts; the next attempt follows"
 
@@ -134,7 +134,7 @@ def test_the_scripts_before_the_start_are_known_from_the_partitions(bare_service
 
 
 def test_a_static_member_keeps_its_name(bare_service, tmp_path):
-    config = (ROOT / "config.lua").read_text()
+    config = FULL_CONFIG.read_text()
     own = tmp_path / "own.lua"
     own.write_text(config.replace("options = {},",
                                   'options = { ["group.instance.id"] = "member-1" },'))

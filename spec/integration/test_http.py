@@ -423,7 +423,7 @@ def test_a_stop_answers_requests_under_way_and_closes_others_after_the_drain_tim
     sql = world.sql_with("batch_status.sql", "batch_answer(:batch_id::text)",
                          "batch_answer(:batch_id::text), pg_sleep(1.5)")
     program = world.start(env={"SQL_ROOT": str(sql), "CACHE_ENABLED": "false"},
-                          edits=[("drain_timeout_ms = 30000", "drain_timeout_ms = 300")])
+                          edits=[("loops = 2,", "loops = 2, drain_timeout_ms = 300,")])
     with program.client() as idle, program.client() as fresh, program.client() as half, \
             program.client() as busy:
         assert idle.request("/healthz").answer().status == 200

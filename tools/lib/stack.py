@@ -21,6 +21,7 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "spec/fixtures/samples"
+FULL_CONFIG = ROOT / "spec/fixtures/config/full.lua"  # that of an earlier release
 POSTGRES_BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
 KAFKA_JARS = ROOT / ".kafka"
 API_KEY = "test-key"
@@ -405,10 +406,10 @@ def create_topics(build, brokers, names=None, partitions=3):
 
 
 def edited_config(path, *edits):
-    """Writes a copy of config.lua with edits, each (old text, new text)."""
-    text = (ROOT / "config.lua").read_text()
+    """Writes a copy of a configuration that names every key, with edits: (old text, new text)."""
+    text = FULL_CONFIG.read_text()
     for old, new in edits:
-        assert text.count(old) == 1, old
+        assert text.count(old) == 1, f"{old}: later keys are in no line of {FULL_CONFIG}: add yours"
         text = text.replace(old, new)
     path.write_text(text)
     return path

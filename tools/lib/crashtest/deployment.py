@@ -71,7 +71,7 @@ class Deployment:
 
     def write_config(self):
         """The project's own, with heartbeats that suit a short session timeout."""
-        text = (stack.ROOT / "config.lua").read_text()
+        text = stack.FULL_CONFIG.read_text()
         assert text.count("options = {},") == 1
         path = self.folder / "config.lua"
         path.write_text(text.replace("options = {},",

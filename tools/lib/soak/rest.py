@@ -13,7 +13,7 @@ REDIS_POOL = 8  # connections for readers: host/cache/shared.c
 
 def states():
     """Number of Lua states for requests, each with a database connection."""
-    return int(re.search(r"states = (\d+)", (stack.ROOT / "config.lua").read_text())[1])
+    return int(re.search(r"states = (\d+)", stack.FULL_CONFIG.read_text())[1])
 
 
 def most_connections(slot):

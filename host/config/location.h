@@ -1,0 +1,14 @@
+/* location: finds the configuration that a command uses. */
+#ifndef AGG_HOST_CONFIG_LOCATION_H
+#define AGG_HOST_CONFIG_LOCATION_H
+
+#include "base/buffer.h"
+
+/* Appends the path of the first that there is: `given` (--config; NULL: none), the variable
+ * AGGREGATOR_CONFIG; of an installed program (its folder is PREFIX/bin, and
+ * PREFIX/share/aggregator/config.lua exists) /etc/aggregator/config.lua, then that file in share;
+ * of another ./config.lua. An installed program does not look into the working folder: its user may
+ * not own that. */
+void config_find(const char *given, struct buffer *path);
+
+#endif
