@@ -1,20 +1,22 @@
 /* redis: writes commands in RESP (length-prefixed, so that arguments are binary-safe); hiredis
  * reads the replies. */
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/number.h"
 #include "base/xalloc.h"
 #include "redis.h"
-#include "redis_link.h"
 #include "redis_refusal.h"
 #include "login.h"
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_LAST_MS 5000
 #define LENGTH_BYTES (1 + NUMBER_DIGITS_MOST + 2) /* a mark, the digits, CR and LF */
+#define TOO_LATE "Redis did not answer in time"
 
 /* A pipeline of commands. */
 struct exchange {
@@ -31,7 +33,7 @@ struct redis {
     char *present_url; /* with the present user and password; NULL before the first connect */
     struct redis_address address;
     int timeout_ms;
-    struct redis_link link;
+    redisContext *context;
     struct buffer queue; /* commands of the next exchange */
     size_t queued;
     struct exchange exchange;
@@ -47,9 +49,7 @@ struct redis *redis_create(const char *url, int timeout_ms, struct err *err) {
     redis->url = xstrdup(url ? url : "");
     redis->timeout_ms = timeout_ms;
     redis->backoff_ms = BACKOFF_FIRST_MS;
-    redis->link.url = redis->url;
-    if (!redis_url_parse(redis->url, &redis->address, err) ||
-        (redis->address.tls && !redis_link_check_files(&redis->link, err))) {
+    if (!redis_url_parse(redis->url, &redis->address, err)) {
         redis_destroy(redis);
         return NULL;
     }
@@ -57,7 +57,10 @@ struct redis *redis_create(const char *url, int timeout_ms, struct err *err) {
 }
 
 void redis_disconnect(struct redis *redis) {
-    redis_link_close(&redis->link);
+    if (redis->context) {
+        redisFree(redis->context);
+    }
+    redis->context = NULL;
     redis->under_way = false;
     redis->subscribed = false;
 }
@@ -66,7 +69,7 @@ void redis_destroy(struct redis *redis) {
     if (!redis) {
         return;
     }
-    redis_link_free(&redis->link);
+    redis_disconnect(redis);
     buffer_free(&redis->queue);
     redis_address_free(&redis->address);
     free(redis->url);
@@ -75,18 +78,11 @@ void redis_destroy(struct redis *redis) {
 }
 
 bool redis_connected(const struct redis *redis) {
-    return redis->link.context != NULL;
+    return redis->context != NULL;
 }
 
 bool redis_resting(const struct redis *redis) {
     return clock_monotonic_us() < redis->rest_until_us;
-}
-
-const char *redis_plain_reason(const struct redis *redis, const struct err *err) {
-    if (err->kind == ERR_TIMEOUT) {
-        return "Redis does not answer in time";
-    }
-    return redis->link.reason ? redis->link.reason : "Redis cannot be connected to, or asked";
 }
 
 /* ---- one exchange ------------------------------------------------------------------------- */
@@ -108,7 +104,7 @@ static bool redis_give_up(struct redis *redis) {
 
 static bool redis_lost(const struct redis *redis, struct err *err) {
     return err_set(err, ERR_UNAVAILABLE, "the connection to Redis is lost: %s",
-                   redis->link.context->errstr);
+                   redis->context->errstr);
 }
 
 /* Not printf: a batch of events sends tens of thousands of lengths. */
@@ -139,9 +135,40 @@ bool redis_append(struct redis *redis, const struct slice *args, size_t count, s
     return true;
 }
 
+/* False: the deadline has passed. */
+static bool redis_wait_socket(int socket, short events, short *ready, int64_t deadline_us,
+                              struct err *err) {
+    struct pollfd fd = {socket, events, 0};
+    int left_ms = clock_remaining_ms(deadline_us);
+    int count = left_ms > 0 ? poll(&fd, 1, left_ms) : 0;
+    *ready = count > 0 ? fd.revents : 0;
+    return left_ms > 0 || err_set(err, ERR_TIMEOUT, TOO_LATE);
+}
+
+static bool redis_connect_socket(struct redis *redis, int64_t deadline_us, struct err *err) {
+    redis->context = redisConnectNonBlock(redis->address.host, redis->address.port);
+    if (!redis->context) {
+        return err_set(err, ERR_INTERNAL, "out of memory");
+    }
+    if (redis->context->err) {
+        return err_set(err, ERR_UNAVAILABLE, "cannot connect to Redis: %s", redis->context->errstr);
+    }
+    for (short ready = 0; ready == 0;) {
+        if (!redis_wait_socket(redis->context->fd, POLLOUT, &ready, deadline_us, err)) {
+            err->kind = ERR_UNAVAILABLE; /* nothing was sent: no unknown outcome */
+            return false;
+        }
+    }
+    int failure = 0;
+    socklen_t size = sizeof failure;
+    getsockopt(redis->context->fd, SOL_SOCKET, SO_ERROR, &failure, &size);
+    return failure == 0 ||
+           err_set(err, ERR_UNAVAILABLE, "cannot connect to Redis: %s", strerror(failure));
+}
+
 /* Queues AUTH and SELECT if they are needed; returns their number. */
 static size_t redis_queue_setup(struct redis *redis) {
-    struct buffer *out = &redis->link.out;
+    struct buffer out = {0};
     size_t commands = 0;
     const struct redis_address *address = &redis->address;
     if (address->password) {
@@ -151,16 +178,20 @@ static size_t redis_queue_setup(struct redis *redis) {
             args[count++] = slice_of(address->user);
         }
         args[count++] = slice_of(address->password);
-        redis_format_command(out, args, count);
+        redis_format_command(&out, args, count);
         commands++;
     }
     if (address->db > 0) {
         char number[16];
         snprintf(number, sizeof number, "%d", address->db);
         struct slice args[2] = {slice_of("SELECT"), slice_of(number)};
-        redis_format_command(out, args, 2);
+        redis_format_command(&out, args, 2);
         commands++;
     }
+    if (out.len > 0) {
+        redisAppendFormattedCommand(redis->context, out.data, out.len);
+    }
+    buffer_free(&out);
     return commands;
 }
 
@@ -168,7 +199,7 @@ static size_t redis_queue_setup(struct redis *redis) {
 static bool redis_take_setup(struct redis *redis, size_t *missing, bool *refused, struct err *err) {
     while (*missing > 0 && !*refused) {
         void *reply = NULL;
-        if (redisGetReplyFromReader(redis->link.context, &reply) != REDIS_OK) {
+        if (redisGetReplyFromReader(redis->context, &reply) != REDIS_OK) {
             return redis_lost(redis, err);
         }
         if (!reply) {
@@ -177,7 +208,6 @@ static bool redis_take_setup(struct redis *redis, size_t *missing, bool *refused
         const redisReply *status = reply;
         *refused = status->type == REDIS_REPLY_ERROR;
         if (*refused) {
-            redis->link.reason = "Redis refuses the login or the database";
             err_set(err, ERR_UNAVAILABLE, "Redis refuses the session: %s", status->str);
         }
         freeReplyObject(reply);
@@ -189,12 +219,17 @@ static bool redis_take_setup(struct redis *redis, size_t *missing, bool *refused
 /* Commands are sent after the setup: a refused login leaves no unknown outcome. */
 static bool redis_set_up(struct redis *redis, int64_t deadline_us, bool *refused, struct err *err) {
     size_t missing = redis_queue_setup(redis);
-    bool written;
+    int written = 0;
     while (missing > 0) {
-        if (!redis_link_write(&redis->link, &written, err) ||
-            !redis_link_wait(&redis->link, redis_link_events(&redis->link), deadline_us, err) ||
-            !redis_link_read(&redis->link, err) ||
-            !redis_take_setup(redis, &missing, refused, err)) {
+        short ready, events = (short)(POLLIN | (written ? 0 : POLLOUT));
+        if (!redis_wait_socket(redis->context->fd, events, &ready, deadline_us, err)) {
+            return false;
+        }
+        if ((!written && redisBufferWrite(redis->context, &written) != REDIS_OK) ||
+            ((ready & ~POLLOUT) && redisBufferRead(redis->context) != REDIS_OK)) {
+            return redis_lost(redis, err);
+        }
+        if (!redis_take_setup(redis, &missing, refused, err)) {
             return false;
         }
     }
@@ -206,7 +241,7 @@ static bool redis_open_session(struct redis *redis, int64_t deadline_us, bool *r
     redis_disconnect(redis);
     redis_address_free(&redis->address);
     return redis_url_parse(redis->present_url, &redis->address, err) &&
-           redis_link_open(&redis->link, &redis->address, deadline_us, err) &&
+           redis_connect_socket(redis, deadline_us, err) &&
            redis_set_up(redis, deadline_us, refused, err);
 }
 
@@ -249,7 +284,7 @@ static bool redis_take_reply(struct redis *redis, redisReply *reply, bool *kept,
 static bool redis_take_replies(struct redis *redis, struct err *err) {
     while (!redis->subscribed || redis->exchange.index < redis->exchange.wanted) {
         void *reply = NULL;
-        if (redisGetReplyFromReader(redis->link.context, &reply) != REDIS_OK) {
+        if (redisGetReplyFromReader(redis->context, &reply) != REDIS_OK) {
             return redis_lost(redis, err);
         }
         if (!reply) {
@@ -269,8 +304,13 @@ static bool redis_take_replies(struct redis *redis, struct err *err) {
 
 /* Reads while it writes: a server stops reading if its replies are not read. */
 static bool redis_write_and_read(struct redis *redis, struct err *err) {
-    return redis_link_write(&redis->link, &redis->all_sent, err) &&
-           redis_link_read(&redis->link, err) && redis_take_replies(redis, err);
+    int written = 0;
+    if (redisBufferWrite(redis->context, &written) != REDIS_OK ||
+        redisBufferRead(redis->context) != REDIS_OK) {
+        return redis_lost(redis, err);
+    }
+    redis->all_sent = written;
+    return redis_take_replies(redis, err);
 }
 
 enum redis_progress redis_progress(struct redis *redis, struct err *err) {
@@ -289,7 +329,7 @@ enum redis_progress redis_progress(struct redis *redis, struct err *err) {
         return REDIS_PENDING;
     }
     if (ok) {
-        err_set(err, ERR_TIMEOUT, REDIS_LINK_LATE);
+        err_set(err, ERR_TIMEOUT, TOO_LATE);
     }
     redis_give_up(redis);
     return REDIS_FAILED;
@@ -300,11 +340,11 @@ bool redis_all_sent(const struct redis *redis) {
 }
 
 int redis_socket(const struct redis *redis) {
-    return redis->under_way ? redis->link.context->fd : -1;
+    return redis->under_way ? redis->context->fd : -1;
 }
 
 short redis_poll_events(const struct redis *redis) {
-    return redis_link_events(&redis->link);
+    return (short)(POLLIN | (redis_all_sent(redis) ? 0 : POLLOUT));
 }
 
 bool redis_finish(struct redis *redis, struct err *err) {
@@ -320,14 +360,18 @@ bool redis_finish(struct redis *redis, struct err *err) {
 
 /* Detects before an exchange that the server has closed the connection. */
 static void redis_drop_if_closed(struct redis *redis) {
-    if (redis_connected(redis) && !redis_link_is_quiet(&redis->link)) {
+    if (!redis->context) {
+        return;
+    }
+    struct pollfd fd = {redis->context->fd, POLLIN, 0};
+    if (poll(&fd, 1, 0) > 0) { /* EOF or an unexpected reply */
         redis_disconnect(redis);
     }
 }
 
 static bool redis_ensure_connected(struct redis *redis, int64_t deadline_us, struct err *err) {
     redis_drop_if_closed(redis);
-    if (redis_connected(redis)) {
+    if (redis->context) {
         return true;
     }
     if (redis_resting(redis)) {
@@ -349,9 +393,11 @@ static bool redis_begin_exchange(struct redis *redis, const struct exchange *exc
     if (!redis_ensure_connected(redis, deadline_us, err)) {
         return false;
     }
-    struct buffer sent = redis->link.out; /* empty */
-    redis->link.out = redis->queue;
-    redis->queue = sent;
+    if (redisAppendFormattedCommand(redis->context, redis->queue.data, redis->queue.len) !=
+        REDIS_OK) {
+        err_set(err, ERR_INTERNAL, "out of memory");
+        return redis_give_up(redis);
+    }
     redis->exchange = *exchange;
     redis->exchange.wanted = redis->queued;
     redis->exchange.deadline_us = deadline_us;
@@ -394,12 +440,12 @@ bool redis_subscribe(struct redis *redis, const char *channel, redis_on_reply on
 }
 
 bool redis_receive(struct redis *redis, redis_on_reply on_push, void *context, struct err *err) {
-    if (!redis_link_read(&redis->link, err)) {
-        return false;
+    if (redisBufferRead(redis->context) != REDIS_OK) {
+        return redis_lost(redis, err);
     }
     for (;;) {
         void *reply = NULL;
-        if (redisGetReplyFromReader(redis->link.context, &reply) != REDIS_OK) {
+        if (redisGetReplyFromReader(redis->context, &reply) != REDIS_OK) {
             return redis_lost(redis, err);
         }
         if (!reply) {
@@ -411,13 +457,19 @@ bool redis_receive(struct redis *redis, redis_on_reply on_push, void *context, s
 }
 
 bool redis_ping(struct redis *redis, struct err *err) {
+    struct buffer out = {0};
     struct slice name = slice_of("PING");
-    bool written = false;
-    redis_format_command(&redis->link.out, &name, 1);
-    return redis_link_write(&redis->link, &written, err) &&
-           (written || err_set(err, ERR_UNAVAILABLE, "Redis does not read from the connection"));
+    int written = 0;
+    redis_format_command(&out, &name, 1);
+    bool ok = redisAppendFormattedCommand(redis->context, out.data, out.len) == REDIS_OK &&
+              redisBufferWrite(redis->context, &written) == REDIS_OK;
+    buffer_free(&out);
+    if (!ok) {
+        return redis_lost(redis, err);
+    }
+    return written || err_set(err, ERR_UNAVAILABLE, "Redis does not read from the connection");
 }
 
 int redis_subscription_socket(const struct redis *redis) {
-    return redis->link.context->fd;
+    return redis->context->fd;
 }

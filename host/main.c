@@ -3,6 +3,7 @@
 
 #include "command/arguments.h"
 #include "command/help.h"
+#include "config/environment_file.h"
 #include "config/location.h"
 #include "config/renewal.h"
 #include "base/descriptors.h"
@@ -66,7 +67,8 @@ static int main_run_configured(const struct command_spec *spec, struct command *
     struct buffer path = {0};
     config_find(command->config_path, &path);
     command->config_path = path.data;
-    struct config *config = config_load(path.data, &err);
+    struct config *config =
+        environment_file_read(path.data, &err) ? config_load(path.data, &err) : NULL;
     int status = config ? main_run_with(spec, command, config) : main_fail_start(&err);
     buffer_free(&path);
     return status;

@@ -19,7 +19,12 @@ install(TARGETS aggregator)
 install(DIRECTORY scripts sql DESTINATION ${data})
 install(DIRECTORY docs/types DESTINATION ${data})
 install(FILES config.lua DESTINATION ${data})
-install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md")
+# Full: with the prefix /usr the files are in /etc, not in /usr/etc.
+install(FILES packaging/config.lua packaging/environment
+  DESTINATION ${CMAKE_INSTALL_FULL_SYSCONFDIR}/aggregator)
+file(GLOB manuals CONFIGURE_DEPENDS docs/*.md)
+install(FILES ${manuals} DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs/operate DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES ${pages}/aggregator.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES ${pages}/completion.bash RENAME aggregator
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)

@@ -4,6 +4,7 @@
 
 #include "admin/socket.h"
 #include "command.h"
+#include "reload/reload.h"
 #include "script/script.h"
 #include "script/text_report.h"
 #include "shadow_run_report.lua.h"
@@ -28,21 +29,16 @@ static bool admin_call_program(const struct command *command, const char *line, 
     return ok;
 }
 
-static int admin_ask_within(const struct command *command, const char *line, const char *good,
-                            int timeout_ms) {
+/* Prints the response; 0 if it begins with `good`. */
+static int admin_ask(const struct command *command, const char *line, const char *good) {
     struct buffer answer = {0};
-    bool ok = admin_call_program(command, line, timeout_ms, &answer);
+    bool ok = admin_call_program(command, line, ANSWER_TIMEOUT_MS, &answer);
     if (ok) {
         puts(answer.data);
         ok = admin_starts_with(&answer, good);
     }
     buffer_free(&answer);
     return ok ? 0 : 1;
-}
-
-/* Prints the response; 0 if it begins with `good`. */
-static int admin_ask(const struct command *command, const char *line, const char *good) {
-    return admin_ask_within(command, line, good, ANSWER_TIMEOUT_MS);
 }
 
 int command_status(const struct command *command) {
@@ -54,6 +50,7 @@ int command_resume(const struct command *command) {
 }
 
 #define CHANGED "{\"done\":true"
+#define UNCHANGED "\"reason\":\"" RELOAD_NOTHING_CHANGED "\""
 
 /* Adds " name=N" to the line. */
 static void admin_add_number(char line[LINE_BYTES], const char *name, int64_t number) {
@@ -71,7 +68,14 @@ int command_reload(const struct command *command) {
     if (command->accept >= 0) {
         admin_add_number(line, "accept", command->accept);
     }
-    return admin_ask_within(command, line, CHANGED, CHECKS_TIMEOUT_MS);
+    struct buffer answer = {0};
+    bool ok = admin_call_program(command, line, CHECKS_TIMEOUT_MS, &answer);
+    if (ok) {
+        puts(answer.data);
+        ok = admin_starts_with(&answer, CHANGED) || strstr(answer.data, UNCHANGED);
+    }
+    buffer_free(&answer);
+    return ok ? 0 : 1;
 }
 
 static int admin_show(const struct command *command, const struct buffer *answer) {

@@ -61,7 +61,7 @@ int command_replay(const struct command *command);
 /* status, resume: call the running program over its admin socket. */
 int command_status(const struct command *command);
 int command_resume(const struct command *command);
-/* reload, rollback [N]: the same; 1 if nothing was changed. */
+/* reload, rollback [N]: the same; 1 if it was refused. */
 int command_reload(const struct command *command);
 int command_rollback(const struct command *command);
 /* diff: compares the scripts on the disk with the running ones on the newest events. 0 equal, 1

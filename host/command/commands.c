@@ -154,7 +154,7 @@ const struct command_spec commands[] = {
         .synopsis = "[--drop] [--shadow-run|--canary [--events N] [--accept PERCENT]]",
         .summary = "replace the running scripts and settings by those on the disk",
         .help = "Replaces all of them or nothing; SIGHUP does the same. Prints JSON.",
-        .status = "0 replaced, 1 nothing was changed",
+        .status = "0 the scripts and settings on the disk run, 1 they were refused",
         .options =
             {
                 SWITCH("drop", drop,

@@ -78,10 +78,7 @@ struct config {
         int statement_timeout_ms;
     } postgres;
     struct {
-        char *url;    /* "": no Redis; secret: may hold a password */
-        char *tls_ca; /* PEM files of rediss://; "": none */
-        char *tls_certificate;
-        char *tls_key;
+        char *url; /* "": no Redis; secret: may hold a password */
         int timeout_ms;
         int seen_ttl_s;
     } redis;

@@ -117,7 +117,7 @@ static bool from_disk_replace(struct from_disk *from, struct buffer *json) {
     struct err err = {0};
     if (from_disk_is_same(from->change.running, from->generation, from->fresh)) {
         from_disk_put_result(from, false, json);
-        json_put_text(json, "reason", slice_of("nothing has changed"));
+        json_put_text(json, "reason", slice_of(RELOAD_NOTHING_CHANGED));
         buffer_append_text(json, "}");
         return false;
     }

@@ -12,6 +12,9 @@
 
 struct reload;
 
+/* The reason in the report of a reload whose scripts and settings run already. */
+#define RELOAD_NOTHING_CHANGED "nothing has changed"
+
 struct reload_options {
     const char *config_path;
     struct script_generation *generation; /* the running one */

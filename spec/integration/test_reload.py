@@ -96,7 +96,7 @@ def test_events_after_a_reload_are_handled_by_the_new_scripts(service, scripts):
 
 def test_a_reload_without_a_change_says_so(service):
     status, said = command(service.program, "reload")
-    assert status == 1 and said["done"] is False and said["generation"] == 1
+    assert status == 0 and said["done"] is False and said["generation"] == 1
     assert said["reason"] == "nothing has changed"
 
 

@@ -1,0 +1,93 @@
+#include "environment_file.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "base/regular_file.h"
+
+#define MAX_BYTES (256UL * 1024)
+#define BLANKS " \t\r"
+#define NAME_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
+/* The names that were set from the file, for a process that inherits them. */
+#define NAMES_VARIABLE "_AGGREGATOR_FROM_FILE"
+
+static void environment_file_forget_inherited(void) {
+    const char *names = getenv(NAMES_VARIABLE);
+    char *copy = names ? strdup(names) : NULL, *rest = NULL;
+    for (char *name = copy ? strtok_r(copy, " ", &rest) : NULL; name;
+         name = strtok_r(NULL, " ", &rest)) {
+        unsetenv(name);
+    }
+    free(copy);
+}
+
+/* Ends the value, and returns its start. A quoted value may begin or end with blanks. */
+static char *environment_file_value(char *text) {
+    text += strspn(text, BLANKS);
+    size_t len = strlen(text);
+    while (len > 0 && strchr(BLANKS, text[len - 1])) {
+        text[--len] = '\0';
+    }
+    bool quoted = len > 1 && (text[0] == '"' || text[0] == '\'') && text[len - 1] == text[0];
+    text[quoted ? len - 1 : len] = '\0';
+    return text + quoted;
+}
+
+/* False: no variable. */
+static bool environment_file_set(char *line, struct buffer *names) {
+    line += strspn(line, BLANKS);
+    size_t len = strspn(line, NAME_BYTES);
+    if (line[0] == '\0' || line[0] == '#') {
+        return true;
+    }
+    if (len == 0 || line[len] != '=' || (line[0] >= '0' && line[0] <= '9')) {
+        return false;
+    }
+    line[len] = '\0';
+    const char *present = getenv(line);
+    if (!present || !present[0]) {
+        buffer_append_format(names, "%s%s", names->len ? " " : "", line);
+        setenv(line, environment_file_value(line + len + 1), 1);
+    }
+    return true;
+}
+
+static bool environment_file_set_all(const char *path, char *text, struct err *err) {
+    struct buffer names = {0};
+    int number = 0;
+    bool ok = true;
+    for (char *line = text; ok && line; number++) {
+        char *end = strchr(line, '\n');
+        if (end) {
+            *end = '\0';
+        }
+        ok = environment_file_set(line, &names);
+        line = end ? end + 1 : NULL;
+    }
+    if (names.len > 0) {
+        setenv(NAMES_VARIABLE, names.data, 1);
+    }
+    buffer_free(&names);
+    return ok || err_set(err, ERR_INPUT, "%s:%d: must be NAME=value, or a comment behind #", path,
+                         number);
+}
+
+bool environment_file_read(const char *config_path, struct err *err) {
+    const char *slash = strrchr(config_path, '/');
+    struct buffer path = {0}, text = {0};
+    buffer_append_format(&path, "%.*senvironment", slash ? (int)(slash + 1 - config_path) : 0,
+                         config_path);
+    environment_file_forget_inherited();
+    bool ok = access(path.data, F_OK) != 0 ||
+              (regular_file_read(AT_FDCWD, path.data, path.data, MAX_BYTES, &text, err) &&
+               (text.len == 0 || environment_file_set_all(path.data, text.data, err)));
+    if (text.data) {
+        explicit_bzero(text.data, text.cap);
+    }
+    buffer_free(&text);
+    buffer_free(&path);
+    return ok;
+}

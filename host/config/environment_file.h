@@ -1,0 +1,15 @@
+/* environment_file: the file `environment` beside the configuration, for passwords and keys:
+ * NAME=value lines, as in the EnvironmentFile= of systemd.exec(5). The service and an operator's
+ * command read the same values, whatever started them. */
+#ifndef AGG_HOST_CONFIG_ENVIRONMENT_FILE_H
+#define AGG_HOST_CONFIG_ENVIRONMENT_FILE_H
+
+#include "base/err.h"
+
+/* Sets the variables that the process does not have, or has empty. Those that a former process of
+ * the same service
+ * (`aggregator upgrade`) took from the file are taken from it again. True also without a file.
+ * False: the file cannot be read, or a line is no variable. Before the first thread starts. */
+bool environment_file_read(const char *config_path, struct err *err);
+
+#endif
