@@ -36,3 +36,14 @@ void login_sasl_free(struct login_sasl *sasl) {
     free(sasl->password);
     *sasl = (struct login_sasl){0};
 }
+
+struct login_tls login_redis_tls(const char *url) {
+    return source ? source->redis_tls(url) : (struct login_tls){0};
+}
+
+void login_tls_free(struct login_tls *tls) {
+    free(tls->ca);
+    free(tls->certificate);
+    free(tls->key);
+    *tls = (struct login_tls){0};
+}

@@ -1,5 +1,5 @@
-/* login: the present user and password of a server, which bindings request before each connect.
- * login_set_source tells where they come from. Any thread. */
+/* login: the present user and password of a server, and the files of its TLS, which bindings
+ * request before each connect. login_set_source tells where they come from. Any thread. */
 #ifndef AGG_BINDINGS_LOGIN_H
 #define AGG_BINDINGS_LOGIN_H
 
@@ -12,11 +12,17 @@ struct login_sasl {
     char *user, *password;
 };
 
+/* PEM files for the TLS of Redis, malloc'ed; NULL or "": none (tls_options in tls.h). */
+struct login_tls {
+    char *ca, *certificate, *key;
+};
+
 /* after_refusal: the server refused the last login. */
 struct login_source {
     /* The URL with the present user and password; the caller frees it. */
     char *(*url)(enum login_of of, const char *url, bool after_refusal);
     struct login_sasl (*sasl)(const char *brokers, bool after_refusal);
+    struct login_tls (*redis_tls)(const char *url);
 };
 
 /* Before any thread starts; borrows the struct. Without a source the URLs' logins are used. */
@@ -29,5 +35,8 @@ bool login_after_refusal(enum login_of of, const char *url, char **present);
 
 struct login_sasl login_sasl(const char *brokers, bool after_refusal);
 void login_sasl_free(struct login_sasl *sasl);
+
+struct login_tls login_redis_tls(const char *url);
+void login_tls_free(struct login_tls *tls);
 
 #endif

@@ -1,22 +1,20 @@
 /* redis: writes commands in RESP (length-prefixed, so that arguments are binary-safe); hiredis
  * reads the replies. */
-#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/number.h"
 #include "base/xalloc.h"
 #include "redis.h"
+#include "redis_link.h"
 #include "redis_refusal.h"
 #include "login.h"
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_LAST_MS 5000
 #define LENGTH_BYTES (1 + NUMBER_DIGITS_MOST + 2) /* a mark, the digits, CR and LF */
-#define TOO_LATE "Redis did not answer in time"
 
 /* A pipeline of commands. */
 struct exchange {
@@ -33,7 +31,7 @@ struct redis {
     char *present_url; /* with the present user and password; NULL before the first connect */
     struct redis_address address;
     int timeout_ms;
-    redisContext *context;
+    struct redis_link link;
     struct buffer queue; /* commands of the next exchange */
     size_t queued;
     struct exchange exchange;
@@ -49,7 +47,9 @@ struct redis *redis_create(const char *url, int timeout_ms, struct err *err) {
     redis->url = xstrdup(url ? url : "");
     redis->timeout_ms = timeout_ms;
     redis->backoff_ms = BACKOFF_FIRST_MS;
-    if (!redis_url_parse(redis->url, &redis->address, err)) {
+    redis->link.url = redis->url;
+    if (!redis_url_parse(redis->url, &redis->address, err) ||
+        (redis->address.tls && !redis_link_check_files(&redis->link, err))) {
         redis_destroy(redis);
         return NULL;
     }
@@ -57,10 +57,7 @@ struct redis *redis_create(const char *url, int timeout_ms, struct err *err) {
 }
 
 void redis_disconnect(struct redis *redis) {
-    if (redis->context) {
-        redisFree(redis->context);
-    }
-    redis->context = NULL;
+    redis_link_close(&redis->link);
     redis->under_way = false;
     redis->subscribed = false;
 }
@@ -69,7 +66,7 @@ void redis_destroy(struct redis *redis) {
     if (!redis) {
         return;
     }
-    redis_disconnect(redis);
+    redis_link_free(&redis->link);
     buffer_free(&redis->queue);
     redis_address_free(&redis->address);
     free(redis->url);
@@ -78,11 +75,18 @@ void redis_destroy(struct redis *redis) {
 }
 
 bool redis_connected(const struct redis *redis) {
-    return redis->context != NULL;
+    return redis->link.context != NULL;
 }
 
 bool redis_resting(const struct redis *redis) {
     return clock_monotonic_us() < redis->rest_until_us;
+}
+
+const char *redis_plain_reason(const struct redis *redis, const struct err *err) {
+    if (err->kind == ERR_TIMEOUT) {
+        return "Redis does not answer in time";
+    }
+    return redis->link.reason ? redis->link.reason : "Redis cannot be connected to, or asked";
 }
 
 /* ---- one exchange ------------------------------------------------------------------------- */
@@ -104,7 +108,7 @@ static bool redis_give_up(struct redis *redis) {
 
 static bool redis_lost(const struct redis *redis, struct err *err) {
     return err_set(err, ERR_UNAVAILABLE, "the connection to Redis is lost: %s",
-                   redis->context->errstr);
+                   redis->link.context->errstr);
 }
 
 /* Not printf: a batch of events sends tens of thousands of lengths. */
@@ -135,40 +139,9 @@ bool redis_append(struct redis *redis, const struct slice *args, size_t count, s
     return true;
 }
 
-/* False: the deadline has passed. */
-static bool redis_wait_socket(int socket, short events, short *ready, int64_t deadline_us,
-                              struct err *err) {
-    struct pollfd fd = {socket, events, 0};
-    int left_ms = clock_remaining_ms(deadline_us);
-    int count = left_ms > 0 ? poll(&fd, 1, left_ms) : 0;
-    *ready = count > 0 ? fd.revents : 0;
-    return left_ms > 0 || err_set(err, ERR_TIMEOUT, TOO_LATE);
-}
-
-static bool redis_connect_socket(struct redis *redis, int64_t deadline_us, struct err *err) {
-    redis->context = redisConnectNonBlock(redis->address.host, redis->address.port);
-    if (!redis->context) {
-        return err_set(err, ERR_INTERNAL, "out of memory");
-    }
-    if (redis->context->err) {
-        return err_set(err, ERR_UNAVAILABLE, "cannot connect to Redis: %s", redis->context->errstr);
-    }
-    for (short ready = 0; ready == 0;) {
-        if (!redis_wait_socket(redis->context->fd, POLLOUT, &ready, deadline_us, err)) {
-            err->kind = ERR_UNAVAILABLE; /* nothing was sent: no unknown outcome */
-            return false;
-        }
-    }
-    int failure = 0;
-    socklen_t size = sizeof failure;
-    getsockopt(redis->context->fd, SOL_SOCKET, SO_ERROR, &failure, &size);
-    return failure == 0 ||
-           err_set(err, ERR_UNAVAILABLE, "cannot connect to Redis: %s", strerror(failure));
-}
-
 /* Queues AUTH and SELECT if they are needed; returns their number. */
 static size_t redis_queue_setup(struct redis *redis) {
-    struct buffer out = {0};
+    struct buffer *out = &redis->link.out;
     size_t commands = 0;
     const struct redis_address *address = &redis->address;
     if (address->password) {
@@ -178,20 +151,16 @@ static size_t redis_queue_setup(struct redis *redis) {
             args[count++] = slice_of(address->user);
         }
         args[count++] = slice_of(address->password);
-        redis_format_command(&out, args, count);
+        redis_format_command(out, args, count);
         commands++;
     }
     if (address->db > 0) {
         char number[16];
         snprintf(number, sizeof number, "%d", address->db);
         struct slice args[2] = {slice_of("SELECT"), slice_of(number)};
-        redis_format_command(&out, args, 2);
+        redis_format_command(out, args, 2);
         commands++;
     }
-    if (out.len > 0) {
-        redisAppendFormattedCommand(redis->context, out.data, out.len);
-    }
-    buffer_free(&out);
     return commands;
 }
 
@@ -199,7 +168,7 @@ static size_t redis_queue_setup(struct redis *redis) {
 static bool redis_take_setup(struct redis *redis, size_t *missing, bool *refused, struct err *err) {
     while (*missing > 0 && !*refused) {
         void *reply = NULL;
-        if (redisGetReplyFromReader(redis->context, &reply) != REDIS_OK) {
+        if (redisGetReplyFromReader(redis->link.context, &reply) != REDIS_OK) {
             return redis_lost(redis, err);
         }
         if (!reply) {
@@ -208,6 +177,7 @@ static bool redis_take_setup(struct redis *redis, size_t *missing, bool *refused
         const redisReply *status = reply;
         *refused = status->type == REDIS_REPLY_ERROR;
         if (*refused) {
+            redis->link.reason = "Redis refuses the login or the database";
             err_set(err, ERR_UNAVAILABLE, "Redis refuses the session: %s", status->str);
         }
         freeReplyObject(reply);
@@ -219,17 +189,12 @@ static bool redis_take_setup(struct redis *redis, size_t *missing, bool *refused
 /* Commands are sent after the setup: a refused login leaves no unknown outcome. */
 static bool redis_set_up(struct redis *redis, int64_t deadline_us, bool *refused, struct err *err) {
     size_t missing = redis_queue_setup(redis);
-    int written = 0;
+    bool written;
     while (missing > 0) {
-        short ready, events = (short)(POLLIN | (written ? 0 : POLLOUT));
-        if (!redis_wait_socket(redis->context->fd, events, &ready, deadline_us, err)) {
-            return false;
-        }
-        if ((!written && redisBufferWrite(redis->context, &written) != REDIS_OK) ||
-            ((ready & ~POLLOUT) && redisBufferRead(redis->context) != REDIS_OK)) {
-            return redis_lost(redis, err);
-        }
-        if (!redis_take_setup(redis, &missing, refused, err)) {
+        if (!redis_link_write(&redis->link, &written, err) ||
+            !redis_link_wait(&redis->link, redis_link_events(&redis->link), deadline_us, err) ||
+            !redis_link_read(&redis->link, err) ||
+            !redis_take_setup(redis, &missing, refused, err)) {
             return false;
         }
     }
@@ -241,7 +206,7 @@ static bool redis_open_session(struct redis *redis, int64_t deadline_us, bool *r
     redis_disconnect(redis);
     redis_address_free(&redis->address);
     return redis_url_parse(redis->present_url, &redis->address, err) &&
-           redis_connect_socket(redis, deadline_us, err) &&
+           redis_link_open(&redis->link, &redis->address, deadline_us, err) &&
            redis_set_up(redis, deadline_us, refused, err);
 }
 
@@ -284,7 +249,7 @@ static bool redis_take_reply(struct redis *redis, redisReply *reply, bool *kept,
 static bool redis_take_replies(struct redis *redis, struct err *err) {
     while (!redis->subscribed || redis->exchange.index < redis->exchange.wanted) {
         void *reply = NULL;
-        if (redisGetReplyFromReader(redis->context, &reply) != REDIS_OK) {
+        if (redisGetReplyFromReader(redis->link.context, &reply) != REDIS_OK) {
             return redis_lost(redis, err);
         }
         if (!reply) {
@@ -304,13 +269,8 @@ static bool redis_take_replies(struct redis *redis, struct err *err) {
 
 /* Reads while it writes: a server stops reading if its replies are not read. */
 static bool redis_write_and_read(struct redis *redis, struct err *err) {
-    int written = 0;
-    if (redisBufferWrite(redis->context, &written) != REDIS_OK ||
-        redisBufferRead(redis->context) != REDIS_OK) {
-        return redis_lost(redis, err);
-    }
-    redis->all_sent = written;
-    return redis_take_replies(redis, err);
+    return redis_link_write(&redis->link, &redis->all_sent, err) &&
+           redis_link_read(&redis->link, err) && redis_take_replies(redis, err);
 }
 
 enum redis_progress redis_progress(struct redis *redis, struct err *err) {
@@ -329,7 +289,7 @@ enum redis_progress redis_progress(struct redis *redis, struct err *err) {
         return REDIS_PENDING;
     }
     if (ok) {
-        err_set(err, ERR_TIMEOUT, TOO_LATE);
+        err_set(err, ERR_TIMEOUT, REDIS_LINK_LATE);
     }
     redis_give_up(redis);
     return REDIS_FAILED;
@@ -340,11 +300,11 @@ bool redis_all_sent(const struct redis *redis) {
 }
 
 int redis_socket(const struct redis *redis) {
-    return redis->under_way ? redis->context->fd : -1;
+    return redis->under_way ? redis->link.context->fd : -1;
 }
 
 short redis_poll_events(const struct redis *redis) {
-    return (short)(POLLIN | (redis_all_sent(redis) ? 0 : POLLOUT));
+    return redis_link_events(&redis->link);
 }
 
 bool redis_finish(struct redis *redis, struct err *err) {
@@ -360,18 +320,14 @@ bool redis_finish(struct redis *redis, struct err *err) {
 
 /* Detects before an exchange that the server has closed the connection. */
 static void redis_drop_if_closed(struct redis *redis) {
-    if (!redis->context) {
-        return;
-    }
-    struct pollfd fd = {redis->context->fd, POLLIN, 0};
-    if (poll(&fd, 1, 0) > 0) { /* EOF or an unexpected reply */
+    if (redis_connected(redis) && !redis_link_is_quiet(&redis->link)) {
         redis_disconnect(redis);
     }
 }
 
 static bool redis_ensure_connected(struct redis *redis, int64_t deadline_us, struct err *err) {
     redis_drop_if_closed(redis);
-    if (redis->context) {
+    if (redis_connected(redis)) {
         return true;
     }
     if (redis_resting(redis)) {
@@ -393,11 +349,9 @@ static bool redis_begin_exchange(struct redis *redis, const struct exchange *exc
     if (!redis_ensure_connected(redis, deadline_us, err)) {
         return false;
     }
-    if (redisAppendFormattedCommand(redis->context, redis->queue.data, redis->queue.len) !=
-        REDIS_OK) {
-        err_set(err, ERR_INTERNAL, "out of memory");
-        return redis_give_up(redis);
-    }
+    struct buffer sent = redis->link.out; /* empty */
+    redis->link.out = redis->queue;
+    redis->queue = sent;
     redis->exchange = *exchange;
     redis->exchange.wanted = redis->queued;
     redis->exchange.deadline_us = deadline_us;
@@ -440,12 +394,12 @@ bool redis_subscribe(struct redis *redis, const char *channel, redis_on_reply on
 }
 
 bool redis_receive(struct redis *redis, redis_on_reply on_push, void *context, struct err *err) {
-    if (redisBufferRead(redis->context) != REDIS_OK) {
-        return redis_lost(redis, err);
+    if (!redis_link_read(&redis->link, err)) {
+        return false;
     }
     for (;;) {
         void *reply = NULL;
-        if (redisGetReplyFromReader(redis->context, &reply) != REDIS_OK) {
+        if (redisGetReplyFromReader(redis->link.context, &reply) != REDIS_OK) {
             return redis_lost(redis, err);
         }
         if (!reply) {
@@ -457,19 +411,13 @@ bool redis_receive(struct redis *redis, redis_on_reply on_push, void *context, s
 }
 
 bool redis_ping(struct redis *redis, struct err *err) {
-    struct buffer out = {0};
     struct slice name = slice_of("PING");
-    int written = 0;
-    redis_format_command(&out, &name, 1);
-    bool ok = redisAppendFormattedCommand(redis->context, out.data, out.len) == REDIS_OK &&
-              redisBufferWrite(redis->context, &written) == REDIS_OK;
-    buffer_free(&out);
-    if (!ok) {
-        return redis_lost(redis, err);
-    }
-    return written || err_set(err, ERR_UNAVAILABLE, "Redis does not read from the connection");
+    bool written = false;
+    redis_format_command(&redis->link.out, &name, 1);
+    return redis_link_write(&redis->link, &written, err) &&
+           (written || err_set(err, ERR_UNAVAILABLE, "Redis does not read from the connection"));
 }
 
 int redis_subscription_socket(const struct redis *redis) {
-    return redis->context->fd;
+    return redis->link.context->fd;
 }

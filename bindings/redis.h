@@ -16,8 +16,10 @@ struct redis_address {
     char *password; /* secret; NULL: no AUTH */
     int port;
     int db;
+    bool tls; /* the scheme is rediss */
 };
-/* redis://[[user]:password@]host[:port][/database], percent escapes in user and password decoded.
+/* redis://[[user]:password@]host[:port][/database], percent escapes in user and password decoded;
+ * rediss:// for TLS, with the files of login_redis_tls (login.h).
  * False: ERR_INPUT, without the URL's text. */
 bool redis_url_parse(const char *url, struct redis_address *address, struct err *err);
 /* True: the URLs differ in user and password at most. */
@@ -26,12 +28,16 @@ void redis_address_free(struct redis_address *address);
 
 struct redis;
 
-/* Does not connect. NULL: err for a bad URL. The connect calls getaddrinfo, which ignores the
- * deadline. */
+/* Does not connect. NULL: err for a bad URL, or for a file of TLS that cannot be used. The connect
+ * calls getaddrinfo, which ignores the deadline. */
 struct redis *redis_create(const char *url, int timeout_ms, struct err *err);
 void redis_destroy(struct redis *redis);
 bool redis_connected(const struct redis *redis);
 bool redis_resting(const struct redis *redis); /* during the back-off */
+
+/* Why Redis could not be asked: a static text for readers without a login. After a failed connect
+ * the reason stays during the back-off. */
+const char *redis_plain_reason(const struct redis *redis, const struct err *err);
 
 /* Queues one command; copies the arguments. */
 bool redis_append(struct redis *redis, const struct slice *args, size_t count, struct err *err);

@@ -1,4 +1,4 @@
-/* redis_url: parses redis://[[user]:password@]host[:port][/database]. */
+/* redis_url: parses redis://[[user]:password@]host[:port][/database], and rediss:// for TLS. */
 #include <stdlib.h>
 
 #include "base/hex.h"
@@ -69,10 +69,9 @@ static bool redis_url_parse_place(struct redis_address *address, const char *at)
 }
 
 bool redis_url_parse(const char *url, struct redis_address *address, struct err *err) {
-    static const char scheme[] = "redis://";
-    *address = (struct redis_address){.port = 6379};
-    bool ok = strncmp(url, scheme, sizeof scheme - 1) == 0;
-    const char *at = url + (ok ? sizeof scheme - 1 : 0);
+    *address = (struct redis_address){.port = 6379, .tls = strncmp(url, "rediss://", 9) == 0};
+    bool ok = address->tls || strncmp(url, "redis://", 8) == 0;
+    const char *at = url + (ok ? strcspn(url, ":") + 3 : 0);
     const char *end = strrchr(at, '@'); /* the last one: a password may contain others */
     if (ok && end) {
         const char *colon = memchr(at, ':', (size_t)(end - at));
@@ -88,8 +87,8 @@ bool redis_url_parse(const char *url, struct redis_address *address, struct err 
     }
     redis_address_free(address);
     return err_set(err, ERR_INPUT,
-                   "the Redis URL must be redis://[[user]:password@]host[:port][/database] "
-                   "(without TLS)");
+                   "the Redis URL must be redis://[[user]:password@]host[:port][/database], or "
+                   "rediss:// for TLS");
 }
 
 bool redis_url_same_place(const char *a, const char *b) {
@@ -97,7 +96,7 @@ bool redis_url_same_place(const char *a, const char *b) {
     struct err ignored = {0};
     bool same = redis_url_parse(a, &one, &ignored) && redis_url_parse(b, &other, &ignored) &&
                 one.host && other.host && strcmp(one.host, other.host) == 0 &&
-                one.port == other.port && one.db == other.db;
+                one.port == other.port && one.db == other.db && one.tls == other.tls;
     redis_address_free(&one);
     redis_address_free(&other);
     return same;

@@ -7,6 +7,7 @@
 #include "http/credentials.h"
 #include "http/builtin_paths.h"
 #include "bindings/kafka_consumer.h"
+#include "bindings/redis.h"
 #include "config/config.h"
 #include "schema/migrate.h"
 #include "check/schema_check.h"
@@ -40,6 +41,16 @@ static bool check_kafka(const struct config *config, struct err *err) {
     struct kafka_consumer *consumer = kafka_consumer_open(&options, err);
     kafka_consumer_destroy(consumer);
     return consumer != NULL;
+}
+
+/* Whether the files of its TLS can be used; connects to no server. */
+static bool check_redis(const struct config *config, struct err *err) {
+    if (!config->redis.url[0]) {
+        return true;
+    }
+    struct redis *redis = redis_create(config->redis.url, config->redis.timeout_ms, err);
+    redis_destroy(redis);
+    return redis != NULL;
 }
 
 static bool check_names(const struct script_generation *generation) {
@@ -107,6 +118,11 @@ int command_check(const struct command *command) {
         fprintf(stderr, "kafka: %s\n", err.text);
         err_clear(&err);
     }
+    bool redis = check_redis(config, &err);
+    if (!redis) {
+        fprintf(stderr, "redis: %s\n", err.text);
+        err_clear(&err);
+    }
     bool database = check_database(config, generation, &err);
     if (database) {
         puts("database: good, view and queries agree with its schema");
@@ -114,7 +130,7 @@ int command_check(const struct command *command) {
         fprintf(stderr, "database: %s\n", err.text);
     }
     script_generation_unref(generation);
-    return names && kafka && database ? 0 : 1;
+    return names && kafka && redis && database ? 0 : 1;
 }
 
 int command_migrate(const struct command *command) {

@@ -78,7 +78,10 @@ struct config {
         int statement_timeout_ms;
     } postgres;
     struct {
-        char *url; /* "": no Redis; secret: may hold a password */
+        char *url;    /* "": no Redis; secret: may hold a password */
+        char *tls_ca; /* PEM files of rediss://; "": none */
+        char *tls_certificate;
+        char *tls_key;
         int timeout_ms;
         int seen_ttl_s;
     } redis;

@@ -74,8 +74,15 @@ const struct config_field config_fields[] = {
     ROW(postgres, statement_timeout_ms, INTEGER, "15000", .min = 100, .max = 3600000,
         .help = "milliseconds of one statement"),
     ROW(redis, url, REDIS_URL, "redis://localhost:6379",
-        .help = "the Redis: redis://user:password@host:port/database; \"\" or \"none\": without "
-                "Redis responses are cached for at most one second"),
+        .help = "the Redis: redis://user:password@host:port/database, rediss:// for TLS; \"\" or "
+                "\"none\": without Redis responses are cached for at most one second"),
+    ROW(redis, tls_ca, PATH, "", .live = true,
+        .help = "PEM file of the CAs whose certificates of Redis are accepted; \"\": those of the "
+                "system. Each connect reads the present files"),
+    ROW(redis, tls_certificate, PATH, "", .live = true,
+        .help = "PEM file of this program's certificate, if Redis asks for one"),
+    ROW(redis, tls_key, PATH, "", .live = true,
+        .help = "PEM file of the certificate's key, without a passphrase"),
     ROW(redis, timeout_ms, INTEGER, "250", .min = 1, .max = 60000,
         .help = "milliseconds of one pipeline of commands"),
     ROW(redis, seen_ttl_s, INTEGER, "86400", .min = 1, .max = 31536000, .live = true,

@@ -122,8 +122,20 @@ static struct login_sasl renewal_sasl(const char *brokers, bool after_refusal) {
     return sasl;
 }
 
+static struct login_tls renewal_redis_tls(const char *url) {
+    struct login_tls tls = {0};
+    renewal_lock(false);
+    if (path && redis_url_same_place(url, present->redis.url)) {
+        tls.ca = xstrdup(present->redis.tls_ca);
+        tls.certificate = xstrdup(present->redis.tls_certificate);
+        tls.key = xstrdup(present->redis.tls_key);
+    }
+    pthread_mutex_unlock(&lock);
+    return tls;
+}
+
 void renewal_begin(const char *config_path, const struct config *config) {
-    static const struct login_source source = {renewal_url, renewal_sasl};
+    static const struct login_source source = {renewal_url, renewal_sasl, renewal_redis_tls};
     pthread_mutex_lock(&lock);
     path = xstrdup(config_path);
     present = config_ref(config);

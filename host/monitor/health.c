@@ -176,14 +176,6 @@ static void health_on_pong(void *context, size_t index, const redisReply *reply)
     }
 }
 
-static const char *health_redis_reason(const struct err *err) {
-    if (err->kind == ERR_TIMEOUT) {
-        return "Redis does not answer in time";
-    }
-    return strstr(err->text, "refuses the session") ? "Redis refuses the login or the database"
-                                                    : "Redis cannot be connected to, or asked";
-}
-
 /* Never makes the process unready: without Redis everything works, slower. */
 static bool health_check_redis(struct health *health, struct buffer *json) {
     struct err err = {0}, refused = {0};
@@ -201,7 +193,7 @@ static bool health_check_redis(struct health *health, struct buffer *json) {
     }
     char refusal[REDIS_REFUSAL_TEXT_CAP]; /* of any connection of this process */
     bool refuses = ok && redis_refusal_now(refusal);
-    const char *reason = refuses ? refusal : ok ? NULL : health_redis_reason(&err);
+    const char *reason = refuses ? refusal : ok ? NULL : redis_plain_reason(health->redis, &err);
     health_append_check(health, REDIS, reason ? DEGRADED : HEALTHY, reason, began_us, json);
     health_log_change(&health->logged_redis, "redis", &err);
     return !reason;

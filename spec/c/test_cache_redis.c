@@ -477,7 +477,7 @@ static void it_works_without_redis(void) {
 }
 
 static void a_bad_url_is_refused(void) {
-    struct cache_options options = {.redis_url = "rediss://:s3cr3t@h", .enabled = true};
+    struct cache_options options = {.redis_url = "redisss://:s3cr3t@h", .enabled = true};
     CHECK(!cache_create(&options, &err));
     CHECK_HAS(err.text, "the Redis URL must be");
     CHECK(!strstr(err.text, "s3cr3t"));

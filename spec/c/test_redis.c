@@ -33,6 +33,7 @@ static void urls_are_parsed(void) {
         {"redis://u:%zz%4@h", "h", "u", "%zz%4", 6379, 0},
         {"redis://u:%\x14\x11@h", "h", "u", "%\x14\x11", 6379, 0},
         {"redis://:@h", "h", "", "", 6379, 0},
+        {"rediss://u:p@h:6380/1", "h", "u", "p", 6380, 1},
         {"redis://[::1]:6380/1", "::1", NULL, NULL, 6380, 1},
         {"redis://[fe80::1%eth0]", "fe80::1%eth0", NULL, NULL, 6379, 0},
         {"redis://redis.svc.cluster.local:6379/0", "redis.svc.cluster.local", NULL, NULL, 6379, 0},
@@ -46,6 +47,7 @@ static void urls_are_parsed(void) {
         CHECK_TEXT(address.host, table[i].host);
         CHECK_INT(address.port, table[i].port);
         CHECK_INT(address.db, table[i].db);
+        CHECK_INT(address.tls, strncmp(table[i].url, "rediss", 6) == 0);
         CHECK_INT(address.password != NULL, table[i].password != NULL);
         if (table[i].password && address.password) {
             CHECK_TEXT(address.user, table[i].user);
@@ -63,7 +65,8 @@ static void other_urls_are_refused_without_their_text(void) {
         "redis:///0",
         "redis://:s3cr3t@",
         "redis://s3cr3t@h",
-        "rediss://:s3cr3t@h",
+        "redisss://:s3cr3t@h",
+        "rediss:/:s3cr3t@h",
         "unix:///tmp/s3cr3t",
         "redis://:s3cr3t@h:",
         "redis://:s3cr3t@h:65536",
