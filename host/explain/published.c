@@ -3,19 +3,7 @@
 #include "explain.h"
 
 #include "base/uuid.h"
-#include "published.sql.h"
-
-static const char message_sql[] =
-    "SELECT id::text, source, about, key FROM aggregator_state.outbox "
-    "WHERE id::text = $1::text OR identity = $1::text ORDER BY identity = $1::text DESC LIMIT 1";
-
-static const char marks_sql[] =
-    "SELECT w.n, to_char(min(m.marked_at) AT TIME ZONE 'UTC', "
-    "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), max(m.attempts)::text, "
-    "(array_agg(m.error ORDER BY m.id DESC) FILTER (WHERE m.error IS NOT NULL))[1] "
-    "FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (reaction, key, n) "
-    "JOIN aggregator_state.reaction_marks m ON m.reaction = w.reaction AND m.key = w.key "
-    "GROUP BY w.n";
+#include "explain/published.sql.h"
 
 /* Of messages: a reaction and its key, or a handler and its event. */
 struct published_maker {

@@ -1,3 +1,18 @@
+-- name: message
+SELECT id::text, source, about, key
+FROM aggregator_state.outbox
+WHERE id::text = $1::text OR identity = $1::text
+ORDER BY identity = $1::text DESC LIMIT 1
+
+-- name: marks
+SELECT w.n, to_char(min(m.marked_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+  max(m.attempts)::text,
+  (array_agg(m.error ORDER BY m.id DESC) FILTER (WHERE m.error IS NOT NULL))[1]
+FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (reaction, key, n)
+JOIN aggregator_state.reaction_marks m ON m.reaction = w.reaction AND m.key = w.key
+GROUP BY w.n
+
+-- name: published
 -- The messages of makers in the outbox, and what the present scripts make of the same.
 -- $1 … $4: makers, what each used, what is true today of a message that it does not make now, and
 -- whether its messages are listed. $5 … $12: the messages that the present scripts make. $13: the id

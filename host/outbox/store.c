@@ -7,35 +7,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
-
-/* The first message of an identity is stored. Others are compared with the stored row, or with the
- * first; a row that a concurrent transaction stores is not visible, and not compared. */
-static const char store_sql[] =
-    "WITH given AS (SELECT identity COLLATE \"C\" AS identity, topic COLLATE \"C\" AS topic, "
-    "key COLLATE \"C\" AS key, value, coalesce(headers, '{}')::jsonb AS headers, fact_at, source, "
-    "about, scripts, traceparent, n FROM unnest($2::text[], $3::text[], $4::text[], "
-    "$5::bytea[], $6::text[], $7::timestamptz[], $8::text[], $9::text[], $10::text[], "
-    "$11::text[]) WITH ORDINALITY AS g (identity, topic, key, value, headers, fact_at, source, "
-    "about, scripts, traceparent, n)), "
-    "firsts AS (SELECT DISTINCT ON (identity) *, fact_at < now() - $1::int8 * interval '1 hour' "
-    "AS old FROM given ORDER BY identity, n), "
-    "stored AS (INSERT INTO aggregator_state.outbox (identity, topic, key, value, headers, "
-    "fact_at, source, about, scripts, "
-    "traceparent, state, done_at, error) SELECT identity, topic, key, value, headers, fact_at, "
-    "source, about, scripts, traceparent, CASE WHEN old THEN 'settled' ELSE 'pending' END, "
-    "CASE WHEN old THEN now() END, CASE WHEN old THEN 'older than the horizon when it was stored' "
-    "END FROM firsts ORDER BY n ON CONFLICT (identity) DO NOTHING RETURNING state), "
-    "conflicts AS (SELECT g.identity, g.source, g.topic, g.key FROM given g LEFT JOIN "
-    "aggregator_state.outbox o ON "
-    "o.identity = g.identity "
-    "JOIN firsts f ON f.identity = g.identity "
-    "WHERE (g.topic, g.key, g.value, g.headers) IS DISTINCT FROM CASE WHEN o.id IS NULL "
-    "THEN (f.topic, f.key, f.value, f.headers) ELSE (o.topic, o.key, o.value, o.headers) END) "
-    "SELECT (SELECT count(*) FROM stored WHERE state = 'pending') AS outbox_pending, "
-    "(SELECT count(*) FROM stored WHERE state = 'settled'), "
-    "(SELECT count(*) FROM given) - (SELECT count(*) FROM stored), "
-    "(SELECT count(*) FROM conflicts), one.* FROM (SELECT 1) AS always "
-    "LEFT JOIN (SELECT * FROM conflicts ORDER BY identity LIMIT 1) AS one ON true";
+#include "outbox/store.sql.h"
 
 enum stored_column {
     S_PENDING,
@@ -48,42 +20,18 @@ enum stored_column {
     S_KEY,
 };
 
-enum outbox_column {
-    O_IDENTITY,
-    O_TOPIC,
-    O_KEY,
-    O_VALUE,
-    O_HEADERS,
-    O_FACT_AT,
-    O_SOURCE,
-    O_ABOUT,
-    O_SCRIPTS,
-    O_TRACEPARENT,
-    O_COLUMNS
+static const struct pg_column message_columns[] = {
+    {PG_ARRAY_TEXT, offsetof(struct outbox_message, identity)},
+    {PG_ARRAY_TEXT, offsetof(struct outbox_message, topic)},
+    {PG_ARRAY_TEXT, offsetof(struct outbox_message, key)},
+    {PG_ARRAY_BYTEA, offsetof(struct outbox_message, value)},
+    {PG_ARRAY_TEXT, offsetof(struct outbox_message, headers)},
+    {PG_ARRAY_TIMESTAMPTZ, offsetof(struct outbox_message, fact_at_us)},
+    {PG_ARRAY_TEXT, offsetof(struct outbox_message, source)},
+    {PG_ARRAY_TEXT, offsetof(struct outbox_message, about)},
+    {PG_ARRAY_TEXT, offsetof(struct outbox_message, scripts)},
+    {PG_ARRAY_TEXT, offsetof(struct outbox_message, traceparent)},
 };
-
-static void outbox_store_add_column(struct pg_params *params, const struct outbox_message *messages,
-                                    size_t count, enum outbox_column column) {
-    pg_array_begin(params, column == O_VALUE     ? PG_ARRAY_BYTEA
-                           : column == O_FACT_AT ? PG_ARRAY_TIMESTAMPTZ
-                                                 : PG_ARRAY_TEXT);
-    for (const struct outbox_message *at = messages; at < messages + count; at++) {
-        const struct slice texts[O_COLUMNS] = {
-            [O_IDENTITY] = at->identity,
-            [O_TOPIC] = at->topic,
-            [O_KEY] = at->key,
-            [O_VALUE] = at->value,
-            [O_HEADERS] = at->headers,
-            [O_SOURCE] = at->source,
-            [O_ABOUT] = at->about,
-            [O_SCRIPTS] = at->scripts,
-            [O_TRACEPARENT] = at->traceparent,
-        };
-        column == O_FACT_AT ? pg_array_timestamp(params, at->fact_at_us)
-                            : pg_array_bytes(params, texts[column]);
-    }
-    pg_array_end(params);
-}
 
 bool outbox_send(struct pg *pg, struct pg_params *params, const struct outbox_message *messages,
                  size_t count, int horizon_hours, struct err *err) {
@@ -92,9 +40,8 @@ bool outbox_send(struct pg *pg, struct pg_params *params, const struct outbox_me
     }
     pg_params_reset(params);
     pg_params_add_int8(params, horizon_hours);
-    for (enum outbox_column column = O_IDENTITY; column < O_COLUMNS; column++) {
-        outbox_store_add_column(params, messages, count, column);
-    }
+    pg_params_add_rows(params, message_columns, sizeof message_columns / sizeof *message_columns,
+                       messages, count, sizeof *messages);
     return pg_send(pg, "store_messages", store_sql, params, false, err);
 }
 

@@ -9,16 +9,12 @@
 #include "base/thread.h"
 #include "base/xalloc.h"
 #include "database_offsets.h"
+#include "pipeline/announcement_audit.sql.h"
 
 /* Short: audit_stop waits for both. */
 #define CONNECT_TIMEOUT_MS 1500
 #define STATEMENT_TIMEOUT_MS 1000
 #define RETRY_INTERVAL_US 1000000
-
-static const char counts_sql[] =
-    "SELECT " OFFSETS_POSITION_SQL ", " OFFSETS_EPOCH_SQL ", pg_is_in_recovery() "
-    "FROM (SELECT) AS once LEFT JOIN aggregator_state.consumer_offsets o ON o.next_offset >= 0 "
-    "ORDER BY " OFFSETS_NAME_SQL " COLLATE \"C\"";
 
 enum { NAME, COUNTED, EPOCH, IN_RECOVERY = EPOCH + OFFSETS_EPOCH_COLUMNS };
 

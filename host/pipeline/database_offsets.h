@@ -7,16 +7,7 @@
 #include "batch.h"
 #include "partitions.h"
 
-/* The columns of a cache_position: the partition's name and the count of its committed events. */
-#define OFFSETS_NAME_SQL "(o.consumer_group || '/' || o.topic || '/' || o.partition)"
-#define OFFSETS_POSITION_SQL                                                                       \
-    OFFSETS_NAME_SQL                                                                               \
-    ", (o.applied + o.superseded + o.ignored + o.duplicate + o.rejected)::text"
 /* Columns that identify the database and its table of offsets; offsets_epoch hashes them. */
-#define OFFSETS_EPOCH_SQL                                                                          \
-    "(SELECT system_identifier::text FROM pg_control_system()), "                                  \
-    "(SELECT oid::text FROM pg_database WHERE datname = current_database()), "                     \
-    "'aggregator_state.consumer_offsets'::regclass::oid::text"
 #define OFFSETS_EPOCH_COLUMNS 3
 uint64_t offsets_epoch(const struct pg_result *rows, int row, int column);
 /* Reads it into view_epoch and the cache. */

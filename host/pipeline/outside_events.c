@@ -5,11 +5,7 @@
 #include "encode.h"
 #include "event_columns.h"
 #include "pipeline.h"
-
-static const char insert_sql[] =
-    "INSERT INTO outside_events (topic, partition, \"offset\", event_id, at, handler, rests_on) "
-    "SELECT * FROM unnest($1::text[], $2::int4[], $3::int8[], $4::uuid[], $5::timestamptz[], "
-    "$6::text[], $7::text[]) ON CONFLICT DO NOTHING";
+#include "pipeline/outside_events.sql.h"
 
 void outside_events_exclude(struct batch *batch) {
     size_t before = batch->outside;

@@ -6,11 +6,7 @@
 
 #include "base/traceparent.h"
 #include "pipeline.h"
-
-/* unnest fills the shorter array with NULL: the traceparents may be empty. */
-static const char marks_sql[] =
-    "INSERT INTO aggregator_state.reaction_marks (reaction, key, traceparent) "
-    "SELECT * FROM unnest($1::text[], $2::text[], $3::text[])";
+#include "pipeline/reaction_marks.sql.h"
 
 /* The reaction's key among a row's or an operation's values; values NULL: none of the group. */
 static const struct view_value *reaction_marks_value(const struct script_follow *follow,

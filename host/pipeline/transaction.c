@@ -9,11 +9,7 @@
 #include "pipeline.h"
 #include "reaction_marks.h"
 #include "rejection.h"
-
-static const char retried_sql[] =
-    "DELETE FROM aggregator_state.rejected_events r USING unnest($1::text[], $2::int4[], "
-    "$3::int8[]) AS a (topic, partition, \"offset\") WHERE r.topic = a.topic "
-    "AND r.partition = a.partition AND r.\"offset\" = a.\"offset\"";
+#include "pipeline/transaction.sql.h"
 
 /* Deletes the batch's events from rejected_events. rejection_send inserts again those that are
  * rejected again. */

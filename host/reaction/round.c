@@ -8,59 +8,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/traceparent.h"
+#include "reaction/round.sql.h"
 
-/* The class of the advisory locks: the oid of the marks' table, so that a shadow schema has its own
- * locks. */
-#define LOCK_CLASS "'aggregator_state.reaction_marks'::regclass::oid::int4"
-#define LONGEST_REST_S "600"
 #define GRACE_MS 5000 /* above the server's statement_timeout */
 #define ARENA_CHUNK_BYTES 65536
-
-/* The keys come from a CTE of their own, so that only they are locked. */
-static const char take_sql[] =
-    "WITH oldest AS MATERIALIZED (SELECT key FROM aggregator_state.reaction_marks WHERE reaction = "
-    "$1 "
-    "AND (retry_at IS NULL OR retry_at <= now()) ORDER BY id LIMIT $2::int8), "
-    "keys AS MATERIALIZED (SELECT DISTINCT key FROM oldest) SELECT key FROM keys "
-    "WHERE pg_try_advisory_xact_lock(" LOCK_CLASS ", hashtext($1 || ' ' || key)) "
-    "ORDER BY key COLLATE \"C\"";
-
-static const char delete_sql[] =
-    "WITH gone AS (DELETE FROM aggregator_state.reaction_marks WHERE reaction = $1 AND key = "
-    "ANY($2::text[]) "
-    "RETURNING id, key, traceparent, attempts, marked_at) SELECT key, max(attempts), "
-    "(array_agg(traceparent ORDER BY id DESC) FILTER (WHERE traceparent IS NOT NULL))[1], "
-    "min(marked_at) FROM gone GROUP BY key ORDER BY key COLLATE \"C\"";
-
-static const char park_failed_sql[] =
-    "INSERT INTO aggregator_state.reaction_marks (reaction, key, traceparent, attempts, error, "
-    "marked_at, retry_at) "
-    "SELECT $1, f.key, f.traceparent, f.attempts + 1, f.error, f.marked_at::timestamptz, "
-    "now() + least(power(2, f.attempts), " LONGEST_REST_S ") * interval '1 second' "
-    "FROM unnest($2::text[], $3::text[], $4::int4[], $5::text[], $6::text[]) "
-    "AS f (key, traceparent, attempts, error, marked_at)";
-
-static const char park_oldest_sql[] =
-    "UPDATE aggregator_state.reaction_marks SET attempts = attempts + 1, error = $2, "
-    "retry_at = now() + least(power(2, attempts), " LONGEST_REST_S ") * interval '1 second' "
-    "WHERE reaction = $1 AND key = (SELECT key FROM aggregator_state.reaction_marks WHERE reaction "
-    "= $1 "
-    "AND (retry_at IS NULL OR retry_at <= now()) ORDER BY id LIMIT 1)";
-
-static const char due_sql[] =
-    "UPDATE aggregator_state.reaction_marks SET retry_at = NULL WHERE retry_at IS NOT NULL "
-    "AND reaction = ANY($1::text[])";
-
-static const char look_sql[] =
-    "SELECT n FROM unnest($1::text[]) WITH ORDINALITY AS r (reaction, n) "
-    "WHERE EXISTS (SELECT 1 FROM aggregator_state.reaction_marks m WHERE m.reaction = r.reaction "
-    "AND (m.retry_at IS NULL OR m.retry_at <= now()))";
-
-static const char measure_sql[] =
-    "SELECT (SELECT count(*) FROM (SELECT 1 FROM aggregator_state.reaction_marks LIMIT $1::int8) "
-    "AS m), "
-    "coalesce(extract(epoch FROM now() - (SELECT marked_at FROM aggregator_state.reaction_marks "
-    "ORDER BY id LIMIT 1)), 0)";
 
 /* State of one round; memory in the arena except for the results. */
 struct round_work {

@@ -1,14 +1,10 @@
 /* catch_up: fills the shadow up to the offsets of the live view. */
 #include "base/clock.h"
 #include "rebuild.h"
+#include "rebuild/catch_up.sql.h"
 
 /* After a shorter round so few records are left that they can be read under the locks. */
 #define SHORT_ROUND_US 1000000
-
-/* A replay lowers next_offset; the records below fresh_offset were handled before it. */
-static const char offsets_sql[] =
-    "SELECT topic, partition, greatest(next_offset, fresh_offset) "
-    "FROM aggregator_state.consumer_offsets WHERE consumer_group = $1::text";
 
 static struct log_partition *catch_up_find(const struct log_reader *reader, const char *topic,
                                            int32_t number) {

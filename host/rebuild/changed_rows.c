@@ -15,7 +15,7 @@ bool changed_rows_collect(struct rebuild *rebuild, const struct view_table *tabl
                           struct err *err) {
     struct buffer sql = {0};
     struct pg_result *rows;
-    compare_sql_ids(&rebuild->scope, table, &sql);
+    compare_sql(&rebuild->scope, table, COMPARE_IDS, &sql);
     if (!sql_query_built(&rebuild->session, &sql, &rows, err)) {
         return false;
     }

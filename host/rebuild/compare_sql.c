@@ -1,498 +1,275 @@
 #include "compare_sql.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "view/view_sql.h"
+#include "rebuild/compare_sql.sql.h"
 
-#define VALUE_MAX_CHARACTERS 300
-
-/* ---- lists of columns ---------------------------------------------------------------------- */
-
-struct list {
-    struct buffer *out;
-    const char *prefix; /* of each name */
-    int number;
+/* What the words of a text refer to. */
+struct place {
+    const struct compare_scope *scope;
+    const struct view_table *table;
+    int group, column; /* as in view_sql_visit; of words about groups and columns */
+    struct buffer *sql;
 };
 
-static void compare_sql_write_item(void *context, const struct view_table *table, int group,
-                                   int column) {
-    struct list *list = context;
-    buffer_append_text(list->out, list->number++ ? ", " : "");
-    buffer_append_text(list->out, list->prefix);
-    view_sql_append_name(list->out, table, group, column);
+static void compare_sql_fill(const struct place *place, const char *text);
+
+static const struct view_group *compare_sql_group(const struct place *place) {
+    return &place->table->groups[place->group];
 }
 
-static void compare_sql_append_keys(struct buffer *sql, const struct view_table *table,
-                                    const char *prefix) {
-    struct list list = {sql, prefix, 0};
-    view_sql_columns(table, 0, compare_sql_write_item, &list);
+/* NULL: a column of a version. */
+static const struct view_column *compare_sql_column(const struct place *place) {
+    return place->column >= 0 ? view_sql_column_at(place->table, place->group, place->column)
+                              : NULL;
 }
 
-static void compare_sql_append_all(struct buffer *sql, const struct view_table *table) {
-    struct list list = {sql, "", 0};
-    view_sql_columns(table, UINT32_MAX, compare_sql_write_item, &list);
+static bool compare_sql_is_versioned(const struct place *place) {
+    return view_sql_is_versioned(compare_sql_group(place));
 }
 
-static void compare_sql_append_keys_equal(struct buffer *sql, const struct view_table *table) {
-    for (size_t i = 0; i < table->key_count; i++) {
-        const char *name = table->key[i].name;
-        buffer_append_format(sql, "%st.\"%s\" = d.\"%s\"", i ? " AND " : "", name, name);
-    }
-}
+/* ---- words that choose a text -------------------------------------------------------------- */
 
-static void compare_sql_append_key_text(struct buffer *sql, const struct view_table *table) {
-    buffer_append_text(sql, "concat_ws(' '");
-    for (size_t i = 0; i < table->key_count; i++) {
-        const char *name = table->key[i].name;
-        buffer_append_format(sql, ", '%s=' || \"%s\"::text", name, name);
-    }
-    buffer_append_text(sql, ")");
-}
-
-/* ---- the wanted row ------------------------------------------------------------------------ */
-
-/* Whether the live group (of l) wins over the shadow's (of s) by the declared rule. */
-static void compare_sql_append_wins(const struct view_group *group, struct buffer *sql) {
-    const char *sign = group->rule == VIEW_FIRST || group->rule == VIEW_MIN ? "<" : ">";
-    const char *n = group->name;
-    if (view_sql_is_versioned(group)) {
-        buffer_append_format(sql,
-                             "((s).\"%s_at\" IS NULL OR ((l).\"%s_at\", (l).\"%s_event_id\") "
-                             "%s ((s).\"%s_at\", (s).\"%s_event_id\"))",
-                             n, n, n, sign, n, n);
-    } else {
-        const char *c = group->columns[0].name;
-        buffer_append_format(sql,
-                             "((l).\"%s\" IS NOT NULL AND ((s).\"%s\" IS NULL OR "
-                             "(l).\"%s\" %s (s).\"%s\"))",
-                             c, c, c, sign, c);
-    }
-}
-
-/* Whether the live group's event cannot be derived again. */
-static void compare_sql_append_not_derived(const struct compare_scope *scope,
-                                           const struct view_group *group, struct buffer *sql) {
-    const char *n = group->name;
-    buffer_append_text(sql, "(false");
-    if (scope->lost_before_us != 0) {
-        bool all = scope->lost_before_us == INT64_MAX;
-        buffer_append_format(
-            sql, " OR (l).\"%s_at\" < timestamptz '%s' + %" PRId64 " * interval '1 microsecond'", n,
-            all ? "infinity" : "epoch", all ? 0 : scope->lost_before_us);
-    }
-    if (scope->outside) {
-        buffer_append_format(sql,
-                             " OR EXISTS (SELECT FROM %s.outside_events o WHERE o.event_id = "
-                             "(l).\"%s_event_id\" AND o.at = (l).\"%s_at\")",
-                             scope->shadow, n, n);
-    }
-    buffer_append_text(sql, ")");
+static void compare_sql_wins(const struct place *place) {
+    compare_sql_fill(place, compare_sql_is_versioned(place) ? version_wins_sql : value_wins_sql);
 }
 
 /* Whether the live group stays although the log does not give it. */
-static void compare_sql_append_keep(const struct compare_scope *scope,
-                                    const struct view_group *group, struct buffer *sql) {
+static void compare_sql_keep(const struct place *place) {
+    const struct compare_scope *scope = place->scope;
     if (scope->lost_before_us == 0 && !scope->outside) {
-        buffer_append_text(sql, "false");
-        return;
+        compare_sql_fill(place, "false");
+    } else if (!compare_sql_is_versioned(place)) {
+        compare_sql_fill(place, "coalesce({wins}, false)");
+    } else {
+        compare_sql_fill(place, "coalesce((false");
+        compare_sql_fill(place, scope->lost_before_us != 0 ? lost_sql : "");
+        compare_sql_fill(place, scope->outside ? asked_sql : "");
+        compare_sql_fill(place, ") AND {wins}, false)");
     }
-    buffer_append_text(sql, "coalesce(");
-    if (view_sql_is_versioned(group)) {
-        compare_sql_append_not_derived(scope, group, sql);
-        buffer_append_text(sql, " AND ");
-    }
-    compare_sql_append_wins(group, sql);
-    buffer_append_text(sql, ", false)");
-}
-
-static void compare_sql_append_kept(const struct view_table *table, bool versioned, bool others,
-                                    struct buffer *sql) {
-    buffer_append_text(sql, "(false");
-    for (size_t g = 0; g < table->group_count; g++) {
-        if (view_sql_is_versioned(&table->groups[g]) ? versioned : others) {
-            buffer_append_format(sql, " OR \"KEEP_%zu\"", g);
-        }
-    }
-    buffer_append_text(sql, ")");
 }
 
 /* A row stays by a versioned group that is kept. A kept minimum or maximum names no event: it keeps
  * the row only if no version does and an event that cannot be derived again may have made the row.
  */
-static void compare_sql_append_lives_on(const struct compare_scope *scope,
-                                        const struct view_table *table, struct buffer *sql) {
-    compare_sql_append_kept(table, true, false, sql);
-    if (!scope->outside) {
-        return;
-    }
-    buffer_append_text(sql, " OR ");
-    compare_sql_append_kept(table, false, true, sql);
-    for (size_t g = 0; g < table->group_count; g++) {
-        if (view_sql_is_versioned(&table->groups[g])) {
-            buffer_append_format(sql, " AND (l).\"%s_event_id\" IS NULL", table->groups[g].name);
-        }
+static void compare_sql_lives_on(const struct place *place) {
+    compare_sql_fill(place, place->scope->outside
+                                ? "(false{kept_versions}) OR (false{kept_extremes}){no_versions}"
+                                : "(false{kept_versions})");
+}
+
+/* For a version: or anything of its group differs. */
+static void compare_sql_or_columns(const struct place *place) {
+    struct place of = *place;
+    size_t count = place->column < 0 && !place->scope->own_versions
+                       ? compare_sql_group(place)->column_count
+                       : 0;
+    for (of.column = 0; of.column < (int)count; of.column++) {
+        compare_sql_fill(&of, " OR {distinct}");
     }
 }
 
-static void compare_sql_write_wanted(void *context, const struct view_table *table, int group,
+static void compare_sql_outside_row(const struct place *place) {
+    compare_sql_fill(place,
+                     compare_sql_is_versioned(place) ? written_outside_sql : kept_extreme_sql);
+}
+
+static void compare_sql_ids_of(const struct place *place, enum view_type type, const char *text) {
+    const struct view_column *column = compare_sql_column(place);
+    compare_sql_fill(place, column && column->type == type ? text : "");
+}
+
+static void compare_sql_texts_of(const struct place *place) {
+    compare_sql_ids_of(place, VIEW_TEXT, ", d.{column}, t.{column}");
+}
+
+static void compare_sql_lists_of(const struct place *place) {
+    compare_sql_ids_of(place, VIEW_TEXTS,
+                       " || coalesce(d.{column}, '{}') || coalesce(t.{column}, '{}')");
+}
+
+static const struct {
+    const char *word;
+    void (*choose)(const struct place *place);
+} choices[] = {
+    {"wins", compare_sql_wins},
+    {"keep", compare_sql_keep},
+    {"lives_on", compare_sql_lives_on},
+    {"or_columns", compare_sql_or_columns},
+    {"outside_row", compare_sql_outside_row},
+    {"texts_of", compare_sql_texts_of},
+    {"lists_of", compare_sql_lists_of},
+};
+
+/* ---- words for a text, or one text for each column or group --------------------------------- */
+
+static const struct phrase {
+    const char *word;
+    enum { ONCE, KEYS, VALUES, COLUMNS, VERSIONS, EXTREMES, GROUPS } each;
+    const char *separator;
+    const char *text;
+} phrases[] = {
+    {"compared", ONCE, "", compared_sql},
+    {"wanted", ONCE, "", wanted_sql},
+    {"found", ONCE, "", found_sql},
+    {"table", ONCE, "", "\"{name}\""},
+    {"differences", ONCE, "", "{shadow}.\"differences_{name}\""},
+    {"key", ONCE, "", "\"{first_key}\""},
+    {"keys", KEYS, ", ", "{column}"},
+    {"l.keys", KEYS, ", ", "l.{column}"},
+    {"d.keys", KEYS, ", ", "d.{column}"},
+    {"keys_equal", KEYS, " AND ", "t.{column} = d.{column}"},
+    {"key_text", ONCE, "", "concat_ws(' '{key_parts})"},
+    {"key_parts", KEYS, "", ", '{column_name}=' || {column}::text"},
+    {"column", ONCE, "", "\"{column_name}\""},
+    {"columns", COLUMNS, ", ", "{column}"},
+    {"texts", COLUMNS, "", "{texts_of}"},
+    {"lists", COLUMNS, "", "{lists_of}"},
+    {"replaced", VALUES, ", ", "{column} = EXCLUDED.{column}"},
+    {"wanted_keys", KEYS, "", ", coalesce((l).{column}, (s).{column}) AS {column}"},
+    {"wanted_values", VALUES, "",
+     ", CASE WHEN \"KEEP_{number}\" THEN (l).{column} ELSE (s).{column} END AS {column}"},
+    {"differing", VALUES, "", ", CASE WHEN {distinct}{or_columns} THEN '{column_name}' END"},
+    {"distinct", ONCE, "", "(l).{column}{cast} IS DISTINCT FROM {column}{cast}"},
+    {"at", ONCE, "", "\"{group}_at\""},
+    {"event_id", ONCE, "", "\"{group}_event_id\""},
+    {"value", ONCE, "", "\"{first_value}\""},
+    {"keeps", GROUPS, "", ", {keep} AS \"KEEP_{number}\""},
+    {"kept", GROUPS, "", " OR \"KEEP_{number}\""},
+    {"kept_versions", VERSIONS, "", " OR \"KEEP_{number}\""},
+    {"kept_extremes", EXTREMES, "", " OR \"KEEP_{number}\""},
+    {"no_versions", VERSIONS, "", " AND (l).{event_id} IS NULL"},
+    {"version_columns", VERSIONS, "", " || '{group}_at'::text || '{group}_event_id'::text"},
+    {"outside_rows", GROUPS, "", " UNION ALL ({outside_row})"},
+};
+
+struct repetition {
+    const struct place *place;
+    const struct phrase *phrase;
+    size_t count;
+};
+
+static void compare_sql_repeat(struct repetition *repetition, int group, int column) {
+    struct place of = *repetition->place;
+    of.group = group;
+    of.column = column;
+    buffer_append_text(of.sql, repetition->count++ > 0 ? repetition->phrase->separator : "");
+    compare_sql_fill(&of, repetition->phrase->text);
+}
+
+static void compare_sql_visit_column(void *context, const struct view_table *table, int group,
                                      int column) {
-    struct buffer name = {0};
-    struct buffer *sql = context;
-    view_sql_append_name(&name, table, group, column);
-    const char *n = name.data;
-    if (group < 0) {
-        buffer_append_format(sql, ", coalesce((l).%s, (s).%s) AS %s", n, n, n);
+    struct repetition *repetition = context;
+    (void)table;
+    if (repetition->phrase->each == COLUMNS || (repetition->phrase->each == KEYS) == (group < 0)) {
+        compare_sql_repeat(repetition, group, column);
+    }
+}
+
+static void compare_sql_say(const struct place *place, const struct phrase *phrase) {
+    struct repetition repetition = {place, phrase, 0};
+    if (phrase->each == ONCE) {
+        compare_sql_fill(place, phrase->text);
+    } else if (phrase->each <= COLUMNS) {
+        view_sql_columns(place->table, UINT32_MAX, compare_sql_visit_column, &repetition);
     } else {
-        buffer_append_format(sql, ", CASE WHEN \"KEEP_%d\" THEN (l).%s ELSE (s).%s END AS %s",
-                             group, n, n, n);
-    }
-    buffer_free(&name);
-}
-
-/* WITH … wanted AS (one row a key: l, the declared columns as wanted, IN_LIVE, WANTED, KEPT).
- * `source` yields l and s, either of which may be absent. */
-static void compare_sql_append_wanted(const struct compare_scope *scope,
-                                      const struct view_table *table, const struct buffer *source,
-                                      struct buffer *sql) {
-    const char *key = table->key[0].name;
-    buffer_append_format(sql, "WITH joined AS (SELECT l, s FROM %s), kept AS (SELECT l, s",
-                         source->data);
-    for (size_t g = 0; g < table->group_count; g++) {
-        buffer_append_text(sql, ", ");
-        compare_sql_append_keep(scope, &table->groups[g], sql);
-        buffer_append_format(sql, " AS \"KEEP_%zu\"", g);
-    }
-    buffer_append_format(sql,
-                         " FROM joined), wanted AS (SELECT l, (l).\"%s\" IS NOT NULL AS "
-                         "\"IN_LIVE\", (s).\"%s\" IS NOT NULL OR ",
-                         key, key);
-    compare_sql_append_lives_on(scope, table, sql);
-    buffer_append_text(sql, " AS \"WANTED\", ");
-    compare_sql_append_kept(table, true, true, sql);
-    buffer_append_text(sql, " AS \"KEPT\"");
-    view_sql_columns(table, UINT32_MAX, compare_sql_write_wanted, sql);
-    buffer_append_text(sql, " FROM kept) ");
-}
-
-/* The live rows (l) and the shadow's (s), in a FULL or LEFT join. */
-static void compare_sql_append_join(const struct compare_scope *scope,
-                                    const struct view_table *table, const char *join,
-                                    struct buffer *sql) {
-    buffer_append_format(sql, "%s.\"%s\" l %s JOIN %s.\"%s\" s USING (", scope->live, table->name,
-                         join, scope->shadow, table->name);
-    compare_sql_append_keys(sql, table, "");
-    buffer_append_text(sql, ")");
-}
-
-/* The candidates, and rows that either side has written since. */
-static void compare_sql_append_recent_source(const struct compare_scope *scope,
-                                             const struct view_table *table, const char *since_xid,
-                                             struct buffer *source) {
-    struct buffer keys = {0};
-    compare_sql_append_keys(&keys, table, "");
-    const char *k = keys.data, *name = table->name, *shadow = scope->shadow;
-    buffer_append_format(source,
-                         "(SELECT %s FROM %s.\"candidates_%s\" UNION "
-                         "SELECT %s FROM %s.\"%s\" WHERE age(xmin) <= age(xid '%s') UNION "
-                         "SELECT %s FROM %s.\"%s\" WHERE age(xmin) <= age(xid '%s')) k "
-                         "LEFT JOIN %s.\"%s\" l USING (%s) LEFT JOIN %s.\"%s\" s USING (%s)",
-                         k, shadow, name, k, scope->live, name, since_xid, k, shadow, name,
-                         since_xid, scope->live, name, k, shadow, name, k);
-    buffer_free(&keys);
-}
-
-/* ---- differences --------------------------------------------------------------------------- */
-
-static void compare_sql_append_distinct(struct buffer *sql, const struct view_table *table,
-                                        int group, int column) {
-    struct buffer name = {0};
-    view_sql_append_name(&name, table, group, column);
-    bool json = column >= 0 && table->groups[group].columns[column].type == VIEW_JSON;
-    const char *cast = json ? "::text" : ""; /* json has no equality */
-    buffer_append_format(sql, "(l).%s%s IS DISTINCT FROM %s%s", name.data, cast, name.data, cast);
-    buffer_free(&name);
-}
-
-struct differing {
-    struct buffer *sql;
-    bool own_versions;
-};
-
-/* The column's name if it differs, or, for a version, if anything of its group does. */
-static void compare_sql_write_differing(void *context, const struct view_table *table, int group,
-                                        int column) {
-    const struct differing *differing = context;
-    struct buffer *sql = differing->sql;
-    if (group < 0) {
-        return;
-    }
-    const struct view_group *declared = &table->groups[group];
-    bool with_columns = column < 0 && !differing->own_versions;
-    buffer_append_text(sql, ", CASE WHEN ");
-    compare_sql_append_distinct(sql, table, group, column);
-    for (size_t c = 0; with_columns && c < declared->column_count; c++) {
-        buffer_append_text(sql, " OR ");
-        compare_sql_append_distinct(sql, table, group, (int)c);
-    }
-    if (column >= 0) {
-        buffer_append_format(sql, " THEN '%s' END", declared->columns[column].name);
-    } else {
-        buffer_append_format(sql, " THEN '%s_%s' END", declared->name,
-                             column == -1 ? "at" : "event_id");
-    }
-}
-
-static void compare_sql_append_differences(const struct compare_scope *scope,
-                                           const struct view_table *table, const char *result,
-                                           const struct buffer *source, struct buffer *sql) {
-    buffer_append_format(sql, "CREATE UNLOGGED TABLE %s.\"%s_%s\" AS ", scope->shadow, result,
-                         table->name);
-    compare_sql_append_wanted(scope, table, source, sql);
-    buffer_append_text(sql, "SELECT * FROM (SELECT ");
-    compare_sql_append_all(sql, table);
-    buffer_append_text(sql, ", CASE WHEN NOT \"WANTED\" THEN 'extra' WHEN NOT \"IN_LIVE\" THEN "
-                            "'missing' ELSE 'differing' END AS \"KIND\", "
-                            "\"IN_LIVE\", \"WANTED\", array_remove(ARRAY[NULL::text");
-    struct differing differing = {sql, scope->own_versions};
-    view_sql_columns(table, UINT32_MAX, compare_sql_write_differing, &differing);
-    buffer_append_text(sql, "], NULL) AS \"COLUMNS\", to_jsonb(l) AS \"LIVE\" FROM wanted) d "
-                            "WHERE \"IN_LIVE\" <> \"WANTED\" OR "
-                            "\"IN_LIVE\" AND cardinality(\"COLUMNS\") > 0");
-}
-
-void compare_sql_all(const struct compare_scope *scope, const struct view_table *table,
-                     const char *result, struct buffer *sql) {
-    struct buffer source = {0};
-    compare_sql_append_join(scope, table, "FULL", &source);
-    compare_sql_append_differences(scope, table, result, &source, sql);
-    buffer_free(&source);
-}
-
-void compare_sql_differences(const struct compare_scope *scope, const struct view_table *table,
-                             const char *since_xid, struct buffer *sql) {
-    struct buffer source = {0};
-    compare_sql_append_recent_source(scope, table, since_xid, &source);
-    compare_sql_append_differences(scope, table, "differences", &source, sql);
-    buffer_free(&source);
-}
-
-/* ---- reading them -------------------------------------------------------------------------- */
-
-void compare_sql_kept(const struct compare_scope *scope, const struct view_table *table,
-                      struct buffer *sql) {
-    struct buffer source = {0};
-    compare_sql_append_join(scope, table, "FULL", &source);
-    compare_sql_append_wanted(scope, table, &source, sql);
-    buffer_append_text(sql, "SELECT count(*) OVER (), ");
-    compare_sql_append_key_text(sql, table);
-    buffer_append_text(sql, " FROM wanted WHERE \"KEPT\" ORDER BY ");
-    compare_sql_append_keys(sql, table, "");
-    buffer_append_text(sql, " LIMIT $1::int8");
-    buffer_free(&source);
-}
-
-static void compare_sql_append_written_outside(const struct compare_scope *scope,
-                                               const struct view_table *table,
-                                               const struct view_group *group, struct buffer *sql) {
-    const char *n = group->name;
-    buffer_append_text(sql, "SELECT DISTINCT ON (");
-    compare_sql_append_keys(sql, table, "l.");
-    buffer_append_text(sql, ") ");
-    compare_sql_append_keys(sql, table, "l.");
-    buffer_append_format(sql,
-                         ", concat('%s: ', o.topic, '/', o.partition, '/', o.\"offset\", ', ', "
-                         "o.handler, ' depends on ', o.rests_on) AS \"FROM\" FROM ",
-                         n);
-    compare_sql_append_join(scope, table, "LEFT", sql);
-    buffer_append_format(sql,
-                         " JOIN %s.outside_events o ON o.event_id = (l).\"%s_event_id\" AND o.at "
-                         "= (l).\"%s_at\" WHERE ",
-                         scope->shadow, n, n);
-    compare_sql_append_wins(group, sql);
-}
-
-static void compare_sql_append_kept_extreme(const struct compare_scope *scope,
-                                            const struct view_table *table,
-                                            const struct view_group *group, struct buffer *sql) {
-    buffer_append_text(sql, "SELECT ");
-    compare_sql_append_keys(sql, table, "l.");
-    buffer_append_format(sql, ", '%s: the %s is not in the log' FROM ", group->name,
-                         view_rule_name(group->rule));
-    compare_sql_append_join(scope, table, "LEFT", sql);
-    buffer_append_text(sql, " WHERE ");
-    compare_sql_append_wins(group, sql);
-}
-
-void compare_sql_outside(const struct compare_scope *scope, const struct view_table *table,
-                         struct buffer *sql) {
-    buffer_append_text(sql, "SELECT count(*) OVER (), ");
-    compare_sql_append_key_text(sql, table);
-    buffer_append_text(sql, ", string_agg(\"FROM\", '; ' ORDER BY \"FROM\") FROM (SELECT ");
-    compare_sql_append_keys(sql, table, "");
-    buffer_append_format(sql, ", NULL AS \"FROM\" FROM %s.\"%s\" WHERE false", scope->live,
-                         table->name);
-    for (size_t g = 0; g < table->group_count; g++) {
-        const struct view_group *group = &table->groups[g];
-        buffer_append_text(sql, " UNION ALL (");
-        (view_sql_is_versioned(group) ? compare_sql_append_written_outside
-                                      : compare_sql_append_kept_extreme)(scope, table, group, sql);
-        buffer_append_text(sql, ")");
-    }
-    buffer_append_text(sql, ") w GROUP BY ");
-    compare_sql_append_keys(sql, table, "");
-    buffer_append_text(sql, " ORDER BY ");
-    compare_sql_append_keys(sql, table, "");
-    buffer_append_text(sql, " LIMIT $1::int8");
-}
-
-void compare_sql_counts(const struct compare_scope *scope, const struct view_table *table,
-                        struct buffer *sql) {
-    buffer_append_format(sql,
-                         "SELECT \"KIND\", count(*) FROM %s.\"differences_%s\" "
-                         "GROUP BY 1 ORDER BY 1",
-                         scope->shadow, table->name);
-}
-
-static void compare_sql_append_versions(struct buffer *sql, const struct view_table *table) {
-    buffer_append_text(sql, "'{}'::text[]");
-    for (size_t g = 0; g < table->group_count; g++) {
-        if (view_sql_is_versioned(&table->groups[g])) {
-            const char *name = table->groups[g].name;
-            buffer_append_format(sql, " || '%s_at'::text || '%s_event_id'::text", name, name);
+        for (size_t g = 0; g < place->table->group_count; g++) {
+            bool versioned = view_sql_is_versioned(&place->table->groups[g]);
+            if (phrase->each == GROUPS || (phrase->each == VERSIONS) == versioned) {
+                compare_sql_repeat(&repetition, (int)g, 0);
+            }
         }
     }
 }
 
-void compare_sql_report(const struct compare_scope *scope, const struct view_table *table,
-                        struct buffer *sql) {
-    buffer_append_text(sql, "SELECT \"KIND\", ");
-    compare_sql_append_key_text(sql, table);
-    buffer_append_text(sql, ", c, \"LIVE\" ->> c, to_jsonb(d) ->> c FROM (SELECT * FROM ");
-    buffer_append_format(sql, "%s.\"differences_%s\" ORDER BY ", scope->shadow, table->name);
-    compare_sql_append_keys(sql, table, "");
-    buffer_append_text(sql, " LIMIT $1::int8) d LEFT JOIN LATERAL unnest(\"COLUMNS\") WITH "
-                            "ORDINALITY AS u (c, n) ON \"KIND\" = 'differing' OR c = ANY (");
-    compare_sql_append_versions(sql, table);
-    buffer_append_text(sql, ") ORDER BY ");
-    compare_sql_append_keys(sql, table, "d.");
-    buffer_append_text(sql, ", n");
-}
+/* ---- words for a value --------------------------------------------------------------------- */
 
-/* Numbers the rows with the same `of`, by key. */
-static void compare_sql_append_places(struct buffer *sql, const struct view_table *table,
-                                      const char *of) {
-    buffer_append_format(sql,
-                         "count(*) OVER (PARTITION BY %s) AS \"COUNT\", row_number() OVER "
-                         "(PARTITION BY %s ORDER BY ",
-                         of, of);
-    compare_sql_append_keys(sql, table, "");
-    buffer_append_text(sql, ") AS \"PLACE\", ");
-    compare_sql_append_key_text(sql, table);
-    buffer_append_text(sql, " AS \"KEY\"");
-}
-
-void compare_sql_rows(const struct compare_scope *scope, const struct view_table *table,
-                      struct buffer *sql) {
-    buffer_append_text(sql, "SELECT \"KIND\", \"COUNT\", \"KEY\" FROM (SELECT \"KIND\", ");
-    compare_sql_append_places(sql, table, "\"KIND\"");
-    buffer_append_format(sql,
-                         " FROM %s.\"differences_%s\") d WHERE \"PLACE\" <= $1::int8 "
-                         "ORDER BY \"KIND\", \"PLACE\"",
-                         scope->shadow, table->name);
-}
-
-/* Reads values only for the rows that are shown. */
-void compare_sql_columns(const struct compare_scope *scope, const struct view_table *table,
-                         struct buffer *sql) {
-    buffer_append_format(sql,
-                         "SELECT \"C\", \"COUNT\", \"KEY\", left((\"D\").\"LIVE\" ->> \"C\", %d), "
-                         "left(to_jsonb(\"D\") ->> \"C\", %d) FROM (SELECT \"C\", \"D\", ",
-                         VALUE_MAX_CHARACTERS, VALUE_MAX_CHARACTERS);
-    compare_sql_append_places(sql, table, "\"C\"");
-    buffer_append_format(sql,
-                         " FROM %s.\"differences_%s\" \"D\" CROSS JOIN LATERAL unnest(\"COLUMNS\") "
-                         "AS u (\"C\") WHERE \"KIND\" = 'differing') x "
-                         "WHERE \"PLACE\" <= $1::int8 ORDER BY \"COUNT\" DESC, \"C\", \"PLACE\"",
-                         scope->shadow, table->name);
-}
-
-struct ids {
-    struct buffer *out;
-    enum view_type type;
-    const char *prefix;
-};
-
-static void compare_sql_write_ids(void *context, const struct view_table *table, int group,
-                                  int column) {
-    struct ids *ids = context;
-    if (column < 0) {
-        return;
+/* False: no such word. */
+static bool compare_sql_append_value(const struct place *place, struct slice word) {
+    static struct view_column no_column = {.name = ""};
+    static const struct view_group none = {.name = "", .columns = &no_column};
+    const struct compare_scope *scope = place->scope;
+    const struct view_group *group = place->group >= 0 ? compare_sql_group(place) : &none;
+    const struct view_column *column = compare_sql_column(place);
+    char number[16], version[160], lost[80];
+    snprintf(number, sizeof number, "%d", place->group);
+    snprintf(version, sizeof version, "%s_%s", group->name,
+             place->column == -1 ? "at" : "event_id");
+    snprintf(lost, sizeof lost, "'epoch' + %" PRId64 " * interval '1 microsecond'",
+             scope->lost_before_us);
+    bool smaller = group->rule == VIEW_FIRST || group->rule == VIEW_MIN;
+    const struct {
+        const char *word, *text;
+    } values[] = {
+        {"live", scope->live},
+        {"shadow", scope->shadow},
+        {"since", scope->since_xid},
+        {"lost_before", scope->lost_before_us == INT64_MAX ? "'infinity'" : lost},
+        {"name", place->table->name},
+        {"first_key", place->table->key[0].name},
+        {"group", group->name},
+        {"number", number},
+        {"rule", view_rule_name(group->rule)},
+        {"sign", smaller ? "<" : ">"},
+        {"first_value", group->columns[0].name},
+        {"column_name", column ? column->name : version},
+        {"cast", column && column->type == VIEW_JSON ? "::text" : ""}, /* it has no equality */
+    };
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        if (slice_equal(slice_of(values[i].word), word)) {
+            buffer_append_text(place->sql, values[i].text);
+            return true;
+        }
     }
-    const struct view_column *declared =
-        group < 0 ? &table->key[column] : &table->groups[group].columns[column];
-    if (declared->type == ids->type && ids->type == VIEW_TEXT) {
-        buffer_append_format(ids->out, ", %s.\"%s\"", ids->prefix, declared->name);
-    } else if (declared->type == ids->type) {
-        buffer_append_format(ids->out, " || coalesce(%s.\"%s\", '{}')", ids->prefix,
-                             declared->name);
+    return false;
+}
+
+/* ---- texts --------------------------------------------------------------------------------- */
+
+/* What is in braces and no word stays as it is. */
+static void compare_sql_append_word(const struct place *place, struct slice word) {
+    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
+        if (slice_equal(slice_of(choices[i].word), word)) {
+            choices[i].choose(place);
+            return;
+        }
+    }
+    for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++) {
+        if (slice_equal(slice_of(phrases[i].word), word)) {
+            compare_sql_say(place, &phrases[i]);
+            return;
+        }
+    }
+    if (!compare_sql_append_value(place, word)) {
+        buffer_append_format(place->sql, "{%.*s}", (int)word.len, word.data);
     }
 }
 
-void compare_sql_ids(const struct compare_scope *scope, const struct view_table *table,
-                     struct buffer *sql) {
-    static const char *const sides[] = {"d", "t"};
-    buffer_append_format(
-        sql, "SELECT DISTINCT id FROM %s.\"differences_%s\" d LEFT JOIN %s.\"%s\" t ON ",
-        scope->shadow, table->name, scope->live, table->name);
-    compare_sql_append_keys_equal(sql, table);
-    buffer_append_text(sql, " CROSS JOIN LATERAL unnest(ARRAY[NULL::text");
-    for (int side = 0; side < 2; side++) {
-        struct ids ids = {sql, VIEW_TEXT, sides[side]};
-        view_sql_columns(table, UINT32_MAX, compare_sql_write_ids, &ids);
+static void compare_sql_fill(const struct place *place, const char *text) {
+    while (*text) {
+        size_t len = strcspn(text, "{");
+        buffer_append(place->sql, text, len);
+        text += len;
+        if (*text == '{') {
+            len = strcspn(text, "}");
+            compare_sql_append_word(place, (struct slice){text + 1, len - 1});
+            text += len + 1;
+        }
     }
-    buffer_append_text(sql, "]");
-    for (int side = 0; side < 2; side++) {
-        struct ids ids = {sql, VIEW_TEXTS, sides[side]};
-        view_sql_columns(table, UINT32_MAX, compare_sql_write_ids, &ids);
-    }
-    buffer_append_text(sql, ") id WHERE id IS NOT NULL");
 }
 
-/* ---- the repair ---------------------------------------------------------------------------- */
-
-void compare_sql_delete(const struct compare_scope *scope, const struct view_table *table,
-                        struct buffer *sql) {
-    buffer_append_format(sql,
-                         "DELETE FROM %s.\"%s\" t USING %s.\"differences_%s\" d "
-                         "WHERE d.\"KIND\" = 'extra' AND ",
-                         scope->live, table->name, scope->shadow, table->name);
-    compare_sql_append_keys_equal(sql, table);
-}
-
-static void compare_sql_write_replaced(void *context, const struct view_table *table, int group,
-                                       int column) {
-    struct list *list = context;
-    if (group < 0) {
-        return;
-    }
-    buffer_append_text(list->out, list->number++ ? ", " : " DO UPDATE SET ");
-    view_sql_append_name(list->out, table, group, column);
-    buffer_append_text(list->out, " = EXCLUDED.");
-    view_sql_append_name(list->out, table, group, column);
-}
-
-void compare_sql_upsert(const struct compare_scope *scope, const struct view_table *table,
-                        struct buffer *sql) {
-    buffer_append_format(sql, "INSERT INTO %s.\"%s\" (", scope->live, table->name);
-    compare_sql_append_all(sql, table);
-    buffer_append_text(sql, ") SELECT ");
-    compare_sql_append_all(sql, table);
-    buffer_append_format(sql, " FROM %s.\"differences_%s\" WHERE \"KIND\" <> 'extra' ORDER BY ",
-                         scope->shadow, table->name);
-    compare_sql_append_keys(sql, table, "");
-    buffer_append_text(sql, " ON CONFLICT (");
-    compare_sql_append_keys(sql, table, "");
-    buffer_append_text(sql, ")");
-    struct list list = {sql, "", 0};
-    view_sql_columns(table, UINT32_MAX, compare_sql_write_replaced, &list);
+void compare_sql(const struct compare_scope *scope, const struct view_table *table,
+                 enum compare_statement statement, struct buffer *sql) {
+    static const char *const texts[] = {
+        [COMPARE_CANDIDATES] = candidates_sql, [COMPARE_ALL] = all_sql,
+        [COMPARE_RECENT] = recent_sql,         [COMPARE_KEPT] = kept_sql,
+        [COMPARE_OUTSIDE] = outside_sql,       [COMPARE_COUNTS] = counts_sql,
+        [COMPARE_REPORT] = report_sql,         [COMPARE_ROWS] = rows_sql,
+        [COMPARE_COLUMNS] = columns_sql,       [COMPARE_IDS] = ids_sql,
+        [COMPARE_DELETE] = delete_sql,         [COMPARE_UPSERT] = upsert_sql,
+    };
+    compare_sql_fill(&(struct place){scope, table, -1, -1, sql}, texts[statement]);
 }

@@ -20,46 +20,36 @@ struct compare_scope {
     const char *shadow; /* the shadow's schema */
     /* Older events may be missing in the log; 0: it is complete; INT64_MAX: any event. */
     int64_t lost_before_us;
-    bool outside;      /* there are outside_events */
-    bool own_versions; /* a version does not differ because a column of its group does */
+    const char *since_xid; /* a transaction, decimal; of COMPARE_RECENT */
+    bool outside;          /* there are outside_events */
+    bool own_versions;     /* a version does not differ because a column of its group does */
 };
 
-/* Makes the table "<result>_<table>" in the shadow's schema, from all rows. */
-void compare_sql_all(const struct compare_scope *scope, const struct view_table *table,
-                     const char *result, struct buffer *sql);
-/* Makes "differences_<table>" from the keys in "candidates_<table>" and the rows written since
- * transaction `since_xid` (decimal). */
-void compare_sql_differences(const struct compare_scope *scope, const struct view_table *table,
-                             const char *since_xid, struct buffer *sql);
-/* Rows that keep what the log has lost: total, and key text, by key; at most $1 rows. */
-void compare_sql_kept(const struct compare_scope *scope, const struct view_table *table,
-                      struct buffer *sql);
-/* Rows that keep what events of outside_events wrote: total, key text, and for each group the
- * event's place, its handler and the system it asked; at most $1 rows. */
-void compare_sql_outside(const struct compare_scope *scope, const struct view_table *table,
-                         struct buffer *sql);
-/* All below read "differences_<table>". KIND and count. */
-void compare_sql_counts(const struct compare_scope *scope, const struct view_table *table,
-                        struct buffer *sql);
-/* KIND, key text, column, live value, wanted value, for the first $1 rows: differing rows column by
- * column, the others with their versions. */
-void compare_sql_report(const struct compare_scope *scope, const struct view_table *table,
-                        struct buffer *sql);
-/* KIND, its count, key text, for the first $1 rows of each kind. */
-void compare_sql_rows(const struct compare_scope *scope, const struct view_table *table,
-                      struct buffer *sql);
-/* Column, its count of rows, key text, live value, shadow's value, for the first $1 rows of each
- * column. Long values are cut. */
-void compare_sql_columns(const struct compare_scope *scope, const struct view_table *table,
-                         struct buffer *sql);
-/* Each text in the rows to change, before or after: the surrogate keys for caches. */
-void compare_sql_ids(const struct compare_scope *scope, const struct view_table *table,
-                     struct buffer *sql);
-/* Deletes the extra rows. */
-void compare_sql_delete(const struct compare_scope *scope, const struct view_table *table,
-                        struct buffer *sql);
-/* Writes the missing and differing rows as wanted. */
-void compare_sql_upsert(const struct compare_scope *scope, const struct view_table *table,
-                        struct buffer *sql);
+enum compare_statement {
+    COMPARE_CANDIDATES, /* makes "candidates_<table>" in the shadow's schema, from all rows */
+    COMPARE_ALL,        /* makes "differences_<table>", from all rows */
+    /* … from the keys in "candidates_<table>" and the rows written since since_xid. */
+    COMPARE_RECENT,
+    /* Rows that keep what the log has lost: total, and key text, by key; at most $1 rows. */
+    COMPARE_KEPT,
+    /* Rows that keep what events of outside_events wrote: total, key text, and for each group the
+     * event's place, its handler and the system it asked; at most $1 rows. */
+    COMPARE_OUTSIDE,
+    /* All below read "differences_<table>". KIND and count. */
+    COMPARE_COUNTS,
+    /* KIND, key text, column, live value, wanted value, for the first $1 rows: differing rows
+     * column by column, the others with their versions. */
+    COMPARE_REPORT,
+    COMPARE_ROWS, /* KIND, its count, key text, for the first $1 rows of each kind */
+    /* Column, its count of rows, key text, live value, shadow's value, for the first $1 rows of
+     * each column. Long values are cut. */
+    COMPARE_COLUMNS,
+    COMPARE_IDS, /* each text in the rows to change, before or after: surrogate keys for caches */
+    COMPARE_DELETE, /* deletes the extra rows */
+    COMPARE_UPSERT, /* writes the missing and differing rows as wanted */
+};
+/* Appends the statement. */
+void compare_sql(const struct compare_scope *scope, const struct view_table *table,
+                 enum compare_statement statement, struct buffer *sql);
 
 #endif

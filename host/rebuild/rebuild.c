@@ -67,7 +67,7 @@ static bool rebuild_find_candidates(struct rebuild *rebuild, struct err *err) {
     bool ok = rebuild_note_time(rebuild, err);
     for (size_t i = 0; ok && i < rebuild->view->table_count; i++) {
         struct buffer sql = {0};
-        compare_sql_all(&rebuild->scope, &rebuild->view->tables[i], "candidates", &sql);
+        compare_sql(&rebuild->scope, &rebuild->view->tables[i], COMPARE_CANDIDATES, &sql);
         ok = sql_query_built(&rebuild->session, &sql, NULL, err);
     }
     return ok;
@@ -80,6 +80,7 @@ bool rebuild_open(struct rebuild *rebuild, const struct rebuild_options *options
     }
     rebuild->scope.live = rebuild->shadow.live;
     rebuild->scope.shadow = rebuild->shadow.schema;
+    rebuild->scope.since_xid = rebuild->since_xid;
     rebuild_note_lost(rebuild);
     return rebuild_note_outside(rebuild, err) && report_rejected(rebuild, err) &&
            report_lost(rebuild, err) && report_outside(rebuild, err) &&
@@ -121,7 +122,7 @@ static bool rebuild_compare_tables(struct rebuild *rebuild, bool quiet, struct e
     for (size_t i = 0; ok && i < rebuild->view->table_count; i++) {
         const struct view_table *table = &rebuild->view->tables[i];
         struct buffer sql = {0};
-        compare_sql_differences(&rebuild->scope, table, rebuild->since_xid, &sql);
+        compare_sql(&rebuild->scope, table, COMPARE_RECENT, &sql);
         ok = sql_run(&rebuild->session, err, "DROP TABLE IF EXISTS %s.\"differences_%s\"",
                      rebuild->shadow.schema, table->name) &&
              sql_query_built(&rebuild->session, &sql, NULL, err) &&
@@ -137,8 +138,8 @@ static bool rebuild_repair(struct rebuild *rebuild, struct err *err) {
     for (size_t i = 0; ok && i < rebuild->view->table_count; i++) {
         const struct view_table *table = &rebuild->view->tables[i];
         struct buffer delete = {0}, upsert = {0};
-        compare_sql_delete(&rebuild->scope, table, &delete);
-        compare_sql_upsert(&rebuild->scope, table, &upsert);
+        compare_sql(&rebuild->scope, table, COMPARE_DELETE, &delete);
+        compare_sql(&rebuild->scope, table, COMPARE_UPSERT, &upsert);
         ok = changed_rows_collect(rebuild, table, err) && changed_rows_mark(rebuild, table, err) &&
              sql_query_built(&rebuild->session, &delete, NULL, err) &&
              sql_query_built(&rebuild->session, &upsert, NULL, err);

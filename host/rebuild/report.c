@@ -36,7 +36,7 @@ static bool report_print_kept(struct rebuild *rebuild, const struct view_table *
     struct buffer sql = {0};
     struct pg_result *rows;
     scope.outside = outside;
-    (outside ? compare_sql_outside : compare_sql_kept)(&scope, table, &sql);
+    compare_sql(&scope, table, outside ? COMPARE_OUTSIDE : COMPARE_KEPT, &sql);
     pg_params_add_int8(rebuild->session.params, rebuild->options.shown_rows);
     if (!sql_query_built(&rebuild->session, &sql, &rows, err)) {
         return false;
@@ -120,7 +120,7 @@ static bool report_count_differences(struct rebuild *rebuild, const struct view_
                                      bool quiet, int64_t *different, struct err *err) {
     struct buffer sql = {0};
     struct pg_result *rows;
-    compare_sql_counts(&rebuild->scope, table, &sql);
+    compare_sql(&rebuild->scope, table, COMPARE_COUNTS, &sql);
     *different = 0;
     if (!sql_query_built(&rebuild->session, &sql, &rows, err)) {
         return false;
@@ -168,7 +168,7 @@ static bool report_print_differences(struct rebuild *rebuild, const struct view_
     FILE *out = rebuild->options.out;
     struct buffer sql = {0};
     struct pg_result *rows;
-    compare_sql_report(&rebuild->scope, table, &sql);
+    compare_sql(&rebuild->scope, table, COMPARE_REPORT, &sql);
     pg_params_add_int8(rebuild->session.params, rebuild->options.shown_rows);
     bool ok = sql_query_built(&rebuild->session, &sql, &rows, err);
     for (int i = 0; ok && i < pg_rows_count(rows); i++) {

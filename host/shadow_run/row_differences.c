@@ -15,20 +15,17 @@ struct comparison {
     struct buffer columns;
 };
 
-typedef void (*statement)(const struct compare_scope *scope, const struct view_table *table,
-                          struct buffer *sql);
-
-static bool row_differences_ask(struct comparison *comparison, statement write,
+static bool row_differences_ask(struct comparison *comparison, enum compare_statement statement,
                                 struct pg_result **rows, struct err *err) {
     struct buffer sql = {0};
-    write(&comparison->scope, comparison->table, &sql);
+    compare_sql(&comparison->scope, comparison->table, statement, &sql);
     pg_params_add_int8(comparison->session->params, EXAMPLES);
     return sql_query_built(comparison->session, &sql, rows, err);
 }
 
 static bool row_differences_compare(struct comparison *comparison, struct err *err) {
     struct buffer sql = {0};
-    compare_sql_all(&comparison->scope, comparison->table, "differences", &sql);
+    compare_sql(&comparison->scope, comparison->table, COMPARE_ALL, &sql);
     return sql_query_built(comparison->session, &sql, NULL, err);
 }
 
@@ -44,7 +41,7 @@ static bool row_differences_count_rows(struct comparison *comparison, struct err
 /* "missing" and "extra" refer to the old side. */
 static bool row_differences_find_kinds(struct comparison *comparison, struct err *err) {
     struct pg_result *rows;
-    if (!row_differences_ask(comparison, compare_sql_rows, &rows, err)) {
+    if (!row_differences_ask(comparison, COMPARE_ROWS, &rows, err)) {
         return false;
     }
     for (int i = 0; i < pg_rows_count(rows); i++) {
@@ -80,7 +77,7 @@ static bool row_differences_same_column(const struct pg_result *rows, int a, int
 static bool row_differences_find_columns(struct comparison *comparison, struct err *err) {
     struct buffer *json = &comparison->columns;
     struct pg_result *rows;
-    if (!row_differences_ask(comparison, compare_sql_columns, &rows, err)) {
+    if (!row_differences_ask(comparison, COMPARE_COLUMNS, &rows, err)) {
         return false;
     }
     int count = pg_rows_count(rows);

@@ -8,6 +8,7 @@
 #include "base/nearest.h"
 #include "base/problems.h"
 #include "view_sql.h"
+#include "view/view_check.sql.h"
 
 #define MAX_TYPES 128
 #define MAX_COLUMN 128
@@ -36,13 +37,6 @@ view_check_report(const struct checker *checker, const char *column, const char 
 }
 
 /* ---- columns ------------------------------------------------------------------------------ */
-
-static const char columns_sql[] =
-    "SELECT attname::text, format_type(atttypid, atttypmod), attnotnull AND NOT atthasdef AND "
-    "attidentity = '' FROM pg_attribute WHERE attrelid = to_regclass($1::text) AND attnum > 0 AND "
-    "NOT attisdropped ORDER BY attnum";
-static const char enums_sql[] =
-    "SELECT typname::text FROM pg_type WHERE typtype = 'e' AND pg_type_is_visible(oid) ORDER BY 1";
 
 /* The name of a declared column, without quotes. */
 static void view_check_name_column(char name[MAX_COLUMN], const struct view_table *table, int group,
@@ -151,13 +145,6 @@ static void view_check_others(const struct checker *checker) {
 }
 
 /* ---- keys --------------------------------------------------------------------------------- */
-
-/* ON CONFLICT needs a unique index over exactly the key, without a condition. */
-static const char unique_sql[] =
-    "SELECT 1 FROM pg_index i WHERE indrelid = to_regclass($1::text) AND indisunique AND "
-    "indisvalid AND indimmediate AND indpred IS NULL AND (SELECT array_agg(attname::text ORDER BY "
-    "attname) FROM pg_attribute WHERE attrelid = indrelid AND attnum = ANY (indkey[0:indnkeyatts - "
-    "1])) = (SELECT array_agg(k ORDER BY k) FROM unnest($2::text[]) AS k)";
 
 static void view_check_unique(struct checker *checker) {
     const struct view_table *table = checker->table;

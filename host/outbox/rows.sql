@@ -1,0 +1,69 @@
+-- name: claim
+WITH claim AS (
+  UPDATE aggregator_state.outbox_relay
+  SET holder = $1::text, until = clock_timestamp() + $2::int8 * interval '1 ms'
+  WHERE holder = $1::text OR until = '-infinity' OR (until < clock_timestamp() AND $3::bool)
+  RETURNING 1)
+SELECT EXISTS (SELECT 1 FROM claim), until < clock_timestamp()
+FROM aggregator_state.outbox_relay
+
+-- name: lease
+INSERT INTO aggregator_state.outbox_relay DEFAULT VALUES ON CONFLICT DO NOTHING
+
+-- name: release
+UPDATE aggregator_state.outbox_relay
+SET until = '-infinity'
+WHERE holder = $1::text
+
+-- name: take
+-- A fact dated in the future counts from its row on (created_at), or it would never be past the
+-- horizon.
+SELECT id, topic, key, value, headers, traceparent, (extract(epoch FROM created_at) * 1e6)::int8,
+  least(fact_at, created_at) < now() - $1::int8 * interval '1 hour'
+FROM (
+    SELECT *, sum(octet_length(value)) OVER (ORDER BY id) - octet_length(value) AS before
+    FROM (
+        SELECT *
+        FROM aggregator_state.outbox
+        WHERE state = 'pending' AND id <> ALL ($2::int8[]) AND topic <> ALL ($3::text[])
+        ORDER BY id LIMIT $4::int8) AS first) AS summed
+WHERE before < $5::int8
+ORDER BY id
+
+-- name: note
+-- `sent` overwrites what an operator made of the row in the meantime.
+UPDATE aggregator_state.outbox o
+SET state = r.state, error = r.error, done_at = CASE WHEN r.state <> 'pending' THEN now() END,
+  attempts = o.attempts + (r.state IN ('pending', 'failed'))::int
+FROM unnest($1::int8[], $2::text[], $3::text[]) AS r (id, state, error)
+WHERE o.id = r.id AND (o.state = 'pending' OR r.state = 'sent')
+
+-- name: measure
+SELECT
+  (SELECT count(*) FROM (
+    SELECT 1 FROM aggregator_state.outbox WHERE state = 'pending' LIMIT $1::int8) p),
+  (SELECT count(*) FROM (
+    SELECT 1 FROM aggregator_state.outbox WHERE state = 'failed' LIMIT $1::int8) f),
+  coalesce((
+    SELECT extract(epoch FROM clock_timestamp() - created_at)
+    FROM aggregator_state.outbox
+    WHERE state = 'pending'
+    ORDER BY id LIMIT 1), 0)
+
+-- name: prune
+-- Rows are deleted one horizon after they were done; above keep_rows, as estimated by Postgres, at
+-- once.
+DELETE FROM aggregator_state.outbox
+WHERE id = ANY (
+  ARRAY(
+    SELECT id
+    FROM aggregator_state.outbox
+    WHERE state <> 'pending' AND done_at < now() - $1::int8 * interval '1 hour'
+      AND least(fact_at, created_at) < now() - 2 * $1::int8 * interval '1 hour'
+    ORDER BY done_at LIMIT $2::int8)
+  || ARRAY(
+    SELECT id
+    FROM aggregator_state.outbox
+    WHERE state <> 'pending' AND least(fact_at, created_at) < now() - $1::int8 * interval '1 hour'
+      AND (SELECT reltuples FROM pg_class WHERE oid = 'aggregator_state.outbox'::regclass) > $3::int8
+    ORDER BY done_at DESC OFFSET $3::int8 LIMIT $2::int8))

@@ -1,0 +1,50 @@
+-- name: add
+INSERT INTO aggregator_state.consumer_offsets (consumer_group, topic, partition, next_offset)
+SELECT $1::text, topic, partition, -1
+FROM unnest($2::text[], $3::int4[]) AS w (topic, partition)
+ORDER BY topic, partition
+ON CONFLICT DO NOTHING
+
+-- name: load
+-- FOR SHARE waits for the previous owner's transaction, so that the offsets are final. The last two
+-- columns are a cache_position: the partition's name and the count of its committed events.
+SELECT o.topic, o.partition::text, o.next_offset::text, o.fresh_offset::text,
+  EXISTS (
+    SELECT
+    FROM aggregator_state.consumer_offsets k
+    WHERE k.consumer_group = o.consumer_group AND k.topic = o.topic AND k.next_offset >= 0),
+  CASE WHEN o.last_offset = o.next_offset - 1
+    THEN (extract(epoch FROM o.last_time) * 1000000)::int8::text END,
+  (o.consumer_group || '/' || o.topic || '/' || o.partition),
+  (o.applied + o.superseded + o.ignored + o.duplicate + o.rejected)::text
+FROM aggregator_state.consumer_offsets o
+JOIN unnest($2::text[], $3::int4[]) AS w (topic, partition) USING (topic, partition)
+WHERE o.consumer_group = $1::text
+ORDER BY o.topic, o.partition FOR SHARE OF o
+
+-- name: unmoved
+SELECT NOT EXISTS (
+    SELECT
+    FROM unnest($2::text[], $3::int4[], $4::int8[]) AS w (topic, partition, next_offset)
+    LEFT JOIN aggregator_state.consumer_offsets o ON o.consumer_group = $1::text
+      AND o.topic = w.topic AND o.partition = w.partition
+    WHERE o.next_offset IS DISTINCT FROM w.next_offset)
+
+-- name: move
+SELECT aggregator_state.move_offset($1::text, $2::text, $3::int4, $4::int8, $5::int8)
+
+-- name: advance
+SELECT aggregator_state.advance_offset(
+    $1::text, topic, partition, expected, next, at, $2::text, applied, superseded, ignored,
+    duplicate, rejected)
+FROM unnest(
+    $3::text[], $4::int4[], $5::int8[], $6::int8[], $7::timestamptz[], $8::int4[], $9::int4[],
+    $10::int4[], $11::int4[], $12::int4[])
+    AS a (topic, partition, expected, next, at, applied, superseded, ignored, duplicate, rejected)
+ORDER BY topic, partition
+
+-- name: epoch
+-- What identifies the database and its table of offsets; offsets_epoch hashes it.
+SELECT (SELECT system_identifier::text FROM pg_control_system()),
+  (SELECT oid::text FROM pg_database WHERE datname = current_database()),
+  'aggregator_state.consumer_offsets'::regclass::oid::text

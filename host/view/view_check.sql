@@ -1,0 +1,24 @@
+-- name: columns
+SELECT attname::text, format_type(atttypid, atttypmod),
+  attnotnull AND NOT atthasdef AND attidentity = ''
+FROM pg_attribute
+WHERE attrelid = to_regclass($1::text) AND attnum > 0 AND NOT attisdropped
+ORDER BY attnum
+
+-- name: enums
+SELECT typname::text
+FROM pg_type
+WHERE typtype = 'e' AND pg_type_is_visible(oid)
+ORDER BY 1
+
+-- name: unique
+-- ON CONFLICT needs a unique index over exactly the key, without a condition.
+SELECT 1
+FROM pg_index i
+WHERE indrelid = to_regclass($1::text) AND indisunique AND indisvalid AND indimmediate
+  AND indpred IS NULL
+  AND (
+    SELECT array_agg(attname::text ORDER BY attname)
+    FROM pg_attribute
+    WHERE attrelid = indrelid AND attnum = ANY (indkey[0:indnkeyatts - 1]))
+    = (SELECT array_agg(k ORDER BY k) FROM unnest($2::text[]) AS k)
