@@ -3,6 +3,8 @@
 #ifndef AGG_HOST_ADMIN_VERB_H
 #define AGG_HOST_ADMIN_VERB_H
 
+#include <stdlib.h>
+
 #include "base/buffer.h"
 #include "base/json_put.h"
 #include "script/script.h"
@@ -31,6 +33,18 @@ static inline int admin_fail(struct buffer *json, int status, struct slice messa
     json_put_text(json, "error", message);
     buffer_append_text(json, "}");
     return status;
+}
+
+/* A whole number from min to max in decimal digits. */
+static inline bool admin_read_number(struct slice text, int64_t min, int64_t max, int64_t *number) {
+    char digits[20] = "";
+    bool good = text.len > 0 && text.len < sizeof digits;
+    for (size_t i = 0; good && i < text.len; i++) {
+        good = text.data[i] >= '0' && text.data[i] <= '9';
+        digits[i] = text.data[i];
+    }
+    *number = good ? strtoll(digits, NULL, 10) : 0;
+    return good && *number >= min && *number <= max;
 }
 
 #endif

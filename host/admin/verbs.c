@@ -5,6 +5,7 @@
 
 #include "reload/generation_store.h"
 #include "instances.h"
+#include "stored_verbs.h"
 
 #define HEALTH_TIMEOUT_MS 5000
 
@@ -58,16 +59,6 @@ static bool verbs_names_generation(struct slice text) {
             (text.len >= GENERATION_STORE_LEAST_DIGITS && verbs_all(text, isxdigit)));
 }
 
-static bool verbs_read_number(struct slice text, int64_t min, int64_t max, int64_t *number) {
-    char digits[20] = "";
-    if (text.len == 0 || text.len >= sizeof digits || !verbs_all(text, isdigit)) {
-        return false;
-    }
-    memcpy(digits, text.data, text.len);
-    *number = strtoll(digits, NULL, 10);
-    return *number >= min && *number <= max;
-}
-
 struct reload_question {
     bool wanted; /* shadow_run=true */
     bool drop;   /* drop=true */
@@ -87,12 +78,12 @@ static const char *verbs_read_pair(const struct script_pair *pair,
                slice_equal(pair->value, slice_of("true"))) {
         question->drop = true;
     } else if (slice_equal(pair->name, slice_of("events"))) {
-        if (!verbs_read_number(pair->value, 1, CONFIG_CANARY_EVENTS_MAX, &number)) {
+        if (!admin_read_number(pair->value, 1, CONFIG_CANARY_EVENTS_MAX, &number)) {
             return "events is a number from 1 to 1000000";
         }
         question->shadow_run.events = number;
     } else if (slice_equal(pair->name, slice_of("accept"))) {
-        if (!verbs_read_number(pair->value, 0, 100, &number)) {
+        if (!admin_read_number(pair->value, 0, 100, &number)) {
             return "accept is a percentage from 0 to 100";
         }
         question->shadow_run.accept_percent = (int)number;
@@ -169,7 +160,7 @@ static int verbs_answer_figures(void *context, const struct admin_request *reque
     if (request->query_count > 1 ||
         (request->query_count == 1 &&
          (!slice_equal(request->query[0].name, slice_of("after")) ||
-          !verbs_read_number(request->query[0].value, 0, INT64_MAX, &after)))) {
+          !admin_read_number(request->query[0].value, 0, INT64_MAX, &after)))) {
         return admin_fail(json, 400, slice_of("figures take after=N only"));
     }
     figures_append(program->figures, after, json);
@@ -188,6 +179,14 @@ const struct admin_verb *admin_verbs(size_t *count) {
     static const char *const reload_paths[] = {"/admin/reload"};
     static const char *const diff_paths[] = {"/admin/diff"};
     static const char *const rollback_paths[] = {"/admin/rollback", "/admin/rollback/{generation}"};
+    static const char *const rejected_paths[] = {"/admin/rejected"};
+    static const char *const rejected_event_paths[] = {"/admin/rejected/event"};
+    static const char *const rejected_drop_paths[] = {"/admin/rejected/drop"};
+    static const char *const rejected_retry_paths[] = {"/admin/rejected/retry"};
+    static const char *const outbox_paths[] = {"/admin/outbox"};
+    static const char *const outbox_message_paths[] = {"/admin/outbox/message"};
+    static const char *const outbox_retry_paths[] = {"/admin/outbox/retry"};
+    static const char *const outbox_drop_paths[] = {"/admin/outbox/drop"};
     static const char *const figures_paths[] = {"/admin/figures"};
     static const char *const explain_paths[] = {"/admin/explain/{id}",
                                                 "/admin/explain/{word}/{id}"};
@@ -197,6 +196,15 @@ const struct admin_verb *admin_verbs(size_t *count) {
         {"reload", "POST", "admin_reload", reload_paths, 1, verbs_answer_reload},
         {"diff", "GET", "admin_diff", diff_paths, 1, verbs_answer_diff},
         {"rollback", "POST", "admin_rollback", rollback_paths, 2, verbs_answer_rollback},
+        {NULL, "GET", "admin_rejected", rejected_paths, 1, stored_verbs_list_rejected},
+        {NULL, "GET", "admin_rejected_event", rejected_event_paths, 1, stored_verbs_read_rejected},
+        {NULL, "POST", "admin_rejected_drop", rejected_drop_paths, 1, stored_verbs_drop_rejected},
+        {NULL, "POST", "admin_rejected_retry", rejected_retry_paths, 1,
+         stored_verbs_retry_rejected},
+        {NULL, "GET", "admin_outbox", outbox_paths, 1, stored_verbs_list_messages},
+        {NULL, "GET", "admin_outbox_message", outbox_message_paths, 1, stored_verbs_read_message},
+        {NULL, "POST", "admin_outbox_retry", outbox_retry_paths, 1, stored_verbs_retry_messages},
+        {NULL, "POST", "admin_outbox_drop", outbox_drop_paths, 1, stored_verbs_drop_messages},
         {NULL, "GET", "admin_figures", figures_paths, 1, verbs_answer_figures},
         /* HTTP only: the command `aggregator explain` does its own work. */
         {NULL, "GET", "admin_explain", explain_paths, 2, verbs_answer_explain},

@@ -22,7 +22,7 @@ struct admin_context {
     struct http_server *http;
     struct heartbeat *heartbeat;
     struct reload *reload;
-    struct admin_explain explain;
+    struct admin_child explain, retry;
 };
 
 /* The verbs' context is a struct admin_context. */

@@ -3,49 +3,23 @@
 #include <stdio.h>
 
 #include "base/plural.h"
+#include "stored/messages.h"
 #include "selection.h"
-
-/* With the parameters of selection_fill; the second one is the key. */
-#define SELECTED                                                                                   \
-    "($1::text IS NULL OR topic = $1::text) AND ($2::text IS NULL OR key = $2::text) AND "         \
-    "($3::text[] IS NULL OR id = ANY ($3::text[]::int8[]))"
-
-static const char list_sql[] =
-    "SELECT id, to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), state, topic, "
-    "coalesce(key, '-'), identity, coalesce(error, '') FROM aggregator_state.outbox WHERE " SELECTED
-    " AND ($4::text IS NULL OR state = $4::text) ORDER BY id DESC LIMIT $5::int8";
-static const char show_sql[] =
-    "SELECT id, identity, topic, key, state, attempts, error, created_at, fact_at, done_at, "
-    "source, scripts, traceparent, headers, encode(value, 'escape') AS value FROM "
-    "aggregator_state.outbox "
-    "WHERE " SELECTED " ORDER BY id";
-static const char missing_sql[] =
-    "SELECT wanted.id FROM unnest($3::text[]) AS wanted (id) WHERE $1::text IS NULL "
-    "AND $2::text IS NULL AND NOT EXISTS (SELECT FROM aggregator_state.outbox o WHERE o.id::text = "
-    "wanted.id)";
-static const char count_sql[] =
-    "SELECT topic, state, count(*)::text FROM aggregator_state.outbox WHERE " SELECTED
-    " AND state = ANY (string_to_array($4::text, ' or ')) GROUP BY "
-    "topic, state ORDER BY topic, state";
-static const char retry_sql[] =
-    "UPDATE aggregator_state.outbox SET state = 'pending', done_at = NULL, error = NULL "
-    "WHERE " SELECTED " AND state = 'failed'";
-static const char drop_sql[] = "UPDATE aggregator_state.outbox SET state = 'settled', done_at = "
-                               "now(), error = 'dropped by an operator' "
-                               "WHERE " SELECTED " AND state IN ('pending', 'failed')";
 
 static bool outbox_list(struct selection *selection, struct err *err) {
     struct pg_result *rows;
     selection_fill(selection);
-    selection_add_text(selection, selection->command->state);
+    choice_add_text(selection->session.params, slice_of(selection->command->state));
     pg_params_add_int8(selection->session.params, selection->command->limit);
-    if (!sql_query(&selection->session, slice_of(list_sql), &rows, err)) {
+    pg_params_add_null(selection->session.params); /* no id that they follow */
+    pg_params_add_null(selection->session.params); /* nothing that they contain */
+    if (!sql_query(&selection->session, slice_of(messages_list_sql), &rows, err)) {
         return false;
     }
     for (int i = 0; i < pg_rows_count(rows); i++) {
         const char *error = pg_rows_text(rows, i, 6);
         printf("%s  %s  %s  %s  %s  %s%s%s\n", pg_rows_text(rows, i, 0), pg_rows_text(rows, i, 1),
-               pg_rows_text(rows, i, 2), pg_rows_text(rows, i, 3), pg_rows_text(rows, i, 4),
+               pg_rows_text(rows, i, 2), pg_rows_text(rows, i, 3), selection_text(rows, i, 4),
                pg_rows_text(rows, i, 5), error[0] ? "  " : "", error);
     }
     printf("%d message%s\n", pg_rows_count(rows), plural_of(pg_rows_count(rows)));
@@ -54,12 +28,12 @@ static bool outbox_list(struct selection *selection, struct err *err) {
 }
 
 static bool outbox_check_ids(struct selection *selection, struct err *err) {
-    return selection_check_ids(selection, missing_sql, "message in the outbox",
+    return selection_check_ids(selection, messages_missing_sql, "message in the outbox",
                                "pruned, or misspelt; `outbox list` prints ids", err);
 }
 
 static bool outbox_show(struct selection *selection, struct err *err) {
-    return outbox_check_ids(selection, err) && selection_show(selection, show_sql, err);
+    return outbox_check_ids(selection, err) && selection_show(selection, messages_show_sql, err);
 }
 
 /* Changes the selected messages that are in one of the states ("pending or failed"), and prints
@@ -70,8 +44,8 @@ static bool outbox_change(struct selection *selection, const char *verb, const c
         return false;
     }
     selection_fill(selection);
-    selection_add_text(selection, states);
-    int64_t count = selection_count(selection, count_sql, "message", err);
+    choice_add_text(selection->session.params, slice_of(states));
+    int64_t count = selection_count(selection, messages_count_sql, "message", err);
     if (count < 0 ||
         (count == 0 && !err_set(err, ERR_INPUT, "none of the selected messages is %s", states)) ||
         !selection_confirm(selection, verb, count, "message", err)) {
@@ -87,11 +61,11 @@ static bool outbox_change(struct selection *selection, const char *verb, const c
 }
 
 static bool outbox_retry(struct selection *selection, struct err *err) {
-    return outbox_change(selection, "Publish", "failed", retry_sql, "pending", err);
+    return outbox_change(selection, "Publish", "failed", messages_retry_sql, "pending", err);
 }
 
 static bool outbox_drop(struct selection *selection, struct err *err) {
-    return outbox_change(selection, "Drop", "pending or failed", drop_sql,
+    return outbox_change(selection, "Drop", "pending or failed", messages_drop_sql,
                          "settled and will not be sent", err);
 }
 

@@ -4,39 +4,19 @@
 
 #include "rejected.h"
 
-static const char list_sql[] =
-    "SELECT topic || '/' || partition || '/' || \"offset\", "
-    "to_char(rejected_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'), reason, "
-    "coalesce(event_id, '-'), split_part(coalesce(detail, ''), E'\\n', 1) FROM "
-    "aggregator_state.rejected_events "
-    "WHERE " REJECTED_SELECTED
-    " ORDER BY rejected_at DESC, topic, partition, \"offset\" LIMIT $4::int8";
-static const char count_sql[] =
-    "SELECT topic, reason, count(*)::text FROM aggregator_state.rejected_events "
-    "WHERE " REJECTED_SELECTED " GROUP BY topic, reason ORDER BY topic, reason";
-static const char missing_sql[] =
-    "SELECT id FROM unnest($3::text[]) AS id WHERE $1::text IS NULL AND $2::text IS NULL AND "
-    "NOT EXISTS (SELECT FROM aggregator_state.rejected_events WHERE topic || '/' || partition || "
-    "'/' || \"offset\" "
-    "= id) LIMIT 1";
-static const char drop_sql[] =
-    "DELETE FROM aggregator_state.rejected_events WHERE " REJECTED_SELECTED;
-static const char show_sql[] =
-    "SELECT topic, partition, \"offset\", rejected_at, reason, detail, event_id, correlation_id, "
-    "handler, generation AS scripts, CASE WHEN raw IS NULL THEN 'no value' ELSE "
-    "encode(raw, 'escape') END AS value FROM aggregator_state.rejected_events "
-    "WHERE " REJECTED_SELECTED;
-
 static bool rejected_list(struct selection *selection, struct err *err) {
     struct pg_result *rows;
     selection_fill(selection);
     pg_params_add_int8(selection->session.params, selection->command->limit);
-    if (!sql_query(&selection->session, slice_of(list_sql), &rows, err)) {
+    for (int i = 0; i < 3; i++) { /* nothing that they follow or contain */
+        pg_params_add_null(selection->session.params);
+    }
+    if (!sql_query(&selection->session, slice_of(rejected_list_sql), &rows, err)) {
         return false;
     }
     for (int i = 0; i < pg_rows_count(rows); i++) {
         printf("%s  %s  %s  %s  %s\n", pg_rows_text(rows, i, 1), pg_rows_text(rows, i, 0),
-               pg_rows_text(rows, i, 2), pg_rows_text(rows, i, 3), pg_rows_text(rows, i, 4));
+               pg_rows_text(rows, i, 2), selection_text(rows, i, 3), pg_rows_text(rows, i, 4));
     }
     printf("%d rejected event%s\n", pg_rows_count(rows), pg_rows_count(rows) == 1 ? "" : "s");
     pg_rows_free(rows);
@@ -44,12 +24,12 @@ static bool rejected_list(struct selection *selection, struct err *err) {
 }
 
 static bool rejected_check_ids(struct selection *selection, struct err *err) {
-    return selection_check_ids(selection, missing_sql, "rejected event",
+    return selection_check_ids(selection, rejected_missing_sql, "rejected event",
                                "too old, dropped, or misspelt", err);
 }
 
 static bool rejected_show(struct selection *selection, struct err *err) {
-    return rejected_check_ids(selection, err) && selection_show(selection, show_sql, err);
+    return rejected_check_ids(selection, err) && selection_show(selection, rejected_show_sql, err);
 }
 
 /* Prints what is selected, and asks before more than a few are changed. */
@@ -58,7 +38,7 @@ static bool rejected_select(struct selection *selection, const char *verb, struc
         return false;
     }
     selection_fill(selection);
-    int64_t count = selection_count(selection, count_sql, "rejected event", err);
+    int64_t count = selection_count(selection, rejected_count_sql, "rejected event", err);
     return count >= 0 && (count > 0 || err_set(err, ERR_INPUT, "no such rejected event")) &&
            selection_confirm(selection, verb, count, "rejected event", err);
 }
@@ -68,7 +48,7 @@ static bool rejected_drop(struct selection *selection, struct err *err) {
         return false;
     }
     selection_fill(selection);
-    int64_t dropped = selection_change(selection, drop_sql, err);
+    int64_t dropped = selection_change(selection, rejected_drop_sql, err);
     if (dropped >= 0) {
         printf("%lld dropped\n", (long long)dropped);
     }

@@ -3,16 +3,24 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/plural.h"
+#include "base/xalloc.h"
 
 #define WITHOUT_QUESTION_MAX 5
 
 int selection_run(const struct command *command, const char *what, const char *verb,
                   const char *second, bool (*run)(struct selection *selection, struct err *err)) {
-    struct selection selection = {.command = command, .second = second};
+    struct slice *ids = xcalloc((size_t)command->word_count + 1, sizeof *ids);
+    struct selection selection = {
+        .command = command,
+        .choice = {slice_of(command->topic), slice_of(second), ids, (size_t)command->word_count}};
     struct err err = {0};
     char name[64];
+    for (int i = 0; i < command->word_count; i++) {
+        ids[i] = slice_of(command->words[i]);
+    }
     snprintf(name, sizeof name, "aggregator %s", what);
     bool ok = sql_session_open(&selection.session, command->config, name,
                                command->config->postgres.statement_timeout_ms, &err) &&
@@ -22,31 +30,16 @@ int selection_run(const struct command *command, const char *what, const char *v
         fprintf(stderr, "%s %s: %s\n", what, verb, err.text);
     }
     sql_session_close(&selection.session);
+    free(ids);
     return ok ? 0 : 1;
 }
 
-void selection_add_text(struct selection *selection, const char *text) {
-    if (text) {
-        pg_params_add_text(selection->session.params, slice_of(text));
-    } else {
-        pg_params_add_null(selection->session.params);
-    }
+void selection_fill(struct selection *selection) {
+    choice_fill(&selection->choice, selection->session.params);
 }
 
-void selection_fill(struct selection *selection) {
-    const struct command *command = selection->command;
-    struct pg_params *params = selection->session.params;
-    selection_add_text(selection, command->topic);
-    selection_add_text(selection, selection->second);
-    if (command->word_count == 0) {
-        pg_params_add_null(params);
-        return;
-    }
-    pg_array_begin(params, PG_ARRAY_TEXT);
-    for (int i = 0; i < command->word_count; i++) {
-        pg_array_bytes(params, slice_of(command->words[i]));
-    }
-    pg_array_end(params);
+const char *selection_text(const struct pg_result *rows, int row, int column) {
+    return pg_rows_is_null(rows, row, column) ? "-" : pg_rows_text(rows, row, column);
 }
 
 static bool selection_query(struct selection *selection, const char *sql, struct pg_result **rows,

@@ -4,11 +4,11 @@
 #define AGG_HOST_COMMAND_SELECTION_H
 
 #include "command.h"
-#include "view/sql_session.h"
+#include "stored/choice.h"
 
 struct selection {
     const struct command *command;
-    const char *second; /* --reason or --key; NULL: any */
+    struct choice choice; /* its ids are owned */
     struct sql_session session;
 };
 
@@ -17,9 +17,10 @@ struct selection {
 int selection_run(const struct command *command, const char *what, const char *verb,
                   const char *second, bool (*run)(struct selection *selection, struct err *err));
 
-/* Starts the parameters of the next statement: $1 topic, $2 second, $3 ids; NULL: any. */
+/* Starts the parameters of the next statement, as choice_fill. */
 void selection_fill(struct selection *selection);
-void selection_add_text(struct selection *selection, const char *text); /* NULL: NULL */
+/* A cell; "-" for NULL. */
+const char *selection_text(const struct pg_result *rows, int row, int column);
 /* `missing_sql` selects ids that do not exist; `hint` tells why that may be. */
 bool selection_check_ids(struct selection *selection, const char *missing_sql, const char *what,
                          const char *hint, struct err *err);

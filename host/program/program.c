@@ -245,7 +245,11 @@ static bool program_start_admin(struct program *program, struct err *err) {
         .http = program->http,
         .heartbeat = program->heartbeat,
         .reload = program->reload,
-        .explain = {program->config_path, stop_fd(), PTHREAD_MUTEX_INITIALIZER},
+        .explain = {{"explain"}, program->config_path, stop_fd(), PTHREAD_MUTEX_INITIALIZER},
+        .retry = {{"rejected", "retry"},
+                  program->config_path,
+                  stop_fd(),
+                  PTHREAD_MUTEX_INITIALIZER},
     };
     if (!program_start_admin_http(program, err)) {
         return false;
