@@ -1,5 +1,6 @@
 /* main: reads arguments and configuration, sets up the log, runs one command. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "command/arguments.h"
 #include "command/help.h"
@@ -57,8 +58,23 @@ static int main_run_with(const struct command_spec *spec, struct command *comman
     renewal_begin(command->config_path, config);
     int status = main_configure_log(command, config);
     command->config = config;
+    command->socket = command->socket ? command->socket : config->admin.socket;
     status = status ? status : signals_status(spec->run(command));
     config_unref(config);
+    return status;
+}
+
+/* A mistake in the configuration must not keep an operator from the running program. */
+static int main_run_without(const struct command_spec *spec, struct command *command,
+                            const struct err *err) {
+    char *found = command->socket ? NULL : config_find_socket(command->config_path);
+    command->socket = command->socket ? command->socket : found;
+    fprintf(stderr,
+            "aggregator: %s\naggregator: the configuration is wrong; the running program is asked "
+            "at %s (--socket PATH: at another)\n",
+            err->text, command->socket);
+    int status = signals_status(spec->run(command));
+    free(found);
     return status;
 }
 
@@ -69,7 +85,9 @@ static int main_run_configured(const struct command_spec *spec, struct command *
     command->config_path = path.data;
     struct config *config =
         environment_file_read(path.data, &err) ? config_load(path.data, &err) : NULL;
-    int status = config ? main_run_with(spec, command, config) : main_fail_start(&err);
+    int status = config                                   ? main_run_with(spec, command, config)
+                 : spec->asks_program || command->running ? main_run_without(spec, command, &err)
+                                                          : main_fail_start(&err);
     buffer_free(&path);
     return status;
 }

@@ -153,6 +153,34 @@ static int verbs_answer_rollback(void *context, const struct admin_request *requ
     return reload_roll_back(program->reload, which, json) ? 200 : 409;
 }
 
+/* 404: `only` names no setting. */
+static int verbs_answer_config(void *context, const struct admin_request *request,
+                               struct buffer *json) {
+    struct admin_context *program = context;
+    struct buffer shown = {0};
+    struct slice only = {0};
+    struct err err = {0};
+    bool changed = false;
+    int status = 200;
+    for (size_t i = 0; i < request->query_count; i++) {
+        const struct script_pair *pair = &request->query[i];
+        if (slice_equal(pair->name, slice_of("only"))) {
+            only = pair->value;
+        } else if (slice_equal(pair->name, slice_of("changed"))) {
+            changed = slice_equal(pair->value, slice_of("true"));
+        } else {
+            return admin_fail(json, 400, slice_of("send only=SECTION.KEY or changed=true"));
+        }
+    }
+    if (reload_show_config(program->reload, only, changed, &shown, &err)) {
+        buffer_append(json, shown.data, shown.len);
+    } else {
+        status = admin_fail(json, 404, slice_of(err.text));
+    }
+    buffer_free(&shown);
+    return status;
+}
+
 static int verbs_answer_figures(void *context, const struct admin_request *request,
                                 struct buffer *json) {
     struct admin_context *program = context;
@@ -179,6 +207,7 @@ const struct admin_verb *admin_verbs(size_t *count) {
     static const char *const reload_paths[] = {"/admin/reload"};
     static const char *const diff_paths[] = {"/admin/diff"};
     static const char *const rollback_paths[] = {"/admin/rollback", "/admin/rollback/{generation}"};
+    static const char *const config_paths[] = {"/admin/config"};
     static const char *const rejected_paths[] = {"/admin/rejected"};
     static const char *const rejected_event_paths[] = {"/admin/rejected/event"};
     static const char *const rejected_drop_paths[] = {"/admin/rejected/drop"};
@@ -196,6 +225,7 @@ const struct admin_verb *admin_verbs(size_t *count) {
         {"reload", "POST", "admin_reload", reload_paths, 1, verbs_answer_reload},
         {"diff", "GET", "admin_diff", diff_paths, 1, verbs_answer_diff},
         {"rollback", "POST", "admin_rollback", rollback_paths, 2, verbs_answer_rollback},
+        {"config", "GET", "admin_config", config_paths, 1, verbs_answer_config},
         {NULL, "GET", "admin_rejected", rejected_paths, 1, stored_verbs_list_rejected},
         {NULL, "GET", "admin_rejected_event", rejected_event_paths, 1, stored_verbs_read_rejected},
         {NULL, "POST", "admin_rejected_drop", rejected_drop_paths, 1, stored_verbs_drop_rejected},

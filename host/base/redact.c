@@ -75,23 +75,48 @@ static void redact_add_password(struct slice password) {
     }
 }
 
-static void redact_add_words(const char *text) {
-    for (const char *at = strstr(text, "password="); at; at = strstr(at, "password=")) {
-        at += strlen("password=");
-        bool quoted = *at == '\'';
-        at += quoted;
-        redact_add_password((struct slice){at, strcspn(at, quoted ? "'" : " &")});
-    }
-}
-
-void redact_add_url(const char *url) {
+/* The password between the first ':' of the authority and the last '@'. */
+static struct slice redact_authority_password(const char *url) {
     const char *authority = strstr(url, "://");
     const char *end = authority ? strrchr(authority, '@') : NULL;
     const char *colon = end ? strchr(authority + 3, ':') : NULL;
-    if (colon && colon < end) {
-        redact_add_password((struct slice){colon + 1, (size_t)(end - colon - 1)});
+    return colon && colon < end ? (struct slice){colon + 1, (size_t)(end - colon - 1)}
+                                : (struct slice){NULL, 0};
+}
+
+/* The next password of the URL or key=value words from `at` on; data NULL: no more. */
+static struct slice redact_next_password(const char *url, const char *at) {
+    struct slice password = {NULL, 0};
+    if (at == url) {
+        password = redact_authority_password(url);
     }
-    redact_add_words(url);
+    if (!password.data && (at = strstr(at, "password="))) {
+        at += strlen("password=");
+        bool quoted = *at == '\'';
+        at += quoted;
+        password = (struct slice){at, strcspn(at, quoted ? "'" : " &")};
+    }
+    return password;
+}
+
+void redact_add_url(const char *url) {
+    struct slice password = redact_next_password(url, url);
+    while (password.data) {
+        redact_add_password(password);
+        password = redact_next_password(url, password.data + password.len);
+    }
+}
+
+void redact_append_url(struct buffer *out, const char *url) {
+    struct slice password = redact_next_password(url, url);
+    const char *from = url;
+    while (password.data) {
+        buffer_append(out, from, (size_t)(password.data - from));
+        buffer_append_text(out, "***");
+        from = password.data + password.len;
+        password = redact_next_password(url, from);
+    }
+    buffer_append_text(out, from);
 }
 
 /* ---- texts ----------------------------------------------------------------------------------- */

@@ -12,6 +12,8 @@ void redact_add(struct slice secret);
 /* Adds the passwords of a URL or of key=value words: as written, unescaped, and split at the
  * delimiters of a URL, where a wrong parser would cut them. */
 void redact_add_url(const char *url);
+/* Appends such a text with each password, however short, as ***. */
+void redact_append_url(struct buffer *out, const char *url);
 
 /* Appends the text with each secret as ***. A secret under eight bytes matches whole words only. */
 void redact_append(struct buffer *out, struct slice text);

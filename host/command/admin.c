@@ -21,7 +21,7 @@ static bool admin_starts_with(const struct buffer *answer, const char *text) {
 static bool admin_call_program(const struct command *command, const char *line, int timeout_ms,
                                struct buffer *answer) {
     struct err err = {0};
-    bool ok = admin_call(command->config->admin.socket, line, timeout_ms, answer, &err);
+    bool ok = admin_call(command->socket, line, timeout_ms, answer, &err);
     if (!ok) {
         fprintf(stderr, "%s: %s\n", line, err.text);
     }

@@ -10,8 +10,9 @@
 /* The checked command line (arguments.h). A field is set only if the command takes its option
  * (commands.c). Texts are NULL if not given, and never empty. */
 struct command {
-    const struct config *config;
+    const struct config *config; /* NULL: it cannot be read, and the command asks the program */
     const char *config_path;
+    const char *socket; /* of the running program: --socket, or admin.socket */
     const char *log_format, *log_level;
     char **words; /* the arguments after the command's name; none is empty */
     int word_count;
@@ -38,6 +39,9 @@ struct command {
     bool watch;
     bool shadow_run;
     bool drop;
+    bool running;
+    bool changed;
+    bool describe;
 };
 
 /* Runs the service until SIGTERM or SIGINT; a second signal ends it at once. */
@@ -64,6 +68,8 @@ int command_resume(const struct command *command);
 /* reload, rollback [N]: the same; 1 if it was refused. */
 int command_reload(const struct command *command);
 int command_rollback(const struct command *command);
+/* config: prints the settings, and where each comes from. */
+int command_config(const struct command *command);
 /* diff: compares the scripts on the disk with the running ones on the newest events. 0 equal, 1
  * different, 2 failed or wrong usage. */
 int command_diff(const struct command *command);

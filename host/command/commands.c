@@ -95,6 +95,9 @@ const struct option_spec command_common_options[] = {
     TEXT("config", "FILE", config_path,
          "the configuration; default: $AGGREGATOR_CONFIG; of an installed program "
          "/etc/aggregator/config.lua, else ./config.lua. `aggregator config` lists every setting"),
+    TEXT("socket", "PATH", socket,
+         "the admin socket of the running program, for commands that ask it; default: "
+         "admin.socket, also if the rest of the configuration is wrong"),
     {.name = "log",
      .value = "json|text",
      .kind = OPTION_WORD,
@@ -134,6 +137,28 @@ const struct command_spec commands[] = {
                 "name. Changes nothing and touches no queue. Warnings do not change the status.",
     },
     {
+        .name = "config",
+        .run = command_config,
+        .synopsis = "[SETTING] [--running] [--changed] [--describe] [--json]",
+        .summary = "print every setting, its value, and where that comes from",
+        .help = "Prints each setting with its value and its source: the default, FILE:LINE with "
+                "the environment variables that are read there, or the variable "
+                "AGGREGATOR_SECTION_KEY that overrides every file. Secrets show as ***. The "
+                "environment is that of this command: --running asks the running program for its "
+                "own, also if the configuration on the disk is wrong, and prints what differs.",
+        .arguments = {{.name = "SETTING",
+                       .is_optional = true,
+                       .help = "a setting, as http.port, which is described; or a section, as "
+                               "http; default: all"}},
+        .options = {SWITCH("running", running,
+                           "the settings of the running program, and which differ on the disk"),
+                    SWITCH("changed", changed, "without the settings that have their defaults"),
+                    SWITCH("describe", describe,
+                           "of each what it is, its default, range and variable, and whether a "
+                           "reload or a restart applies a change"),
+                    SWITCH("json", json, "everything, as one JSON object")},
+    },
+    {
         .name = "migrate",
         .run = command_migrate,
         .synopsis = "",
@@ -144,6 +169,7 @@ const struct command_spec commands[] = {
     {
         .name = "status",
         .run = command_status,
+        .asks_program = true,
         .synopsis = "",
         .summary = "print the state of the running program",
         .help = "Prints JSON. Asks the program over its admin socket (admin.socket).",
@@ -151,6 +177,7 @@ const struct command_spec commands[] = {
     {
         .name = "reload",
         .run = command_reload,
+        .asks_program = true,
         .synopsis = "[--drop] [--shadow-run|--canary [--events N] [--accept PERCENT]]",
         .summary = "replace the running scripts and settings by those on the disk",
         .help = "Replaces all of them or nothing; SIGHUP does the same. Prints JSON.",
@@ -176,6 +203,7 @@ const struct command_spec commands[] = {
     {
         .name = "diff",
         .run = command_diff,
+        .asks_program = true,
         .synopsis = "[--events N] [--json]",
         .summary = "compare the scripts on the disk with the running ones",
         .help = "Gives the newest events of the log to the scripts that run and to those on the "
@@ -189,6 +217,7 @@ const struct command_spec commands[] = {
     {
         .name = "rollback",
         .run = command_rollback,
+        .asks_program = true,
         .synopsis = "[GENERATION|HASH]",
         .summary = "go back to scripts that ran before",
         .help = "Prints JSON.",
@@ -201,6 +230,7 @@ const struct command_spec commands[] = {
     {
         .name = "resume",
         .run = command_resume,
+        .asks_program = true,
         .synopsis = "",
         .summary = "close breakers, and read waiting topics now",
     },

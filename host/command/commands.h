@@ -53,6 +53,7 @@ struct command_spec {
     const char *(*conflict)(const struct command *command);
     bool is_raw;         /* prints terminal controls of its own, and nothing from events */
     bool without_config; /* does not need config.lua */
+    bool asks_program;   /* it needs the admin socket alone */
 };
 
 extern const struct command_spec commands[];

@@ -2,6 +2,7 @@
  * the source of each value. */
 #include "config.h"
 
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,8 +12,10 @@
 #include "base/lua_job.h"
 #include "base/nearest.h"
 #include "base/redact.h"
+#include "base/regular_file.h"
 #include "base/xalloc.h"
 #include "lines.h"
+#include "location.h"
 #include "reader.h"
 
 #define TIMEOUT_MS 5000
@@ -259,44 +262,85 @@ static int config_read(lua_State *L) {
 
 /* ---- secrets ------------------------------------------------------------------------------- */
 
-/* A property of librdkafka that holds a secret. */
-static bool config_is_secret_option(const char *name) {
+bool config_is_secret_option(const char *name) {
     return strstr(name, "password") || strstr(name, "secret") || strstr(name, "key.pem") ||
            strstr(name, "oauthbearer.config");
 }
 
-static void config_redact_secrets(const struct config *config) {
-    const struct config_strings *keys[] = {&config->http.api_keys, &config->admin.keys};
-    const struct config_pairs *options = &config->kafka.options;
-    redact_add_url(config->postgres.url);
-    redact_add_url(config->redis.url);
-    for (size_t i = 0; i < 2; i++) {
-        for (size_t k = 0; k < keys[i]->count; k++) {
-            redact_add(slice_of(keys[i]->items[k]));
-        }
-    }
-    for (size_t i = 0; i < options->count; i++) {
-        if (config_is_secret_option(options->names[i])) {
-            redact_add(slice_of(options->values[i]));
+static void config_redact_pairs(const struct config_pairs *pairs) {
+    for (size_t i = 0; i < pairs->count; i++) {
+        if (config_is_secret_option(pairs->names[i])) {
+            redact_add(slice_of(pairs->values[i]));
         }
     }
 }
 
-struct config *config_load(const char *path, struct err *err) {
-    struct config *config = xcalloc(1, sizeof *config);
-    atomic_init(&config->refs, 1);
-    config->origins = xcalloc(config_field_count, sizeof *config->origins);
+static void config_redact_secrets(const struct config *config) {
+    for (size_t i = 0; i < config_field_count; i++) {
+        const struct config_field *field = &config_fields[i];
+        const void *value = (const char *)config + field->offset;
+        const struct config_strings *strings = value;
+        const char *text = *(char *const *)value; /* of those below; NULL: it was not read */
+        if (field->kind == POSTGRES_URL || field->kind == REDIS_URL) {
+            redact_add_url(text ? text : "");
+        } else if (field->kind == PAIRS) {
+            config_redact_pairs(value);
+        } else if (field->secret && field->kind == STRINGS) {
+            for (size_t k = 0; k < strings->count; k++) {
+                redact_add(slice_of(strings->items[k]));
+            }
+        } else if (field->secret) {
+            redact_add(slice_of(text ? text : ""));
+        }
+    }
+}
+
+/* Fills what can be read. */
+static bool config_load_into(struct config *config, const char *path, struct err *err) {
     struct config_reader reader = {.path = path, .config = config};
     struct lua_job job = {path, config_read, &reader, TIMEOUT_MS, MEMORY_BYTES};
+    atomic_init(&config->refs, 1);
+    config->origins = xcalloc(config_field_count, sizeof *config->origins);
     err_clear(err);
     bool good = lua_job_run(&job, err) && problems_report(&reader.problems, err);
     config_reader_free(&reader);
-    if (!good) {
+    config_redact_secrets(config);
+    return good;
+}
+
+struct config *config_load(const char *path, struct err *err) {
+    struct config *config = xcalloc(1, sizeof *config);
+    if (!config_load_into(config, path, err)) {
         config_unref(config);
         return NULL;
     }
-    config_redact_secrets(config);
     return config;
+}
+
+/* As the text has it, of a file that Lua refuses. malloc'ed; NULL: not there. */
+static char *config_find_socket_text(const char *path) {
+    struct buffer text = {0};
+    struct err ignored = {0};
+    char *found = NULL;
+    if (regular_file_read(AT_FDCWD, path, path, CONFIG_TEXT_MAX_BYTES, &text, &ignored) &&
+        text.len > 0) {
+        struct slice socket = config_string_of(text.data, "admin", "socket");
+        char *name = xstrndup(socket.data ? socket.data : "", socket.len);
+        found = name[0] ? config_resolve(path, name) : NULL;
+        free(name);
+    }
+    buffer_free(&text);
+    return found;
+}
+
+char *config_find_socket(const char *path) {
+    struct config *config = xcalloc(1, sizeof *config);
+    struct err ignored = {0};
+    config_load_into(config, path, &ignored);
+    char *socket =
+        config->admin.socket ? xstrdup(config->admin.socket) : config_find_socket_text(path);
+    config_unref(config);
+    return socket ? socket : config_default_socket(path);
 }
 
 struct kafka_settings config_kafka_settings(const struct config *config) {

@@ -39,7 +39,7 @@ struct config {
     struct config_strings files;        /* the file, and those that it extends */
     struct config_strings secret_files; /* paths that variables NAME_FILE named: see renewal.h */
     struct config_strings warnings;     /* what is probably a mistake, each with its place */
-    struct config_origin *origins;      /* of each field; NULL: see config_renew */
+    struct config_origin *origins;      /* of each field */
     struct {
         char *name;        /* SERVICE_NAME */
         char *environment; /* ENVIRONMENT */
@@ -137,6 +137,9 @@ struct config {
 /* Reads the file and those that it extends, and adds their secrets to redact.h. NULL: err has a
  * line for each problem. */
 struct config *config_load(const char *path, struct err *err);
+/* Where the running program is reached if config_load fails: admin.socket as far as the files
+ * have it, else config_default_socket (location.h). malloc'ed. */
+char *config_find_socket(const char *path);
 /* NULL: unknown. Borrowed. */
 const struct config_origin *config_origin_of(const struct config *config, const char *section,
                                              const char *key);
@@ -144,7 +147,7 @@ const struct config_origin *config_origin_of(const struct config *config, const 
 void config_compare(const struct config *a, const struct config *b,
                     void (*differs)(void *context, const char *section, const char *key, bool live),
                     void *context);
-/* A copy of `running` with the live settings of `fresh`, without files, warnings and origins. */
+/* A copy of `running` with the live settings of `fresh`, without secret_files and warnings. */
 struct config *config_renew(const struct config *running, const struct config *fresh);
 /* Borrowed from the configuration. */
 struct kafka_settings config_kafka_settings(const struct config *config);

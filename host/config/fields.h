@@ -28,13 +28,16 @@ struct config_field {
     long min, max;        /* INTEGER */
     const char *words;    /* WORD: the allowed ones, with a space around each; PAIRS: the rule */
     bool live;            /* a running program can apply a new value */
-    bool secret;          /* STRINGS: values are never shown */
+    bool secret;          /* STRINGS and texts: values are never shown */
     bool dotted;          /* PAIRS: names are lower-case words with dots; each has a variable */
     const char *help;     /* what it is, with its unit */
 };
 
 extern const struct config_field config_fields[];
 extern const size_t config_field_count;
+
+/* Whether an entry of a map is a secret: a property of librdkafka. config.c */
+bool config_is_secret_option(const char *name);
 
 /* values.c */
 void config_strings_add(struct config_strings *strings, const char *text);

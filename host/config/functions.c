@@ -26,6 +26,36 @@ static int functions_main_line(lua_State *L) {
     return line;
 }
 
+/* Notes a problem at the line that runs, so that the rest of the file is checked, too. */
+static void functions_complain(lua_State *L, struct config_reader *reader, const char *name,
+                               const char *what) {
+    int line = functions_main_line(L);
+    const char *file = line > 0 ? reader->layers[reader->layer_count - 1].path : "";
+    problems_add(&reader->problems, file, line, "%s_FILE names %s", name, what);
+}
+
+/* Pushes the text of the file without trailing line ends. False: a problem is noted. */
+static bool functions_push_key_file(lua_State *L, struct config_reader *reader, const char *name,
+                                    const char *path) {
+    struct buffer text = {0};
+    struct err err = {0};
+    bool ok = regular_file_read(AT_FDCWD, path, path, KEY_FILE_MAX_BYTES, &text, &err);
+    while (ok && text.len > 0 && strchr("\r\n", text.data[text.len - 1])) {
+        text.len--;
+    }
+    if (ok && text.len == 0) {
+        ok = err_set(&err, ERR_INPUT, "%s is empty", path);
+    }
+    if (ok) {
+        lua_pushlstring(L, text.data, text.len);
+        explicit_bzero(text.data, text.cap);
+    } else {
+        functions_complain(L, reader, name, err.text);
+    }
+    buffer_free(&text);
+    return ok;
+}
+
 static void functions_note_read(lua_State *L, const char *variable, const char *value) {
     struct config_reader *reader = functions_reader(L);
     reader->reads = xrealloc(reader->reads, (reader->read_count + 1) * sizeof *reader->reads);
@@ -44,27 +74,7 @@ static int functions_lua_env(lua_State *L) {
     return 1;
 }
 
-/* Pushes the text of the file without trailing line ends. */
-static int functions_push_key_file(lua_State *L, const char *name, const char *path) {
-    struct buffer text = {0};
-    struct err err = {0};
-    bool ok = regular_file_read(AT_FDCWD, path, path, KEY_FILE_MAX_BYTES, &text, &err);
-    while (ok && text.len > 0 && strchr("\r\n", text.data[text.len - 1])) {
-        text.len--;
-    }
-    if (ok && text.len == 0) {
-        ok = err_set(&err, ERR_INPUT, "%s is empty", path);
-    }
-    if (ok) {
-        lua_pushlstring(L, text.data, text.len);
-        explicit_bzero(text.data, text.cap);
-    }
-    buffer_free(&text);
-    return ok ? 1 : luaL_error(L, "%s_FILE names %s", name, err.text);
-}
-
-bool config_push_secret(struct config_reader *reader, const char *name) {
-    lua_State *L = reader->L;
+bool config_push_secret(lua_State *L, struct config_reader *reader, const char *name) {
     const char *value = getenv(name);
     if (value && value[0]) {
         lua_pushstring(L, value);
@@ -76,13 +86,13 @@ bool config_push_secret(struct config_reader *reader, const char *name) {
         return false;
     }
     config_strings_add(&reader->config->secret_files, path);
-    return functions_push_key_file(L, name, path);
+    return functions_push_key_file(L, reader, name, path);
 }
 
 static int functions_lua_env_or_file(lua_State *L) {
     const char *name = luaL_checkstring(L, 1), *value = getenv(name);
     bool by_file = !value || !value[0];
-    if (!config_push_secret(functions_reader(L), name)) {
+    if (!config_push_secret(L, functions_reader(L), name)) {
         return 0;
     }
     functions_note_read(L, by_file ? lua_pushfstring(L, "%s_FILE", name) : name,

@@ -10,8 +10,6 @@
 #include "functions.h"
 #include "reader.h"
 
-#define TEXT_MAX_BYTES (1024UL * 1024)
-
 char *config_resolve(const char *file, const char *path) {
     const char *slash = strrchr(file, '/');
     struct buffer joined = {0};
@@ -41,7 +39,7 @@ static bool layers_fail(struct config_reader *reader, const struct err *err) {
 static bool layers_run_file(struct config_reader *reader, struct config_layer *layer) {
     lua_State *L = reader->L;
     struct err err = {0};
-    if (!regular_file_read(AT_FDCWD, layer->path, layer->path, TEXT_MAX_BYTES, &layer->text,
+    if (!regular_file_read(AT_FDCWD, layer->path, layer->path, CONFIG_TEXT_MAX_BYTES, &layer->text,
                            &err)) {
         return layers_fail(reader, &err);
     }

@@ -4,9 +4,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "config.h"
+#include "base/xalloc.h"
+#include "reader.h"
 
 #define SITE_PATH "/etc/aggregator/config.lua"
+#define SITE_SOCKET "/run/aggregator/admin.sock"
 #define SHARED_PATH "share/aggregator/config.lua"
 
 /* Appends PREFIX/share/aggregator/config.lua. False: the program is not installed. */
@@ -34,4 +36,16 @@ void config_find(const char *given, struct buffer *path) {
         buffer_append_text(path, access(SITE_PATH, F_OK) == 0 ? SITE_PATH : share.data);
     }
     buffer_free(&share);
+}
+
+char *config_default_socket(const char *path) {
+    static const char *const variables[] = {"AGGREGATOR_ADMIN_SOCKET", "ADMIN_SOCKET"};
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+        const char *value = getenv(variables[i]);
+        if (value && value[0]) {
+            return config_resolve(path, value);
+        }
+    }
+    return strcmp(path, SITE_PATH) == 0 ? xstrdup(SITE_SOCKET)
+                                        : config_resolve(path, "aggregator.sock");
 }

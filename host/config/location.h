@@ -11,4 +11,9 @@
  * not own that. */
 void config_find(const char *given, struct buffer *path);
 
+/* The admin socket of a program whose configuration at `path` cannot be run: a variable
+ * (AGGREGATOR_ADMIN_SOCKET, ADMIN_SOCKET), /run/aggregator/admin.sock for the one in /etc, else
+ * aggregator.sock beside it. malloc'ed. */
+char *config_default_socket(const char *path);
+
 #endif

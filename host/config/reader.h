@@ -9,6 +9,7 @@
 #include "fields.h"
 
 #define CONFIG_LAYERS_MAX 8
+#define CONFIG_TEXT_MAX_BYTES (1024UL * 1024)
 
 /* A file and its table. */
 struct config_layer {
@@ -61,8 +62,10 @@ char *config_resolve(const char *file, const char *path);
 void config_read_value(struct config_reader *reader, const struct config_field *field,
                        struct config_source source);
 
-/* variables.c. The variables AGGREGATOR_SECTION_KEY, which override each file: pushes the value, or
- * returns NULL and pushes nothing. The name lives as long as the Lua state. May raise. */
+/* variables.c. The name of the variable that overrides each file: AGGREGATOR_SECTION_KEY. */
+#define CONFIG_VARIABLE_CAP 128
+void config_variable_name(const struct config_field *field, char name[CONFIG_VARIABLE_CAP]);
+/* Pushes the variable's name and its value, and returns the name; NULL: pushes nothing. */
 const char *config_variable_push(struct config_reader *reader, const struct config_field *field);
 /* Those of the entries of a map: AGGREGATOR_KAFKA_OPTIONS_SASL_PASSWORD. */
 void config_variables_read_entries(struct config_reader *reader, const struct config_field *field,

@@ -75,6 +75,10 @@ static char **values_copy_items(char *const *items, size_t count) {
     return copy;
 }
 
+static void values_copy_strings(struct config_strings *to, const struct config_strings *from) {
+    *to = (struct config_strings){values_copy_items(from->items, from->count), from->count};
+}
+
 static bool values_same_items(char *const *a, char *const *b, size_t count) {
     for (size_t i = 0; i < count; i++) {
         if (strcmp(a[i], b[i]) != 0) {
@@ -132,8 +136,7 @@ static void values_copy_value(const struct config_field *field, struct config *t
         *(char **)target = xstrdup(*(char *const *)source);
     } else if (field->kind == STRINGS) {
         const struct config_strings *strings = source;
-        *(struct config_strings *)target = (struct config_strings){
-            values_copy_items(strings->items, strings->count), strings->count};
+        values_copy_strings(target, strings);
     } else if (field->kind == PAIRS) {
         const struct config_pairs *pairs = source;
         *(struct config_pairs *)target =
@@ -191,12 +194,23 @@ void config_compare(const struct config *a, const struct config *b,
     }
 }
 
+static void values_copy_origin(size_t field, struct config *to, const struct config *from) {
+    if (from->origins) {
+        values_copy_strings(&to->origins[field].files, &from->origins[field].files);
+        values_copy_strings(&to->origins[field].variables, &from->origins[field].variables);
+    }
+}
+
 struct config *config_renew(const struct config *running, const struct config *fresh) {
     struct config *renewed = xcalloc(1, sizeof *renewed);
     atomic_init(&renewed->refs, 1);
+    renewed->origins = xcalloc(config_field_count, sizeof *renewed->origins);
+    values_copy_strings(&renewed->files, &fresh->files);
     for (size_t i = 0; i < config_field_count; i++) {
-        values_copy_value(&config_fields[i], renewed,
-                          values_is_live(&config_fields[i], running, fresh) ? fresh : running);
+        const struct config_field *field = &config_fields[i];
+        const struct config *source = values_is_live(field, running, fresh) ? fresh : running;
+        values_copy_value(field, renewed, source);
+        values_copy_origin(i, renewed, source);
     }
     return renewed;
 }

@@ -11,10 +11,10 @@
 #include "reader.h"
 
 #define PREFIX "AGGREGATOR_"
-#define NAME_CAP 128
+#define NAME_CAP CONFIG_VARIABLE_CAP
 #define FILE_SUFFIX "_FILE"
 
-static void variables_name(const struct config_field *field, char name[NAME_CAP]) {
+void config_variable_name(const struct config_field *field, char name[NAME_CAP]) {
     snprintf(name, NAME_CAP, PREFIX "%s_%s", field->section, field->key);
     for (char *at = name; *at; at++) {
         *at = (char)toupper((unsigned char)*at);
@@ -24,11 +24,11 @@ static void variables_name(const struct config_field *field, char name[NAME_CAP]
 const char *config_variable_push(struct config_reader *reader, const struct config_field *field) {
     lua_State *L = reader->L;
     char name[NAME_CAP];
-    variables_name(field, name);
+    config_variable_name(field, name);
     const char *value = getenv(name);
     bool by_file = !value || !value[0];
     const char *kept = lua_pushfstring(L, "%s%s", name, by_file ? FILE_SUFFIX : "");
-    if (!config_push_secret(reader, name)) {
+    if (!config_push_secret(L, reader, name)) {
         lua_pop(L, 1);
         return NULL;
     }
@@ -65,7 +65,7 @@ static void variables_read_entry(struct config_reader *reader, const struct conf
     lua_pushlstring(L, entry, len);
     const char *variable = lua_tostring(L, -1);
     lua_pushlstring(L, entry, len - (by_file ? strlen(FILE_SUFFIX) : 0));
-    if (config_push_secret(reader, lua_tostring(L, -1))) {
+    if (config_push_secret(L, reader, lua_tostring(L, -1))) {
         config_pairs_put(pairs, name, lua_tostring(L, -1));
         config_origin_note(reader, field, (struct config_source){-1, variable});
     }
@@ -74,7 +74,7 @@ static void variables_read_entry(struct config_reader *reader, const struct conf
 void config_variables_read_entries(struct config_reader *reader, const struct config_field *field,
                                    struct config_pairs *pairs) {
     char prefix[NAME_CAP + 1];
-    variables_name(field, prefix);
+    config_variable_name(field, prefix);
     strcat(prefix, "_");
     for (char **entry = environ; field->dotted && *entry; entry++) {
         if (strncmp(*entry, prefix, strlen(prefix)) == 0) {
@@ -91,7 +91,7 @@ void config_variables_read_entries(struct config_reader *reader, const struct co
 static bool variables_is_known(const char *name) {
     for (size_t i = 0; i < config_field_count; i++) {
         char known[NAME_CAP];
-        variables_name(&config_fields[i], known);
+        config_variable_name(&config_fields[i], known);
         size_t len = strlen(known);
         if (strncmp(name, known, len) == 0 && (!name[len] || strcmp(name + len, FILE_SUFFIX) == 0 ||
                                                (config_fields[i].dotted && name[len] == '_'))) {
@@ -106,7 +106,7 @@ static void variables_warn(struct config_reader *reader, const char *name) {
     const char **names = xcalloc(config_field_count, sizeof *names);
     struct buffer text = {0};
     for (size_t i = 0; i < config_field_count; i++) {
-        variables_name(&config_fields[i], known[i]);
+        config_variable_name(&config_fields[i], known[i]);
         names[i] = known[i];
     }
     const char *nearest = nearest_name(name, names, config_field_count);

@@ -51,6 +51,10 @@ bool reload_roll_back(struct reload *reload, struct slice which, struct buffer *
 /* A shadow run of the scripts on the disk; changes nothing. Appends its result; false: err says why
  * there is none. */
 bool reload_diff(struct reload *reload, int64_t events, struct buffer *json, struct err *err);
+/* Appends the running settings (config/show.h), each that differs from the disk with both values.
+ * False: `only` names no setting. */
+bool reload_show_config(struct reload *reload, struct slice only, bool changed, struct buffer *json,
+                        struct err *err);
 /* Appends a JSON list of the generations in memory, the running one first, then the member
  * "reloads_under_way". */
 void reload_list(struct reload *reload, struct buffer *json);

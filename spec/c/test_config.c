@@ -517,6 +517,30 @@ static int line_of(const char *text, const char *section, const char *key) {
     return config_line_of(text, section, key);
 }
 
+static void the_socket_is_found_in_a_file_that_cannot_be_run(void) {
+    static const char *const table[][2] = {
+        {"return { admin = { socket = '/s' }, http = {", "/s"},
+        {"local c = {} c.admin.socket = \"s\" return", "/tmp/s"},
+        {"return { admin = { socket = env('X') } http", "/tmp/aggregator.sock"},
+        {"return { htp = 1, admin = { socket = '/t' } }", "/t"},
+        {"return {", "/tmp/aggregator.sock"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        write_text(table[i][0]);
+        char *found = config_find_socket(path);
+        CHECK_TEXT(found, table[i][1]);
+        free(found);
+    }
+    setenv("AGGREGATOR_ADMIN_SOCKET", "/by/variable", 1);
+    char *found = config_find_socket(path);
+    CHECK_TEXT(found, "/by/variable");
+    free(found);
+    unsetenv("AGGREGATOR_ADMIN_SOCKET");
+    found = config_find_socket("/etc/aggregator/config.lua");
+    CHECK_TEXT(found, "/run/aggregator/admin.sock");
+    free(found);
+}
+
 static void lines_are_found_in_any_layout(void) {
     CHECK_INT(line_of("return { a = { x = 1 }, b = { x = 2 } }", "b", "x"), 1);
     CHECK_INT(line_of("return {\na = {\nx = 1 },\nb = {\nx = 2 }}", "b", "x"), 5);
@@ -896,6 +920,8 @@ static const struct test_case cases[] = {
     {"any file ends in a message or a configuration",
      any_file_ends_in_a_message_or_a_configuration},
     {"an endless file is stopped", an_endless_file_is_stopped},
+    {"the socket is found in a file that cannot be run",
+     the_socket_is_found_in_a_file_that_cannot_be_run},
     {"lines are found in any layout", lines_are_found_in_any_layout},
     {"a password of any characters is percent-encoded in the URL",
      a_password_of_any_characters_is_percent_encoded_in_the_url},

@@ -44,6 +44,24 @@ static void a_password_of_a_url_is_redacted_in_each_of_its_forms(void) {
     CHECK_TEXT(clean("quoted secret, in-the-query, require"), "***, ***, require");
 }
 
+static void a_url_is_shown_without_its_passwords(void) {
+    static const char *const table[][2] = {
+        {"postgresql://u:abc@h/d", "postgresql://u:***@h/d"},
+        {"postgresql://u:p@w@h/d?password=x&a=b", "postgresql://u:***@h/d?password=***&a=b"},
+        {"host=h password='q s' user=u sslpassword=t",
+         "host=h password='***' user=u sslpassword=***"},
+        {"redis://:s@h:1/2", "redis://:***@h:1/2"},
+        {"redis://u@h:1", "redis://u@h:1"},
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct buffer shown = {0};
+        redact_append_url(&shown, table[i][0]);
+        CHECK_TEXT(shown.data, table[i][1]);
+        buffer_free(&shown);
+    }
+}
+
 static void a_password_that_changes_a_thousand_times_is_redacted_in_each_form(void) {
     char url[64], last[16];
     for (int i = 0; i < 1000; i++) {
@@ -67,6 +85,7 @@ static const struct test_case cases[] = {
     {"the longest of several secrets is redacted", the_longest_of_several_secrets_is_redacted},
     {"a password of a URL is redacted in each of its forms",
      a_password_of_a_url_is_redacted_in_each_of_its_forms},
+    {"a URL is shown without its passwords", a_url_is_shown_without_its_passwords},
     {"a password that changes a thousand times is redacted in each form",
      a_password_that_changes_a_thousand_times_is_redacted_in_each_form},
     {"an error never holds one", an_error_never_holds_one},

@@ -1,0 +1,54 @@
+/* config: prints the settings, of the files or of the running program. */
+#include "config/show.h"
+
+#include <stdio.h>
+
+#include "admin/socket.h"
+#include "command.h"
+#include "config_report.lua.h"
+#include "script/text_report.h"
+
+#define ANSWER_TIMEOUT_MS 30000
+#define LINE_CAP 256
+#define REFUSED "{\"error\""
+
+static bool config_ask_program(const struct command *command, const char *only, struct buffer *json,
+                               struct err *err) {
+    char line[LINE_CAP];
+    snprintf(line, sizeof line, "config%s%.64s%s", only[0] ? " only=" : "", only,
+             command->changed ? " changed=true" : "");
+    return admin_call(command->socket, line, ANSWER_TIMEOUT_MS, json, err);
+}
+
+/* Wrong usage: no such setting. */
+static int config_fail(const char *text, int status) {
+    fprintf(stderr, "aggregator: config: %s\n", text);
+    return status;
+}
+
+static int config_print(const struct command *command, const struct buffer *json, bool describe) {
+    struct err err = {0};
+    struct text_report report = {"config_report", EMBEDDED(config_report_lua), buffer_slice(json),
+                                 describe};
+    bool refused = strncmp(json->data, REFUSED, strlen(REFUSED)) == 0; /* by the program */
+    if (command->json && !refused) {
+        puts(json->data);
+        return 0;
+    }
+    return text_report_print(&report, stdout, &err) ? 0 : config_fail(err.text, refused ? 2 : 1);
+}
+
+int command_config(const struct command *command) {
+    const char *only = command->word_count > 0 ? command->words[0] : "";
+    struct config_view view = {
+        .config = command->config, .only = slice_of(only), .changed = command->changed};
+    struct buffer json = {0};
+    struct err err = {0};
+    bool ok = command->running ? config_ask_program(command, only, &json, &err)
+                               : config_show(&view, &json, &err);
+    bool describe = command->describe || strchr(only, '.');
+    int status = ok ? config_print(command, &json, describe)
+                    : config_fail(err.text, err.kind == ERR_UNAVAILABLE ? 1 : 2);
+    buffer_free(&json);
+    return status;
+}
