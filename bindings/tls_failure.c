@@ -165,8 +165,6 @@ static const struct {
      "the client sent no certificate: configure one in the client"},
     {SSL_R_NO_APPLICATION_PROTOCOL, TLS_FAILURE_PROTOCOL,
      "the peer offers other protocols only (ALPN)"},
-    {SSL_R_UNEXPECTED_EOF_WHILE_READING, TLS_FAILURE_LOST,
-     "the peer closed the connection during the handshake"},
 };
 
 static void tls_failure_describe_reason(struct tls_session *session, int reason, struct err *err) {
@@ -192,7 +190,8 @@ void tls_failure_explain(struct tls_session *session, int code, struct err *err)
     unsigned long error = ERR_peek_error();
     int reason = ERR_GET_REASON(error);
     bool is_ssl = ERR_GET_LIB(error) == ERR_LIB_SSL;
-    if (code == SSL_ERROR_SYSCALL || session->socket_errno) {
+    bool ended = code == SSL_ERROR_ZERO_RETURN || code == SSL_ERROR_SYSCALL;
+    if (ended || session->socket_errno) {
         tls_failure_describe_socket(session, err);
     } else if (is_ssl && reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
         tls_failure_describe_certificate(session, err);

@@ -22,7 +22,7 @@ struct tls_session {
     SSL *ssl;
     struct tls_context *context;
     int fd;
-    bool established; /* the handshake is done; after an error OpenSSL no longer knows */
+    bool established; /* the handshake is done; after an error OpenSSL does not know it */
     size_t budget;    /* bytes that the present call may still receive */
     bool held_back;   /* the budget was used up */
     bool at_end;      /* recv found an end of file */

@@ -146,15 +146,6 @@ static void tls_session_begin(struct tls_session *session) {
     session->socket_errno = 0;
 }
 
-/* TLS says that only close_notify is an end; a protocol that knows where its messages end, such as
- * HTTP or Redis', loses nothing by an end of file. */
-static bool tls_session_is_end(const struct tls_session *session, int code) {
-    unsigned long error = ERR_peek_error();
-    bool cut = code == SSL_ERROR_SSL && ERR_GET_LIB(error) == ERR_LIB_SSL &&
-               ERR_GET_REASON(error) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
-    return code == SSL_ERROR_ZERO_RETURN || (cut && session->established);
-}
-
 static enum tls_result tls_session_judge(struct tls_session *session, int result, struct err *err) {
     if (result > 0) {
         return TLS_DONE;
@@ -166,8 +157,7 @@ static enum tls_result tls_session_judge(struct tls_session *session, int result
     if (code == SSL_ERROR_WANT_WRITE) {
         return TLS_WANTS_WRITE;
     }
-    if (tls_session_is_end(session, code)) {
-        ERR_clear_error();
+    if (code == SSL_ERROR_ZERO_RETURN && session->established) {
         return TLS_CLOSED;
     }
     tls_failure_explain(session, code, err);

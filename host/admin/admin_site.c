@@ -78,7 +78,8 @@ static void admin_site_ask(void *context, struct exchange *exchange) {
     bool routine = !exchange->request.fields[FIELD_AUTHORIZATION].data &&
                    exchange->request.method != METHOD_OTHER;
     LOG_AT(routine ? LOG_DEBUG : LOG_INFO, "admin request answered",
-           LOG_TEXT("endpoint", exchange->endpoint->name), LOG_INT("status", status));
+           LOG_TEXT("endpoint", exchange->endpoint->name), LOG_INT("status", status),
+           LOG_TEXT("client_certificate", exchange->client));
     response_set_momentary(&exchange->response, cached_response_create(status, buffer_slice(&json)),
                            "application/json");
     buffer_free(&json);

@@ -9,6 +9,21 @@
 
 #define HEALTH_TIMEOUT_MS 5000
 
+static void verbs_put_warnings(const struct admin_context *program, struct buffer *json) {
+    json_open(json, "warnings", "[");
+    api_put_warnings(program->api, json);
+    certificates_put_warnings(program->certificates, json);
+    certificates_put_warnings(program->admin_certificates, json);
+    buffer_append_text(json, "]");
+}
+
+static void verbs_put_certificates(const struct admin_context *program, struct buffer *json) {
+    json_open(json, "certificates", "[");
+    certificates_report(program->certificates, json);
+    certificates_report(program->admin_certificates, json);
+    buffer_append_text(json, "]");
+}
+
 static int verbs_answer_status(void *context, const struct admin_request *request,
                                struct buffer *json) {
     struct admin_context *program = context;
@@ -20,7 +35,8 @@ static int verbs_answer_status(void *context, const struct admin_request *reques
     json_put_bool(json, "ready", ready);
     json_put_name(json, "health");
     buffer_append(json, health.data, health.len);
-    api_report_warnings(program->api, json);
+    verbs_put_warnings(program, json);
+    verbs_put_certificates(program, json);
     reactor_report(program->reactor, json);
     outbox_relay_report(program->relay, json);
     json_put_name(json, "generations");

@@ -4,6 +4,7 @@
 
 #include "monitor/health.h"
 #include "monitor/figures.h"
+#include "http/certificates.h"
 #include "http/http_server.h"
 #include "ingest/ingest.h"
 #include "outbox/relay.h"
@@ -20,6 +21,8 @@ struct admin_context {
     struct reactor *reactor;
     struct api *api;
     struct http_server *http;
+    struct certificates *certificates;       /* of the API's listener */
+    struct certificates *admin_certificates; /* NULL: there is no such listener */
     struct heartbeat *heartbeat;
     struct reload *reload;
     struct admin_child explain, retry;

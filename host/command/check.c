@@ -4,6 +4,7 @@
 #include "base/plural.h"
 #include "command.h"
 #include "http/admission.h"
+#include "http/certificates.h"
 #include "http/credentials.h"
 #include "http/builtin_paths.h"
 #include "bindings/kafka_consumer.h"
@@ -72,7 +73,20 @@ static bool check_names(const struct script_generation *generation) {
     return false;
 }
 
-/* Keys and services. */
+static bool check_certificates(const struct config *config) {
+    const struct certificates_of listeners[] = {certificates_of_http(config),
+                                                certificates_of_admin(config)};
+    struct err err = {0};
+    for (size_t i = 0; i < sizeof listeners / sizeof *listeners; i++) {
+        if (!certificates_check(&listeners[i], &err)) {
+            fprintf(stderr, "configuration: %s\n", err.text);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Keys, services and certificates. */
 static bool check_admission(const struct config *config) {
     struct err err = {0};
     struct admission *admission = admission_create(config, &err);
@@ -87,7 +101,7 @@ static bool check_admission(const struct config *config) {
     }
     credentials_destroy(admin);
     admission_unref(admission);
-    return admin != NULL;
+    return admin != NULL && check_certificates(config);
 }
 
 int command_check(const struct command *command) {

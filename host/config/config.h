@@ -34,6 +34,16 @@ struct config_origin {
     struct config_strings variables; /* that the file reads there, or that override it */
 };
 
+/* TLS of a listener: its keys begin with "tls_". Paths are PEM files. */
+struct config_tls {
+    char *certificate; /* "": no TLS */
+    char *key;
+    char *client_ca; /* "": clients are not asked for a certificate */
+    struct config_strings client_names;
+    char *client_certificates; /* "required" | "optional" */
+    char *min_version;         /* "1.2" | "1.3" */
+};
+
 struct config {
     _Atomic int refs;
     struct config_strings files;        /* the file, and those that it extends */
@@ -62,6 +72,10 @@ struct config {
         char *correlation_id_header;    /* of responses, too */
         struct config_strings api_keys; /* secret */
         struct config_strings allowed_services;
+        int handshake_timeout_ms;
+        int max_handshakes;            /* under way */
+        int client_certificate_is_key; /* 0 | 1: stands for an API key that is not sent */
+        struct config_tls tls;
         struct config_pairs vocabularies; /* caller to vocabulary, which scripts declare */
     } http;
     struct {
@@ -127,6 +141,7 @@ struct config {
         char *host;
         int port;                   /* 0: a free one, logged at start */
         struct config_strings keys; /* secret; none: no port */
+        struct config_tls tls;
     } admin;
     struct {
         char *level;

@@ -8,6 +8,30 @@
         .section = #section_, .key = #key_, .kind = (kind_),                                       \
         .offset = offsetof(struct config, section_.key_), .standard = (standard_), __VA_ARGS__     \
     }
+#define TLS_ROW(section_, key_, kind_, standard_, ...)                                             \
+    {                                                                                              \
+        .section = #section_, .key = "tls_" #key_, .kind = (kind_),                                \
+        .offset = offsetof(struct config, section_.tls.key_), .standard = (standard_),             \
+        .live = true, __VA_ARGS__                                                                  \
+    }
+/* TLS of a listener. */
+#define TLS_ROWS(section)                                                                          \
+    TLS_ROW(section, certificate, PATH, "",                                                        \
+            .help =                                                                                \
+                "PEM file of the listener's certificate, then those of the CAs between it and "    \
+                "the root; \"\": without TLS"),                                                    \
+        TLS_ROW(section, key, PATH, "",                                                            \
+                .help = "PEM file of the certificate's key, without a passphrase"),                \
+        TLS_ROW(section, client_ca, PATH, "",                                                      \
+                .help = "PEM file of the CAs whose client certificates are accepted; \"\": "       \
+                        "clients are not asked for one"),                                          \
+        TLS_ROW(section, client_names, STRINGS, "",                                                \
+                .help = "names of client certificates that are accepted: DNS names, URIs, or the " \
+                        "common name of one without both; none: all of tls_client_ca"),            \
+        TLS_ROW(section, client_certificates, WORD, "required", .words = " required optional ",    \
+                .help = "whether a client has to send a certificate where tls_client_ca is set"),  \
+        TLS_ROW(section, min_version, WORD, "1.2", .words = " 1.2 1.3 ",                           \
+                .help = "the oldest version of TLS")
 /* NOLINTEND(bugprone-macro-parentheses) */
 
 /* Sections stand together. */
@@ -50,6 +74,14 @@ const struct config_field config_fields[] = {
         .help = "API keys, several during a rotation; none: every request is refused"),
     ROW(http, allowed_services, STRINGS, "", .live = true,
         .help = "callers whose requests are answered; none: every request is refused"),
+    ROW(http, handshake_timeout_ms, INTEGER, "5000", .min = 100, .max = 600000,
+        .help = "milliseconds of a TLS handshake, also of the admin API's listener"),
+    ROW(http, max_handshakes, INTEGER, "1024", .min = 1, .max = 1000000,
+        .help = "TLS handshakes under way; above it the oldest is ended"),
+    ROW(http, client_certificate_is_key, SWITCH, "false", .live = true,
+        .help = "true: a request without an API key is admitted by its connection's client "
+                "certificate (http.tls_client_ca)"),
+    TLS_ROWS(http),
     ROW(http, vocabularies, PAIRS, "", .words = "must map callers to vocabularies", .live = true,
         .help = "caller to vocabulary: a vocabulary that routes declare, which replaces words of "
                 "the response body"),
@@ -155,6 +187,7 @@ const struct config_field config_fields[] = {
     ROW(admin, keys, STRINGS, "", .secret = true,
         .help =
             "bearer keys of the admin API, several during a rotation; none: the port is closed"),
+    TLS_ROWS(admin),
     ROW(log, level, WORD, "info", .words = " debug info warn warning error critical ", .live = true,
         .help = "the least severe lines that are logged"),
     ROW(log, format, WORD, "json", .words = " json text ", .live = true,

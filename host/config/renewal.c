@@ -3,13 +3,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "bindings/login.h"
 #include "bindings/pg_url.h"
 #include "bindings/redis.h"
 #include "base/clock.h"
-#include "base/hash.h"
+#include "base/file_stamp.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 
@@ -24,30 +23,10 @@ static char *logged_error; /* of the last re-read; NULL: none */
 
 /* ---- re-reading ---------------------------------------------------------------------------- */
 
-/* Hash of device, inode, size and times: changes when a file is written, replaced or, as a mounted
- * secret, linked to another one. */
-static uint64_t renewal_file_stamp(const char *name, uint64_t before) {
-    struct stat about = {0};
-    if (stat(name, &about) != 0) {
-        return before * 31;
-    }
-    const uint64_t facts[] = {
-        before,
-        (uint64_t)about.st_dev,
-        (uint64_t)about.st_ino,
-        (uint64_t)about.st_size,
-        (uint64_t)about.st_mtim.tv_sec,
-        (uint64_t)about.st_mtim.tv_nsec,
-        (uint64_t)about.st_ctim.tv_sec,
-        (uint64_t)about.st_ctim.tv_nsec,
-    };
-    return hash64((struct slice){(const char *)facts, sizeof facts});
-}
-
 static uint64_t renewal_files_stamp(void) {
-    uint64_t all = renewal_file_stamp(path, 1);
+    uint64_t all = file_stamp(path, 1);
     for (size_t i = 0; i < present->secret_files.count; i++) {
-        all = renewal_file_stamp(present->secret_files.items[i], all);
+        all = file_stamp(present->secret_files.items[i], all);
     }
     return all;
 }

@@ -11,6 +11,7 @@
 struct admission {
     _Atomic int refs;
     struct credentials *keys, *services;
+    bool certificate_is_key;
     struct problems warnings;
 };
 
@@ -53,7 +54,10 @@ struct admission *admission_create(const struct config *config, struct err *err)
     for (size_t i = 0; i < config->warnings.count; i++) {
         problems_add(warnings, "", 0, "%s", config->warnings.items[i]);
     }
-    admission_warn(warnings, "http.api_keys", &config->http.api_keys, true, true);
+    admission->certificate_is_key =
+        config->http.client_certificate_is_key && config->http.tls.client_ca[0];
+    admission_warn(warnings, "http.api_keys", &config->http.api_keys, true,
+                   !admission->certificate_is_key);
     admission_warn(warnings, "http.allowed_services", &config->http.allowed_services, false, true);
     admission_warn(warnings, "admin.keys", &config->admin.keys, true, false);
     return admission;
@@ -74,14 +78,15 @@ void admission_unref(struct admission *admission) {
 }
 
 enum admission_result admission_judge(const struct admission *admission, struct slice key,
-                                      struct slice service) {
-    if (key.len == 0) {
+                                      struct slice service, const char *client) {
+    bool certified = client && key.len == 0 && admission->certificate_is_key;
+    if (key.len == 0 && !certified) {
         return ADMISSION_MISSING_KEY;
     }
     if (service.len == 0) {
         return ADMISSION_MISSING_SERVICE;
     }
-    bool key_good = credentials_include(admission->keys, key);
+    bool key_good = credentials_include(admission->keys, key) || certified;
     bool service_good = credentials_include(admission->services, service);
     return key_good && service_good                ? ADMISSION_GOOD
            : key_good                              ? ADMISSION_SERVICE_NOT_ALLOWED

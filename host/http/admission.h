@@ -25,9 +25,11 @@ struct admission *admission_create(const struct config *config, struct err *err)
 struct admission *admission_ref(struct admission *admission);
 void admission_unref(struct admission *admission); /* NULL is allowed */
 
-/* The time taken does not depend on which of the two is wrong. */
+/* client: the name in the client's verified certificate; NULL: none. With
+ * http.client_certificate_is_key it stands for a key that is not sent. The time taken does not
+ * depend on which of the two is wrong. */
 enum admission_result admission_judge(const struct admission *admission, struct slice key,
-                                      struct slice service);
+                                      struct slice service, const char *client);
 /* Whether the service is allowed: then its name is no secret and may be logged. */
 bool admission_knows_service(const struct admission *admission, struct slice service);
 

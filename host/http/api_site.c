@@ -59,17 +59,14 @@ bool api_admit(struct api *api, const struct config *config, struct err *err) {
     return true;
 }
 
-void api_report_warnings(struct api *api, struct buffer *json) {
+void api_put_warnings(struct api *api, struct buffer *json) {
     pthread_mutex_lock(&api->lock);
     struct admission *admission = admission_ref(api->admission);
     pthread_mutex_unlock(&api->lock);
     const struct problems *warnings = admission_warnings(admission);
-    json_put_name(json, "warnings");
-    buffer_append_text(json, "[");
     for (size_t i = 0; i < warnings->count; i++) {
         json_put_text(json, NULL, slice_of(warnings->items[i].text));
     }
-    buffer_append_text(json, "]");
     admission_unref(admission);
 }
 
@@ -90,7 +87,7 @@ static char *api_site_explain_refusal(const struct admission *admission,
 static bool api_site_admit_request(const struct admission *admission, struct exchange *exchange) {
     const struct slice *fields = exchange->request.fields;
     enum admission_result result =
-        admission_judge(admission, fields[FIELD_API_KEY], fields[FIELD_CALLER]);
+        admission_judge(admission, fields[FIELD_API_KEY], fields[FIELD_CALLER], exchange->client);
     if (result != ADMISSION_GOOD) {
         endpoint_count_unauthorized(exchange->endpoint, result);
         exchange->why = api_site_explain_refusal(admission, result, fields[FIELD_CALLER]);

@@ -25,8 +25,8 @@ struct site api_site(struct api *api);
 /* Replaces http.api_keys and http.allowed_services, whichever generation runs, and logs warnings
  * about them. False: err names the setting, and nothing has changed. */
 bool api_admit(struct api *api, const struct config *config, struct err *err);
-/* Appends `"warnings":[…]` (admission_warnings). */
-void api_report_warnings(struct api *api, struct buffer *json);
+/* Appends the admission_warnings to a JSON list. */
+void api_put_warnings(struct api *api, struct buffer *json);
 
 /* Later requests use `scripts`, which the api then owns. Requests under way keep the old scripts,
  * which are freed after the last of them. Never waits. */

@@ -1,15 +1,12 @@
 #include "connection.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/xalloc.h"
+#include "handshakes.h"
 
 #define MAX_TURNS 64         /* pipelined requests served before other connections */
 #define PROGRESS_BYTES 16384 /* a client that reads this much gets a new deadline */
@@ -18,7 +15,8 @@
 struct connection *connection_create(struct loop *loop, int fd) {
     struct connection *connection = xcalloc(1, sizeof *connection);
     connection->loop = loop;
-    connection->fd = fd;
+    connection->transport.fd = fd;
+    connection->state = CONNECTION_FRESH;
     return connection;
 }
 
@@ -38,7 +36,7 @@ static void connection_release_input(struct connection *connection) {
 void connection_destroy(struct connection *connection) {
     connection_release_response(connection);
     connection_release_input(connection);
-    close(connection->fd);
+    transport_close(&connection->transport);
     free(connection);
 }
 
@@ -49,7 +47,7 @@ void connection_destroy(struct connection *connection) {
 static void connection_end(struct connection *connection) {
     connection_release_response(connection);
     connection_release_input(connection);
-    if (connection->at_end || shutdown(connection->fd, SHUT_WR) != 0) {
+    if (connection->at_end || !transport_end(&connection->transport)) {
         loop_close(connection->loop, connection);
         return;
     }
@@ -57,13 +55,8 @@ static void connection_end(struct connection *connection) {
 }
 
 static void connection_drop_input(struct connection *connection) {
-    char dropped[4096];
-    ssize_t got;
-    do {
-        got = TEMP_FAILURE_RETRY(recv(connection->fd, dropped, sizeof dropped, 0));
-        connection->dropped_bytes += got > 0 ? (size_t)got : 0;
-    } while (got > 0 && connection->dropped_bytes < LINGER_MAX_BYTES);
-    if (got >= 0 || errno != EAGAIN) {
+    if (transport_drop(&connection->transport, LINGER_MAX_BYTES, &connection->dropped_bytes) !=
+        TLS_WANTS_READ) {
         loop_close(connection->loop, connection);
     }
 }
@@ -89,12 +82,12 @@ static size_t connection_unwritten(const struct connection *connection, struct i
 /* True: the response is written. False: the socket is full, or the connection is gone. */
 static bool connection_write(struct connection *connection) {
     struct iovec pieces[2];
-    struct msghdr message = {.msg_iov = pieces};
-    while ((message.msg_iovlen = connection_unwritten(connection, pieces)) > 0) {
-        ssize_t sent = TEMP_FAILURE_RETRY(sendmsg(connection->fd, &message, MSG_NOSIGNAL));
-        if (sent >= 0) {
-            connection->written += (size_t)sent;
-        } else if (errno == EAGAIN) {
+    size_t count, sent;
+    while ((count = connection_unwritten(connection, pieces)) > 0) {
+        enum tls_result result = transport_write(&connection->transport, pieces, count, &sent);
+        if (result == TLS_DONE) {
+            connection->written += sent;
+        } else if (result == TLS_WANTS_WRITE || result == TLS_WANTS_READ) {
             if (connection->state != CONNECTION_WRITING ||
                 connection->written - connection->progress >= PROGRESS_BYTES) {
                 connection->progress = connection->written;
@@ -133,21 +126,28 @@ static bool connection_write_response(struct connection *connection, struct exch
 void connection_turn_away(struct connection *connection) {
     struct exchange *exchange = loop_take_exchange(connection->loop);
     struct iovec pieces[2];
+    size_t sent;
+    exchange->client = NULL;
     exchange_refuse(loop_shared(connection->loop)->exchanges, exchange,
                     (struct refusal){503, unavailable_message(UNAVAILABLE_CONNECTIONS)});
     connection_take_response(connection, exchange);
     loop_give_exchange(connection->loop, exchange);
-    struct msghdr message = {.msg_iov = pieces,
-                             .msg_iovlen = connection_unwritten(connection, pieces)};
-    if (sendmsg(connection->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+    size_t count = connection_unwritten(connection, pieces);
+    if (transport_write(&connection->transport, pieces, count, &sent) != TLS_DONE) {
         log_debug("a client above the connection limit closed before its 503");
     }
 }
 
 /* ---- requests ----------------------------------------------------------------------------- */
 
-static bool connection_refuse(struct connection *connection, struct refusal refusal) {
+static struct exchange *connection_take_exchange(struct connection *connection) {
     struct exchange *exchange = loop_take_exchange(connection->loop);
+    exchange->client = transport_client(&connection->transport);
+    return exchange;
+}
+
+static bool connection_refuse(struct connection *connection, struct refusal refusal) {
+    struct exchange *exchange = connection_take_exchange(connection);
     exchange_refuse(loop_shared(connection->loop)->exchanges, exchange, refusal);
     return connection_write_response(connection, exchange);
 }
@@ -165,7 +165,7 @@ static void connection_use_input(struct connection *connection, size_t len) {
 /* Serves the head that the input begins with. False: a worker has it, or as connection_write. */
 static bool connection_serve(struct connection *connection, size_t head_len) {
     const struct loop_shared *shared = loop_shared(connection->loop);
-    struct exchange *exchange = loop_take_exchange(connection->loop);
+    struct exchange *exchange = connection_take_exchange(connection);
     if (exchange_plan(shared->exchanges, exchange, (struct slice){connection->input, head_len})) {
         connection_use_input(connection, head_len);
         return connection_write_response(connection, exchange);
@@ -211,24 +211,25 @@ static bool connection_read_more(struct connection *connection, bool *gone) {
         connection->input = loop_take_buffer(connection->loop);
     }
     size_t room = REQUEST_MAX_HEAD_BYTES - connection->len;
-    ssize_t got =
-        TEMP_FAILURE_RETRY(recv(connection->fd, connection->input + connection->len, room, 0));
-    if (got > 0) {
-        connection->len += (size_t)got;
-        /* A short read: the socket is empty, but for an unread end of file. */
-        connection->readable = (size_t)got == room || connection->hung_up;
+    size_t got;
+    enum tls_result result =
+        transport_read(&connection->transport, connection->input + connection->len, room, &got);
+    if (result == TLS_DONE) {
+        connection->len += got;
+        /* A short read of a socket: it is empty, but for an unread end of file. */
+        connection->readable = got == room || connection->hung_up || connection->transport.tls;
         return true;
     }
-    if (got < 0 && errno != EAGAIN) {
-        *gone = true;
-        loop_close(connection->loop, connection);
-        return false;
-    }
-    connection->readable = false;
-    connection->at_end = got == 0;
     if (connection->len == 0) {
         connection_release_input(connection);
     }
+    connection->readable = result == TLS_YIELDS || result == TLS_WANTS_WRITE;
+    connection->at_end = result == TLS_CLOSED;
+    if (result == TLS_FAILED) {
+        loop_close(connection->loop, connection);
+    }
+    *gone = result == TLS_FAILED ||
+            (result == TLS_YIELDS && !loop_requeue(connection->loop, connection));
     return false;
 }
 
@@ -275,10 +276,76 @@ static bool connection_take_request(struct connection *connection) {
     }
 }
 
+/* ---- TLS ---------------------------------------------------------------------------------- */
+
+bool connection_secure(struct connection *connection, struct tls_context *context,
+                       struct err *err) {
+    socklen_t len = sizeof connection->address;
+    if (getpeername(connection->transport.fd, (struct sockaddr *)&connection->address, &len) != 0) {
+        log_debug("a client left before its handshake");
+    }
+    connection->state = CONNECTION_HANDSHAKE;
+    return transport_secure(&connection->transport, context, err);
+}
+
+static void connection_count_failure(struct connection *connection, int reason, const char *error) {
+    handshakes_count_failed(loop_shared(connection->loop)->handshakes, reason, error,
+                            &connection->address);
+}
+
+/* The alert has been sent. A client that speaks plain HTTP is answered in its language. */
+static void connection_fail_handshake(struct connection *connection, const char *error) {
+    enum tls_failure reason = tls_session_failure(connection->transport.tls);
+    connection_count_failure(connection, (int)reason, error);
+    if (reason == TLS_FAILURE_PLAIN_HTTP) {
+        transport_unsecure(&connection->transport);
+        connection_refuse(connection,
+                          (struct refusal){400, "This port speaks HTTPS: use https://"});
+    } else if (reason == TLS_FAILURE_LOST) {
+        loop_close(connection->loop, connection);
+    } else {
+        connection_end(connection);
+    }
+}
+
+/* True: the first request may have arrived. */
+static bool connection_shake_hands(struct connection *connection) {
+    struct err err;
+    switch (tls_session_handshake(connection->transport.tls, &err)) {
+    case TLS_DONE:
+        handshakes_count_done(loop_shared(connection->loop)->handshakes, connection->transport.tls);
+        loop_set_state(connection->loop, connection, CONNECTION_FRESH);
+        connection->readable = true;
+        return true;
+    case TLS_YIELDS:
+        loop_requeue(connection->loop, connection);
+        return false;
+    case TLS_WANTS_READ:
+    case TLS_WANTS_WRITE:
+        return false;
+    case TLS_CLOSED:
+    case TLS_FAILED:
+        break;
+    }
+    connection_fail_handshake(connection, err.text);
+    return false;
+}
+
+void connection_give_up_handshake(struct connection *connection) {
+    connection_count_failure(connection, HANDSHAKE_TOO_MANY,
+                             "http.max_handshakes are under way: the oldest is ended");
+    loop_close(connection->loop, connection);
+}
+
+/* ---- driving ------------------------------------------------------------------------------ */
+
 void connection_drive(struct connection *connection) {
     for (int turn = 0; turn < MAX_TURNS; turn++) {
         bool go_on = false;
         switch (connection->state) {
+        case CONNECTION_HANDSHAKE:
+            go_on = connection_shake_hands(connection);
+            break;
         case CONNECTION_FRESH:
         case CONNECTION_READING:
         case CONNECTION_IDLE:
@@ -306,6 +373,10 @@ void connection_expire(struct connection *connection) {
         metric_add(loop_shared(connection->loop)->timed_out, 1);
         connection_refuse(connection, (struct refusal){408, "The request did not come in time"});
     } else {
+        if (connection->state == CONNECTION_HANDSHAKE) {
+            connection_count_failure(connection, HANDSHAKE_TIMEOUT,
+                                     "it did not end within http.handshake_timeout_ms");
+        }
         loop_close(connection->loop, connection);
     }
 }

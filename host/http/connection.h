@@ -1,9 +1,12 @@
-/* connection: one client's socket: reads requests, writes their responses in order. Never blocks:
- * the loop calls again when the socket is ready. */
+/* connection: one client's socket: a TLS handshake if the listener has a certificate, then requests
+ * and their responses in order. Never blocks: the loop calls again when the socket is ready. */
 #ifndef AGG_HOST_HTTP_CONNECTION_H
 #define AGG_HOST_HTTP_CONNECTION_H
 
+#include <sys/socket.h>
+
 #include "loop.h"
+#include "transport.h"
 
 /* Owned by its loop's thread. While a worker has its exchange, the loop only notes epoll's events:
  * the request points into the input, which must not change. */
@@ -12,9 +15,10 @@ struct connection {
     struct connection *previous, *next; /* the loop's list of the state */
     struct connection *next_mail;       /* the loop's mailbox */
     int64_t deadline_us;
-    int fd;
+    struct transport transport;
+    struct sockaddr_storage address; /* the client's; only with TLS */
     enum connection_state state;
-    bool readable;  /* the socket may have bytes (edge-triggered: until recv finds none) */
+    bool readable;  /* the transport may have bytes (edge-triggered: until a read finds none) */
     bool hung_up;   /* an end of file follows the bytes that are there */
     bool at_end;    /* the end of file was read */
     char *input;    /* REQUEST_MAX_HEAD_BYTES from the loop; NULL while empty */
@@ -32,6 +36,8 @@ struct connection {
 };
 
 struct connection *connection_create(struct loop *loop, int fd);
+/* Begins TLS: its state is CONNECTION_HANDSHAKE. False: err. */
+bool connection_secure(struct connection *connection, struct tls_context *context, struct err *err);
 /* Closes the socket and frees. Not while busy. */
 void connection_destroy(struct connection *connection);
 
@@ -39,10 +45,13 @@ void connection_destroy(struct connection *connection);
 void connection_drive(struct connection *connection);
 /* Takes the exchange back from its worker. May destroy the connection. */
 void connection_resume(struct connection *connection);
-/* Sends a 503 if the socket takes it at once. The connection must be in no list of a loop. */
+/* Sends a 503 if the socket takes it at once; nothing before a TLS handshake. The connection must
+ * be in no list of a loop. */
 void connection_turn_away(struct connection *connection);
 /* The client reset it: a request that no worker has begun is dropped. */
 void connection_abandon(struct connection *connection);
+/* Too many handshakes are under way: closes this one, which is in the list of its state. */
+void connection_give_up_handshake(struct connection *connection);
 /* Its state's deadline has passed. May destroy the connection. */
 void connection_expire(struct connection *connection);
 

@@ -60,7 +60,7 @@ void error_log_write(const struct exchange *exchange) {
            LOG_INT("status", status), LOG_TEXT("reason", exchange->response.message),
            LOG_TEXT("unavailable",
                     unavailable == UNAVAILABLE_NOT ? NULL : unavailable_name(unavailable)),
-           LOG_TEXT("error", exchange->why));
+           LOG_TEXT("client_certificate", exchange->client), LOG_TEXT("error", exchange->why));
 }
 
 static void error_log_flush_endpoint(struct endpoint *endpoint, void *context) {

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/xalloc.h"
+#include "handshakes.h"
 #include "loop.h"
 
 #define LINGER_TIMEOUT_MS 1000
@@ -118,6 +119,11 @@ static size_t http_server_bound_connections(int wanted) {
 
 /* ---- start and stop ----------------------------------------------------------------------- */
 
+/* One loop's part. */
+static size_t http_server_share_of(const struct http_server *server, size_t all) {
+    return (all + server->count - 1) / server->count;
+}
+
 static void http_server_share(struct http_server *server, const struct http_options *options) {
     size_t connections = http_server_bound_connections(options->max_connections);
     struct loop_shared *shared = &server->shared;
@@ -125,13 +131,17 @@ static void http_server_share(struct http_server *server, const struct http_opti
         .exchanges = server->exchanges,
         .timeout_ms =
             {
+                [CONNECTION_HANDSHAKE] = options->handshake_timeout_ms,
                 [CONNECTION_FRESH] = options->request_timeout_ms,
                 [CONNECTION_READING] = options->request_timeout_ms,
                 [CONNECTION_IDLE] = options->keep_alive_timeout_ms,
                 [CONNECTION_WRITING] = options->request_timeout_ms,
                 [CONNECTION_LINGERING] = LINGER_TIMEOUT_MS,
             },
-        .max_connections = (connections + server->count - 1) / server->count,
+        .max_connections = http_server_share_of(server, connections),
+        .max_handshakes = http_server_share_of(server, (size_t)options->max_handshakes),
+        .certificates = options->certificates,
+        .handshakes = options->certificates ? handshakes_create(options->settings) : NULL,
         .open = metric_single(METRIC_GAUGE, "ras_http_connections", "Open client connections."),
         .accepted = metric_single(METRIC_COUNTER, "ras_http_connections_total",
                                   "Client connections accepted."),
@@ -247,6 +257,7 @@ bool http_server_stop(struct http_server *server, int64_t deadline_us) {
     if (server->exchanges) {
         exchanges_destroy(server->exchanges);
     }
+    handshakes_destroy(server->shared.handshakes);
     free(server->loops);
     free(server);
     return true;

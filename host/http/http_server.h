@@ -17,7 +17,8 @@
 
 #include "base/err.h"
 
-struct exchange; /* exchange.h */
+struct exchange;     /* exchange.h */
+struct certificates; /* certificates.h */
 struct http_server;
 
 /* Decides how a server answers. */
@@ -44,8 +45,11 @@ struct http_options {
     int max_connections;
     int request_timeout_ms;
     int keep_alive_timeout_ms;
-    struct site site;            /* outlives the server */
-    struct http_headers headers; /* likewise */
+    int handshake_timeout_ms;
+    int max_handshakes;
+    struct certificates *certificates; /* NULL: without TLS; outlives the server */
+    struct site site;                  /* likewise */
+    struct http_headers headers;       /* likewise */
 };
 
 struct http_server *http_server_start(const struct http_options *options, struct err *err);

@@ -13,8 +13,10 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/xalloc.h"
+#include "certificates.h"
 #include "connection.h"
 #include "error_log.h"
+#include "handshakes.h"
 
 #define EVENTS_AT_ONCE 256
 #define ACCEPTS_AT_ONCE 64
@@ -25,6 +27,7 @@
 
 struct list {
     struct connection *first, *last;
+    size_t count;
 };
 
 struct spares {
@@ -57,12 +60,14 @@ struct loop {
 /* ---- lists -------------------------------------------------------------------------------- */
 
 static void loop_unlink_from(struct list *list, struct connection *connection) {
+    list->count--;
     *(connection->previous ? &connection->previous->next : &list->first) = connection->next;
     *(connection->next ? &connection->next->previous : &list->last) = connection->previous;
     connection->previous = connection->next = NULL;
 }
 
 static void loop_link_last(struct list *list, struct connection *connection) {
+    list->count++;
     connection->previous = list->last;
     connection->next = NULL;
     *(list->last ? &list->last->next : &list->first) = connection;
@@ -133,14 +138,16 @@ void loop_give_exchange(struct loop *loop, struct exchange *exchange) {
 static bool loop_watch(struct loop *loop, int operation, struct connection *connection) {
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                                 .data.ptr = connection};
-    return epoll_ctl(loop->epoll_fd, operation, connection->fd, &event) == 0;
+    return epoll_ctl(loop->epoll_fd, operation, connection->transport.fd, &event) == 0;
 }
 
-void loop_requeue(struct loop *loop, struct connection *connection) {
+bool loop_requeue(struct loop *loop, struct connection *connection) {
     /* EPOLL_CTL_MOD makes epoll report an edge-triggered socket again: it is writable. */
-    if (!loop_watch(loop, EPOLL_CTL_MOD, connection)) {
+    bool watched = loop_watch(loop, EPOLL_CTL_MOD, connection);
+    if (!watched) {
         loop_close(loop, connection);
     }
+    return watched;
 }
 
 /* ---- the mailbox -------------------------------------------------------------------------- */
@@ -168,17 +175,31 @@ void loop_post_done(struct exchange *exchange) {
     loop_post(exchange->connection->loop, exchange->connection);
 }
 
+/* Of the first connections of the lists, the one that came into its state first; NULL: none. */
+static struct connection *loop_longest(const struct loop *loop, const enum connection_state *states,
+                                       size_t count) {
+    struct connection *longest = NULL;
+    int64_t longest_us = INT64_MAX;
+    for (size_t i = 0; i < count; i++) {
+        struct connection *first = loop->lists[states[i]].first;
+        int64_t since_us =
+            first ? first->deadline_us - loop->shared->timeout_ms[states[i]] * 1000LL : INT64_MAX;
+        if (since_us < longest_us) {
+            longest = first;
+            longest_us = since_us;
+        }
+    }
+    return longest;
+}
+
 /* Closes the connection that has waited longest for its client, first those that never sent a whole
  * request. False when all are being answered. */
 static bool loop_evict(struct loop *loop) {
-    const struct list *lists = loop->lists;
-    struct connection *fresh = lists[CONNECTION_FRESH].first;
-    struct connection *last = lists[CONNECTION_LINGERING].first;
-    if (!last) { /* FRESH and READING have the same time limit: deadlines tell the age */
-        last = lists[CONNECTION_READING].first;
-        last = !last || (fresh && fresh->deadline_us <= last->deadline_us) ? fresh : last;
-    }
-    last = last ? last : lists[CONNECTION_IDLE].first;
+    static const enum connection_state unproven[] = {CONNECTION_HANDSHAKE, CONNECTION_FRESH,
+                                                     CONNECTION_READING};
+    struct connection *last = loop->lists[CONNECTION_LINGERING].first;
+    last = last ? last : loop_longest(loop, unproven, sizeof unproven / sizeof *unproven);
+    last = last ? last : loop->lists[CONNECTION_IDLE].first;
     if (last) {
         metric_add(loop->shared->evicted, 1);
         loop_close(loop, last);
@@ -186,23 +207,52 @@ static bool loop_evict(struct loop *loop) {
     return last != NULL;
 }
 
-static void loop_adopt(struct loop *loop, struct connection *connection) {
+/* Begins a handshake in place of the oldest one if too many are under way. */
+static bool loop_secure(struct loop *loop, struct connection *connection,
+                        struct tls_context *context) {
+    const struct list *handshakes = &loop->lists[CONNECTION_HANDSHAKE];
+    struct err err = {0};
+    if (handshakes->count >= loop->shared->max_handshakes) {
+        connection_give_up_handshake(handshakes->first);
+    }
+    bool good = connection_secure(connection, context, &err);
+    if (!good) {
+        log_error("TLS handshake cannot begin", LOG_TEXT("error", err.text));
+    }
+    return good;
+}
+
+/* context: NULL without TLS. */
+static bool loop_admit(struct loop *loop, struct connection *connection,
+                       struct tls_context *context) {
     if (loop->count >= loop->shared->max_connections && !loop_evict(loop)) {
         metric_add(loop->shared->refused, 1);
-        connection_turn_away(connection);
+        if (!context) {
+            connection_turn_away(connection);
+        }
+        return false;
+    }
+    return !context || loop_secure(loop, connection, context);
+}
+
+static void loop_adopt(struct loop *loop, struct connection *connection) {
+    struct tls_context *context = certificates_take(loop->shared->certificates);
+    bool admitted = loop_admit(loop, connection, context);
+    tls_context_unref(context);
+    if (!admitted) {
         connection_destroy(connection);
         return;
     }
     loop->count++;
     metric_add(loop->shared->open, 1);
     loop_link_last(&loop->lists[connection->state], connection);
-    loop_set_state(loop, connection, CONNECTION_FRESH);
+    loop_set_state(loop, connection, connection->state);
     if (!loop_watch(loop, EPOLL_CTL_ADD, connection)) {
         log_error("epoll cannot watch a connection", LOG_TEXT("error", strerror(errno)));
         loop_close(loop, connection);
         return;
     }
-    connection->readable = true; /* its first request has often arrived */
+    connection->readable = true; /* its first bytes have often arrived */
     connection_drive(connection);
 }
 
@@ -312,8 +362,9 @@ static int loop_wait_ms(const struct loop *loop) {
 
 /* Answers requests already received and closes connections that wait for their client. */
 static void loop_end_waiting(struct loop *loop) {
-    static const enum connection_state waiting[] = {CONNECTION_FRESH, CONNECTION_READING,
-                                                    CONNECTION_IDLE, CONNECTION_LINGERING};
+    static const enum connection_state waiting[] = {CONNECTION_HANDSHAKE, CONNECTION_FRESH,
+                                                    CONNECTION_READING, CONNECTION_IDLE,
+                                                    CONNECTION_LINGERING};
     for (size_t i = 0; i < sizeof waiting / sizeof *waiting; i++) {
         struct list *list = &loop->lists[waiting[i]];
         for (struct connection *last = list->last, *at = list->first; at;) {

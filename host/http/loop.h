@@ -13,6 +13,7 @@ struct loop;
 /* What a connection waits for. All in one state have the same time limit, so that each state's list
  * is in order of deadlines. */
 enum connection_state {
+    CONNECTION_HANDSHAKE, /* the rest of a TLS handshake */
     CONNECTION_FRESH,     /* the first byte of its first request */
     CONNECTION_READING,   /* the rest of a request's head */
     CONNECTION_IDLE,      /* the first byte of its next request */
@@ -26,7 +27,10 @@ struct loop_shared {
     struct exchanges *exchanges;
     struct workers *workers;
     int timeout_ms[CONNECTION_STATES];
-    size_t max_connections;   /* of one loop */
+    size_t max_connections; /* of one loop */
+    size_t max_handshakes;  /* of one loop */
+    struct certificates *certificates;
+    struct handshakes *handshakes;
     struct metric_cell *open; /* gauge */
     struct metric_cell *accepted;
     struct metric_cell *evicted; /* counters */
@@ -69,8 +73,9 @@ struct exchange *loop_take_exchange(struct loop *loop);
 void loop_give_exchange(struct loop *loop, struct exchange *exchange);
 /* Moves the connection to the end of the state's list and restarts its deadline. */
 void loop_set_state(struct loop *loop, struct connection *connection, enum connection_state state);
-/* Has connection_drive called again after other connections. */
-void loop_requeue(struct loop *loop, struct connection *connection);
+/* Has connection_drive called again after other connections. False: epoll refused, and the
+ * connection is gone. */
+bool loop_requeue(struct loop *loop, struct connection *connection);
 /* Unlinks, closes, frees. */
 void loop_close(struct loop *loop, struct connection *connection);
 

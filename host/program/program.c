@@ -14,6 +14,7 @@
 #include "monitor/health.h"
 #include "monitor/liveness.h"
 #include "http/api_site.h"
+#include "http/certificates.h"
 #include "http/http_server.h"
 #include "pipeline/announcement_audit.h"
 #include "ingest/ingest.h"
@@ -48,13 +49,15 @@ struct program {
     struct health *health;
     struct figures *figures;
     struct api *api;
+    struct certificates *certificates; /* of the API's listener */
     struct http_server *http;
     struct heartbeat *heartbeat;
     struct reload *reload;
     struct admin_context admin;
-    struct admin_site *admin_site;     /* NULL: admin.keys is empty */
-    struct console_site *console_site; /* likewise */
-    struct http_server *admin_http;    /* NULL: admin.keys is empty */
+    struct admin_site *admin_site;           /* NULL: admin.keys is empty */
+    struct console_site *console_site;       /* likewise */
+    struct certificates *admin_certificates; /* NULL: admin.keys is empty, as the next */
+    struct http_server *admin_http;
     struct admin_socket *admin_socket; /* NULL: it could not be opened */
     struct liveness *liveness;         /* NULL: no service manager asks for it */
 };
@@ -139,6 +142,17 @@ static struct http_headers program_headers(const struct config *config) {
                                  config->http.correlation_id_header};
 }
 
+static bool program_start_certificates(struct program *program, struct err *err) {
+    struct certificates_of http = certificates_of_http(program->config);
+    struct certificates_of admin = certificates_of_admin(program->config);
+    program->certificates = certificates_create(&http, err);
+    if (program->certificates && program->config->admin.keys.count > 0) {
+        program->admin_certificates = certificates_create(&admin, err);
+        return program->admin_certificates != NULL;
+    }
+    return program->certificates != NULL;
+}
+
 static bool program_start_http(struct program *program, struct err *err) {
     const struct config *config = program->config;
     struct builtin_sources sources = program_builtin_sources(program);
@@ -159,6 +173,9 @@ static bool program_start_http(struct program *program, struct err *err) {
         .max_connections = config->http.max_connections,
         .request_timeout_ms = config->http.request_timeout_ms,
         .keep_alive_timeout_ms = config->http.keep_alive_timeout_ms,
+        .handshake_timeout_ms = config->http.handshake_timeout_ms,
+        .max_handshakes = config->http.max_handshakes,
+        .certificates = program->certificates,
         .site = api_site(program->api),
         .headers = program_headers(config),
     };
@@ -175,6 +192,8 @@ static void program_start_reload(struct program *program) {
         .ingest = program->ingest,
         .reactor = program->reactor,
         .api = program->api,
+        .certificates = program->certificates,
+        .admin_certificates = program->admin_certificates,
         .stop_fd = stop_fd(),
     };
     program->reload = reload_create(&options);
@@ -203,6 +222,9 @@ static bool program_start_admin_http(struct program *program, struct err *err) {
         .max_connections = ADMIN_CONNECTIONS,
         .request_timeout_ms = config->http.request_timeout_ms,
         .keep_alive_timeout_ms = config->http.keep_alive_timeout_ms,
+        .handshake_timeout_ms = config->http.handshake_timeout_ms,
+        .max_handshakes = ADMIN_CONNECTIONS,
+        .certificates = program->admin_certificates,
         .site = console_site(program->console_site),
         .headers = program_headers(config),
     };
@@ -243,6 +265,8 @@ static bool program_start_admin(struct program *program, struct err *err) {
         .reactor = program->reactor,
         .api = program->api,
         .http = program->http,
+        .certificates = program->certificates,
+        .admin_certificates = program->admin_certificates,
         .heartbeat = program->heartbeat,
         .reload = program->reload,
         .explain = {{"explain"}, program->config_path, stop_fd(), PTHREAD_MUTEX_INITIALIZER},
@@ -277,9 +301,9 @@ static bool program_start_liveness(struct program *program, struct err *err) {
 
 /* In order. A signal stops the start between two steps. */
 static bool (*const steps[])(struct program *program, struct err *err) = {
-    program_start_watchdog, program_load_scripts,  program_start_cache,    program_start_audit,
-    program_start_relay,    program_start_reactor, program_start_ingest,   program_start_health,
-    program_start_http,     program_start_admin,   program_start_liveness,
+    program_start_watchdog,     program_load_scripts,  program_start_cache,  program_start_audit,
+    program_start_relay,        program_start_reactor, program_start_ingest, program_start_health,
+    program_start_certificates, program_start_http,    program_start_admin,  program_start_liveness,
 };
 #define STEP_COUNT (sizeof steps / sizeof *steps)
 
@@ -367,6 +391,8 @@ bool program_stop(struct program *program) {
     reload_destroy(program->reload);
     heartbeat_stop(program->heartbeat);
     api_destroy(program->api);
+    certificates_destroy(program->admin_certificates);
+    certificates_destroy(program->certificates);
     figures_stop(program->figures);
     health_stop(program->health);
     ingest_stop(program->ingest);

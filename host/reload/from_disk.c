@@ -141,12 +141,22 @@ static struct script_generation *from_disk_load(const struct change *change,
     return generation;
 }
 
-/* Takes the keys first, whatever the scripts are: a revoked key must not work because scripts are
- * bad or the database is unavailable. */
+static bool from_disk_take_certificates(const struct from_disk *from, struct err *err) {
+    const struct reload_options *options = &from->change.reload->options;
+    struct certificates_of http = certificates_of_http(from->fresh);
+    struct certificates_of admin = certificates_of_admin(from->fresh);
+    return certificates_replace(options->certificates, &http, err) &&
+           (!options->admin_certificates ||
+            certificates_replace(options->admin_certificates, &admin, err));
+}
+
+/* Takes keys and certificates first, whatever the scripts are: a revoked key must not work because
+ * scripts are bad or the database is unavailable. */
 static bool from_disk_admit_and_load(struct from_disk *from, struct err *err) {
     struct reload *reload = from->change.reload;
     from->fresh = config_load(reload->options.config_path, err);
-    if (!from->fresh || !api_admit(reload->options.api, from->fresh, err)) {
+    if (!from->fresh || !api_admit(reload->options.api, from->fresh, err) ||
+        !from_disk_take_certificates(from, err)) {
         return false;
     }
     from->generation = from_disk_load(&from->change, from->fresh, err);

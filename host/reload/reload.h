@@ -6,6 +6,7 @@
 
 #include "shadow_run/shadow_run.h"
 #include "http/api_site.h"
+#include "http/certificates.h"
 #include "ingest/ingest.h"
 #include "reaction/reactor.h"
 #include "heartbeat.h"
@@ -23,7 +24,9 @@ struct reload_options {
     struct ingest *ingest;
     struct reactor *reactor;
     struct api *api;
-    int stop_fd; /* readable when the program stops */
+    struct certificates *certificates;       /* of the API's listener */
+    struct certificates *admin_certificates; /* NULL: there is no such listener */
+    int stop_fd;                             /* readable when the program stops */
 };
 
 /* Everything in options must outlive it; the generation is referenced. */
@@ -39,8 +42,8 @@ struct reload_request {
     bool drop; /* the scripts on the disk may lack topics and paths of the running ones */
 };
 
-/* By the scripts and settings on the disk. The keys (api_admit) are taken even if the scripts are
- * refused. */
+/* By the scripts and settings on the disk. The keys (api_admit) and certificates are taken even if
+ * the scripts are refused. */
 bool reload_from_disk(struct reload *reload, const struct reload_request *request,
                       struct buffer *json);
 /* The same, if the files changed since the last call. One thread. */

@@ -331,7 +331,7 @@ static enum admission_result judge(const char *key, const char *given_service) {
     struct admission *admission = admission_create(&config, &err);
     CHECK_OK(admission != NULL, &err);
     enum admission_result result =
-        admission_judge(admission, slice_of(key), slice_of(given_service));
+        admission_judge(admission, slice_of(key), slice_of(given_service), NULL);
     admission_unref(admission);
     return result;
 }

@@ -28,11 +28,14 @@ CLEANUP = contextlib.ExitStack()
 
 def pytest_addoption(parser):
     parser.addoption("--build", default="build", help="folder of the built program")
+    parser.addoption("--tls", action="store_true", help="the HTTP tests speak TLS: test_http.py, "
+                     "test_hostile_http.py")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "xdist_group(name): tests that share a server")
     http_client.BUILD = ROOT / config.getoption("build")
+    http_client.TLS = config.getoption("tls")
     if hasattr(config, "workerinput") or "PG_TEST_URL" in os.environ:
         return
     folder = pathlib.Path(CLEANUP.enter_context(tempfile.TemporaryDirectory(prefix="aggregator-")))

@@ -7,13 +7,16 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import uuid
 
+import certificates
 import stack
 from stack import HEADERS, ROOT, ROOTS, edited_config, wait_until
 
+TLS = False  # --tls: the listener of each Program speaks TLS
 BUILD = None  # the folder of the built program: --build, which conftest.py knows
 KEYS = b"".join(f"{name}: {value}\r\n".encode() for name, value in HEADERS.items())
 
@@ -33,10 +36,13 @@ class Answer:
 
 
 class Client:
-    """One connection, byte by byte."""
+    """One connection, byte by byte. tls: an ssl.SSLContext, or None."""
 
-    def __init__(self, port, timeout=10):
+    def __init__(self, port, timeout=10, tls=None):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost",
+                                          suppress_ragged_eofs=False)
         self.pending = b""
 
     def __enter__(self):
@@ -95,6 +101,8 @@ class Program(stack.Aggregator):
         group = {"KAFKA_CONSUMER_GROUP_ID": f"group-{uuid.uuid4()}"}
         super().__init__(folder, BUILD, *servers, env=ROOTS | group | (env or {}))
         self.config = edited_config(self.folder / "config.lua", *edits)
+        if TLS:
+            self.serve_tls(certificates.Authority(self.folder / "tls"))
 
     def start(self, wait=True):
         self.spawn([self.build / "aggregator", "run", "--config", self.config], cwd=ROOT,
@@ -104,8 +112,16 @@ class Program(stack.Aggregator):
         assert self.running(), self.log.read_text()
         return self
 
+    def serve_tls(self, authority):
+        """Its listener gets a certificate. Before the start."""
+        certificate, key = authority.issue("server")
+        self.env |= {"AGGREGATOR_HTTP_TLS_CERTIFICATE": str(certificate),
+                     "AGGREGATOR_HTTP_TLS_KEY": str(key)}
+        self.tls = ssl.create_default_context(cafile=authority.certificate)
+        return self
+
     def client(self, **options):
-        return Client(self.port, **options)
+        return Client(self.port, **{"tls": self.tls} | options)
 
     def ask(self, path, method="GET", headers=KEYS, version=b"1.1"):
         """One request on a connection of its own."""

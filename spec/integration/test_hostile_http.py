@@ -73,7 +73,7 @@ def served(program, seconds=PROMPT_S):
 
 # ---- what one connection may send -----------------------------------------------------------
 
-@pytest.mark.parametrize("data, status", [
+REQUESTS = [
     (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n", 400),  # a TLS greeting
     (b"GET\r\n\r\n", 400), (b"GET /\r\n\r\n", 400), (b"GET / \r\n\r\n", 400),
     (b"GET / HTTP/1.1\n\n", 400), (b"GET / HTTP/1.1\r\nHost: h\n\r\n", 400),
@@ -116,7 +116,10 @@ def served(program, seconds=PROMPT_S):
            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", 200),
     (GET + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n", 200),
     (GET + b"Range: bytes=0-99999999999\r\n\r\n", 200),
-    (GET + b"X-Forwarded-For: ' OR 1=1\r\nReferer: \"><script>\r\n\r\n", 200)])
+    (GET + b"X-Forwarded-For: ' OR 1=1\r\nReferer: \"><script>\r\n\r\n", 200)]
+
+
+@pytest.mark.parametrize("data, status", REQUESTS)
 def test_one_request_is_answered_or_refused(program, data, status):
     with program.client() as client:
         client.send(data)

@@ -419,6 +419,8 @@ class Aggregator(Process):
     """The program. `env` overrides the environment that points it at the servers; `config` is a
     configuration file, the project's own if None."""
 
+    tls = None  # the ssl.SSLContext of its clients, if its listener speaks TLS
+
     def __init__(self, folder, build, database_url, redis_url, brokers, env=None, config=None):
         super().__init__(folder)
         self.options = ["--config", config] if config else []
@@ -452,10 +454,11 @@ class Aggregator(Process):
 
     def get(self, path, headers=None, method="GET"):
         """(status, body, headers); status 0: no response."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method,
+        scheme = "https" if self.tls else "http"
+        request = urllib.request.Request(f"{scheme}://127.0.0.1:{self.port}{path}", method=method,
                                          headers=HEADERS if headers is None else headers)
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=60, context=self.tls) as answer:
                 return answer.status, answer.read(), answer.headers
         except urllib.error.HTTPError as error:
             return error.code, error.read(), error.headers

@@ -1,0 +1,110 @@
+#include "transport.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+#define RECORD_BYTES 16384 /* the largest of TLS (RFC 8446 5.1) */
+
+bool transport_secure(struct transport *transport, struct tls_context *context, struct err *err) {
+    transport->tls = tls_session_create(context, transport->fd, NULL, err);
+    return transport->tls != NULL;
+}
+
+void transport_unsecure(struct transport *transport) {
+    tls_session_destroy(transport->tls);
+    transport->tls = NULL;
+}
+
+/* Of a failed call on the socket. */
+static enum tls_result transport_result(enum tls_result waits) {
+    return errno == EAGAIN ? waits : TLS_FAILED;
+}
+
+static enum tls_result transport_note(enum tls_result result, const struct err *err) {
+    if (result == TLS_FAILED) { /* after the handshake: the client is at fault, or gone */
+        log_debug("TLS session failed", LOG_TEXT("error", err->text));
+    }
+    return result;
+}
+
+enum tls_result transport_read(struct transport *transport, char *to, size_t room, size_t *got) {
+    if (transport->tls) {
+        struct err err;
+        return transport_note(tls_session_read(transport->tls, to, room, got, &err), &err);
+    }
+    ssize_t received = TEMP_FAILURE_RETRY(recv(transport->fd, to, room, 0));
+    if (received < 0) {
+        return transport_result(TLS_WANTS_READ);
+    }
+    *got = (size_t)received;
+    return received == 0 ? TLS_CLOSED : TLS_DONE;
+}
+
+/* One record of the first bytes. Copies two pieces, so that head and body are one record. */
+static enum tls_result transport_write_record(struct tls_session *session,
+                                              const struct iovec *pieces, size_t count,
+                                              size_t *sent) {
+    char joined[RECORD_BYTES];
+    struct err err;
+    const char *from = pieces[0].iov_base;
+    size_t len = pieces[0].iov_len;
+    if (count > 1 && len < sizeof joined) {
+        size_t room = sizeof joined - len;
+        size_t more = pieces[1].iov_len < room ? pieces[1].iov_len : room;
+        memcpy(joined, from, len);
+        memcpy(joined + len, pieces[1].iov_base, more);
+        from = joined;
+        len += more;
+    }
+    return transport_note(tls_session_write(session, from, len, sent, &err), &err);
+}
+
+enum tls_result transport_write(struct transport *transport, const struct iovec *pieces,
+                                size_t count, size_t *sent) {
+    if (transport->tls) {
+        return transport_write_record(transport->tls, pieces, count, sent);
+    }
+    struct msghdr message = {.msg_iov = (struct iovec *)pieces, .msg_iovlen = count};
+    ssize_t written = TEMP_FAILURE_RETRY(sendmsg(transport->fd, &message, MSG_NOSIGNAL));
+    if (written < 0) {
+        return transport_result(TLS_WANTS_WRITE);
+    }
+    *sent = (size_t)written;
+    return TLS_DONE;
+}
+
+enum tls_result transport_drop(struct transport *transport, size_t max, size_t *dropped) {
+    char bytes[4096];
+    ssize_t got;
+    do {
+        got = TEMP_FAILURE_RETRY(recv(transport->fd, bytes, sizeof bytes, 0));
+        *dropped += got > 0 ? (size_t)got : 0;
+    } while (got > 0 && *dropped < max);
+    return got < 0 ? transport_result(TLS_WANTS_READ) : TLS_CLOSED;
+}
+
+static void transport_notify_close(struct transport *transport) {
+    if (transport->tls && tls_session_end(transport->tls) == TLS_WANTS_WRITE) {
+        log_debug("a client's socket had no room for close_notify");
+    }
+}
+
+bool transport_end(struct transport *transport) {
+    transport_notify_close(transport);
+    transport_unsecure(transport); /* what follows is dropped unread */
+    return shutdown(transport->fd, SHUT_WR) == 0;
+}
+
+void transport_close(struct transport *transport) {
+    transport_notify_close(transport);
+    transport_unsecure(transport);
+    close(transport->fd);
+}
+
+const char *transport_client(const struct transport *transport) {
+    return transport->tls ? tls_session_peer(transport->tls) : NULL;
+}

@@ -1,0 +1,421 @@
+"""HTTPS on both listeners: versions, certificates of both sides, hostile and slow clients, and
+certificates that are replaced while requests are answered. Clients are Python's ssl."""
+import concurrent.futures
+import contextlib
+import json
+import socket
+import ssl
+import threading
+import time
+import urllib.error
+import urllib.request
+import warnings
+
+import certificates
+import http_client
+import pytest
+import stack
+from harness import log_lines
+from http_client import KEYS, Client
+from stack import HEADERS, free_port, wait_until
+from test_hostile_http import GET, REQUESTS
+
+KNOWN = "25dea567-4e5f-4139-ac56-1758f0bab263"
+STATUS = f"/internal/v1/batches/{KNOWN}/status"
+ADMIN_KEY = "operator-key-0123456789"
+HANDSHAKE_MS = 1000
+HANDSHAKES = 200  # under way at most
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return certificates.Authority(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def world():
+    with http_client.servers() as made:
+        made.feed([http_client.registration(KNOWN)])
+        yield made
+
+
+def prepare(world, authority, **env):
+    program = world.prepare(env=env).serve_tls(authority)
+    # Files of its own: tests replace them.
+    for name in ("CERTIFICATE", "KEY"):
+        source = program.env[f"AGGREGATOR_HTTP_TLS_{name}"]
+        target = program.folder / f"served.{name.lower()}"
+        certificates.replace(target, source)
+        program.env[f"AGGREGATOR_HTTP_TLS_{name}"] = str(target)
+    return program
+
+
+@pytest.fixture(scope="module")
+def program(world, authority):
+    """The gateway's listener wants client certificates; the administration's requires them."""
+    ca = str(authority.certificate)
+    started = prepare(world, authority,
+                      AGGREGATOR_HTTP_TLS_CLIENT_CA=ca,
+                      AGGREGATOR_HTTP_TLS_CLIENT_CERTIFICATES="optional",
+                      AGGREGATOR_HTTP_CLIENT_CERTIFICATE_IS_KEY="true",
+                      AGGREGATOR_HTTP_HANDSHAKE_TIMEOUT_MS=str(HANDSHAKE_MS),
+                      AGGREGATOR_HTTP_MAX_HANDSHAKES=str(HANDSHAKES),
+                      ADMIN_PORT=str(free_port()), ADMIN_API_KEY=ADMIN_KEY,
+                      AGGREGATOR_ADMIN_TLS_CLIENT_CA=ca,
+                      AGGREGATOR_ADMIN_TLS_CLIENT_NAMES="operator.test,spiffe://test/operator,plain")
+    for name in ("CERTIFICATE", "KEY"):
+        started.env[f"AGGREGATOR_ADMIN_TLS_{name}"] = started.env[f"AGGREGATOR_HTTP_TLS_{name}"]
+    started.admin_port = int(started.env["ADMIN_PORT"])
+    started.start().wait_ready()
+    wait_until("the batch", lambda: started.status_of(KNOWN))
+    yield started
+    assert started.stop() == 0
+    log = started.log.read_text()
+    assert "Sanitizer" not in log and "runtime error" not in log
+
+
+def client_context(authority, name=None, names="DNS:client.test", days=30, issuer=None):
+    """A client that trusts the authority, with a certificate of the issuer if it has a name."""
+    context = ssl.create_default_context(cafile=authority.certificate)
+    if name:
+        context.load_cert_chain(*(issuer or authority).issue(name, names, days))
+    return context
+
+
+def failures(program, listener, reason):
+    name = f'ras_tls_handshake_failures_total{{listener="{listener}",reason="{reason}"}}'
+    return program.samples().get(name, 0)
+
+
+@contextlib.contextmanager
+def one_failure(program, listener, reason, text):
+    """The block's handshake fails for that reason, which is counted and logged."""
+    before = failures(program, listener, reason)
+    seen = len(log_lines(program, "TLS handshake failed"))
+    yield
+    wait_until(f"the failure {reason}", lambda: failures(program, listener, reason) == before + 1)
+    lines = log_lines(program, "TLS handshake failed")[seen:]
+    assert [line["reason"] for line in lines] == [reason], lines
+    assert text in lines[0]["error"] and lines[0]["client"].startswith("127.0.0.1:")
+    assert lines[0]["listener"] == listener
+
+
+# ---- versions and certificates --------------------------------------------------------------
+
+def test_versions_1_2_and_1_3_are_served(program):
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        context = ssl.create_default_context(cafile=None)
+        context.load_verify_locations(program.env["AGGREGATOR_HTTP_TLS_CLIENT_CA"])
+        context.minimum_version = context.maximum_version = version
+        with program.client(tls=context) as client:
+            assert client.request(STATUS, headers=KEYS).answer().status == 200
+            assert client.socket.version() == version.name.replace("v1_", "v1.")
+
+
+def test_version_1_1_is_refused(program, authority):
+    context = client_context(authority)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with one_failure(program, "http", "version", "no TLS version"):
+        with pytest.raises(ssl.SSLError, match="PROTOCOL_VERSION"):
+            program.client(tls=context)
+
+
+def test_another_protocol_than_http_1_1_is_refused(program, authority):
+    context = client_context(authority)
+    context.set_alpn_protocols(["h2"])
+    with one_failure(program, "http", "protocol", "ALPN"):
+        with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+            program.client(tls=context)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with program.client(tls=context) as client:
+        assert client.socket.selected_alpn_protocol() == "http/1.1"
+
+
+def test_a_client_that_does_not_trust_the_ca_is_counted(program, tmp_path):
+    stranger = ssl.create_default_context(cafile=certificates.Authority(tmp_path).certificate)
+    with one_failure(program, "http", "alert", "does not trust the CA"):
+        with pytest.raises(ssl.SSLCertVerificationError):
+            program.client(tls=stranger)
+
+
+def test_a_wrong_name_is_refused_by_the_client(program, authority):
+    raw = socket.create_connection(("127.0.0.1", program.port), timeout=10)
+    with raw, pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
+        client_context(authority).wrap_socket(raw, server_hostname="elsewhere.test")
+
+
+def ask_admin(program, context, key=ADMIN_KEY):
+    request = urllib.request.Request(f"https://127.0.0.1:{program.admin_port}/admin/status",
+                                     headers={"Authorization": f"Bearer {key}"})
+    with urllib.request.urlopen(request, timeout=20, context=context) as answer:
+        return json.load(answer)
+
+
+@pytest.mark.parametrize("name, names", [("a", "DNS:operator.test"), ("b", "DNS:x.test,DNS:OPERATOR.test"),
+                                         ("c", "URI:spiffe://test/operator"), ("plain", None)])
+def test_a_client_is_admitted_by_dns_name_uri_or_common_name(program, authority, name, names):
+    status = ask_admin(program, client_context(authority, name, names))
+    assert [one["listener"] for one in status["certificates"]] == ["http", "admin"]
+
+
+def test_a_certificate_does_not_replace_the_key_of_the_administration(program, authority):
+    context = client_context(authority, "keyless", "DNS:operator.test")
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        ask_admin(program, context, "wrong")
+    assert log_lines(program, "request refused")[-1]["client_certificate"] == "operator.test"
+
+
+def test_clients_without_a_good_certificate_are_refused(program, authority, tmp_path):
+    foreign = certificates.Authority(tmp_path, "foreign")
+    cases = [("no_certificate", "sent no certificate", {}),
+             ("unknown_ca", "not signed by a CA of", {"name": "f", "names": "DNS:operator.test",
+                                                      "issuer": foreign}),
+             ("name", "is for plain.test, which is not", {"name": "g", "names": "DNS:plain.test"}),
+             ("name", "is for impostor.test, which", {"name": "plain", "names": "DNS:impostor.test"}),
+             ("expired", "has expired", {"name": "h", "names": "DNS:operator.test", "days": -1})]
+    for reason, text, options in cases:
+        context = client_context(authority, **options)
+        with one_failure(program, "admin", reason, text):
+            # TLS 1.3: the client learns it from its first read.
+            with pytest.raises((ssl.SSLError, urllib.error.URLError), match="alert|ALERT"):
+                ask_admin(program, context)
+
+
+def test_a_certificate_stands_for_a_key_that_is_not_sent(program, authority):
+    certified = client_context(authority, "gateway", "DNS:gateway.test")
+    caller = b"X-Service-ID: api-gateway-service\r\n"
+    wrong = b"X-Internal-API-Key: wrong\r\n"
+    for context, headers, status in [(certified, caller, 200), (certified, caller + wrong, 401),
+                                     (certified, b"X-Service-ID: stranger\r\n", 401),
+                                     (certified, b"", 401), (program.tls, caller, 401),
+                                     (program.tls, KEYS, 200), (certified, KEYS, 200)]:
+        with program.client(tls=context) as client:
+            assert client.request(STATUS, headers=headers).answer().status == status, headers
+    assert log_lines(program, "request refused")[-2]["client_certificate"] == "gateway.test"
+
+
+# ---- one connection -------------------------------------------------------------------------
+
+@pytest.mark.parametrize("data, status", REQUESTS)
+def test_requests_are_framed_as_without_tls(program, data, status):
+    with program.client() as client:
+        answer = client.send(data).answer()
+        assert answer.status == status
+        if status not in (200, 404, 405):
+            assert answer.header("Connection") == "close"
+            assert client.closed()  # by close_notify: else ssl raises
+
+
+def test_plain_http_is_told_to_use_https(program):
+    with one_failure(program, "http", "plain_http", "https://"):
+        with program.client(tls=None) as client:
+            answer = client.request("/healthz").answer()
+            assert answer.status == 400 and "https://" in answer.json()["error"]
+            assert client.closed()
+
+
+def test_other_bytes_are_disconnected(program):
+    for data in (b"SSH-2.0-OpenSSH_9\r\n", b"\0" * 100, b"\x16\x03\x01\x40\x00" + b"a" * 100):
+        with program.client(tls=None) as client:
+            client.send(data)
+            while not client.closed():  # an alert may come first
+                client.pending = b""
+    assert program.ask("/healthz").status == 200
+
+
+def test_connections_are_kept_and_pipelined_over_many_records(program):
+    one = b"GET /openapi.json HTTP/1.1\r\nHost: h\r\n\r\n"  # above 16 KiB: several records
+    with program.client() as client:
+        for _ in range(3):
+            assert client.request(STATUS, headers=KEYS).answer().status == 200
+        threading.Thread(target=lambda: client.send(one * 99 + one[:-2] + b"Connection: close\r\n\r\n")
+                         ).start()
+        bodies = [client.answer().body for _ in range(100)]
+        assert len(set(bodies)) == 1 and len(bodies[0]) > 16384
+        assert client.closed()
+
+
+def test_a_request_in_single_bytes_and_records_is_answered(program):
+    with program.client() as client:
+        for byte in GET + b"\r\n":
+            client.send(bytes([byte]))
+        assert client.answer().status == 200
+
+
+def test_a_client_that_ends_its_side_gets_its_response(program):
+    with program.client() as client:
+        client.request(STATUS, headers=KEYS)
+        socket.socket.shutdown(client.socket, socket.SHUT_WR)  # without close_notify
+        assert client.answer().status == 200
+        assert client.closed()
+
+
+def test_a_response_waits_for_a_client_that_reads_late(program):
+    with program.client() as client:
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        client.send(b"GET /openapi.json HTTP/1.1\r\nHost: h\r\n\r\n" * 60)
+        wait_until("a full socket", lambda: program.samples()["ras_http_connections"] >= 2)
+        assert {client.answer().status for _ in range(60)} == {200}
+
+
+def test_sessions_are_resumed(program, authority):
+    context = client_context(authority)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # in 1.3 Python has no ticket before a read
+    with program.client(tls=context) as client:
+        session = client.socket.session
+    raw = socket.create_connection(("127.0.0.1", program.port), timeout=10)
+    with context.wrap_socket(raw, server_hostname="localhost", session=session) as again:
+        assert again.session_reused
+
+
+# ---- slow handshakes ------------------------------------------------------------------------
+
+def stalled(program):
+    """A connection that has sent the begin of a ClientHello."""
+    client = Client(program.port)
+    client.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+    return client
+
+
+def test_a_handshake_that_stalls_is_ended_in_time(program):
+    with one_failure(program, "http", "timeout", "http.handshake_timeout_ms"):
+        began = time.monotonic()
+        with stalled(program) as client:
+            assert client.closed()
+            assert HANDSHAKE_MS / 1000 - 0.1 < time.monotonic() - began < 4
+    with program.client(tls=None) as silent:
+        assert silent.closed()
+
+
+def test_500_slow_handshakes_delay_no_request(program):
+    before = failures(program, "http", "too_many")
+    with contextlib.ExitStack() as clients:
+        kept = clients.enter_context(program.client())
+        for round in range(5):
+            for _ in range(100):
+                clients.enter_context(stalled(program))
+            began = time.monotonic()
+            assert program.ask(STATUS).status == 200  # with a handshake of its own
+            assert kept.request(STATUS, headers=KEYS).answer().status == 200
+            assert time.monotonic() - began < 3
+        assert failures(program, "http", "too_many") + failures(program, "http", "timeout") > before
+    wait_until("their end", lambda: program.samples()["ras_http_connections"] <= 1)
+
+
+# ---- new certificates -----------------------------------------------------------------------
+
+def serve(program, pair):
+    """Writes a new certificate, then its key, as the program does not know that both come."""
+    for name, source in zip(("CERTIFICATE", "KEY"), pair):
+        certificates.replace(program.folder / f"served.{name.lower()}", source)
+
+
+def presented(program):
+    """The serial number of the certificate that a new connection gets."""
+    with program.client() as client:
+        return client.socket.getpeercert()["serialNumber"]
+
+
+def presented_is_not(program, old):
+    wait_until("another certificate", lambda: presented(program) != old)
+
+
+def about(program):
+    return program.ask_status()["certificates"][0]
+
+
+def certificate_warnings(program):
+    return [text for text in program.ask_status()["warnings"] if "certificate" in text]
+
+
+@pytest.fixture
+def renewable(world, authority):
+    started = prepare(world, authority)
+    started.ask_status = lambda: started.ask_admin("status")
+    started.ask_admin = lambda verb: stack.Aggregator.ask(started, verb)
+    started.start().wait_ready()
+    yield started
+    assert started.stop() == 0
+    assert "Sanitizer" not in started.log.read_text()
+
+
+def test_certificates_are_replaced_under_load_without_a_failed_request(renewable, authority):
+    program, ended = renewable, threading.Event()
+
+    def ask_often(keeps):
+        count = 0
+        while not ended.is_set():
+            with program.client() as client:
+                for _ in range(50 if keeps else 1):
+                    assert client.request("/healthz").answer().status == 200
+                    count += 1
+        return count
+
+    with program.client() as old, concurrent.futures.ThreadPoolExecutor() as pool:
+        first = old.socket.getpeercert()["serialNumber"]
+        counts = [pool.submit(ask_often, keeps) for keeps in (True, True, False, False)]
+        try:
+            for number in range(3):
+                before = presented(program)
+                serve(program, authority.issue(f"renewed{number}"))
+                if number == 1:
+                    program.ask_admin("reload")
+                    assert presented(program) != before  # at once
+                presented_is_not(program, before)
+                old.request("/healthz").answer()
+        finally:
+            ended.set()
+        assert old.socket.getpeercert()["serialNumber"] == first
+        assert all(count.result() > 0 for count in counts)
+    assert about(program)["serial"] == presented(program)
+    assert log_lines(program, "listener uses a certificate")[-1]["serial"] == presented(program)
+
+
+def test_new_files_that_cannot_be_used_change_nothing(renewable, authority):
+    program = renewable
+    served = presented(program)
+    certificate, _ = authority.issue("half")
+    certificates.replace(program.folder / "served.certificate", certificate)
+    wait_until("the warning", lambda: certificate_warnings(program))
+    (warning,) = certificate_warnings(program)
+    assert "does not belong to the first certificate" in warning
+    assert "served.key" in warning
+    line = log_lines(program, "new certificate cannot be used: the listener keeps the old one")[-1]
+    assert "does not belong" in line["error"]
+    assert presented(program) == served
+    answer = program.ask_admin("reload")
+    assert answer["done"] is False and "does not belong" in json.dumps(answer)
+    checked = program.command("check", check=False)
+    assert checked.returncode == 1 and "does not belong" in checked.stderr
+    certificates.replace(program.folder / "served.key", authority.folder / "half.key")
+    presented_is_not(program, served)
+    wait_until("no warning", lambda: not certificate_warnings(program))
+
+
+def test_an_end_that_is_near_is_warned_of(renewable, authority):
+    program = renewable
+    gauge = 'ras_tls_certificate_expiry_timestamp_seconds{listener="http"}'
+    assert abs(program.samples()[gauge] - time.time() - 30 * 86400) < 3600
+    assert about(program)["days_left"] in (29, 30)
+    serve(program, authority.issue("soon", days=3))
+    wait_until("the warning", lambda: any("expires at" in w for w in program.ask_status()["warnings"]))
+    assert abs(program.samples()[gauge] - time.time() - 3 * 86400) < 3600
+    serve(program, authority.issue("over", days=-1))
+    wait_until("the warning", lambda: any("has expired" in w for w in program.ask_status()["warnings"]))
+    with pytest.raises(ssl.SSLCertVerificationError, match="expired"):
+        program.client()
+
+
+@pytest.mark.parametrize("env, problem", [
+    ({"AGGREGATOR_HTTP_TLS_CERTIFICATE": "/absent.pem"}, "http.tls_certificate is set without http.tls_key"),
+    ({"AGGREGATOR_HTTP_TLS_CERTIFICATE": "/absent.pem", "AGGREGATOR_HTTP_TLS_KEY": "/absent.key"},
+     "TLS of the listener http: /absent.pem cannot be read"),
+    ({"AGGREGATOR_ADMIN_TLS_CLIENT_CA": "/absent.pem"}, "admin.tls_client_ca is set without"),
+    ({"AGGREGATOR_HTTP_TLS_CLIENT_NAMES": "a.test"}, "http.tls_client_names is set without"),
+    ({"AGGREGATOR_HTTP_TLS_MIN_VERSION": "1.1"}, "must be one of 1.2 1.3")])
+def test_settings_that_contradict_are_named(world, env, problem):
+    checked = world.prepare(env=env).command("check", check=False)
+    assert checked.returncode == 1 and problem in checked.stderr, checked.stderr
