@@ -157,8 +157,7 @@ bool manifest_read(struct script_instance *instance, struct script_generation *g
         problems_add(&problems, r.file ? r.file->path : "", 0, "cannot read its declaration: %s",
                      raised.text);
     }
-    manifest_check_uses(&r);
-    manifest_check_queries(&r);
+    manifest_check_literals(&r);
     bool good = problems_report(&problems, err);
     problems_free(&problems);
     return good;

@@ -87,14 +87,10 @@ void manifest_check_reactions(struct manifest_reader *r);
 /* Loads the file and pushes its result. False: a problem is recorded. */
 bool manifest_load(struct manifest_reader *r, const char *name);
 
-/* manifest_uses.c: checks literal names in sources: fields of events, tables, groups and columns of
- * the view, parameters of requests. Without Lua. */
-void manifest_check_uses(struct manifest_reader *r);
-/* manifest_queries.c: checks literal names of queries and their parameters. */
-void manifest_check_queries(struct manifest_reader *r);
-/* Records "OWNER has no WHAT "WORD": did you mean …?" at a line of the current file. */
-void manifest_refuse_use(struct manifest_reader *r, int line, const char *owner, const char *what,
-                         struct slice word, const char *const *known, size_t count);
+/* literals.c: checks literal names in sources, without running them: fields of events, tables,
+ * groups and columns of the view, parameters of requests, queries and their parameters. Records
+ * queries that cannot be read. */
+void manifest_check_literals(struct manifest_reader *r);
 
 /* manifest_path.c: patterns of routes. Pure. */
 #define MANIFEST_MAX_PARAMS 16

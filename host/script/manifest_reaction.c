@@ -144,7 +144,7 @@ static void manifest_reaction_check_query_params(struct manifest_reader *r,
     struct pg_named query;
     struct err err = {0};
     if (!pg_named_parse(&query, file->text, &err)) {
-        return; /* manifest_check_queries reports it */
+        return; /* manifest_check_literals reports it */
     }
     if (query.count != 1 || strcmp(query.names[0], "keys") != 0) {
         manifest_problem(r, "query",

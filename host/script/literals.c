@@ -1,0 +1,212 @@
+/* literals: gives the sources and the declarations to literals.lua, which the binary carries. */
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include "base/json_put.h"
+#include "base/lua_job.h"
+#include "base/nearest.h"
+#include "bindings/lua_modules.h"
+#include "bindings/pg_named.h"
+#include "advice.h"
+#include "literals.lua.h"
+#include "manifest.h"
+
+#define TIMEOUT_MS 60000
+#define MEMORY_BYTES (1024UL * 1024 * 1024)
+#define MAX_NAMES 512
+
+/* ---- what is declared ---------------------------------------------------------------------- */
+
+static void literals_put_fields(struct buffer *json, const char *key,
+                                const struct script_handler *handler, bool hidden) {
+    json_open(json, key, "[");
+    for (size_t i = 0; i < handler->field_count; i++) {
+        if (handler->fields[i].check_only == hidden) {
+            json_put_text(json, NULL, slice_of(handler->fields[i].name));
+        }
+    }
+    buffer_append_text(json, "]");
+}
+
+static void literals_put_handlers(struct buffer *json, const struct script_generation *generation) {
+    json_open(json, "handlers", "[");
+    for (size_t i = 0; i < generation->handler_count; i++) {
+        const struct script_handler *handler = &generation->handlers[i];
+        json_open(json, NULL, "{");
+        json_put_text(json, "name", slice_of(handler->name));
+        json_put_bool(json, "good", handler->plan != NULL); /* its declaration has no problems */
+        literals_put_fields(json, "fields", handler, false);
+        literals_put_fields(json, "hidden", handler, true);
+        buffer_append_text(json, "}");
+    }
+    buffer_append_text(json, "]");
+}
+
+static void literals_put_view(struct buffer *json, const struct view *view) {
+    json_open(json, "view", "[");
+    for (size_t t = 0; t < view->table_count; t++) {
+        json_open(json, NULL, "{");
+        json_put_text(json, "name", slice_of(view->tables[t].name));
+        json_open(json, "groups", "[");
+        for (size_t g = 0; g < view->tables[t].group_count; g++) {
+            const struct view_group *group = &view->tables[t].groups[g];
+            json_open(json, NULL, "{");
+            json_put_text(json, "name", slice_of(group->name));
+            json_open(json, "columns", "[");
+            for (size_t c = 0; c < group->column_count; c++) {
+                json_put_text(json, NULL, slice_of(group->columns[c].name));
+            }
+            buffer_append_text(json, "]}");
+        }
+        buffer_append_text(json, "]}");
+    }
+    buffer_append_text(json, "]");
+}
+
+static void literals_put_params(struct buffer *json, const struct script_route *route) {
+    struct manifest_params all = {.count = 0}, params;
+    for (size_t p = 0; p < route->path_count; p++) {
+        for (size_t i = 0; !manifest_check_path(route->paths[p], &params) && i < params.count;
+             i++) {
+            if (all.count < MANIFEST_MAX_PARAMS && !manifest_has_param(&all, params.names[i])) {
+                all.names[all.count++] = params.names[i];
+            }
+        }
+    }
+    json_open(json, "params", "[");
+    for (size_t i = 0; i < all.count; i++) {
+        json_put_text(json, NULL, all.names[i]);
+    }
+    buffer_append_text(json, "]");
+}
+
+static void literals_put_routes(struct buffer *json, const struct script_generation *generation) {
+    json_open(json, "routes", "[");
+    for (size_t i = 0; i < generation->route_count; i++) {
+        json_open(json, NULL, "{");
+        json_put_text(json, "name", slice_of(generation->routes[i].name));
+        json_put_text(json, "cache_key", slice_of(generation->routes[i].cache_key));
+        literals_put_params(json, &generation->routes[i]);
+        buffer_append_text(json, "}");
+    }
+    buffer_append_text(json, "]");
+}
+
+/* The parameters of a query with an error, which it records, are null. */
+static void literals_put_query(struct buffer *json, struct manifest_reader *r,
+                               const struct bundle_file *file) {
+    struct pg_named query;
+    struct err err = {0};
+    json_open(json, NULL, "{");
+    json_put_text(json, "name", slice_of(bundle_query_name(file)));
+    if (pg_named_parse(&query, file->text, &err)) {
+        json_open(json, "params", "[");
+        for (size_t i = 0; i < query.count; i++) {
+            json_put_text(json, NULL, slice_of(query.names[i]));
+        }
+        buffer_append_text(json, "]}");
+        pg_named_free(&query);
+        return;
+    }
+    int line = 0, len = 0; /* "line N: …" */
+    sscanf(err.text, "line %d: %n", &line, &len);
+    problems_add(r->problems, file->path, line, "%s", err.text + len);
+    buffer_append_text(json, ",\"params\":null}");
+}
+
+static void literals_put_files(struct buffer *json, struct manifest_reader *r) {
+    const struct bundle *bundle = &r->generation->bundle;
+    json_open(json, "queries", "[");
+    for (size_t i = 0; i < bundle->count; i++) {
+        if (bundle_query_name(&bundle->files[i])) {
+            literals_put_query(json, r, &bundle->files[i]);
+        }
+    }
+    buffer_append_text(json, "]");
+    json_open(json, "files", "[");
+    for (size_t i = 0; i < bundle->count; i++) {
+        const struct bundle_file *file = &bundle->files[i];
+        if (!bundle_query_name(file)) {
+            json_open(json, NULL, "{");
+            json_put_text(json, "name", slice_of(file->name));
+            json_put_text(json, "path", slice_of(file->path));
+            json_put_text(json, "text", (struct slice){file->text, file->len});
+            buffer_append_text(json, "}");
+        }
+    }
+    buffer_append_text(json, "]");
+}
+
+/* ---- what the chunk calls ------------------------------------------------------------------ */
+
+/* problem(path, line, text) */
+static int literals_problem(lua_State *L) {
+    struct manifest_reader *r = lua_touserdata(L, lua_upvalueindex(1));
+    problems_add(r->problems, lua_tostring(L, 1), (int)lua_tointeger(L, 2), "%s",
+                 lua_tostring(L, 3));
+    return 0;
+}
+
+/* hint(word, names) */
+static int literals_hint(lua_State *L) {
+    const char *names[MAX_NAMES];
+    char hint[NEAREST_HINT_CAP];
+    size_t count = lua_objlen(L, 2) < MAX_NAMES ? lua_objlen(L, 2) : MAX_NAMES;
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, 2, (int)i + 1);
+        names[i] = lua_tostring(L, -1); /* stays in the list */
+        lua_pop(L, 1);
+    }
+    lua_pushstring(L, nearest_hint(hint, lua_tostring(L, 1), names, count));
+    return 1;
+}
+
+/* instead(name) */
+static int literals_instead(lua_State *L) {
+    lua_pushstring(L, advice_instead_of(lua_tostring(L, 1)));
+    return 1;
+}
+
+struct literals {
+    struct manifest_reader *r;
+    struct slice declared; /* JSON */
+};
+
+static int literals_run(lua_State *L) {
+    const struct literals *literals = lua_touserdata(L, 1);
+    luaL_openlibs(L);
+    if (luaL_loadbuffer(L, (const char *)literals_lua, sizeof literals_lua - 1, "=literals")) {
+        return lua_error(L);
+    }
+    luaopen_agg_json(L);
+    lua_pushlstring(L, literals->declared.data, literals->declared.len);
+    lua_pushlightuserdata(L, literals->r);
+    lua_pushcclosure(L, literals_problem, 1);
+    lua_pushcfunction(L, literals_hint);
+    lua_pushcfunction(L, literals_instead);
+    lua_call(L, 5, 0);
+    return 0;
+}
+
+void manifest_check_literals(struct manifest_reader *r) {
+    struct buffer json = {0};
+    struct err err = {0};
+    buffer_append_text(&json, "{");
+    json_put_text(&json, "produce_in_handler", slice_of(ADVICE_PRODUCE_IN_HANDLER));
+    json_put_text(&json, "produce_in_reaction", slice_of(ADVICE_PRODUCE_IN_REACTION));
+    literals_put_handlers(&json, r->generation);
+    if (r->view_good) {
+        literals_put_view(&json, r->generation->view);
+    } else {
+        json_put_text(&json, "view", (struct slice){0});
+    }
+    literals_put_routes(&json, r->generation);
+    literals_put_files(&json, r);
+    buffer_append_text(&json, "}");
+    struct literals literals = {r, buffer_slice(&json)};
+    struct lua_job job = {"literals", literals_run, &literals, TIMEOUT_MS, MEMORY_BYTES};
+    if (!lua_job_run(&job, &err)) {
+        problems_add(r->problems, "", 0, "cannot check the names in scripts: %s", err.text);
+    }
+    buffer_free(&json);
+}

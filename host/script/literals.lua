@@ -1,0 +1,558 @@
+--- Checks literal names in scripts against the declarations, without running them. It recognizes
+--- plain forms, and reports nothing about others: of `handle` it checks only what is reached
+--- through its parameters, and skips names that the script redefines. Libraries are checked at run
+--- time.
+---
+--- Arguments: the module json; what is declared, as JSON (literals.c); problem(path, line, text);
+--- hint(word, names): "did you mean …"; instead(name): the sandbox's replacement, or nil.
+local json, text, problem, hint, instead = ...
+local declared = assert(json.decode(text))
+local MERGE = "merge(key, group, columns)"
+
+--- The list as a set.
+local function set_of(names)
+  local set = {}
+  for _, name in ipairs(names) do
+    set[name] = true
+  end
+  return set
+end
+
+-- Tokens ----------------------------------------------------------------------------------------
+
+--- Where a quoted string that begins at `at` ends.
+local function end_of_string(source, at)
+  local stop, quote = at + 1, source:sub(at, at)
+  while stop <= #source and source:sub(stop, stop) ~= quote do
+    stop = stop + (source:sub(stop, stop) == "\\" and 2 or 1)
+  end
+  return math.min(stop, #source + 1)
+end
+
+--- Where a long bracket of this level that begins at `at` ends.
+local function end_of_long(source, at, level)
+  local _, stop = source:find("]" .. level .. "]", at, true)
+  return stop or #source
+end
+
+--- The token at `at`, and where it ends. A token has a `text` (a name, keyword, number or short
+--- string, which is `quoted`) or a `mark`: its character, "~" for `..` and `...`, "?" for a
+--- comparison, "s" for a long string.
+local function read_token(source, at)
+  local word = source:match("^[%w_]+", at)
+  if word then
+    return { text = word }, at + #word - 1
+  end
+  local first = source:sub(at, at)
+  if first == '"' or first == "'" then
+    local stop = end_of_string(source, at)
+    return { text = source:sub(at + 1, stop - 1), quoted = true }, stop
+  end
+  local level = source:match("^%[(=*)%[", at)
+  if level then
+    return { mark = "s" }, end_of_long(source, at, level)
+  elseif source:find("^[=~<>]=", at) then
+    return { mark = "?" }, at + 1
+  end
+  local dots = source:match("^%.%.%.?", at)
+  return { mark = dots and "~" or first }, at + (dots and #dots - 1 or 0)
+end
+
+--- The tokens of a script, each with its `line`, and an end token, whose mark is "$".
+local function read_tokens(source)
+  local tokens, at, line = {}, 1, 1
+  while true do
+    local next_at = source:find("%S", at) or #source + 1
+    local level = source:match("^%-%-%[(=*)%[", next_at)
+    local stop
+    line = line + select(2, source:sub(at, next_at - 1):gsub("\n", ""))
+    if next_at > #source then
+      tokens[#tokens + 1] = { mark = "$", line = line }
+      return tokens
+    elseif level then
+      stop = end_of_long(source, next_at, level)
+    elseif source:find("^%-%-", next_at) then
+      stop = (source:find("\n", next_at, true) or #source + 1) - 1
+    else
+      tokens[#tokens + 1], stop = read_token(source, next_at)
+      tokens[#tokens].line = line
+    end
+    line = line + select(2, source:sub(next_at, stop):gsub("\n", ""))
+    at = stop + 1
+  end
+end
+
+local function is_name(token)
+  return token.text ~= nil and not token.quoted
+end
+
+local function is_word(token, word)
+  return token.text == word and not token.quoted
+end
+
+--- Each pattern's parts, split once.
+local parts_of = setmetatable({}, {
+  __index = function(all, pattern)
+    local parts = {}
+    for part in pattern:gmatch("%S+") do
+      parts[#parts + 1] = part
+    end
+    all[pattern] = parts
+    return parts
+  end,
+})
+
+--- Whether these tokens, separated by spaces, begin at `at`; `%n` is any name, `%s` any short
+--- string.
+local function matches(tokens, at, pattern)
+  for i, part in ipairs(parts_of[pattern]) do
+    local token = tokens[at + i - 1]
+    if not token then
+      return false
+    elseif part == "%n" then
+      if not is_name(token) then
+        return false
+      end
+    elseif part == "%s" then
+      if not token.quoted then
+        return false
+      end
+    elseif token.mark ~= part and not is_word(token, part) then
+      return false
+    end
+  end
+  return true
+end
+
+--- Whether the token is this name, and not a field.
+local function is_free_name(tokens, at, name)
+  local before = at > 1 and tokens[at - 1].mark
+  return is_word(tokens[at], name) and before ~= "." and before ~= ":"
+end
+
+local opening, closing = set_of({ "(", "{", "[" }), set_of({ ")", "}", "]" })
+
+--- Index after the closing bracket of the one at `at`.
+local function skip_brackets(tokens, at)
+  local depth = 0
+  for i = at, #tokens - 1 do
+    local mark = tokens[i].mark
+    depth = depth + (opening[mark] and 1 or 0)
+    depth = depth - (closing[mark] and depth > 0 and 1 or 0)
+    if depth == 0 then
+      return i + 1
+    end
+  end
+  return #tokens
+end
+
+-- Functions -------------------------------------------------------------------------------------
+
+local begins_block = set_of({ "function", "do", "if", "repeat" })
+local ends_block = set_of({ "end", "until" })
+
+--- Index after the `end` of the block whose body begins at `at`.
+local function skip_block(tokens, at)
+  local depth = 1
+  while at < #tokens and depth > 0 do
+    local word = is_name(tokens[at]) and tokens[at].text
+    depth = depth + (begins_block[word] and 1 or 0) - (ends_block[word] and 1 or 0)
+    at = at + 1
+  end
+  return at
+end
+
+--- Index of the first token from `at` on with this mark, or of the end.
+local function find_mark(tokens, at, mark)
+  while at < #tokens and tokens[at].mark ~= mark do
+    at = at + 1
+  end
+  return at
+end
+
+--- The function at `at` with its parameters at `open`: NAME = function(…), NAME(function(…) or
+--- function X.NAME(…).
+local function is_named(tokens, at, open, name)
+  if open > at + 1 then
+    return tokens[open - 1].text == name
+  end
+  local before = at > 2 and tokens[at - 1].mark
+  return (before == "=" or before == "(") and tokens[at - 2].text == name
+end
+
+--- The first function of this name from `at` on: its parameters, and the range of its body.
+local function find_function(tokens, at, name)
+  for i = at, #tokens - 1 do
+    local open = find_mark(tokens, i + 1, "(")
+    if is_word(tokens[i], "function") and is_named(tokens, i, open, name) then
+      local params, close = {}, find_mark(tokens, open, ")")
+      for p = open + 1, close - 1 do
+        params[#params + 1] = tokens[p].text
+      end
+      return { params = params, first = close + 1, last = skip_block(tokens, close + 1) - 1 }
+    end
+  end
+end
+
+--- Whether the name is in the list of names at `at`.
+local function lists_name(tokens, at, name)
+  while is_name(tokens[at]) do
+    if tokens[at].text == name then
+      return true
+    elseif tokens[at + 1].mark ~= "," then
+      return false
+    end
+    at = at + 2
+  end
+  return false
+end
+
+local function binds_name(tokens, at, name)
+  if is_word(tokens[at], "local") or is_word(tokens[at], "for") then
+    return lists_name(tokens, at + 1, name)
+  elseif is_word(tokens[at], "function") then
+    local open = find_mark(tokens, at, "(")
+    return open < #tokens and lists_name(tokens, open + 1, name)
+  elseif at == 1 or not is_free_name(tokens, at, name) or not matches(tokens, at + 1, "=") then
+    return false
+  end
+  local before = tokens[at - 1].mark
+  return before ~= "{" and before ~= "," and before ~= ";"
+end
+
+--- The name of a parameter; nil: the function lacks it, or gives the name another meaning.
+local function param_of(tokens, body, index)
+  local name = body.params[index]
+  for at = body.first, name and body.last or 0 do
+    if binds_name(tokens, at, name) then
+      return nil
+    end
+  end
+  return name
+end
+
+--- Calls `use` for each place in the body where the parameter stands.
+local function each_use(tokens, body, index, use)
+  local name = param_of(tokens, body, index)
+  for at = body.first, name and body.last or 0 do
+    if is_free_name(tokens, at, name) then
+      use(at)
+    end
+  end
+end
+
+-- Calls and tables ------------------------------------------------------------------------------
+
+local function add_item(tokens, items, first, stop)
+  if first >= stop then
+    return
+  end
+  local item = { first = first, stop = stop }
+  if matches(tokens, first, "%n =") then
+    item.key, item.first = tokens[first].text, first + 2
+  elseif matches(tokens, first, "[ %s ] =") then
+    item.key, item.first = tokens[first + 1].text, first + 4
+  end
+  items[#items + 1] = item
+end
+
+--- What the opening bracket at `at` encloses, split at commas: each item's range, which ends before
+--- `stop`, and the `key` of `key = …` and `["key"] = …`.
+local function read_items(tokens, at)
+  local items, stop, first = {}, skip_brackets(tokens, at) - 1, at + 1
+  at = first
+  while at < stop do
+    local mark = tokens[at].mark
+    if opening[mark] then
+      at = skip_brackets(tokens, at)
+    elseif is_word(tokens[at], "function") then
+      at = skip_block(tokens, at + 1)
+    else
+      if mark == "," or mark == ";" then
+        add_item(tokens, items, first, at)
+        first = at + 1
+      end
+      at = at + 1
+    end
+  end
+  add_item(tokens, items, first, stop)
+  return items
+end
+
+--- Whether the item is just a table constructor, or a short string.
+local function is_table(tokens, item)
+  return tokens[item.first].mark == "{" and skip_brackets(tokens, item.first) == item.stop
+end
+
+local function is_string(tokens, item)
+  return item.stop == item.first + 1 and tokens[item.first].quoted
+end
+
+-- One script ------------------------------------------------------------------------------------
+
+local script = {}
+script.__index = script
+
+function script:problem(at, format, ...)
+  problem(self.path, self.tokens[at].line, format:format(...))
+end
+
+--- "OWNER has no WHAT "WORD": did you mean …?"
+function script:refuse(at, owner, what, word, names)
+  word = word:sub(1, 79)
+  self:problem(at, "%s has no %s \"%s\": %s", owner, what, word, hint(word, names))
+end
+
+--- The word of the token at `at` is among the names, or refused.
+function script:check_name(at, owner, what, names)
+  if not set_of(names)[self.tokens[at].text] then
+    self:refuse(at, owner, what, self.tokens[at].text, names)
+  end
+end
+
+--- Calls of removed library functions: reading one only gives nil.
+function script:check_libraries()
+  for at = 1, #self.tokens - 1 do
+    if self.tokens[at + 1].mark == "." and matches(self.tokens, at, "%n . %n (") and
+        is_free_name(self.tokens, at, self.tokens[at].text) then
+      local name = self.tokens[at].text .. "." .. self.tokens[at + 2].text
+      local replacement = instead(name)
+      if replacement then
+        self:problem(at, "%s is not available to scripts: %s", name, replacement)
+      end
+    end
+  end
+end
+
+function script:check_not_required(module, why)
+  for _, required in ipairs(self.required) do
+    if required.module == module then
+      self:problem(required.at, "%s: %s", module, why)
+    end
+  end
+end
+
+--- `event.FIELD`; assigning to one raises at run time.
+function script:check_event(body, handler)
+  local hidden, fields = set_of(handler.hidden), handler.fields
+  each_use(self.tokens, body, 1, function(at)
+    if not matches(self.tokens, at + 1, ". %n") or matches(self.tokens, at + 3, "=") then
+      return
+    end
+    local field = self.tokens[at + 2].text
+    if hidden[field] then
+      self:problem(at + 2, "event: field \"%s\" is check_only: handlers cannot read it", field)
+    else
+      self:check_name(at + 2, "event", "field", fields)
+    end
+  end)
+end
+
+local function names_of(items)
+  local names = {}
+  for i, item in ipairs(items) do
+    names[i] = item.name
+  end
+  return names
+end
+
+local function find_named(items, name)
+  for _, item in ipairs(items) do
+    if item.name == name then
+      return item
+    end
+  end
+end
+
+--- A merge whose opening bracket is at `at`.
+function script:check_merge(at, of)
+  local arguments = read_items(self.tokens, at)
+  local key, group, columns = arguments[1], arguments[2], arguments[3]
+  if #arguments == 2 and is_string(self.tokens, key) and is_table(self.tokens, group) then
+    self:problem(at, "%s:merge lacks an argument: use view.%s:%s", of.name, of.name, MERGE)
+    return
+  elseif not group or not is_string(self.tokens, group) then
+    return
+  end
+  local found = find_named(of.groups, self.tokens[group.first].text)
+  if not found then
+    self:check_name(group.first, "table " .. of.name, "group", names_of(of.groups))
+  elseif columns and is_table(self.tokens, columns) then
+    local known = set_of(found.columns)
+    for _, column in ipairs(read_items(self.tokens, columns.first)) do
+      if column.key and not known[column.key] then
+        self:refuse(column.first, ("group %s.%s"):format(of.name, found.name), "column",
+          column.key, found.columns)
+      end
+    end
+  end
+end
+
+--- `view.TABLE` at `at`.
+function script:check_table(at)
+  local of = find_named(declared.view, self.tokens[at + 2].text)
+  if not of then
+    self:check_name(at + 2, "view", "table", names_of(declared.view))
+  elseif matches(self.tokens, at + 3, ". merge (") then
+    self:problem(at + 2, "%s.merge is called with a dot: use view.%s:%s", of.name, of.name, MERGE)
+  elseif matches(self.tokens, at + 3, ": merge (") then
+    self:check_merge(at + 5, of)
+  elseif matches(self.tokens, at + 3, ": %n") then
+    self:check_name(at + 4, of.name, "method", { "merge" })
+  end
+end
+
+function script:check_view(body)
+  local usage = { touch = "touch(id)", publish = "publish(message)" }
+  each_use(self.tokens, body, 2, function(at)
+    local name = self.tokens[at + 2] and self.tokens[at + 2].text
+    if matches(self.tokens, at + 1, ". %n (") and usage[name] then
+      self:problem(at, "view.%s is called with a dot: use view:%s", name, usage[name])
+    elseif matches(self.tokens, at + 1, ". %n") and not matches(self.tokens, at + 3, "=") then
+      self:check_table(at)
+    elseif matches(self.tokens, at + 1, ": %n") then
+      self:check_name(at + 2, "view", "method", { "touch", "publish" })
+    end
+  end)
+end
+
+function script:check_request(body, route)
+  local parts = { "params", "query", "correlation_id", "traceparent" }
+  each_use(self.tokens, body, 1, function(at)
+    if not matches(self.tokens, at + 1, ". %n") then
+      return
+    end
+    if self.tokens[at + 2].text == "query" and route.cache_key ~= json.null then
+      self:problem(at + 2, "a cached route has no request.query: its responses are cached under "
+        .. "`cache.key` \"%s\", whatever the query is; remove `cache`, or move the value to the "
+        .. "path", route.cache_key:sub(1, 80))
+    else
+      self:check_name(at + 2, "request", "field", parts)
+    end
+    if matches(self.tokens, at + 2, "params . %n") then
+      self:check_name(at + 4, "request.params", "name", route.params)
+    end
+  end)
+end
+
+-- Queries ---------------------------------------------------------------------------------------
+
+--- Whether the table has a value for the name; `name = nil` gives none.
+local function gives(tokens, items, name)
+  for _, item in ipairs(items) do
+    if item.key == name then
+      return item.stop ~= item.first + 1 or not is_word(tokens[item.first], "nil")
+    end
+  end
+  return false
+end
+
+function script:compare_params(at, query, items)
+  local known, plain = set_of(query.params), true
+  for _, item in ipairs(items) do
+    plain = plain and item.key ~= nil
+    if item.key and not known[item.key] then
+      self:refuse(item.first, "query " .. query.name:sub(1, 70), "parameter", item.key,
+        query.params)
+    end
+  end
+  for _, name in ipairs(query.params) do
+    -- Only if all keys are literals a missing one is an error.
+    if plain and not gives(self.tokens, items, name) then
+      self:problem(at, "query %s: parameter \"%s\" is not given: give it a value, or json.null "
+        .. "for NULL", query.name, name)
+    end
+  end
+end
+
+--- A call of `query` whose opening bracket is at `at`.
+function script:check_query(at)
+  local arguments = read_items(self.tokens, at)
+  local name, params = arguments[1], arguments[2]
+  if not name or not is_string(self.tokens, name) then
+    return
+  end
+  local query = find_named(declared.queries, self.tokens[name.first].text)
+  if not query then
+    self:check_name(name.first, "sql/queries", "query", names_of(declared.queries))
+  elseif query.params ~= json.null and (not params or is_table(self.tokens, params)) then
+    self:compare_params(name.first, query, params and read_items(self.tokens, params.first) or {})
+  end
+end
+
+function script:check_query_calls(first, last, owner)
+  for at = first, last do
+    if is_free_name(self.tokens, at, owner) and matches(self.tokens, at + 1, ". query (") then
+      self:check_query(at + 3)
+    end
+  end
+end
+
+--- Follows the local name of the module pg, and the parameter of its transactions.
+function script:check_queries()
+  local tokens = self.tokens
+  for _, required in ipairs(self.required) do
+    if required.module == "pg" and required.at > 3 and
+        matches(tokens, required.at - 3, "local %n =") then
+      self:check_query_calls(required.at, #tokens - 1, tokens[required.at - 2].text)
+    end
+  end
+  for at = 1, #tokens do
+    if tokens[at].text == "transaction" and matches(tokens, at, "transaction ( function (") then
+      local body = find_function(tokens, at, "transaction")
+      if body and body.params[1] then
+        self:check_query_calls(body.first, body.last, body.params[1])
+      end
+    end
+  end
+end
+
+-- All scripts -----------------------------------------------------------------------------------
+
+--- The modules that a script requires by a literal name, and where.
+local function find_required(tokens)
+  local found = {}
+  for at = 1, #tokens do
+    if is_word(tokens[at], "require") then
+      local name = matches(tokens, at, "require ( %s") and at + 2 or at + 1
+      if tokens[name].quoted then
+        found[#found + 1] = { at = at, module = tokens[name].text }
+      end
+    end
+  end
+  return found
+end
+
+local function check(file)
+  local tokens = read_tokens(file.text)
+  local one = setmetatable(
+    { path = file.path, tokens = tokens, required = find_required(tokens) }, script)
+  local handler = find_named(declared.handlers, file.name)
+  local route = find_named(declared.routes, file.name)
+  local body = find_function(one.tokens, 1, "handle")
+  one:check_libraries()
+  one:check_queries()
+  if handler then
+    one:check_not_required("kafka", declared.produce_in_handler)
+  elseif file.name:find("^reactions/") then
+    -- Specs give reactions doubles of these modules, so only the source shows their use.
+    one:check_not_required("kafka", declared.produce_in_reaction)
+    for _, module in ipairs({ "pg", "redis", "http", "clock" }) do
+      one:check_not_required(module,
+        "a reaction depends on its row alone: let its query return what it needs")
+    end
+  end
+  if body and handler and handler.good then
+    one:check_event(body, handler)
+  end
+  if body and handler and declared.view ~= json.null then
+    one:check_view(body)
+  end
+  if body and route then
+    one:check_request(body, route)
+  end
+end
+
+for _, file in ipairs(declared.files) do
+  check(file)
+end
