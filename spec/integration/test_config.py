@@ -1,10 +1,14 @@
 """`aggregator config`, layers of files, variables, and commands while the configuration is wrong."""
 import json
 import re
+import sys
 
 import pytest
 from harness import log_lines
-from stack import ROOT, ROOTS
+from stack import ROOT
+
+sys.path.insert(0, str(ROOT / "tools/lib"))
+import settings_page  # noqa: E402
 
 SECRETS = ("s3cret-of-the-database", "s3cret-of-redis", "s3cret-key-of-the-gateway",
            "s3cret-of-kafka", "key")
@@ -84,8 +88,7 @@ def test_a_setting_that_is_not_there_is_refused_with_the_nearest(site):
     program = site.prepare()
     failed = program.command("config", "http.treads", check=False)
     assert failed.returncode == 2 and 'did you mean "http.threads"?' in failed.stderr
-    assert set(settings(program, "redis")) == {"redis.url", "redis.timeout_ms",
-                                               "redis.seen_ttl_s"}
+    assert set(settings(program, "log")) == {"log.level", "log.format"}
 
 
 def test_properties_of_kafka_come_from_variables(site):
@@ -170,3 +173,8 @@ def test_the_file_is_found_by_a_variable(site):
     program.options = []
     program.env["AGGREGATOR_CONFIG"] = str(site.path)
     assert f"# {site.path}\n" in program.command("config").stdout
+
+
+def test_the_page_lists_every_setting(build):
+    assert (ROOT / "docs/operate/settings.md").read_text() == settings_page.page(build), (
+        f"run tools/lib/settings_page.py {build.name} >docs/operate/settings.md")
