@@ -30,12 +30,23 @@ static void repl_print_output(struct repl *repl) {
     buffer_clear(&repl->output);
 }
 
+/* Appends the value at `at` to the output. */
+static void repl_append(lua_State *L, struct repl *repl, int at) {
+    size_t len;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, repl->show_ref);
+    lua_pushvalue(L, at);
+    lua_call(L, 1, 1);
+    const char *text = lua_tolstring(L, -1, &len);
+    buffer_append(&repl->output, text, len);
+    lua_pop(L, 1);
+}
+
 static int repl_show_all(lua_State *L) {
     struct repl *repl = repl_of(L);
     int count = lua_gettop(L);
     for (int i = 1; i <= count; i++) {
         buffer_clear(&repl->output);
-        repl_show(L, i, &repl->output);
+        repl_append(L, repl, i);
         repl_print_output(repl);
     }
     return 0;
@@ -48,7 +59,7 @@ static int repl_print_line(lua_State *L) {
     buffer_clear(&repl->output);
     for (int i = 1; i <= count; i++) {
         buffer_append_text(&repl->output, i > 1 ? "\t" : "");
-        repl_show(L, i, &repl->output);
+        repl_append(L, repl, i);
     }
     repl_print_output(repl);
     return 0;
@@ -89,6 +100,8 @@ static int repl_open_globals(lua_State *L) {
     lua_setfield(L, -2, "__index");
     lua_setmetatable(L, -2);
     repl->globals_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    repl_show_push(L);
+    repl->show_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
 }
 

@@ -9,10 +9,11 @@ struct repl {
     struct script_generation *generation;
     struct script_instance *instance;
     int globals_ref;      /* the lines' globals: bindings, and what they assign */
+    int show_ref;         /* the function that shows a value */
     struct buffer output; /* scratch; here, so that a raised error leaks nothing */
 };
 
-/* repl_show.c: appends the value at `at` for people, bounded. Runs no metamethod. */
-void repl_show(lua_State *L, int at, struct buffer *out);
+/* repl_show.c: pushes the function of repl_show.lua. */
+void repl_show_push(lua_State *L);
 
 #endif
