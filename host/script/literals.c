@@ -6,8 +6,8 @@
 #include "base/lua_job.h"
 #include "base/nearest.h"
 #include "bindings/lua_modules.h"
-#include "bindings/pg_named.h"
 #include "advice.h"
+#include "declared.h"
 #include "literals.lua.h"
 #include "manifest.h"
 
@@ -15,103 +15,21 @@
 #define MEMORY_BYTES (1024UL * 1024 * 1024)
 #define MAX_NAMES 512
 
-/* ---- what is declared ---------------------------------------------------------------------- */
-
-static void literals_put_fields(struct buffer *json, const char *key,
-                                const struct script_handler *handler, bool hidden) {
-    json_open(json, key, "[");
-    for (size_t i = 0; i < handler->field_count; i++) {
-        if (handler->fields[i].check_only == hidden) {
-            json_put_text(json, NULL, slice_of(handler->fields[i].name));
-        }
-    }
-    buffer_append_text(json, "]");
-}
-
-static void literals_put_handlers(struct buffer *json, const struct script_generation *generation) {
-    json_open(json, "handlers", "[");
-    for (size_t i = 0; i < generation->handler_count; i++) {
-        const struct script_handler *handler = &generation->handlers[i];
-        json_open(json, NULL, "{");
-        json_put_text(json, "name", slice_of(handler->name));
-        json_put_bool(json, "good", handler->plan != NULL); /* its declaration has no problems */
-        literals_put_fields(json, "fields", handler, false);
-        literals_put_fields(json, "hidden", handler, true);
-        buffer_append_text(json, "}");
-    }
-    buffer_append_text(json, "]");
-}
-
-static void literals_put_view(struct buffer *json, const struct view *view) {
-    json_open(json, "view", "[");
-    for (size_t t = 0; t < view->table_count; t++) {
-        json_open(json, NULL, "{");
-        json_put_text(json, "name", slice_of(view->tables[t].name));
-        json_open(json, "groups", "[");
-        for (size_t g = 0; g < view->tables[t].group_count; g++) {
-            const struct view_group *group = &view->tables[t].groups[g];
-            json_open(json, NULL, "{");
-            json_put_text(json, "name", slice_of(group->name));
-            json_open(json, "columns", "[");
-            for (size_t c = 0; c < group->column_count; c++) {
-                json_put_text(json, NULL, slice_of(group->columns[c].name));
-            }
-            buffer_append_text(json, "]}");
-        }
-        buffer_append_text(json, "]}");
-    }
-    buffer_append_text(json, "]");
-}
-
-static void literals_put_params(struct buffer *json, const struct script_route *route) {
-    struct manifest_params all = {.count = 0}, params;
-    for (size_t p = 0; p < route->path_count; p++) {
-        for (size_t i = 0; !manifest_check_path(route->paths[p], &params) && i < params.count;
-             i++) {
-            if (all.count < MANIFEST_MAX_PARAMS && !manifest_has_param(&all, params.names[i])) {
-                all.names[all.count++] = params.names[i];
-            }
-        }
-    }
-    json_open(json, "params", "[");
-    for (size_t i = 0; i < all.count; i++) {
-        json_put_text(json, NULL, all.names[i]);
-    }
-    buffer_append_text(json, "]");
-}
-
-static void literals_put_routes(struct buffer *json, const struct script_generation *generation) {
-    json_open(json, "routes", "[");
-    for (size_t i = 0; i < generation->route_count; i++) {
-        json_open(json, NULL, "{");
-        json_put_text(json, "name", slice_of(generation->routes[i].name));
-        json_put_text(json, "cache_key", slice_of(generation->routes[i].cache_key));
-        literals_put_params(json, &generation->routes[i]);
-        buffer_append_text(json, "}");
-    }
-    buffer_append_text(json, "]");
-}
+/* ---- queries and sources ------------------------------------------------------------------- */
 
 /* The parameters of a query with an error, which it records, are null. */
 static void literals_put_query(struct buffer *json, struct manifest_reader *r,
                                const struct bundle_file *file) {
-    struct pg_named query;
     struct err err = {0};
     json_open(json, NULL, "{");
     json_put_text(json, "name", slice_of(bundle_query_name(file)));
-    if (pg_named_parse(&query, file->text, &err)) {
-        json_open(json, "params", "[");
-        for (size_t i = 0; i < query.count; i++) {
-            json_put_text(json, NULL, slice_of(query.names[i]));
-        }
-        buffer_append_text(json, "]}");
-        pg_named_free(&query);
-        return;
+    if (!declared_put_params(json, file->text, &err)) {
+        int line = 0, len = 0; /* "line N: …" */
+        sscanf(err.text, "line %d: %n", &line, &len);
+        problems_add(r->problems, file->path, line, "%s", err.text + len);
+        json_put_text(json, "params", (struct slice){0});
     }
-    int line = 0, len = 0; /* "line N: …" */
-    sscanf(err.text, "line %d: %n", &line, &len);
-    problems_add(r->problems, file->path, line, "%s", err.text + len);
-    buffer_append_text(json, ",\"params\":null}");
+    buffer_append_text(json, "}");
 }
 
 static void literals_put_files(struct buffer *json, struct manifest_reader *r) {
@@ -194,13 +112,7 @@ void manifest_check_literals(struct manifest_reader *r) {
     buffer_append_text(&json, "{");
     json_put_text(&json, "produce_in_handler", slice_of(ADVICE_PRODUCE_IN_HANDLER));
     json_put_text(&json, "produce_in_reaction", slice_of(ADVICE_PRODUCE_IN_REACTION));
-    literals_put_handlers(&json, r->generation);
-    if (r->view_good) {
-        literals_put_view(&json, r->generation->view);
-    } else {
-        json_put_text(&json, "view", (struct slice){0});
-    }
-    literals_put_routes(&json, r->generation);
+    declared_put(&json, r->generation, r->view_good);
     literals_put_files(&json, r);
     buffer_append_text(&json, "}");
     struct literals literals = {r, buffer_slice(&json)};

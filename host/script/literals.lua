@@ -334,7 +334,13 @@ end
 
 --- `event.FIELD`; assigning to one raises at run time.
 function script:check_event(body, handler)
-  local hidden, fields = set_of(handler.hidden), handler.fields
+  local hidden, fields = {}, {}
+  for _, list in ipairs({ handler.roles, handler.fields }) do
+    for _, field in ipairs(list) do
+      hidden[field.name] = field.check_only
+      fields[#fields + 1] = not field.check_only and field.name or nil
+    end
+  end
   each_use(self.tokens, body, 1, function(at)
     if not matches(self.tokens, at + 1, ". %n") or matches(self.tokens, at + 3, "=") then
       return
@@ -378,11 +384,12 @@ function script:check_merge(at, of)
   if not found then
     self:check_name(group.first, "table " .. of.name, "group", names_of(of.groups))
   elseif columns and is_table(self.tokens, columns) then
-    local known = set_of(found.columns)
+    local names = names_of(found.columns)
+    local known = set_of(names)
     for _, column in ipairs(read_items(self.tokens, columns.first)) do
       if column.key and not known[column.key] then
         self:refuse(column.first, ("group %s.%s"):format(of.name, found.name), "column",
-          column.key, found.columns)
+          column.key, names)
       end
     end
   end

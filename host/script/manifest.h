@@ -70,7 +70,8 @@ bool manifest_is_list(struct manifest_reader *r, const char *key, const char *wa
 const char **manifest_take_texts(struct manifest_reader *r, const char *key, size_t max,
                                  size_t *count);
 
-#define MANIFEST_MAX_FIELDS 64 /* of one table */
+extern const char *const manifest_field_types[FIELD_LIST + 1]; /* the names of field types */
+#define MANIFEST_MAX_FIELDS 64                                 /* of one table */
 /* The `fields` at the top, sorted by path, into room for MANIFEST_MAX_FIELDS. */
 void manifest_read_fields(struct manifest_reader *r, struct extract_field *fields, size_t *count);
 

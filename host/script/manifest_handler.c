@@ -9,7 +9,7 @@
 #define MAX_TOPICS 64
 #define MAX_WHOLE 9007199254740992.0 /* 2^53 */
 
-static const char *const type_names[] = {
+const char *const manifest_field_types[FIELD_LIST + 1] = {
     [FIELD_STRING] = "string",   [FIELD_INTEGER] = "integer",     [FIELD_NUMBER] = "number",
     [FIELD_BOOLEAN] = "boolean", [FIELD_TIMESTAMP] = "timestamp", [FIELD_UUID] = "uuid",
     [FIELD_JSON] = "json",       [FIELD_OBJECT] = "object",       [FIELD_STRINGS] = "strings",
@@ -98,13 +98,13 @@ static void manifest_handler_take_type(struct manifest_reader *r, struct field_r
     if (!reading->type) {
         return;
     }
-    for (size_t i = 0; i < COUNT(type_names); i++) {
-        if (strcmp(type_names[i], reading->type) == 0) {
+    for (size_t i = 0; i < COUNT(manifest_field_types); i++) {
+        if (strcmp(manifest_field_types[i], reading->type) == 0) {
             reading->field->type = (enum field_type)i;
             return;
         }
     }
-    manifest_refuse(r, "type", reading->type, type_names, COUNT(type_names));
+    manifest_refuse(r, "type", reading->type, manifest_field_types, COUNT(manifest_field_types));
 }
 
 static void manifest_handler_check_bound(struct manifest_reader *r, enum field_type type,

@@ -11,7 +11,7 @@
 
 struct text_report_job {
     const struct text_report *report;
-    FILE *out;
+    struct buffer *out;
 };
 
 static int text_report_run(lua_State *L) {
@@ -29,12 +29,20 @@ static int text_report_run(lua_State *L) {
     lua_pushnumber(L, (lua_Number)report->limit);
     lua_call(L, 3, 1);
     const char *text = lua_tolstring(L, -1, &len);
-    fwrite(text, 1, len, job->out);
+    buffer_append(job->out, text, len);
     return 0;
 }
 
-bool text_report_print(const struct text_report *report, FILE *out, struct err *err) {
+bool text_report_append(const struct text_report *report, struct buffer *out, struct err *err) {
     struct text_report_job context = {report, out};
     struct lua_job job = {report->name, text_report_run, &context, TIMEOUT_MS, MEMORY_BYTES};
     return lua_job_run(&job, err);
+}
+
+bool text_report_print(const struct text_report *report, FILE *out, struct err *err) {
+    struct buffer text = {0};
+    bool ok = text_report_append(report, &text, err);
+    fwrite(text.data, 1, text.len, out);
+    buffer_free(&text);
+    return ok;
 }

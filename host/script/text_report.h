@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/buffer.h"
 #include "base/err.h"
-#include "base/slice.h"
 
 /* An embedded text without the NUL behind it. */
 #define EMBEDDED(array) ((struct slice){(const char *)(array), sizeof(array) - 1})
@@ -19,7 +19,8 @@ struct text_report {
     int64_t limit; /* of a list that the chunk prints */
 };
 
-/* False: err says what is wrong with the object. */
+/* Appends the text. False: err says what is wrong with the object. */
+bool text_report_append(const struct text_report *report, struct buffer *out, struct err *err);
 bool text_report_print(const struct text_report *report, FILE *out, struct err *err);
 
 #endif

@@ -1,0 +1,139 @@
+#include "declared.h"
+
+#include "base/json_put.h"
+#include "bindings/pg_named.h"
+#include "manifest.h"
+
+/* ---- handlers ------------------------------------------------------------------------------ */
+
+static void declared_put_fields(struct buffer *json, const char *key,
+                                const struct extract_field *fields, size_t count) {
+    json_open(json, key, "[");
+    for (size_t i = 0; i < count; i++) {
+        const struct extract_field *field = &fields[i];
+        json_open(json, NULL, "{");
+        json_put_text(json, "name", slice_of(field->name));
+        json_put_text(json, "type", slice_of(manifest_field_types[field->type]));
+        json_put_text(json, "path", slice_of(field->path_count > 0 ? field->paths[0] : NULL));
+        json_put_bool(json, "optional", field->optional || field->required_if);
+        json_put_bool(json, "check_only", field->check_only);
+        json_open(json, "choices", "[");
+        for (size_t c = 0; c < field->choice_count; c++) {
+            json_put_text(json, NULL, slice_of(field->choice_values[c]));
+        }
+        buffer_append_text(json, "]");
+        declared_put_fields(json, "fields", field->element, field->element_count);
+        buffer_append_text(json, "}");
+    }
+    buffer_append_text(json, "]");
+}
+
+static void declared_put_handler(struct buffer *json, const struct script_generation *generation,
+                                 const struct script_handler *handler) {
+    size_t envelope = generation->envelope_count > 0 ? ENVELOPE_ROLES : 0;
+    json_open(json, NULL, "{");
+    json_put_text(json, "name", slice_of(handler->name));
+    json_put_bool(json, "good", handler->plan != NULL); /* its declaration has no problems */
+    declared_put_fields(json, "roles", handler->fields, envelope);
+    declared_put_fields(json, "fields", handler->fields + envelope,
+                        handler->field_count - envelope);
+    buffer_append_text(json, "}");
+}
+
+/* ---- the view ------------------------------------------------------------------------------ */
+
+static void declared_put_columns(struct buffer *json, const char *key,
+                                 const struct view_column *columns, size_t count) {
+    json_open(json, key, "[");
+    for (size_t i = 0; i < count; i++) {
+        json_open(json, NULL, "{");
+        json_put_text(json, "name", slice_of(columns[i].name));
+        json_put_text(
+            json, "type",
+            slice_of(columns[i].type < VIEW_TYPES ? view_type_names[columns[i].type] : "enum"));
+        json_put_text(json, "sql_type", slice_of(columns[i].sql_type));
+        buffer_append_text(json, "}");
+    }
+    buffer_append_text(json, "]");
+}
+
+static void declared_put_table(struct buffer *json, const struct view_table *table) {
+    json_open(json, NULL, "{");
+    json_put_text(json, "name", slice_of(table->name));
+    declared_put_columns(json, "key", table->key, table->key_count);
+    json_open(json, "groups", "[");
+    for (size_t g = 0; g < table->group_count; g++) {
+        const struct view_group *group = &table->groups[g];
+        json_open(json, NULL, "{");
+        json_put_text(json, "name", slice_of(group->name));
+        declared_put_columns(json, "columns", group->columns, group->column_count);
+        buffer_append_text(json, "}");
+    }
+    buffer_append_text(json, "]}");
+}
+
+static void declared_put_view(struct buffer *json, const struct view *view) {
+    json_put_name(json, "view");
+    buffer_append_text(json, view ? "[" : "null");
+    for (size_t t = 0; view && t < view->table_count; t++) {
+        declared_put_table(json, &view->tables[t]);
+    }
+    buffer_append_text(json, view ? "]" : "");
+}
+
+/* ---- routes, reactions and queries --------------------------------------------------------- */
+
+/* The parameters of all its paths. */
+static void declared_put_route(struct buffer *json, const struct script_route *route) {
+    struct manifest_params all = {.count = 0}, params;
+    json_open(json, NULL, "{");
+    json_put_text(json, "name", slice_of(route->name));
+    json_put_text(json, "cache_key", slice_of(route->cache_key));
+    json_open(json, "params", "[");
+    for (size_t p = 0; p < route->path_count; p++) {
+        bool good = !manifest_check_path(route->paths[p], &params);
+        for (size_t i = 0; good && i < params.count && all.count < MANIFEST_MAX_PARAMS; i++) {
+            if (!manifest_has_param(&all, params.names[i])) {
+                all.names[all.count++] = params.names[i];
+                json_put_text(json, NULL, params.names[i]);
+            }
+        }
+    }
+    buffer_append_text(json, "]}");
+}
+
+bool declared_put_params(struct buffer *json, const char *text, struct err *err) {
+    struct pg_named query;
+    if (!pg_named_parse(&query, text, err)) {
+        return false;
+    }
+    json_open(json, "params", "[");
+    for (size_t i = 0; i < query.count; i++) {
+        json_put_text(json, NULL, slice_of(query.names[i]));
+    }
+    buffer_append_text(json, "]");
+    pg_named_free(&query);
+    return true;
+}
+
+void declared_put(struct buffer *json, const struct script_generation *generation, bool view_good) {
+    json_open(json, "handlers", "[");
+    for (size_t i = 0; i < generation->handler_count; i++) {
+        declared_put_handler(json, generation, &generation->handlers[i]);
+    }
+    buffer_append_text(json, "]");
+    json_open(json, "routes", "[");
+    for (size_t i = 0; i < generation->route_count; i++) {
+        declared_put_route(json, &generation->routes[i]);
+    }
+    buffer_append_text(json, "]");
+    json_open(json, "reactions", "[");
+    for (size_t i = 0; i < generation->reaction_count; i++) {
+        json_open(json, NULL, "{");
+        json_put_text(json, "name", slice_of(generation->reactions[i].name));
+        json_put_text(json, "query", slice_of(generation->reactions[i].query));
+        buffer_append_text(json, "}");
+    }
+    buffer_append_text(json, "]");
+    declared_put_view(json, view_good ? generation->view : NULL);
+}
