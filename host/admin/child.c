@@ -40,22 +40,28 @@ static struct slice admin_child_last_line(const struct buffer *errors) {
     return (struct slice){text.data + skipped, text.len - skipped};
 }
 
-/* The last line that the program begins with its name, without the name; or the last line. */
-static struct slice admin_child_last_error(const struct buffer *errors) {
+const char *admin_child_error(struct buffer *errors) {
     struct slice found = admin_child_last_line(errors);
-    for (const char *at = errors->data; at && (at = strstr(at, MESSAGE)); at++) {
+    for (char *at = errors->data; at && (at = strstr(at, MESSAGE)); at++) {
         if (at == errors->data || at[-1] == '\n') {
             found = (struct slice){at + sizeof MESSAGE - 1, strcspn(at, "\n") - sizeof MESSAGE + 1};
         }
     }
-    return found.len > 0 ? found
-                         : slice_of("the command failed without an error text: see the log");
+    if (found.len == 0) {
+        return "the command failed without an error text: see the log";
+    }
+    errors->data[found.data + found.len - errors->data] = '\0';
+    return found.data;
 }
 
 static int admin_child_wait(struct admin_child *child, const struct arguments *arguments,
                             struct buffer *output, struct buffer *json) {
-    struct subprocess_options options = {arguments->items, TIMEOUT_MS, child->stop_fd,
-                                         OUTPUT_MAX_BYTES};
+    struct subprocess_options options = {
+        .arguments = arguments->items,
+        .timeout_ms = TIMEOUT_MS,
+        .stop_fd = child->stop_fd,
+        .output_max_bytes = OUTPUT_MAX_BYTES,
+    };
     struct buffer errors = {0};
     struct err err = {0};
     int exit_status, status = 200;
@@ -65,7 +71,7 @@ static int admin_child_wait(struct admin_child *child, const struct arguments *a
         status = admin_fail(json, err.kind == ERR_INTERNAL ? 500 : 503, slice_of(err.text));
     } else if (exit_status != 0) {
         status = admin_fail(json, exit_status == WRONG_USAGE ? 400 : 503,
-                            admin_child_last_error(&errors));
+                            slice_of(admin_child_error(&errors)));
     }
     buffer_free(&errors);
     return status;

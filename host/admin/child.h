@@ -21,4 +21,8 @@ int admin_child_run(struct admin_child *child, const struct slice *options, size
                     const struct slice *words, size_t word_count, struct buffer *output,
                     struct buffer *json);
 
+/* The last line that the program began with its name, without the name, or else the last line of a
+ * child's standard error, which is cut behind it. */
+const char *admin_child_error(struct buffer *errors);
+
 #endif

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include "reload/generation_store.h"
+#include "reload/script_changes.h"
 #include "instances.h"
+#include "partitions.h"
 #include "stored_verbs.h"
 
 #define HEALTH_TIMEOUT_MS 5000
@@ -211,6 +213,38 @@ static int verbs_answer_figures(void *context, const struct admin_request *reque
     return 200;
 }
 
+static int verbs_answer_partitions(void *context, const struct admin_request *request,
+                                   struct buffer *json) {
+    const struct admin_context *program = context;
+    (void)request;
+    return partitions_answer(program->config, json);
+}
+
+static int verbs_answer_script_changes(void *context, const struct admin_request *request,
+                                       struct buffer *json) {
+    struct admin_context *program = context;
+    struct slice from = slice_of("running"), to = slice_of("disk");
+    struct err err = {0};
+    for (size_t i = 0; i < request->query_count; i++) {
+        const struct script_pair *pair = &request->query[i];
+        bool is_from = slice_equal(pair->name, slice_of("from"));
+        if (!is_from && !slice_equal(pair->name, slice_of("to"))) {
+            return admin_fail(json, 400, slice_of("unknown parameter: send from or to"));
+        }
+        if (!slice_equal(pair->value, slice_of("running")) &&
+            !slice_equal(pair->value, slice_of("disk")) && !verbs_names_generation(pair->value)) {
+            return admin_fail(json, 400,
+                              slice_of("from and to are running, disk, the number of a "
+                                       "generation, or eight or more digits of its hash"));
+        }
+        *(is_from ? &from : &to) = pair->value;
+    }
+    if (!reload_script_changes(program->reload, from, to, json, &err)) {
+        return admin_fail(json, err.kind == ERR_INPUT ? 404 : 503, slice_of(err.text));
+    }
+    return 200;
+}
+
 static int verbs_answer_explain(void *context, const struct admin_request *request,
                                 struct buffer *json) {
     struct admin_context *program = context;
@@ -224,6 +258,11 @@ const struct admin_verb *admin_verbs(size_t *count) {
     static const char *const diff_paths[] = {"/admin/diff"};
     static const char *const rollback_paths[] = {"/admin/rollback", "/admin/rollback/{generation}"};
     static const char *const config_paths[] = {"/admin/config"};
+    static const char *const partitions_paths[] = {"/admin/partitions"};
+    static const char *const changes_paths[] = {"/admin/script-changes"};
+    static const char *const tap_paths[] = {"/admin/tap"};
+    static const char *const tap_start_paths[] = {"/admin/tap/start"};
+    static const char *const tap_stop_paths[] = {"/admin/tap/stop"};
     static const char *const rejected_paths[] = {"/admin/rejected"};
     static const char *const rejected_event_paths[] = {"/admin/rejected/event"};
     static const char *const rejected_drop_paths[] = {"/admin/rejected/drop"};
@@ -242,6 +281,11 @@ const struct admin_verb *admin_verbs(size_t *count) {
         {"diff", "GET", "admin_diff", diff_paths, 1, verbs_answer_diff},
         {"rollback", "POST", "admin_rollback", rollback_paths, 2, verbs_answer_rollback},
         {"config", "GET", "admin_config", config_paths, 1, verbs_answer_config},
+        {NULL, "GET", "admin_partitions", partitions_paths, 1, verbs_answer_partitions},
+        {NULL, "GET", "admin_script_changes", changes_paths, 1, verbs_answer_script_changes},
+        {NULL, "GET", "admin_tap", tap_paths, 1, tap_verbs_read},
+        {NULL, "POST", "admin_tap_start", tap_start_paths, 1, tap_verbs_start},
+        {NULL, "POST", "admin_tap_stop", tap_stop_paths, 1, tap_verbs_stop},
         {NULL, "GET", "admin_rejected", rejected_paths, 1, stored_verbs_list_rejected},
         {NULL, "GET", "admin_rejected_event", rejected_event_paths, 1, stored_verbs_read_rejected},
         {NULL, "POST", "admin_rejected_drop", rejected_drop_paths, 1, stored_verbs_drop_rejected},

@@ -10,6 +10,7 @@
 #include "outbox/relay.h"
 #include "reload/reload.h"
 #include "explain.h"
+#include "tap_verbs.h"
 
 /* Everything in it must outlive socket and site. */
 struct admin_context {
@@ -26,6 +27,7 @@ struct admin_context {
     struct heartbeat *heartbeat;
     struct reload *reload;
     struct admin_child explain, retry;
+    struct admin_tap *tap;
 };
 
 /* The verbs' context is a struct admin_context. */

@@ -127,6 +127,9 @@ static bool subprocess_read_all(struct child *child, const struct subprocess_opt
         }
         if (fds[0].revents) {
             subprocess_read(&child->output, output);
+            if (options->take_output) {
+                options->take_output(options->context, output);
+            }
         }
         if (fds[1].revents) {
             subprocess_read(&child->errors, errors);

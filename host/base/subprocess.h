@@ -11,8 +11,11 @@
 struct subprocess_options {
     const char *const *arguments; /* after the program's name; NULL-terminated */
     int timeout_ms;
-    int stop_fd; /* readable: kill the child; -1: never */
-    size_t output_max_bytes;
+    int stop_fd;             /* readable: kill the child; -1: never */
+    size_t output_max_bytes; /* of what take_output leaves */
+    /* Called whenever output came, and may remove its beginning; NULL: nobody. */
+    void (*take_output)(void *context, struct buffer *output);
+    void *context;
 };
 
 /* Runs it with an empty standard input. Appends its standard output and the last 8 KiB of its

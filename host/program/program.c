@@ -270,6 +270,7 @@ static bool program_start_admin(struct program *program, struct err *err) {
         .heartbeat = program->heartbeat,
         .reload = program->reload,
         .explain = {{"explain"}, program->config_path, stop_fd(), PTHREAD_MUTEX_INITIALIZER},
+        .tap = admin_tap_create(program->config_path),
         .retry = {{"rejected", "retry"},
                   program->config_path,
                   stop_fd(),
@@ -386,6 +387,7 @@ bool program_stop(struct program *program) {
         log_error("a script or command call is stuck: the process exits without waiting for it");
         return false;
     }
+    admin_tap_destroy(program->admin.tap);
     console_site_destroy(program->console_site);
     admin_site_destroy(program->admin_site);
     reload_destroy(program->reload);

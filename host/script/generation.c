@@ -34,14 +34,21 @@ static bool generation_read_bundle(struct bundle *bundle, const struct config *c
     return bundle_disk_read(bundle, &folders, err);
 }
 
-static struct script_generation *generation_load(const struct config *config, uint64_t number,
+/* Its sources alone. */
+static struct script_generation *generation_read(const struct config *config, uint64_t number,
                                                  bool settled, struct err *err) {
     struct script_generation *generation = generation_make(config, number);
     if (!generation_read_bundle(&generation->bundle, config, settled, err)) {
         script_generation_unref(generation);
         return NULL;
     }
-    return generation_complete(generation, err);
+    return generation;
+}
+
+static struct script_generation *generation_load(const struct config *config, uint64_t number,
+                                                 bool settled, struct err *err) {
+    struct script_generation *generation = generation_read(config, number, settled, err);
+    return generation ? generation_complete(generation, err) : NULL;
 }
 
 struct script_generation *script_generation_load(const struct config *config, uint64_t number,
@@ -125,6 +132,10 @@ struct script_generation *script_generation_restore(const struct config *config,
     struct script_generation *generation = generation_make(config, number);
     bundle_fill(&generation->bundle, sources, count);
     return generation_complete(generation, err);
+}
+
+struct script_generation *script_generation_read(const struct config *config, struct err *err) {
+    return generation_read(config, 0, false, err);
 }
 
 bool script_sources_hash(const struct config *config, char hash[SCRIPT_HASH_LEN + 1],

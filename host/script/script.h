@@ -81,6 +81,8 @@ struct script_generation *script_generation_load(const struct config *config, ui
  * configured vocabularies. */
 struct script_generation *script_generation_load_service(const struct config *config,
                                                          uint64_t number, struct err *err);
+/* The sources on disk, unchecked: for script_generation_source, _hash and _unref alone. */
+struct script_generation *script_generation_read(const struct config *config, struct err *err);
 /* The hash of the sources on disk, unchecked. */
 bool script_sources_hash(const struct config *config, char hash[SCRIPT_HASH_LEN + 1],
                          struct err *err);

@@ -2,10 +2,24 @@
 import { askLiveAgain, call, events, get, listeners, live, startLive, stopLive } from "./api.js";
 import { clock, duration, h, replace, setText, svg, visible } from "./dom.js";
 import { open, toast } from "./dialog.js";
+import * as explain from "./page_explain.js";
+import * as outbox from "./page_outbox.js";
 import * as overview from "./page_overview.js";
+import * as partitions from "./page_partitions.js";
+import * as rejected from "./page_rejected.js";
+import * as scripts from "./page_scripts.js";
+import * as tap from "./page_tap.js";
+import * as warnings from "./page_warnings.js";
 
 const PAGES = [
   { name: "overview", key: "o", page: overview, icon: "M2 11l4-5 3 3 5-6" },
+  { name: "partitions", key: "p", page: partitions, icon: "M2.5 3h11v3h-11zM2.5 6h11v3.500h-11zM2.500 9.500h11V13h-11z" },
+  { name: "scripts", key: "s", page: scripts, icon: "M5.500 4.500L2 8l3.500 3.500M10.500 4.500L14 8l-3.500 3.500" },
+  { name: "rejected", key: "e", page: rejected, icon: "M8 2l6.500 11.500h-13zM8 6.500v3.500M8 11.800v.1" },
+  { name: "explain", key: "x", page: explain, icon: "M7 2.500a4.500 4.500 0 1 1 0 9 4.500 4.500 0 0 1 0-9zM10.300 10.300L14 14" },
+  { name: "live", key: "l", page: tap, icon: "M1.500 8h3l2-5 3 10 2-5h3" },
+  { name: "outbox", key: "m", page: outbox, icon: "M2 9l2-6h8l2 6v4H2zM2 9h3.500l1 2h3l1-2H14" },
+  { name: "warnings", key: "w", page: warnings, icon: "M8 2a4 4 0 0 1 4 4v3l1.500 2.500h-11L4 9V6a4 4 0 0 1 4-4zM6.500 13.500h3" },
 ];
 
 const app = document.getElementById("app");
@@ -180,6 +194,11 @@ function showHelp() {
 }
 
 function moveInList(step) {
+  const list = document.querySelector("[data-list]");
+  if (list) {
+    list.dispatchEvent(new CustomEvent("move", { detail: step }));
+    return;
+  }
   const rows = [...document.querySelectorAll("[data-row]")];
   const at = rows.indexOf(document.activeElement?.closest("[data-row]"));
   rows[Math.min(rows.length - 1, Math.max(0, at + step))]?.focus();

@@ -1,0 +1,106 @@
+// Partitions of the group, and its processes.
+import { get, listeners, live, poll } from "./api.js";
+import { ago, count, data, duration, empty, failure, h, loading, panel, pill, plural, replace, setText, time } from "./dom.js";
+
+const head = (...names) => h("thead", {}, h("tr", {}, names.map(([name, kind]) => h("th", { scope: "col", class: kind }, name))));
+const table = (label, header, rows) => h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, h("table", {}, header, h("tbody", {}, rows)));
+const hash = (text) => (text ? h("code", { title: text }, text.slice(0, 8)) : h("span", { class: "none" }, "–"));
+
+function processes(status) {
+  if (!status.instances) return empty("Unknown", "The database does not answer.");
+  return table("Processes of the group", head(["Process"], ["State"], ["Scripts"], ["Since (UTC)"], ["Started (UTC)"], ["Last seen"]),
+    status.instances.map((one) => h("tr", {}, h("th", { scope: "row" }, data(one.instance, 80), one.this && h("span", { class: "quiet" }, " (this one)")),
+      h("td", {}, one.gone ? pill("bad", "silent") : pill("good", "alive")), h("td", {}, `${one.generation} · `, hash(one.hash)),
+      h("td", {}, time(one.since)), h("td", {}, time(one.started)), h("td", {}, ago(one.last_seen)))));
+}
+
+function byTopic(answer) {
+  const lags = new Map(), ages = new Map(), topics = new Map();
+  for (const one of answer.lag_records) lags.set(`${one.topic}/${one.partition}`, one.lag);
+  for (const one of answer.lag_s) ages.set(`${one.topic}/${one.partition}`, one.lag);
+  for (const one of answer.partitions) {
+    const id = `${one.topic}/${one.partition}`;
+    if (!topics.has(one.topic)) topics.set(one.topic, []);
+    topics.get(one.topic).push({ ...one, lag: lags.get(id), age: ages.get(id) });
+  }
+  return topics;
+}
+
+const sum = (rows, name) => rows.reduce((total, row) => total + (row[name] ?? 0), 0);
+const COUNTS = ["applied", "superseded", "ignored", "duplicate", "rejected", "skipped"];
+const age = (lag, s) => (lag > 0 && s !== undefined ? `, ${duration(s)}` : "");
+
+function lagCell(rows) {
+  const known = rows.filter((row) => row.lag !== undefined);
+  if (known.length === 0) return h("td", { class: "number none" }, "elsewhere");
+  const lag = sum(known, "lag");
+  return h("td", { class: `number ${lag > 0 ? "warn-text" : ""}` }, count(lag), h("span", { class: "quiet" }, age(lag, Math.max(...known.map((row) => row.age ?? 0)))));
+}
+
+const cells = (rows) => COUNTS.map((name) => h("td", { class: `number ${name === "rejected" && sum(rows, name) > 0 ? "bad-text" : ""}` }, count(sum(rows, name))));
+
+function partitionRows(topic, rows, waiting, open) {
+  const wait = waiting.find((one) => one.topic === topic);
+  const button = h("button", { type: "button", class: "plain disclosure", "aria-expanded": String(open.has(topic)), onclick: () => {
+    if (open.has(topic)) open.delete(topic);
+    else open.add(topic);
+    const shown = open.has(topic);
+    button.setAttribute("aria-expanded", String(shown));
+    details.forEach((row) => { row.hidden = !shown; });
+  } }, data(topic, 100));
+  const details = rows.map((row) => h("tr", { class: "sub", hidden: !open.has(topic) },
+    h("th", { scope: "row" }, `partition ${row.partition}`, h("span", { class: "quiet" }, ` · offset ${row.next_offset < 0 ? "not read yet" : count(row.next_offset)}`)),
+    lagCell([row]), cells([row]), h("td", {}, row.last_time ? time(row.last_time) : "–"), h("td", {}, hash(row.scripts))));
+  const newest = rows.map((row) => row.last_time).filter(Boolean).sort().at(-1);
+  const hashes = [...new Set(rows.map((row) => row.scripts).filter(Boolean))];
+  return [h("tr", {}, h("th", { scope: "row" }, button, h("span", { class: "quiet" }, ` ${count(rows.length)}`), wait && [" ", pill("warn", "waits")]),
+    lagCell(rows), cells(rows), h("td", {}, newest ? time(newest) : "–"),
+    h("td", {}, hashes.length > 1 ? pill("warn", `${hashes.length} sets`) : hash(hashes[0]))), ...details];
+}
+
+export const title = "Partitions";
+
+export function mount(root) {
+  const people = h("div", {}, loading("the processes"));
+  const waits = h("div", {});
+  const place = h("div", {}, loading("the partitions"));
+  const summary = h("p", { class: "quiet" });
+  const open = new Set();
+  let shown = "";
+  root.append(waits, h("section", { class: "panel flush" }, h("div", { class: "heading bar center" }, h("h2", {}, "Topics and partitions"), summary), place),
+    h("section", { class: "panel flush" }, h("div", { class: "heading" }, h("h2", {}, "Processes of the group")), people));
+
+  const waiting = () => live.status?.health?.dependencies?.kafka?.waiting ?? [];
+  function drawStatus() {
+    if (!live.status) return;
+    replace(people, processes(live.status));
+    replace(waits, waiting().length > 0 && panel("Waiting", h("ul", { class: "concerns" }, waiting().map((wait) => h("li", {}, pill("warn", "waits"),
+      h("span", {}, data(wait.topic, 120), wait.reason && [": ", data(wait.reason, 300)]))))));
+    waits.hidden = waiting().length === 0;
+  }
+  const polled = poll(async () => {
+    try {
+      const answer = await get("/admin/partitions");
+      const text = JSON.stringify([answer, waiting()]);
+      if (text === shown) return;
+      shown = text;
+      const topics = byTopic(answer);
+      const lag = sum(answer.lag_records, "lag");
+      setText(summary, `${plural(topics.size, "topic")}, ${plural(answer.partitions.length, "partition")}, ${plural(answer.lag_records.length, "partition")} read here, lag ${count(lag)}`);
+      const focused = document.activeElement?.closest?.("td, th")?.textContent;
+      replace(place, answer.partitions.length === 0 ? empty("No partitions yet", "The group has not committed an offset.")
+        : table("Topics and partitions", head(["Topic"], ["Lag", "number"], ["Applied", "number"], ["Superseded", "number"], ["Ignored", "number"],
+          ["Duplicate", "number"], ["Rejected", "number"], ["Skipped", "number"], ["Newest record (UTC)"], ["Scripts"]),
+        [...topics].map(([topic, rows]) => partitionRows(topic, rows, waiting(), open))));
+      if (focused) [...place.querySelectorAll("th")].find((cell) => cell.textContent === focused)?.querySelector("button")?.focus();
+    } catch (error) {
+      if (!shown && error.status !== 401) replace(place, failure(error, () => polled.again()));
+    }
+  }, 5000);
+  listeners.add(drawStatus);
+  drawStatus();
+  return () => {
+    polled.stop();
+    listeners.delete(drawStatus);
+  };
+}

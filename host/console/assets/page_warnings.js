@@ -1,0 +1,40 @@
+// Warnings: what the program says of itself: settings, faults, and the newest lines of its log.
+import { listeners, live } from "./api.js";
+import { block, data, empty, facts, h, loading, panel, pill, replace, time } from "./dom.js";
+import { concerns } from "./page_overview.js";
+
+const KINDS = { warning: "warn", error: "bad", critical: "bad" };
+
+function lineOf(line) {
+  const { level, message, timestamp, time: at, ts, ...fields } = line;
+  const kind = KINDS[String(level ?? "").toLowerCase()] ?? "";
+  return h("details", { class: "file" }, h("summary", { "data-row": "" }, pill(kind, String(level ?? "log").toLowerCase()), h("span", { class: "row-main" }, data(message, 300)),
+    h("span", { class: "quiet" }, data(fields.error ?? fields.reason ?? "", 120)), h("span", { class: "row-side" }, time(timestamp ?? at ?? ts))),
+  h("div", { class: "inner" }, facts(Object.entries(fields).map(([name, value]) => [name, typeof value === "object" ? JSON.stringify(value) : String(value)]))));
+}
+
+export const title = "Warnings";
+
+export function mount(root) {
+  const place = h("div", { class: "stack" }, loading("the warnings"));
+  let drawn = "";
+  root.append(place);
+  function draw() {
+    const { status } = live;
+    if (!status) return;
+    const found = concerns(status);
+    const lines = status.recent_problems ?? [];
+    const failure = status.reactions?.last_failure;
+    const text = JSON.stringify([found, lines, failure, status.before_start]);
+    if (text === drawn) return;
+    drawn = text;
+    replace(place, panel("Now", found.length === 0 ? empty("Nothing", "No warning, no waiting topic, no failed message.")
+      : h("ul", { class: "concerns" }, found.map(([kind, one]) => h("li", {}, pill(kind, kind === "bad" ? "fault" : "warning"), data(one, 1000))))),
+    failure && panel("Last failure of a reaction", block(typeof failure === "string" ? failure : JSON.stringify(failure, null, 2))),
+    h("section", { class: "panel flush" }, h("div", { class: "heading" }, h("h2", {}, "Newest warnings and errors of the log")),
+      lines.length === 0 ? empty("None since the start", "The whole log is on the program's standard error.") : h("div", { class: "stream" }, lines.map(lineOf))));
+  }
+  listeners.add(draw);
+  draw();
+  return () => listeners.delete(draw);
+}
