@@ -275,14 +275,19 @@ static void config_redact_pairs(const struct config_pairs *pairs) {
     }
 }
 
+/* Of a field of text; "": it was not read. */
+static const char *config_text_at(const void *value) {
+    const char *text = *(char *const *)value;
+    return text ? text : "";
+}
+
 static void config_redact_secrets(const struct config *config) {
     for (size_t i = 0; i < config_field_count; i++) {
         const struct config_field *field = &config_fields[i];
         const void *value = (const char *)config + field->offset;
         const struct config_strings *strings = value;
-        const char *text = *(char *const *)value; /* of those below; NULL: it was not read */
         if (field->kind == POSTGRES_URL || field->kind == REDIS_URL) {
-            redact_add_url(text ? text : "");
+            redact_add_url(config_text_at(value));
         } else if (field->kind == PAIRS) {
             config_redact_pairs(value);
         } else if (field->secret && field->kind == STRINGS) {
@@ -290,7 +295,7 @@ static void config_redact_secrets(const struct config *config) {
                 redact_add(slice_of(strings->items[k]));
             }
         } else if (field->secret) {
-            redact_add(slice_of(text ? text : ""));
+            redact_add(slice_of(config_text_at(value)));
         }
     }
 }

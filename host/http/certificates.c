@@ -14,7 +14,7 @@
 #include "base/xalloc.h"
 
 #define LOOK_INTERVAL_US 500000
-#define EXPIRES_SOON_S (14 * 86400LL)
+#define EXPIRES_SOON_S (21 * 86400LL) /* as the alert AggregatorCertificateExpires */
 #define DAY_S 86400
 #define SECOND_US 1000000
 

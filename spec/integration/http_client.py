@@ -55,6 +55,10 @@ class Client:
         self.socket.sendall(data)
         return self
 
+    def end(self):
+        """Half closes: an end of file, without close_notify."""
+        socket.socket.shutdown(self.socket, socket.SHUT_WR)
+
     def request(self, path, method="GET", headers=b"", version=b"1.1"):
         return self.send(b"%s %s HTTP/%s\r\nHost: h\r\n%s\r\n" % (
             method.encode(), path if isinstance(path, bytes) else path.encode(), version, headers))

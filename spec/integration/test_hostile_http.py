@@ -220,7 +220,7 @@ def test_half_a_request_times_out(program):
     for data in (b"", b"G", GET[:-1], GET):
         with program.client() as client:
             client.send(data)
-            client.socket.shutdown(socket.SHUT_WR)
+            client.end()
             assert client.closed()
     with program.client() as client:
         assert client.send(b"GET /").answer().status == 408
@@ -303,6 +303,7 @@ def test_idle_connections_make_room_for_new_ones(world):
     assert program.stop() == 0
 
 
+@pytest.mark.skipif("http_client.TLS", reason="it is closed before its handshake")
 def test_a_connection_beyond_the_limit_gets_503_with_retry_after(world):
     sql = world.sql_with("batch_status.sql", "batch_answer(:batch_id::text)",
                          "batch_answer(:batch_id::text), pg_sleep(1.5)")
@@ -378,7 +379,7 @@ def test_mutated_requests_are_refused_or_answered(program):
         with program.client() as client:
             with contextlib.suppress(ConnectionError):
                 client.send(mutated(randomness, randomness.choice(bases)))
-                client.socket.shutdown(socket.SHUT_WR)
+                client.end()
             while answer := client.answer():
                 assert answer.status < 500 or answer.status == 505
                 if answer.status >= 400:

@@ -404,7 +404,7 @@ def test_a_half_closed_client_gets_its_response(program):
     for path in ("/healthz", LIST):
         with program.client() as client:
             client.request(path, headers=KEYS)
-            client.socket.shutdown(1)
+            client.end()
             assert client.answer().status == 200
             assert client.closed()
 
