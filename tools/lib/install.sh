@@ -8,7 +8,8 @@ redis-server python3 util-linux"
 # To test.
 TEST_PACKAGES="git lua-busted lua-check lua-cjson clang-format clang-tidy cppcheck curl python3-pytest
 python3-pytest-xdist python3-hypothesis python3-psycopg2 python3-redis python3-jsonschema
-python3-confluent-kafka python3-yaml procps pgbouncer mandoc systemd fish zsh prometheus"
+python3-confluent-kafka python3-yaml procps pgbouncer mandoc systemd fish zsh prometheus
+chromium chromium-driver python3-selenium fonts-dejavu-core"
 KAFKA_JARS=.kafka
 # For tools/crashtest, tools/soak, tools/bench and the load cases, beside what runs.
 CRASHTEST_PACKAGES="python3-confluent-kafka python3-psycopg2 procps pgbouncer"

@@ -22,7 +22,7 @@ function pathOf(values, top, closed) {
       return;
     }
     const x = (i * step).toFixed(1);
-    if (last < 0) path += closed ? `M${x} ${HEIGHT}L${x} ${y(value)}` : `M${x} ${y(value)}h.01`;
+    if (last < 0) path += closed ? `M${x} ${HEIGHT}L${x} ${y(value)}` : `M${x} ${y(value)}h2`;
     else path += `L${x} ${y(value)}`;
     last = i;
   });

@@ -31,6 +31,13 @@ export function replace(element, ...children) {
   return element;
 }
 
+/** The same only if the result differs: a selection, the focus and a screen reader are left alone. */
+export function update(element, ...children) {
+  const made = element.cloneNode(false);
+  append(made, children);
+  if (!made.isEqualNode(element)) element.replaceChildren(...made.childNodes);
+}
+
 /** Sets a text only if it differs, so that a selection and a screen reader are left alone. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
@@ -52,6 +59,11 @@ export function data(text, most = 200) {
   const whole = visible(text);
   const short = whole.length > most ? `${whole.slice(0, most)}…` : whole;
   return h("bdi", { class: "data", title: whole.length > 24 ? whole.slice(0, 500) : null }, short);
+}
+
+/** A long name whose end matters, as of a place in a topic: the beginning gives way. */
+export function placeOf(topic, rest) {
+  return h("span", { class: "place", title: visible(`${topic}${rest}`).slice(0, 500) }, data(topic, 250), h("span", { class: "data" }, visible(rest)));
 }
 
 /** The same in full, over several lines; a long text opens on request. */

@@ -1,7 +1,7 @@
 // The overview: is it well, what does it do, what needs a look.
 import { listeners, live } from "./api.js";
 import { chart } from "./charts.js";
-import { ago, count, data, duration, empty, h, loading, number, panel, pill, plural, replace, seconds, time, visible } from "./dom.js";
+import { ago, count, data, duration, empty, h, loading, number, panel, pill, plural, seconds, time, update, visible } from "./dom.js";
 
 const RANGES = [[60, "5 min"], [180, "15 min"], [720, "1 h"]];
 let samples = 180;
@@ -30,7 +30,7 @@ const CHARTS = [
 function dependencyRow(name, state) {
   const good = state?.status === "healthy";
   return h("tr", {}, h("th", { scope: "row" }, name),
-    h("td", {}, pill(good ? "good" : "bad", good ? "up" : String(state?.status ?? "unknown"))),
+    h("td", {}, pill(good ? "good" : state?.status === "degraded" ? "warn" : "bad", good ? "up" : String(state?.status ?? "unknown"))),
     h("td", {}, state?.error || state?.reason ? data(state.reason ?? state.error, 300)
       : state?.took_ms !== undefined ? seconds(state.took_ms / 1000)
         : state?.workers !== undefined ? `${state.committing} of ${plural(state.workers, "worker")} commit` : ""));
@@ -41,7 +41,7 @@ export function concerns(status) {
   const found = [];
   const health = status.health ?? {};
   for (const [name, state] of Object.entries(health.dependencies ?? {})) {
-    if (state?.status !== "healthy") found.push(["bad", `${name}: ${state?.reason ?? state?.error ?? state?.status}`]);
+    if (state?.status !== "healthy") found.push([state?.status === "degraded" ? "warn" : "bad", `${name}: ${state?.reason ?? state?.error ?? state?.status}`]);
     for (const wait of state?.waiting ?? []) {
       found.push(["warn", `The topic ${wait.topic ?? wait} waits${wait.reason ? `: ${wait.reason}` : ""}`, "#/partitions"]);
     }
@@ -96,9 +96,9 @@ export function mount(root) {
       charts.forEach((one) => one.update(figures.series, figures.interval_s, Date.parse(figures.at) || Date.now(), samples));
     }
     if (!status) return;
-    replace(top, hero(status));
+    update(top, hero(status));
     const list = concerns(status);
-    replace(details,
+    update(details,
       panel("Needs a look", list.length === 0 ? empty("Nothing", "No warning, no waiting topic, no failed message.")
         : h("ul", { class: "concerns" }, list.slice(0, 12).map(([kind, text, link]) =>
           h("li", {}, pill(kind, kind === "bad" ? "fault" : "warning"),

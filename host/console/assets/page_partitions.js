@@ -1,6 +1,6 @@
 // Partitions of the group, and its processes.
 import { get, listeners, live, poll } from "./api.js";
-import { ago, count, data, duration, empty, failure, h, loading, panel, pill, plural, replace, setText, time } from "./dom.js";
+import { ago, count, data, duration, empty, failure, h, loading, panel, pill, plural, replace, setText, time, update } from "./dom.js";
 
 const head = (...names) => h("thead", {}, h("tr", {}, names.map(([name, kind]) => h("th", { scope: "col", class: kind }, name))));
 const table = (label, header, rows) => h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, h("table", {}, header, h("tbody", {}, rows)));
@@ -73,8 +73,8 @@ export function mount(root) {
   const waiting = () => live.status?.health?.dependencies?.kafka?.waiting ?? [];
   function drawStatus() {
     if (!live.status) return;
-    replace(people, processes(live.status));
-    replace(waits, waiting().length > 0 && panel("Waiting", h("ul", { class: "concerns" }, waiting().map((wait) => h("li", {}, pill("warn", "waits"),
+    update(people, processes(live.status));
+    update(waits, waiting().length > 0 && panel("Waiting", h("ul", { class: "concerns" }, waiting().map((wait) => h("li", {}, pill("warn", "waits"),
       h("span", {}, data(wait.topic, 120), wait.reason && [": ", data(wait.reason, 300)]))))));
     waits.hidden = waiting().length === 0;
   }

@@ -1,5 +1,5 @@
 // Rejected events: why each one was rejected, its bytes, retry and drop.
-import { block, count, data, h, pill, plural, time } from "./dom.js";
+import { block, count, data, h, pill, placeOf, plural, time } from "./dom.js";
 import { toast } from "./dialog.js";
 import { storedPage } from "./stored.js";
 
@@ -12,6 +12,12 @@ function report(answers) {
     again += Number(match?.[2] ?? 0);
   }
   toast(again > 0 ? "bad" : "good", `Retried: ${count(applied)} applied or ignored, ${count(again)} rejected again.`);
+}
+
+/** ["TOPIC", "/PARTITION/OFFSET"] */
+function cut(id) {
+  const at = id.lastIndexOf("/", id.lastIndexOf("/") - 1);
+  return [id.slice(0, at), id.slice(at)];
 }
 
 const link = (href, text) => h("a", { href, class: "button" }, text);
@@ -28,7 +34,7 @@ const about = {
     return [...reasons].sort((a, b) => b[1] - a[1]).map(([text, n]) => ({ text, n, values: { reason: text } }));
   },
   row: (item) => [
-    h("span", { class: "row-main" }, pill("bad", h("bdi", {}, data(item.reason, 40))), data(item.id, 120)),
+    h("span", { class: "row-main" }, pill("bad", h("bdi", {}, data(item.reason, 40))), placeOf(...cut(item.id))),
     h("span", { class: "row-sub" }, data(item.detail, 300)),
     h("span", { class: "row-side" }, time(item.rejected_at)),
   ],

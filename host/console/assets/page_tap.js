@@ -1,6 +1,6 @@
 // Live events: records as they arrive in Kafka, as the handlers on the disk would take them.
 import { get, poll, post, query } from "./api.js";
-import { block, count, data, empty, h, pill, plural, replace, setText, time } from "./dom.js";
+import { block, count, data, empty, h, pill, placeOf, plural, replace, setText, time } from "./dom.js";
 import { toast } from "./dialog.js";
 
 const SHOWN = 300;
@@ -9,7 +9,7 @@ const KINDS = { applied: "good", ignored: "", rejected: "bad" };
 function eventOf(event) {
   const { topic, partition, offset, stored_at, outcome, handler, event_id, reason, detail, ...rest } = event;
   return h("details", { class: "file event" }, h("summary", { "data-row": "" }, pill(KINDS[outcome] ?? "", outcome ?? "?"),
-    h("span", { class: "row-main" }, data(`${topic}/${partition}/${offset}`, 160)), h("span", { class: "quiet" }, data(reason ?? handler, 100)), h("span", { class: "row-side" }, time(stored_at))),
+    h("span", { class: "row-main" }, placeOf(topic, `/${partition}/${offset}`)), h("span", { class: "quiet" }, data(reason ?? handler, 100)), h("span", { class: "row-side" }, time(stored_at))),
   h("div", { class: "inner stack" }, block(JSON.stringify({ event_id, handler, reason, detail, ...rest }, null, 2), 20000)));
 }
 
@@ -82,7 +82,7 @@ export function mount(root, params) {
   }
   get("/admin/partitions").then((answer) => replace(topics, [...new Set(answer.partitions.map((one) => one.topic))].map((value) => h("option", { value }))), () => {});
   root.append(h("form", { class: "bar panel form", onsubmit: (event) => { event.preventDefault(); begin(); } }, field("topic", "Topic", topic), field("contains", "Contains", contains, "grow"),
-    h("div", { class: "buttons" }, start, stop), h("label", { class: "check" }, pause, "Pause"), topics), state, h("section", { class: "panel flush", "aria-label": "Events" }, stream));
+    h("div", { class: "buttons" }, start, stop), h("label", { class: "check tall" }, pause, "Pause"), topics), state, h("section", { class: "panel flush", "aria-label": "Events" }, stream));
   replace(stream, empty("Which events arrive now?", "Reads Kafka outside the consumer group, by the scripts on the disk. It moves no offset and writes nothing."));
   return () => { if (polled) end(); };
 }
