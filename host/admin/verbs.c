@@ -3,6 +3,11 @@
 #include <ctype.h>
 #include <stdlib.h>
 
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log_recent.h"
+#include "monitor/sample.h"
 #include "reload/generation_store.h"
 #include "reload/script_changes.h"
 #include "instances.h"
@@ -26,6 +31,24 @@ static void verbs_put_certificates(const struct admin_context *program, struct b
     buffer_append_text(json, "]");
 }
 
+static void verbs_put_process(const struct admin_context *program, struct buffer *json) {
+    const struct config *config = program->config;
+    json_open(json, "process", "{");
+    json_put_text(json, "instance", slice_of(heartbeat_instance(program->heartbeat)));
+    json_put_int(json, "pid", getpid());
+    json_put_time(json, "started", program->started_us);
+    json_put_int(json, "uptime_s", (clock_wall_us() - program->started_us) / 1000000);
+    json_put_int(json, "ingest_workers", config->ingest.workers);
+    json_put_int(json, "http_states", config->http.states);
+    json_put_int(json, "http_threads", config->http.threads);
+    buffer_append_text(json, "}");
+}
+
+static void verbs_put_recent(struct buffer *json) {
+    json_put_name(json, "recent_problems");
+    log_recent_append(json);
+}
+
 static int verbs_answer_status(void *context, const struct admin_request *request,
                                struct buffer *json) {
     struct admin_context *program = context;
@@ -47,6 +70,33 @@ static int verbs_answer_status(void *context, const struct admin_request *reques
     heartbeat_append_before(program->heartbeat, json);
     /* Unready: the database may be the reason, so status does not wait for it. */
     instances_append(program->config, heartbeat_instance(program->heartbeat), ready, json);
+    verbs_put_process(program, json);
+    json_put_name(json, "rates");
+    figures_append_newest(program->figures, json);
+    sample_put_lag(json, "lag");
+    sample_put_metric(json, "rejected_events", "ras_invalid_messages_total");
+    verbs_put_recent(json);
+    buffer_append_text(json, "}");
+    buffer_free(&health);
+    return 200;
+}
+
+/* Each second, of each `aggregator top`: it asks no other process. */
+static int verbs_answer_sample(void *context, const struct admin_request *request,
+                               struct buffer *json) {
+    struct admin_context *program = context;
+    struct buffer health = {0};
+    (void)request;
+    bool ready = health_report(program->health, HEALTH_READY, HEALTH_TIMEOUT_MS, &health);
+    buffer_append_text(json, "{");
+    json_put_bool(json, "ready", ready);
+    json_put_name(json, "health");
+    buffer_append(json, health.data, health.len);
+    verbs_put_process(program, json);
+    reactor_report(program->reactor, json);
+    outbox_relay_report(program->relay, json);
+    sample_put(json);
+    verbs_put_recent(json);
     buffer_append_text(json, "}");
     buffer_free(&health);
     return 200;
@@ -276,6 +326,7 @@ const struct admin_verb *admin_verbs(size_t *count) {
                                                 "/admin/explain/{word}/{id}"};
     static const struct admin_verb verbs[] = {
         {"status", "GET", "admin_status", status_paths, 1, verbs_answer_status},
+        {"sample", "GET", "admin_sample", NULL, 0, verbs_answer_sample}, /* the socket only */
         {"resume", "POST", "admin_resume", resume_paths, 1, verbs_answer_resume},
         {"reload", "POST", "admin_reload", reload_paths, 1, verbs_answer_reload},
         {"diff", "GET", "admin_diff", diff_paths, 1, verbs_answer_diff},

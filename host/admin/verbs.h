@@ -15,6 +15,7 @@
 /* Everything in it must outlive socket and site. */
 struct admin_context {
     const struct config *config;
+    int64_t started_us; /* Unix */
     struct health *health;
     struct figures *figures;
     struct ingest *ingest;

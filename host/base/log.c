@@ -11,6 +11,7 @@
 
 #include "buffer.h"
 #include "clock.h"
+#include "log_recent.h"
 #include "redact.h"
 #include "terminal.h"
 #include "timestamp.h"
@@ -95,9 +96,8 @@ static void log_append_bound_id(struct buffer *line, const char *key, const char
 }
 
 static void log_compose(struct buffer *line, enum log_level level, const char *message,
-                        const struct log_field *fields, size_t count) {
+                        const struct log_field *fields, size_t count, bool as_text) {
     char time[TIMESTAMP_TEXT_CAP];
-    bool as_text = atomic_load_explicit(&text_format, memory_order_relaxed);
     timestamp_format(clock_wall_us(), time);
     if (as_text) {
         buffer_append_format(line, "%s %-7s %s", time, level_names[level], message);
@@ -145,10 +145,23 @@ static bool log_report_dropped(void) {
     struct log_field field = LOG_INT("lines", (int64_t)dropped);
     buffer_append_text(&line, "\n"); /* ends a partial line */
     log_compose(&line, LOG_WARNING, "log lines were dropped: standard error was not read", &field,
-                1);
+                1, atomic_load(&text_format));
     bool written = log_write_all(line.data, line.len, 0);
     buffer_free(&line);
     return written;
+}
+
+/* Without its fields if it is too long with them. */
+static void log_keep(enum log_level level, const char *message, const struct log_field *fields,
+                     size_t count) {
+    struct buffer line = {0};
+    log_compose(&line, level, message, fields, count, false);
+    if (line.len > LOG_RECENT_LINE_BYTES) {
+        buffer_clear(&line);
+        log_compose(&line, level, message, NULL, 0, false);
+    }
+    log_recent_add(message, (struct slice){line.data, line.len - 1});
+    buffer_free(&line);
 }
 
 void log_write(enum log_level level, const char *message, const struct log_field *fields,
@@ -158,7 +171,11 @@ void log_write(enum log_level level, const char *message, const struct log_field
     }
     struct buffer line = {0};
     struct buffer shown = {0};
-    log_compose(&line, level, message, fields, count);
+    if (level >= LOG_WARNING) {
+        log_keep(level, message, fields, count);
+    }
+    log_compose(&line, level, message, fields, count,
+                atomic_load_explicit(&text_format, memory_order_relaxed));
     terminal_append(&shown, buffer_slice(&line));
     pthread_mutex_lock(&writing);
     if (dropped > 0 && log_report_dropped()) {

@@ -41,10 +41,6 @@ static int admin_ask(const struct command *command, const char *line, const char
     return ok ? 0 : 1;
 }
 
-int command_status(const struct command *command) {
-    return admin_ask(command, "status", "");
-}
-
 int command_resume(const struct command *command) {
     return admin_ask(command, "resume", "");
 }
@@ -79,8 +75,9 @@ int command_reload(const struct command *command) {
 }
 
 static int admin_show(const struct command *command, const struct buffer *answer) {
-    struct text_report report = {"shadow_run_report", EMBEDDED(shadow_run_report_lua),
-                                 buffer_slice(answer), 0};
+    struct text_report report = {.name = "shadow_run_report",
+                                 .chunk = EMBEDDED(shadow_run_report_lua),
+                                 .json = buffer_slice(answer)};
     struct err err = {0};
     bool equal = admin_starts_with(answer, "{\"equal\":true");
     if (!equal && !admin_starts_with(answer, "{\"equal\":false")) {

@@ -170,9 +170,14 @@ const struct command_spec commands[] = {
         .name = "status",
         .run = command_status,
         .asks_program = true,
-        .synopsis = "",
+        .synopsis = "[--json]",
         .summary = "print the state of the running program",
-        .help = "Prints JSON. Asks the program over its admin socket (admin.socket).",
+        .help = "Prints health and reasons, rates, lag, scripts, outbox, rejected events, the last "
+                "problems, and what to do. Asks the program over its admin socket (admin.socket). "
+                "NO_COLOR: without colours.",
+        .status = "0 healthy, 1 no program answers, 3 degraded: it works in part, 4 not ready",
+        .options = {SWITCH("json", json, "everything, as one JSON object")},
+        .is_raw = true,
     },
     {
         .name = "reload",

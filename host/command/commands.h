@@ -51,7 +51,7 @@ struct command_spec {
     struct option_spec options[COMMAND_MAX_OPTIONS];       /* likewise */
     /* NULL, or why the options exclude each other (a literal). */
     const char *(*conflict)(const struct command *command);
-    bool is_raw;         /* prints terminal controls of its own, and nothing from events */
+    bool is_raw; /* prints terminal controls of its own, and cleans what comes from events */
     bool without_config; /* does not need config.lua */
     bool asks_program;   /* it needs the admin socket alone */
 };

@@ -217,6 +217,13 @@ size_t ingest_await_switch(struct ingest *ingest, int timeout_ms) {
 
 /* ---- readiness ----------------------------------------------------------------------------- */
 
+/* Errors of scripts have several lines. */
+static void ingest_join_lines(char *text) {
+    for (char *end = strchr(text, '\n'); end; end = strchr(end, '\n')) {
+        *end = end[1] ? ';' : '\0';
+    }
+}
+
 /* What the worker waits for, as text; "": nothing. True: the Kafka client cannot read. */
 static bool ingest_reason_of(struct worker *worker, bool none_assigned, char *text, size_t cap) {
     struct worker_status *status = &worker->status;
@@ -224,6 +231,7 @@ static bool ingest_reason_of(struct worker *worker, bool none_assigned, char *te
     const char *kafka = status->kafka;
     snprintf(text, cap, "%s", status->text);
     pthread_mutex_unlock(&status->lock);
+    ingest_join_lines(text);
     bool is_without = !atomic_load(&worker->assigned) && (kafka || none_assigned);
     if (!text[0] && is_without) {
         snprintf(text, cap, "waits for its partitions%s%s", kafka ? ": " : "", kafka ? kafka : "");

@@ -22,6 +22,11 @@ static void lag_set_lag(struct partition *partition, int64_t messages, int64_t a
                                   "topic,partition"),
                     partition->topic, number),
         age_us > 0 ? (double)age_us / 1e6 : 0); /* a producer's clock may be ahead */
+    metric_set(metric_cell(metric_family(METRIC_GAUGE, "ras_consumer_committed_offset",
+                                         "The offset up to which the partition is committed.",
+                                         "topic,partition"),
+                           partition->topic, number),
+               partition->committed_offset > 0 ? (double)partition->committed_offset : 0);
 }
 
 void lag_ask_ends(struct worker *worker) {

@@ -206,17 +206,22 @@ void figures_stop(struct figures *figures) {
 
 /* ---- JSON ---------------------------------------------------------------------------------- */
 
+static void figures_put_value(const struct figures *figures, int64_t number, size_t figure,
+                              struct buffer *json) {
+    double value = figures->samples[number % FIGURES_KEPT][figure];
+    if (isfinite(value)) {
+        buffer_append_format(json, "%.4g", value);
+    } else {
+        buffer_append_text(json, "null");
+    }
+}
+
 static void figures_put_series(const struct figures *figures, size_t figure, int64_t first,
                                struct buffer *json) {
     json_open(json, figures_names[figure], "[");
     for (int64_t n = first; n <= figures->last; n++) {
-        double value = figures->samples[n % FIGURES_KEPT][figure];
         json_put_name(json, NULL);
-        if (isfinite(value)) {
-            buffer_append_format(json, "%.4g", value);
-        } else {
-            buffer_append_text(json, "null");
-        }
+        figures_put_value(figures, n, figure, json);
     }
     buffer_append_text(json, "]");
 }
@@ -235,5 +240,22 @@ void figures_append(struct figures *figures, int64_t after, struct buffer *json)
         figures_put_series(figures, i, first, json);
     }
     buffer_append_text(json, "}}");
+    thread_unlock(&figures->thread);
+}
+
+void figures_append_newest(struct figures *figures, struct buffer *json) {
+    thread_lock(&figures->thread);
+    if (figures->last == 0) {
+        buffer_append_text(json, "null");
+    } else {
+        buffer_append_text(json, "{");
+        json_put_time(json, "at", figures->last_at_us);
+        json_put_int(json, "interval_s", FIGURES_INTERVAL_S);
+        for (size_t i = 0; i < FIGURE_COUNT; i++) {
+            json_put_name(json, figures_names[i]);
+            figures_put_value(figures, figures->last, i, json);
+        }
+        buffer_append_text(json, "}");
+    }
     thread_unlock(&figures->thread);
 }

@@ -22,5 +22,7 @@ void figures_stop(struct figures *figures); /* NULL is allowed */
  * where nothing was measured: *_per_s and *_s (latency) of the interval, others at its end. Any
  * thread. */
 void figures_append(struct figures *figures, int64_t after, struct buffer *json);
+/* Appends the newest sample: an object with a number or null for each figure; null: none yet. */
+void figures_append_newest(struct figures *figures, struct buffer *json);
 
 #endif

@@ -9,6 +9,8 @@
 #include "base/json_put.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/plural.h"
+#include "schema/migrate.h"
 #include "schema/program_schema.h"
 #include "base/thread.h"
 #include "script/watchdog.h"
@@ -53,6 +55,8 @@ struct health {
     struct err logged_database, logged_redis; /* the last errors logged; the thread's own */
     struct dependency_state states[DEPENDENCIES];
     struct metric_cell *ready;
+    int pending_migrations; /* the thread's own; so is look_at_us, when to count them again */
+    int64_t look_at_us;
     pthread_cond_t checked; /* wakes waiting callers */
     bool is_wanted;
     int waiting;
@@ -109,14 +113,15 @@ static void health_log_change(struct err *failure, const char *name, const struc
 }
 
 struct health_answer {
-    bool reads_only, lacks_tables;
+    bool reads_only;
+    char missing[256]; /* tables of the program; "": none */
 };
 
 static bool health_ask_once(struct pg *pg, struct health_answer *answer, bool *sent,
                             struct err *err) {
     static const char sql[] =
         "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool, "
-        "EXISTS (SELECT FROM " PROGRAM_SCHEMA_MISSING
+        "(SELECT string_agg(name, ', ') FROM " PROGRAM_SCHEMA_MISSING
         " AND name NOT IN ('instances', 'script_generations', 'script_files'))";
     struct pg_result *row = NULL;
     *sent = pg_wake(pg, CONNECT_TIMEOUT_MS, err);
@@ -124,8 +129,12 @@ static bool health_ask_once(struct pg *pg, struct health_answer *answer, bool *s
         return false;
     }
     answer->reads_only = strcmp(pg_rows_text(row, 0, 0), "t") == 0;
-    answer->lacks_tables = strcmp(pg_rows_text(row, 0, 1), "t") == 0;
+    snprintf(answer->missing, sizeof answer->missing, "%s", pg_rows_text(row, 0, 1));
     pg_rows_free(row);
+    if (answer->reads_only) {
+        pg_disconnect(
+            pg); /* a session keeps its server and its settings: the next check looks again */
+    }
     return true;
 }
 
@@ -142,29 +151,59 @@ static bool health_ask_database(struct pg *pg, struct health_answer *answer, str
     return health_ask_once(pg, answer, &sent, err);
 }
 
+/* While nothing is consumed, a missing migration may be the cause. The thread's own. */
+static int health_pending_migrations(struct health *health) {
+    int64_t now_us = clock_monotonic_us();
+    struct err err = {0};
+    if (health->check.checked_us == 0 || health->check.ingest != INGEST_STOPPED) {
+        health->pending_migrations = 0;
+    } else if (now_us >= health->look_at_us && migrate_pending(health->pg, health->options.config,
+                                                               &health->pending_migrations, &err)) {
+        health->look_at_us = now_us + FRESH_US;
+    }
+    return health->pending_migrations;
+}
+
+#define MISSING "a schema or table is missing in the database"
+
+/* What is wrong with a database that replied; "": nothing. False: only reads work. */
+static bool health_judge_database(struct health *health, const struct health_answer *answer,
+                                  char *reason, size_t cap) {
+    int pending = answer->reads_only ? 0 : health_pending_migrations(health);
+    if (answer->missing[0]) {
+        snprintf(reason, cap, MISSING " (%s): run `aggregator migrate`", answer->missing);
+        return false;
+    }
+    if (answer->reads_only) {
+        snprintf(reason, cap, "the database is read-only: it is a standby, or is set so");
+    } else if (pending > 0) {
+        snprintf(reason, cap, "the database lacks %d migration%s: run `aggregator migrate`",
+                 pending, plural_of(pending));
+    } else if (pg_short_of_connections()) {
+        snprintf(reason, cap, "the database or its pooler allows no more connections");
+    }
+    return true;
+}
+
 /* True: Postgres replies, if only to reads. */
-static bool health_check_database(struct health *health, bool *lacks_tables, struct buffer *json) {
+static bool health_check_database(struct health *health, struct check *check, struct buffer *json) {
     struct err err = {0};
     int64_t began_us = clock_monotonic_us();
     struct health_answer answer = {0};
+    char reason[384] = "";
     bool ok = health_ask_database(health->pg, &answer, &err);
-    const char *reason =
-        !ok                         ? pg_plain_reason(&err)
-        : answer.lacks_tables       ? "a schema or table is missing in the database"
-        : answer.reads_only         ? "the database is read-only: it is a standby, or is set so"
-        : pg_short_of_connections() ? "the database or its pooler allows no more connections"
-                                    : NULL;
-    health_append_check(health, DATABASE,
-                        !ok || answer.lacks_tables ? UNHEALTHY
-                        : reason                   ? DEGRADED
-                                                   : HEALTHY,
-                        reason, began_us, json);
-    if (ok && answer.lacks_tables) {
-        err_set(&err, ERR_UNAVAILABLE,
-                "a table of the program is missing: `aggregator check` names it");
+    check->lacks_tables = ok && !health_judge_database(health, &answer, reason, sizeof reason);
+    if (!ok) {
+        snprintf(reason, sizeof reason, "%s", pg_plain_reason(&err));
+    }
+    enum dependency_status status = !ok || check->lacks_tables ? UNHEALTHY
+                                    : reason[0]                ? DEGRADED
+                                                               : HEALTHY;
+    health_append_check(health, DATABASE, status, reason[0] ? reason : NULL, began_us, json);
+    if (check->lacks_tables) {
+        err_set(&err, ERR_UNAVAILABLE, "%s", reason);
     }
     health_log_change(&health->logged_database, "database", &err);
-    *lacks_tables = answer.lacks_tables;
     return ok;
 }
 
@@ -210,7 +249,7 @@ static enum ingest_state health_check_kafka(struct health *health, struct buffer
 
 static void health_check_all(struct health *health, struct check *check) {
     struct buffer *json = &check->dependencies;
-    bool database = health_check_database(health, &check->lacks_tables, json);
+    bool database = health_check_database(health, check, json);
     buffer_append_text(json, ",");
     bool redis = health_check_redis(health, json);
     buffer_append_text(json, ",");

@@ -115,7 +115,7 @@ static void relay_note_database(struct outbox_relay *relay, bool ok, const struc
     if (!ok && !relay->outage_logged) {
         log_warning("the outbox relay cannot reach the database; messages stay pending",
                     LOG_TEXT("error", err->text));
-        relay_set_status_error(relay, err->text);
+        relay_set_status_error(relay, pg_plain_reason(err)); /* no host, no role */
     } else if (ok && relay->outage_logged) {
         log_info("the outbox relay reached the database again");
         relay_set_status_error(relay, "");

@@ -258,6 +258,7 @@ static bool program_start_admin(struct program *program, struct err *err) {
     program_start_reload(program);
     program->admin = (struct admin_context){
         .config = program->config,
+        .started_us = clock_wall_us(),
         .health = program->health,
         .figures = program->figures,
         .ingest = program->ingest,

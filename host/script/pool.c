@@ -22,7 +22,7 @@ struct script_pool {
     size_t free_count;
     size_t size;
     struct waiter *waiting; /* in order of arrival; at most one per request thread */
-    struct metric_cell *waiting_requests;
+    struct metric_cell *waiting_requests, *busy;
 };
 
 struct script_pool *script_pool_create(struct script_generation *generation, struct err *err) {
@@ -33,6 +33,8 @@ struct script_pool *script_pool_create(struct script_generation *generation, str
     pool->free = xcalloc(pool->size, sizeof *pool->free);
     pool->waiting_requests =
         metric_single(METRIC_GAUGE, SCRIPT_WAITING_METRIC, "Requests that wait for a Lua state.");
+    pool->busy =
+        metric_single(METRIC_GAUGE, "ras_script_busy_states", "Lua states that answer a request.");
     while (pool->free_count < pool->size) {
         struct script_instance *instance = script_instance_create(generation, err);
         if (!instance) {
@@ -138,7 +140,9 @@ enum script_result script_pool_answer(struct script_pool *pool,
         err_set(err, ERR_BUSY, "no Lua state came free in %d ms (http.states)", timeout_ms);
         return SCRIPT_TIMEOUT;
     }
+    metric_add(pool->busy, 1);
     enum script_result result = script_answer(instance, request, response, err);
+    metric_add(pool->busy, -1);
     pool_release(pool, instance);
     return result;
 }

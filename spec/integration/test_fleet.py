@@ -23,7 +23,7 @@ def status(program):
     """The status of a ready process: another one does not query the database."""
 
     def ask():
-        said = json.loads(program.command("status").stdout)
+        said = json.loads(program.command("status", "--json", check=False).stdout)
         return said if said["ready"] else None
 
     return wait_until("readiness", ask)

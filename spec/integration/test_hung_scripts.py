@@ -62,10 +62,10 @@ def check_administration(program, scripts, late_workers):
     scripts.name_files("new ")
     status, said = ask(program, "reload")
     assert status == 0 and said["done"] and said["waiting_workers"] == late_workers, said
-    assert [one["generation"] for one in ask(program, "status")[1]["generations"]] == [2, 1]
+    assert [one["generation"] for one in ask(program, "status", "--json")[1]["generations"]] == [2, 1]
     status, said = ask(program, "rollback")
     assert status == 0 and said["generation"] == 1, said
-    assert ask(program, "status")[1]["generations"][0]["generation"] == 1
+    assert ask(program, "status", "--json")[1]["generations"][0]["generation"] == 1
     assert ask(program, "rollback", 2)[1]["done"] is True
 
 

@@ -58,7 +58,7 @@ def test_a_database_of_another_encoding_is_refused(bare_service, encoding):
 
 
 def test_status_reports_the_running_program(service):
-    said = json.loads(service.program.command("status").stdout)
+    said = json.loads(service.program.command("status", "--json", check=False).stdout)
     assert said["port"] == service.program.port and said["ready"] is True
     assert said["health"]["dependencies"]["kafka"]["status"] == "healthy"
 
@@ -73,7 +73,7 @@ def test_a_second_program_does_not_replace_the_socket(service):
     other = service.start(ADMIN_SOCKET=service.program.env["ADMIN_SOCKET"])
     wait_until("the warning", lambda: any("admin socket" in line["message"]
                                           for line in log_lines(other)))
-    assert json.loads(service.program.command("status").stdout)["port"] == service.program.port
+    assert json.loads(service.program.command("status", "--json", check=False).stdout)["port"] == service.program.port
 
 
 def test_a_raising_handler_rejects_its_events_alone_and_retry_applies_them(bare_service, scripts):

@@ -87,7 +87,7 @@ def test_events_after_a_reload_are_handled_by_the_new_scripts(service, scripts):
     assert said["changed"] == [str(scripts.folder / "scripts" / HANDLER)]
     assert said["settings"] == said["needs_restart"] == [] and said["took_ms"] > 0
     assert assign(service, "after") == "new file"
-    status = command(service.program, "status")[1]
+    status = command(service.program, "status", "--json")[1]
     assert [(one["generation"], one["running"]) for one in status["generations"]] == \
         [(2, True), (1, False)]
     assert status["health"]["scripts"] == {"generation": 2, "hash": said["hash"]}
@@ -151,13 +151,13 @@ def test_a_signal_reloads(service, scripts):
 
 def test_status_tells_a_fleet_that_runs_different_scripts(service, scripts):
     assert assign(service, "before") == "file"
-    first = command(service.program, "status")[1]["partitions_handled_by"]
+    first = command(service.program, "status", "--json")[1]["partitions_handled_by"]
     assert [one["partitions"] for one in first] == [1]
     scripts.name_files("new ")
     fresh = reload(service.program)["hash"]
     service.publish([record for record in read_records("current") if record["topic"] != SLOTS][:1])
     service.wait_committed(2)
-    both = command(service.program, "status")[1]["partitions_handled_by"]
+    both = command(service.program, "status", "--json")[1]["partitions_handled_by"]
     assert {one["hash"] for one in both} == {first[0]["hash"], fresh}
 
 
@@ -204,7 +204,7 @@ def stored(service):
 
 
 def test_a_rollback_after_a_restart_finds_the_scripts_in_the_database(service, scripts):
-    first = command(service.program, "status")[1]["health"]["scripts"]["hash"]
+    first = command(service.program, "status", "--json")[1]["health"]["scripts"]["hash"]
     scripts.name_files("second ")
     second = reload(service.program)["hash"]
     wait_until("both to be stored", lambda: stored(service) == [second, first])
@@ -221,7 +221,7 @@ def test_a_rollback_after_a_restart_finds_the_scripts_in_the_database(service, s
     assert status == 0 and said["hash"] == first and said["generation"] == 3
     assert assign(service, "first") == "file"
     wait_until("the order", lambda: stored(service)[:2] == [first, second])
-    listed = command(program, "status")[1]["stored_generations"]
+    listed = command(program, "status", "--json")[1]["stored_generations"]
     assert [one["hash"] for one in listed] == stored(service)
     assert all(one["first_ran_at"] <= one["last_ran_at"] for one in listed)
 
@@ -407,7 +407,7 @@ def test_a_bake_does_not_judge_the_breaker_of_the_scripts_before(bare_service, s
                           if record["topic"] == BATCHES])
     reload(program)
     wait_until("the essays", lambda: filename_of(bare_service, "essay 99"))
-    assert command(program, "status")[1]["generations"][0]["generation"] == 2
+    assert command(program, "status", "--json")[1]["generations"][0]["generation"] == 2
 
 
 def break_slots(scripts):
@@ -437,7 +437,7 @@ def test_scripts_that_reject_more_than_those_before_are_rolled_back(bare_service
     assert program.metric("ras_breaker_open") == 0
     line, = [line for line in log_lines(program) if "the bake of the new scripts failed" in line["message"]]
     assert line["level"] == "error" and line["reason"]
-    status = command(program, "status")[1]
+    status = command(program, "status", "--json")[1]
     assert [one["generation"] for one in status["generations"]] == [1, 2]
     assert assign(bare_service, "after") == "file"
 

@@ -108,7 +108,7 @@ def test_the_printed_commands_answer_with_the_samples(run):
     rejected = subprocess.run(listed, shell=True, cwd=ROOT, capture_output=True, text=True,
                               check=True).stdout
     assert rejected.endswith("\n14 rejected events\n")
-    asked = subprocess.run(started.commands("aggregator status")[0], shell=True, cwd=ROOT,
+    asked = subprocess.run(started.commands("aggregator status")[0] + " --json", shell=True, cwd=ROOT,
                            capture_output=True, check=True).stdout
     assert json.loads(asked)["outbox"]["publishes"]
     data = (ROOT / ".run/pgdata").resolve()

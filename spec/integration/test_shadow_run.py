@@ -418,7 +418,7 @@ def held_up(service, scripts, cleanup):
 
 def test_it_delays_nothing_and_a_reload_meanwhile_stays(service, scripts, held_up):
     lock, thread, answers = held_up
-    assert command(service.program, "status")[1]["ready"] is True
+    assert command(service.program, "status", "--json")[1]["ready"] is True
     scripts.name_files("quick ")
     assert reload(service.program)["generation"] == 2
     service.publish([slot_event("a-batch", "meanwhile", "file")])
@@ -441,7 +441,7 @@ def test_a_rollback_and_back_meanwhile_takes_no_number_twice(service, scripts, h
     lock.rollback()
     thread.join()
     assert "another reload or rollback finished first" in answers[0][1]["error"]
-    assert [one["generation"] for one in command(service.program, "status")[1]["generations"]] == \
+    assert [one["generation"] for one in command(service.program, "status", "--json")[1]["generations"]] == \
         [1, 2]
 
 

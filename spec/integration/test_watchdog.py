@@ -63,7 +63,7 @@ def test_a_script_that_hangs_makes_the_process_unready_until_it_ends(service, fi
                               "returns")
     assert [(line["level"], line["script"], line["event_id"]) for line in said] == \
         [("error", HANDLER, event_id)]
-    status = json.loads(program.command("status").stdout)
+    status = json.loads(program.command("status", "--json", check=False).stdout)
     assert status["ready"] is False and status["health"]["scripts"]["stuck"][0]["script"] == HANDLER
     # The rest goes on.
     assert program.get("/healthz")[0] == 200 and program.get(OTHER_BATCH)[0] == 404

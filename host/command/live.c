@@ -1,0 +1,51 @@
+#include "live.h"
+
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "admin/socket.h"
+#include "base/json_put.h"
+#include "script/text_report.h"
+
+#include "report_text.lua.h"
+
+#define ANSWER_TIMEOUT_MS 30000
+
+bool live_ask(const char *socket, const char *verb, struct buffer *answer, struct err *err) {
+    buffer_clear(answer);
+    return admin_call(socket, verb, ANSWER_TIMEOUT_MS, answer, err);
+}
+
+struct live_size live_terminal_size(void) {
+    struct winsize size = {0};
+    if (!isatty(STDOUT_FILENO)) {
+        return (struct live_size){0};
+    }
+    bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0;
+    return known ? (struct live_size){size.ws_col, size.ws_row} : (struct live_size){80, 24};
+}
+
+static bool live_has_colours(void) {
+    const char *none = getenv("NO_COLOR"), *kind = getenv("TERM");
+    return isatty(STDOUT_FILENO) && !(none && none[0]) && kind && strcmp(kind, "dumb") != 0;
+}
+
+void live_begin(struct buffer *json) {
+    struct live_size size = live_terminal_size();
+    buffer_append_text(json, "{");
+    json_put_int(json, "columns", size.columns);
+    json_put_int(json, "rows", size.rows);
+    json_put_bool(json, "colour", live_has_colours());
+}
+
+bool live_print(const char *name, struct slice chunk, const struct buffer *json, FILE *out,
+                struct err *err) {
+    struct text_report report = {
+        .name = name,
+        .chunk = chunk,
+        .library = EMBEDDED(report_text_lua),
+        .json = buffer_slice(json),
+    };
+    return text_report_print(&report, out, err);
+}

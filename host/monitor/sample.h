@@ -1,0 +1,20 @@
+/* sample: what the process did up to this moment, as JSON, for `aggregator top` and `aggregator
+ * status`: the caller computes rates from two samples. Any thread. */
+#ifndef AGG_HOST_MONITOR_SAMPLE_H
+#define AGG_HOST_MONITOR_SAMPLE_H
+
+#include <stddef.h>
+
+#include "base/buffer.h"
+
+/* Appends "NAME":[{"LABEL":"…",…,"value":N},…]: the cells of the program's metric `metric`; the
+ * value of a histogram is its count, and "buckets" has the count of each bucket. */
+void sample_put_metric(struct buffer *json, const char *name, const char *metric);
+/* Appends "at_us" (monotonic), "bounds_s" (the ends of the buckets) and the metrics that
+ * `aggregator top` shows, under their own names. */
+void sample_put(struct buffer *json);
+/* Appends an object: the lag and the committed offset of each partition that this process reads or
+ * read. */
+void sample_put_lag(struct buffer *json, const char *name);
+
+#endif
