@@ -236,6 +236,17 @@ local function put_list(name, items, kind)
   end
 end
 
+local function put_certificates()
+  for i, one in ipairs(status.certificates) do
+    if i == 1 then
+      title("CERTIFICATES")
+    end
+    put_wrapped("", ("%s: %s, until %s (%s)"):format(one.listener, one.names,
+      one.not_after:sub(1, 10), plural(one.days_left, "day")),
+      one.days_left < 21 and "warning" or nil)
+  end
+end
+
 local function put_advice()
   for _, name in ipairs({ "database", "redis", "kafka" }) do
     local one = health.dependencies[name]
@@ -255,5 +266,6 @@ put_scripts()
 put_outbox()
 put_rejected()
 put_problems()
+put_certificates()
 put_advice()
 return table.concat(ui.lines, "\n") .. "\n"
