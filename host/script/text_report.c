@@ -14,32 +14,20 @@ struct text_report_job {
     struct buffer *out;
 };
 
-/* Pushes the chunk as a function. */
-static void text_report_load(lua_State *L, const struct text_report *report, struct slice chunk) {
-    char name[64];
-    snprintf(name, sizeof name, "=%s", report->name);
-    if (luaL_loadbuffer(L, chunk.data, chunk.len, name) != 0) {
-        lua_error(L);
-    }
-}
-
 static int text_report_run(lua_State *L) {
     const struct text_report_job *job = lua_touserdata(L, 1);
     const struct text_report *report = job->report;
+    char name[64];
     size_t len;
     luaL_openlibs(L);
-    text_report_load(L, report, report->chunk);
+    snprintf(name, sizeof name, "=%s", report->name);
+    if (luaL_loadbuffer(L, report->chunk.data, report->chunk.len, name) != 0) {
+        return lua_error(L);
+    }
     luaopen_agg_json(L);
     lua_pushlstring(L, report->json.data, report->json.len);
     lua_pushnumber(L, (lua_Number)report->limit);
-    if (report->library.len > 0) {
-        text_report_load(L, report, report->library);
-        luaopen_agg_json(L);
-        lua_call(L, 1, 1);
-    } else {
-        lua_pushnil(L);
-    }
-    lua_call(L, 4, 1);
+    lua_call(L, 3, 1);
     const char *text = lua_tolstring(L, -1, &len);
     buffer_append(job->out, text, len);
     return 0;

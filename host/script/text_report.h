@@ -16,8 +16,7 @@ struct text_report {
     struct slice
         chunk; /* its arguments: the module json, the object, the limit; returns the text */
     struct slice json;
-    int64_t limit;        /* of a list that the chunk prints */
-    struct slice library; /* empty, or a chunk whose result is the chunk's fourth argument */
+    int64_t limit; /* of a list that the chunk prints */
 };
 
 /* Appends the text. False: err says what is wrong with the object. */
