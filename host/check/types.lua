@@ -1,7 +1,21 @@
 --- LuaCATS definitions of what scripts declare; the classes extend those of docs/types.
---- Arguments: the module json, and the declarations' text.
-local json, text = ...
+--- Arguments: the module json, the declarations' text, no limit, and query_columns.lua's function.
+local json, text, _, columns_of = ...
 local declared = assert(json.decode(text))
+
+local LIST = "(%s|json.Null)[]"
+--- The types that rows have columns of the view as; others are strings.
+declared.lua_types = setmetatable({
+  ["text[]"] = LIST:format("string"), ["id[]"] = LIST:format("string"),
+  integer = "integer", ["integer[]"] = LIST:format("integer"),
+  double = "number", ["double[]"] = LIST:format("number"),
+  boolean = "boolean",
+}, {
+  __index = function()
+    return "string"
+  end,
+})
+
 local lines = {
   "---@meta _",
   "",
@@ -115,11 +129,9 @@ local function say_query(query)
     say("---@field %s any", name)
   end
   say_class("sql.%s.Row", class)
-  for _, column in ipairs(query.columns) do
+  local any = { { name = "[string]", type = "any" } }
+  for _, column in ipairs(columns_of(query.text, declared) or any) do
     say("---@field %s %s", column.name, column.type)
-  end
-  if #query.columns == 0 then
-    say("---@field [string] any")
   end
   say_class("sql.%s.Rows: pg.Rows", class)
   say("---@field [integer] sql.%s.Row", class)

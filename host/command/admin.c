@@ -75,8 +75,9 @@ int command_reload(const struct command *command) {
 }
 
 static int admin_show(const struct command *command, const struct buffer *answer) {
-    struct text_report report = {"shadow_run_report", EMBEDDED(shadow_run_report_lua),
-                                 buffer_slice(answer), 0};
+    struct text_report report = {.name = "shadow_run_report",
+                                 .chunk = EMBEDDED(shadow_run_report_lua),
+                                 .json = buffer_slice(answer)};
     struct err err = {0};
     bool equal = admin_starts_with(answer, "{\"equal\":true");
     if (!equal && !admin_starts_with(answer, "{\"equal\":false")) {

@@ -28,8 +28,10 @@ static int config_fail(const char *text, int status) {
 
 static int config_print(const struct command *command, const struct buffer *json, bool describe) {
     struct err err = {0};
-    struct text_report report = {"config_report", EMBEDDED(config_report_lua), buffer_slice(json),
-                                 describe};
+    struct text_report report = {.name = "config_report",
+                                 .chunk = EMBEDDED(config_report_lua),
+                                 .json = buffer_slice(json),
+                                 .limit = describe};
     bool refused = strncmp(json->data, REFUSED, strlen(REFUSED)) == 0; /* by the program */
     if (command->json && !refused) {
         puts(json->data);

@@ -158,10 +158,11 @@ bool explain_print(const struct explanation *explanation, int64_t limit, FILE *o
                    struct err *err) {
     struct buffer json = {0};
     explain_json(explanation, &json);
-    bool ok =
-        text_report_print(&(struct text_report){"explain_report", EMBEDDED(explain_report_lua),
-                                                buffer_slice(&json), limit},
-                          out, err);
+    struct text_report report = {.name = "explain_report",
+                                 .chunk = EMBEDDED(explain_report_lua),
+                                 .json = buffer_slice(&json),
+                                 .limit = limit};
+    bool ok = text_report_print(&report, out, err);
     buffer_free(&json);
     return ok;
 }

@@ -14,20 +14,28 @@ struct text_report_job {
     struct buffer *out;
 };
 
+static void text_report_push(lua_State *L, const char *name, struct slice chunk) {
+    char chunk_name[64];
+    snprintf(chunk_name, sizeof chunk_name, "=%s", name);
+    if (luaL_loadbuffer(L, chunk.data, chunk.len, chunk_name) != 0) {
+        lua_error(L);
+    }
+}
+
 static int text_report_run(lua_State *L) {
     const struct text_report_job *job = lua_touserdata(L, 1);
     const struct text_report *report = job->report;
-    char name[64];
     size_t len;
     luaL_openlibs(L);
-    snprintf(name, sizeof name, "=%s", report->name);
-    if (luaL_loadbuffer(L, report->chunk.data, report->chunk.len, name) != 0) {
-        return lua_error(L);
-    }
+    text_report_push(L, report->name, report->chunk);
     luaopen_agg_json(L);
     lua_pushlstring(L, report->json.data, report->json.len);
     lua_pushnumber(L, (lua_Number)report->limit);
-    lua_call(L, 3, 1);
+    if (report->helper.data) {
+        text_report_push(L, report->name, report->helper);
+        lua_call(L, 0, 1);
+    }
+    lua_call(L, lua_gettop(L) - 2, 1);
     const char *text = lua_tolstring(L, -1, &len);
     buffer_append(job->out, text, len);
     return 0;

@@ -13,8 +13,10 @@
 
 struct text_report {
     const char *name; /* of the chunk, for errors */
-    struct slice
-        chunk; /* its arguments: the module json, the object, the limit; returns the text */
+    /* Its arguments: the module json, the object, the limit, the helper's result. It returns the
+     * text. */
+    struct slice chunk;
+    struct slice helper; /* another chunk, or absent */
     struct slice json;
     int64_t limit; /* of a list that the chunk prints */
 };
