@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import tempfile
 import uuid
@@ -106,7 +105,8 @@ class Program(stack.Aggregator):
         super().__init__(folder, BUILD, *servers, env=ROOTS | group | (env or {}))
         self.config = edited_config(self.folder / "config.lua", *edits)
         if TLS:
-            self.serve_tls(certificates.Authority(self.folder / "tls"))
+            authority = certificates.Authority(self.folder / "tls")
+            self.serve_tls(*authority.issue("server"), authority.certificate)
 
     def start(self, wait=True):
         self.spawn([self.build / "aggregator", "run", "--config", self.config], cwd=ROOT,
@@ -114,14 +114,6 @@ class Program(stack.Aggregator):
         wait_until("the program", lambda: not wait or not self.running() or
                    self.get("/healthz")[0] in (200, 503))
         assert self.running(), self.log.read_text()
-        return self
-
-    def serve_tls(self, authority):
-        """Its listener gets a certificate. Before the start."""
-        certificate, key = authority.issue("server")
-        self.env |= {"AGGREGATOR_HTTP_TLS_CERTIFICATE": str(certificate),
-                     "AGGREGATOR_HTTP_TLS_KEY": str(key)}
-        self.tls = ssl.create_default_context(cafile=authority.certificate)
         return self
 
     def client(self, **options):

@@ -40,7 +40,7 @@ def world():
 
 
 def prepare(world, authority, **env):
-    program = world.prepare(env=env).serve_tls(authority)
+    program = world.prepare(env=env).serve_tls(*authority.issue("server"), authority.certificate)
     # Files of its own: tests replace them.
     for name in ("CERTIFICATE", "KEY"):
         source = program.env[f"AGGREGATOR_HTTP_TLS_{name}"]

@@ -13,6 +13,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -129,7 +130,10 @@ class Process:
         return self.process is not None and self.process.poll() is None
 
     def pids(self):
-        return [self.process.pid]
+        """Its own and its children's: a server's workers or backends."""
+        found = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True,
+                               check=False)
+        return [self.process.pid, *map(int, found.stdout.split())]
 
     def send(self, number):
         if self.running():
@@ -204,12 +208,6 @@ class Postgres(Process):
         except AssertionError as error:
             raise AssertionError(f"{error}:\n{tail(self.log)}") from error
         return self
-
-    def pids(self):
-        """The server's and its backends'."""
-        found = subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True, text=True,
-                               check=False)
-        return [self.process.pid, *map(int, found.stdout.split())]
 
     def url(self, database="postgres"):
         return f"postgresql://ras@127.0.0.1:{self.port}/{database}"
@@ -431,6 +429,13 @@ class Aggregator(Process):
             "KAFKA_SESSION_TIMEOUT_MS": "6000", "HOST": "127.0.0.1", "PORT": str(self.port),
             "ADMIN_SOCKET": str(self.folder / "admin.sock"),
             "HULEEDU_INTERNAL_API_KEY": f"old-key,{API_KEY}"} | (env or {})
+
+    def serve_tls(self, certificate, key, ca):
+        """Its listener gets a certificate of that CA (paths). Before the start."""
+        self.env |= {"AGGREGATOR_HTTP_TLS_CERTIFICATE": str(certificate),
+                     "AGGREGATOR_HTTP_TLS_KEY": str(key)}
+        self.tls = ssl.create_default_context(cafile=ca)
+        return self
 
     def command(self, *arguments, check=True, **options):
         """Runs `aggregator ARGUMENTS` to its end; the completed process, with text output."""

@@ -18,7 +18,7 @@ class Figures:
 
 
 def cpu_seconds(server):
-    return drain.cpu_seconds(drain.children(server.process.pid))
+    return drain.cpu_seconds(server.pids())
 
 
 class Contestant:

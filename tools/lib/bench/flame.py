@@ -32,7 +32,7 @@ def add_options(parser):
 def processes(program, servers):
     """{name: its process ids}"""
     return {"aggregator": [program.process.pid],
-            "postgres": drain.children(servers.postgres.process.pid)[1:],
+            "postgres": servers.postgres.pids()[1:],
             "redis": [servers.redis.process.pid]}
 
 

@@ -44,11 +44,11 @@ def ended_cpu_seconds(pid):
 def counting_cpu(postgres, seconds):
     """Adds what its processes take meanwhile to `seconds`, those of connections that end too."""
     pid = postgres.process.pid
-    there = drain.children(pid)
+    there = postgres.pids()
     before = drain.cpu_seconds(there) + ended_cpu_seconds(pid)
     yield
     stack.wait_until("the end of all connections",
-                     lambda: set(drain.children(pid)) <= set(there))
+                     lambda: set(postgres.pids()) <= set(there))
     seconds.append(drain.cpu_seconds(there) + ended_cpu_seconds(pid) - before)
 
 

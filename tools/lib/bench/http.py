@@ -8,9 +8,12 @@ server's processor time is that of all its processes, and of the databases behin
 where an answer was not as expected; a target that is missed is only said.
 
     tools/bench http            three turns of five seconds each, about three minutes
-    tools/bench http --quick    of one second, about a minute"""
+    tools/bench http --quick    of one second, about a minute
+    tools/bench http --tls      over HTTPS beside nginx with the same certificate: connections that
+                                stay open, and a handshake for each request"""
 import pathlib
 
+import certificates
 import stack
 from soak.rest import states
 
@@ -28,6 +31,9 @@ MEMORY, FILE, REDIS = "civetweb, from memory", "nginx, from a file", "nginx + Lu
 RATIOS = ((CACHED, MEMORY, 0.8), (CACHED, REDIS, 1.5), (CACHED, FILE, None),
           (UNCHANGED, MEMORY, 1.0), (UNCACHED, STATEMENT, 0.8))
 WITH_DATABASE = (REDIS, UNCACHED)
+SECURE, FILE_SECURE = "aggregator, TLS", "nginx, TLS, from a file"
+SHAKING, FILE_SHAKING = "aggregator, handshakes", "nginx, handshakes"
+TLS_RATIOS = ((SECURE, FILE_SECURE, 0.8), (SHAKING, FILE_SHAKING, 0.8), (SECURE, CACHED, None))
 HITS_METRIC = "ras_cache_hits_total"
 BATCH = stream.batch_id(0)
 
@@ -36,6 +42,7 @@ def add_options(parser):
     parser.add_argument("--runs", type=int, default=3, help="turns of each (default: 3)")
     parser.add_argument("--seconds", type=int, help="of a turn (default: 5)")
     parser.add_argument("--quick", action="store_true", help="turns of a second")
+    parser.add_argument("--tls", action="store_true", help="over HTTPS, beside nginx alone")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE",
                         help="write the figures into it, too")
 
@@ -50,15 +57,21 @@ class Programs:
                                          self.servers.redis.url, self.servers.kafka.brokers,
                                          {"CACHE_ENABLED": "false"})
         cleanup.callback(self.uncached.stop)
+        authority = certificates.Authority(folder / "tls")
+        self.identity = authority.issue("server")
+        self.secure = stack.Aggregator(folder / "secure", options.build, self.url,
+                                       self.servers.redis.url, self.servers.kafka.brokers)
+        self.secure.serve_tls(*self.identity, authority.certificate)
+        cleanup.callback(self.secure.stop)
 
-    def start(self):
+    def start(self, tls):
         stream.begin(self.servers, self.cached, self.url)
-        self.uncached.start()
+        (self.secure if tls else self.uncached).start()
 
 
-def other_servers(options, folder, cleanup, redis):
+def other_servers(options, folder, cleanup, programs):
     civetweb = Civetweb(folder / "civetweb", options.build, CONNECTIONS)
-    nginx = Nginx(folder / "nginx", redis.port)
+    nginx = Nginx(folder / "nginx", programs.servers.redis.port, programs.identity)
     for server in (civetweb, nginx):
         cleanup.callback(server.stop)
     return civetweb, nginx
@@ -85,6 +98,24 @@ def contestants(programs, civetweb, nginx):
     return found, len(body)
 
 
+def secure_contestants(programs, nginx):
+    """The same over TLS."""
+    plain = Load(f"/internal/v1/batches/{BATCH}/status")
+    load = Load(plain.path, tls=programs.secure.tls)
+    once = Load(plain.path, {"Connection": "close"}, load.tls)
+    _, _, body, _ = load.answer(programs.secure.port)
+    nginx.start(load.path, body)
+    found = [
+        Web(CACHED, (programs.cached,), programs.cached.port, plain),
+        Web(SECURE, (programs.secure,), programs.secure.port, load),
+        Web(FILE_SECURE, (nginx,), nginx.tls_port, load),
+        Web(SHAKING, (programs.secure,), programs.secure.port, once),
+        Web(FILE_SHAKING, (nginx,), nginx.tls_port, once)]
+    for contestant in found:
+        contestant.check(body)
+    return found, len(body)
+
+
 def measure(contestant, seconds):
     figures = contestant.measure(seconds)
     print(f"{contestant.name:24} {figures.requests_per_second:9,.0f} requests/s, "
@@ -103,7 +134,7 @@ def take_turns(those, turns, seconds):
     return runs
 
 
-def judge(report, runs):
+def judge(report, runs, ratios):
     """Ratios are those within each turn."""
     report.none("answers that were not as expected",
                 sum(turn.wrong for turns in runs.values() for turn in turns))
@@ -111,10 +142,10 @@ def judge(report, runs):
         report.median(name, [turn.requests_per_second for turn in turns], "requests/s")
     for name, turns in runs.items():
         report.median(name, [turn.cpu_us for turn in turns], "us of CPU for a request")
-    for name in WITH_DATABASE:
+    for name in WITH_DATABASE if ratios is RATIOS else ():
         report.median(f"{name}, its own", [turn.own_cpu_us for turn in runs[name]],
                       "us of CPU for a request")
-    for name, other, least in RATIOS:
+    for name, other, least in ratios:
         report.median(f"{name} / {other}",
                       [mine.requests_per_second / theirs.requests_per_second
                        for mine, theirs in zip(runs[name], runs[other])], least=least)
@@ -123,15 +154,17 @@ def judge(report, runs):
 def run(options, folder, cleanup):
     seconds = options.seconds or (1 if options.quick else 5)
     programs = Programs(options, folder, cleanup)
-    others = other_servers(options, folder, cleanup, programs.servers.redis)
-    programs.start()
-    those, body_bytes = contestants(programs, *others)
+    civetweb, nginx = other_servers(options, folder, cleanup, programs)
+    programs.start(options.tls)
+    those, body_bytes = (secure_contestants(programs, nginx) if options.tls else
+                         contestants(programs, civetweb, nginx))
     runs = take_turns(those, options.runs, seconds)
     report = Report(f"One answer of {body_bytes:,} bytes over {CONNECTIONS} connections, "
                     f"{states()} to the database; {options.runs} turns of {seconds} s",
                     ("least to most", "median"))
-    judge(report, runs)
-    report.none("answers from the cache that is off", programs.uncached.metric(HITS_METRIC))
+    judge(report, runs, TLS_RATIOS if options.tls else RATIOS)
+    if not options.tls:
+        report.none("answers from the cache that is off", programs.uncached.metric(HITS_METRIC))
     report.print()
     if options.json:
         report.write(options.json, body_bytes=body_bytes, connections=CONNECTIONS,

@@ -27,20 +27,22 @@ class Civetweb(stack.Process):
 
 
 class Nginx(stack.Process):
-    """Answers on file_port from a file, on lua_port by a GET from Redis."""
+    """Answers on file_port and tls_port from a file, on lua_port by a GET from Redis. identity: the
+    paths of its certificate and key."""
 
     stop_signal = signal.SIGQUIT
     death_signal = "TERM"  # its workers would outlive one that is killed
 
-    def __init__(self, folder, redis_port):
+    def __init__(self, folder, redis_port, identity):
         super().__init__(folder)
-        self.redis_port = redis_port
-        self.file_port, self.lua_port = stack.free_port(), stack.free_port()
+        self.redis_port, self.identity = redis_port, identity
+        self.file_port, self.tls_port, self.lua_port = (stack.free_port() for _ in range(3))
 
     def write_config(self):
         values = {"MODULES": NGINX_MODULES, "FOLDER": self.folder, "CODE": FILES,
                   "FILE_PORT": self.file_port, "LUA_PORT": self.lua_port,
-                  "REDIS_PORT": self.redis_port}
+                  "REDIS_PORT": self.redis_port, "TLS_PORT": self.tls_port,
+                  "CERTIFICATE": self.identity[0], "KEY": self.identity[1]}
         text = (FILES / "nginx.conf").read_text()
         for name, value in values.items():
             text = text.replace(f"@{name}@", str(value))

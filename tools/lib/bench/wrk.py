@@ -16,14 +16,18 @@ END = b"\r\n\r\n"
 class Load:
     """One request, again and again."""
 
-    def __init__(self, path, more_headers=None):
+    def __init__(self, path, more_headers=None, tls=None):
+        """tls: the ssl.SSLContext of the look, or None. wrk verifies no certificate."""
         self.path, self.headers = path, stack.HEADERS | (more_headers or {})
+        self.tls = tls
 
     def answer(self, port):
         """(status, fields, body, bytes of all that) of one request."""
         fields = "".join(f"{name}: {value}\r\n" for name, value in
                          ({"Host": f"127.0.0.1:{port}"} | self.headers).items())
         with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+            if self.tls:
+                client = self.tls.wrap_socket(client, server_hostname="localhost")
             client.sendall(f"GET {self.path} HTTP/1.1\r\n{fields}\r\n".encode())
             return read_answer(client.makefile("rb"))
 
@@ -32,7 +36,7 @@ class Load:
         headers = [word for name, value in self.headers.items() for word in
                    ("-H", f"{name}: {value}")]
         command = ["wrk", "-t", THREADS, "-c", CONNECTIONS, "-d", seconds, "--timeout", 10,
-                   *headers, "-s", FILES / "wrk.lua", f"http://127.0.0.1:{port}{self.path}"]
+                   *headers, "-s", FILES / "wrk.lua", f"{'https' if self.tls else 'http'}://127.0.0.1:{port}{self.path}"]
         done = subprocess.run(stack.tethered(command), check=True, capture_output=True, text=True)
         return json.loads(done.stdout.splitlines()[-1])
 
