@@ -3,8 +3,10 @@ certificates that are replaced while requests are answered. Clients are Python's
 import concurrent.futures
 import contextlib
 import json
+import re
 import socket
 import ssl
+import subprocess
 import threading
 import time
 import urllib.error
@@ -419,3 +421,31 @@ def test_an_end_that_is_near_is_warned_of(renewable, authority):
 def test_settings_that_contradict_are_named(world, env, problem):
     checked = world.prepare(env=env).command("check", check=False)
     assert checked.returncode == 1 and problem in checked.stderr, checked.stderr
+
+
+# ---- docs/operate/tls.md --------------------------------------------------------------------
+
+def test_the_page_is_followed_to_the_letter(world, tmp_path):
+    page = (stack.ROOT / "docs/operate/tls.md").read_text().split("\n## Redis\n")[0]
+    serve, make, look, ask, client = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
+    program = world.prepare()
+
+    def bash(commands):
+        text = commands.replace(":4003", f":{program.port}")
+        path = f"{program.build}:{program.env['PATH']}"
+        return subprocess.run(["bash", "-euo", "pipefail", "-c", text], cwd=tmp_path, check=True,
+                              env=program.env | {"PATH": path}, capture_output=True, text=True).stdout
+
+    bash(make)
+    settings = bash(serve + ask + "env | grep ^AGGREGATOR_")
+    program.env |= dict(line.split("=", 1) for line in settings.splitlines())
+    program.env["AGGREGATOR_HTTP_TLS_CLIENT_CERTIFICATES"] = "optional"
+    program.tls = ssl.create_default_context(cafile=tmp_path / "ca.pem")
+    program.start().wait_ready()
+    seen = bash(look)
+    assert '"status":"healthy"' in seen and "Verify return code: 0" in seen
+    assert "localhost, 127.0.0.1" in seen  # of status
+    assert '"status":"healthy"' in bash(client)
+    before = program.samples()
+    assert before['ras_tls_handshakes_total{listener="http",version="TLSv1.3"}'] > 3
+    assert program.stop() == 0
