@@ -2,15 +2,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "admin/socket.h"
 #include "command/arguments.h"
 #include "command/help.h"
 #include "config/environment_file.h"
 #include "config/location.h"
 #include "config/renewal.h"
+#include "config/show.h"
 #include "base/descriptors.h"
 #include "base/log.h"
 #include "base/signals.h"
 #include "base/terminal.h"
+
+#define SETTINGS_TIMEOUT_MS 30000
 
 static int main_refuse_usage(const struct arguments *arguments, const struct err *err) {
     struct buffer text = {0};
@@ -64,16 +68,43 @@ static int main_run_with(const struct command_spec *spec, struct command *comman
     return status;
 }
 
+/* The settings of the program at the socket; NULL: err. */
+static struct config *main_take_settings(const char *socket, struct err *err) {
+    struct buffer json = {0};
+    struct config *config = admin_call(socket, "settings", SETTINGS_TIMEOUT_MS, &json, err)
+                                ? config_of_settings(buffer_slice(&json), err)
+                                : NULL;
+    buffer_free(&json);
+    return config;
+}
+
+static int main_run_with_settings(const struct command_spec *spec, struct command *command) {
+    struct err err = {0};
+    struct config *config = main_take_settings(command->socket, &err);
+    if (!config) {
+        return main_fail_start(&err);
+    }
+    int status = main_configure_log(command, config);
+    command->config = config;
+    status = status ? status : signals_status(spec->run(command));
+    config_unref(config);
+    return status;
+}
+
 /* A mistake in the configuration must not keep an operator from the running program. */
 static int main_run_without(const struct command_spec *spec, struct command *command,
                             const struct err *err) {
     char *found = command->socket ? NULL : config_find_socket(command->config_path);
     command->socket = command->socket ? command->socket : found;
     fprintf(stderr,
-            "aggregator: %s\naggregator: the configuration is wrong; the running program is asked "
-            "at %s (--socket PATH: at another)\n",
-            err->text, command->socket);
-    int status = signals_status(spec->run(command));
+            "aggregator: %s\naggregator: the configuration is wrong; %s %s (--socket PATH: "
+            "at another)\n",
+            err->text,
+            spec->takes_settings ? "the settings are those of the running program at"
+                                 : "the running program is asked at",
+            command->socket);
+    int status = spec->takes_settings ? main_run_with_settings(spec, command)
+                                      : signals_status(spec->run(command));
     free(found);
     return status;
 }
@@ -85,9 +116,10 @@ static int main_run_configured(const struct command_spec *spec, struct command *
     command->config_path = path.data;
     struct config *config =
         environment_file_read(path.data, &err) ? config_load(path.data, &err) : NULL;
-    int status = config                                   ? main_run_with(spec, command, config)
-                 : spec->asks_program || command->running ? main_run_without(spec, command, &err)
-                                                          : main_fail_start(&err);
+    bool reaches = spec->asks_program || spec->takes_settings || command->running;
+    int status = config    ? main_run_with(spec, command, config)
+                 : reaches ? main_run_without(spec, command, &err)
+                           : main_fail_start(&err);
     buffer_free(&path);
     return status;
 }

@@ -249,6 +249,14 @@ static int verbs_answer_config(void *context, const struct admin_request *reques
     return status;
 }
 
+static int verbs_answer_settings(void *context, const struct admin_request *request,
+                                 struct buffer *json) {
+    struct admin_context *program = context;
+    (void)request;
+    reload_pass_config(program->reload, json);
+    return 200;
+}
+
 static int verbs_answer_figures(void *context, const struct admin_request *request,
                                 struct buffer *json) {
     struct admin_context *program = context;
@@ -332,6 +340,8 @@ const struct admin_verb *admin_verbs(size_t *count) {
         {"diff", "GET", "admin_diff", diff_paths, 1, verbs_answer_diff},
         {"rollback", "POST", "admin_rollback", rollback_paths, 2, verbs_answer_rollback},
         {"config", "GET", "admin_config", config_paths, 1, verbs_answer_config},
+        /* The socket only: the answer has the secrets. */
+        {"settings", "GET", "admin_settings", NULL, 0, verbs_answer_settings},
         {NULL, "GET", "admin_partitions", partitions_paths, 1, verbs_answer_partitions},
         {NULL, "GET", "admin_script_changes", changes_paths, 1, verbs_answer_script_changes},
         {NULL, "GET", "admin_tap", tap_paths, 1, tap_verbs_read},

@@ -242,6 +242,7 @@ const struct command_spec commands[] = {
     {
         .name = "replay",
         .run = command_replay,
+        .takes_settings = true,
         .synopsis = "--topic TOPIC (--from-time TIME | --from-offset N) [--partition N]",
         .summary = "rewind a topic while the service runs",
         .help = "Moves offsets back in the database; the service goes on from there within "
@@ -271,6 +272,7 @@ const struct command_spec commands[] = {
     {
         .name = "rejected list",
         .run = command_rejected_list,
+        .takes_settings = true,
         .synopsis = "[--topic TOPIC] [--reason REASON] [--limit N]",
         .summary = "list events that could not be applied",
         .options =
@@ -283,6 +285,7 @@ const struct command_spec commands[] = {
     {
         .name = "rejected show",
         .run = command_rejected_show,
+        .takes_settings = true,
         .synopsis = "ID…",
         .summary = "print some of them whole",
         .arguments = {{.name = "ID", .may_repeat = true, .help = REJECTED_ID}},
@@ -290,6 +293,7 @@ const struct command_spec commands[] = {
     {
         .name = "rejected retry",
         .run = command_rejected_retry,
+        .takes_settings = true,
         .synopsis = "(ID… | [--topic TOPIC] [--reason REASON] | --all) [--yes]",
         .summary = "send them to the present scripts again",
         .help = "Prints how many events are selected, by topic and reason, and asks where there "
@@ -302,6 +306,7 @@ const struct command_spec commands[] = {
     {
         .name = "rejected drop",
         .run = command_rejected_drop,
+        .takes_settings = true,
         .synopsis = "(ID… | [--topic TOPIC] [--reason REASON] | --all) [--yes]",
         .summary = "delete them",
         .help = "Prints how many events are selected, by topic and reason, and asks where there "
@@ -313,6 +318,7 @@ const struct command_spec commands[] = {
     {
         .name = "outbox list",
         .run = command_outbox_list,
+        .takes_settings = true,
         .synopsis = "[--topic TOPIC] [--key KEY] [--state STATE] [--limit N]",
         .summary = "list published and pending messages",
         .help = "The newest first: id, time, state, topic, key, identity, and what is wrong.",
@@ -333,6 +339,7 @@ const struct command_spec commands[] = {
     {
         .name = "outbox show",
         .run = command_outbox_show,
+        .takes_settings = true,
         .synopsis = "ID…",
         .summary = "print some of them whole",
         .arguments = {{.name = "ID", .may_repeat = true, .help = MESSAGE_ID}},
@@ -340,6 +347,7 @@ const struct command_spec commands[] = {
     {
         .name = "outbox retry",
         .run = command_outbox_retry,
+        .takes_settings = true,
         .synopsis = "(ID… | [--topic TOPIC] [--key KEY] | --all) [--yes]",
         .summary = "publish messages that Kafka rejected",
         .help = "Prints how many failed messages are selected, by topic, and asks where there are "
@@ -352,6 +360,7 @@ const struct command_spec commands[] = {
     {
         .name = "outbox drop",
         .run = command_outbox_drop,
+        .takes_settings = true,
         .synopsis = "(ID… | [--topic TOPIC] [--key KEY] | --all) [--yes]",
         .summary = "do not publish them",
         .help = "Prints how many pending and failed messages are selected, by topic, and asks "
@@ -364,6 +373,7 @@ const struct command_spec commands[] = {
     {
         .name = "explain",
         .run = command_explain,
+        .takes_settings = true,
         .synopsis = "[WORD] ID [--table TABLE] [--since TIME|beginning] [--limit N] [--json]",
         .summary = "print which events made the rows of an id, and what was published",
         .help = "Prints for each row that the id is a key of, or stands in a list of, and for "
@@ -398,6 +408,7 @@ const struct command_spec commands[] = {
     {
         .name = "verify",
         .run = command_verify,
+        .takes_settings = true,
         .synopsis = "[--limit N] [--keep-shadow]",
         .summary = "compare the view with one built from Kafka's log",
         .help = "Builds the view from Kafka's log in a schema of its own, and compares. Changes "
@@ -409,6 +420,7 @@ const struct command_spec commands[] = {
     {
         .name = "rebuild",
         .run = command_rebuild,
+        .takes_settings = true,
         .synopsis = "[--limit N] [--keep-shadow] [--yes]",
         .summary = "the same, and repair the view",
         .help = "As `aggregator verify`; then prints how many rows would change, asks, and makes "
@@ -482,6 +494,7 @@ const struct command_spec commands[] = {
     {
         .name = "tap",
         .run = command_tap,
+        .takes_settings = true,
         .synopsis = "[--topic TOPIC]… [--batch ID] [--contains TEXT] [--limit N] "
                     "[--from-beginning] [--json]",
         .summary = "print new events of Kafka, and what the scripts make of them",

@@ -54,6 +54,7 @@ struct command_spec {
     bool is_raw; /* prints terminal controls of its own, and cleans what comes from events */
     bool without_config; /* does not need config.lua */
     bool asks_program;   /* it needs the admin socket alone */
+    bool takes_settings; /* of the running program, while those on the disk are wrong */
 };
 
 extern const struct command_spec commands[];

@@ -144,17 +144,16 @@ static int test_run_again(void *context) {
 
 static int test_run_on_changes(const struct command *command) {
     const struct config *config = command->config;
-    const char *shared[] = {config->scripts.root, config->scripts.sql, command->config_path,
-                            SUPPORT, "spec/fixtures"};
-    size_t shared_count = sizeof shared / sizeof *shared, count = (size_t)command->word_count;
-    const char **paths = xcalloc(shared_count + count + 2, sizeof *paths);
+    const char *shared[] = {config->scripts.root, config->scripts.sql, SUPPORT, "spec/fixtures"};
+    size_t shared_count = sizeof shared / sizeof *shared, files = config->files.count,
+           count = (size_t)command->word_count;
+    const char **paths = xcalloc(shared_count + files + count + 2, sizeof *paths);
     struct command again = *command;
     memcpy(paths, shared, sizeof shared);
-    for (size_t i = 0; i < count; i++) {
-        paths[shared_count + i] = command->words[i];
-    }
+    memcpy(paths + shared_count, config->files.items, files * sizeof *paths);
+    memcpy(paths + shared_count + files, command->words, count * sizeof *paths);
     if (count == 0) {
-        paths[shared_count] = DEFAULT_SPECS;
+        paths[shared_count + files] = DEFAULT_SPECS;
     }
     int status = watch_run(paths, test_run_again, &again);
     free(paths);

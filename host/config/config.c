@@ -275,37 +275,42 @@ static void config_redact_pairs(const struct config_pairs *pairs) {
     }
 }
 
-/* Of a field of text; "": it was not read. */
-static const char *config_text_at(const void *value) {
-    const char *text = *(char *const *)value;
-    return text ? text : "";
+static void config_redact_text(enum config_kind kind, const char *text) {
+    if (text && (kind == POSTGRES_URL || kind == REDIS_URL)) {
+        redact_add_url(text);
+    } else if (text) {
+        redact_add(slice_of(text));
+    }
 }
 
-static void config_redact_secrets(const struct config *config) {
+void config_redact_secrets(const struct config *config) {
     for (size_t i = 0; i < config_field_count; i++) {
         const struct config_field *field = &config_fields[i];
         const void *value = (const char *)config + field->offset;
         const struct config_strings *strings = value;
-        if (field->kind == POSTGRES_URL || field->kind == REDIS_URL) {
-            redact_add_url(config_text_at(value));
-        } else if (field->kind == PAIRS) {
+        if (field->kind == PAIRS) {
             config_redact_pairs(value);
         } else if (field->secret && field->kind == STRINGS) {
             for (size_t k = 0; k < strings->count; k++) {
                 redact_add(slice_of(strings->items[k]));
             }
-        } else if (field->secret) {
-            redact_add(slice_of(config_text_at(value)));
+        } else if (field->secret || field->kind == POSTGRES_URL || field->kind == REDIS_URL) {
+            config_redact_text(field->kind, *(char *const *)value);
         }
     }
+}
+
+struct config *config_new(void) {
+    struct config *config = xcalloc(1, sizeof *config);
+    atomic_init(&config->refs, 1);
+    config->origins = xcalloc(config_field_count, sizeof *config->origins);
+    return config;
 }
 
 /* Fills what can be read. */
 static bool config_load_into(struct config *config, const char *path, struct err *err) {
     struct config_reader reader = {.path = path, .config = config};
     struct lua_job job = {path, config_read, &reader, TIMEOUT_MS, MEMORY_BYTES};
-    atomic_init(&config->refs, 1);
-    config->origins = xcalloc(config_field_count, sizeof *config->origins);
     err_clear(err);
     bool good = lua_job_run(&job, err) && problems_report(&reader.problems, err);
     config_reader_free(&reader);
@@ -314,7 +319,7 @@ static bool config_load_into(struct config *config, const char *path, struct err
 }
 
 struct config *config_load(const char *path, struct err *err) {
-    struct config *config = xcalloc(1, sizeof *config);
+    struct config *config = config_new();
     if (!config_load_into(config, path, err)) {
         config_unref(config);
         return NULL;
@@ -339,7 +344,7 @@ static char *config_find_socket_text(const char *path) {
 }
 
 char *config_find_socket(const char *path) {
-    struct config *config = xcalloc(1, sizeof *config);
+    struct config *config = config_new();
     struct err ignored = {0};
     config_load_into(config, path, &ignored);
     char *socket =

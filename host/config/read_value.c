@@ -55,11 +55,12 @@ static void read_value_switch(const struct value *value) {
 
 /* ---- lists and maps ------------------------------------------------------------------------- */
 
-/* A text is that of a variable or default. */
+/* A text is that of a variable or default; a running program gives a table. */
 static void read_value_strings(const struct value *value) {
     lua_State *L = value->reader->L;
     struct config_strings *strings = value->target;
-    if (value->source.layer < 0 && !config_push_list(L, lua_tostring(L, -1))) {
+    if (value->source.layer < 0 && !lua_istable(L, -1) &&
+        !config_push_list(L, lua_tostring(L, -1))) {
         read_value_refuse(value, CONFIG_LIST_RULE);
         return;
     }
@@ -102,7 +103,8 @@ static bool read_value_pair(lua_State *L, struct config_pairs *pairs) {
 
 static void read_value_pairs(const struct value *value) {
     lua_State *L = value->reader->L;
-    if (value->source.layer < 0 && !config_push_map(L, lua_tostring(L, -1))) {
+    if (value->source.layer < 0 && !lua_istable(L, -1) &&
+        !config_push_map(L, lua_tostring(L, -1))) {
         read_value_refuse(value, "a map must be name=value, separated by commas, or a JSON object");
         return;
     }
@@ -172,6 +174,9 @@ static bool read_value_check_text(const struct value *value, const char *text) {
 /* A variable's path is relative to the first file, a default to the last. */
 static char *read_value_resolve(const struct value *value, const char *path) {
     const struct config_reader *reader = value->reader;
+    if (reader->layer_count == 0) { /* of a running program */
+        return xstrdup(path);
+    }
     size_t layer = value->source.layer >= 0 ? (size_t)value->source.layer
                    : value->source.variable ? 0
                                             : reader->layer_count - 1;

@@ -39,6 +39,10 @@ struct config_reader {
     struct problems problems;
 };
 
+/* config.c. With one reference, and no values. */
+struct config *config_new(void);
+void config_redact_secrets(const struct config *config);
+
 void config_reader_free(struct config_reader *reader);
 
 /* The source of a value: a layer; with layer < 0 a variable, or, with variable NULL, the default.

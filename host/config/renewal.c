@@ -24,9 +24,12 @@ static char *logged_error; /* of the last re-read; NULL: none */
 /* ---- re-reading ---------------------------------------------------------------------------- */
 
 static uint64_t renewal_files_stamp(void) {
-    uint64_t all = file_stamp(path, 1);
-    for (size_t i = 0; i < present->secret_files.count; i++) {
-        all = file_stamp(present->secret_files.items[i], all);
+    const struct config_strings *lists[] = {&present->files, &present->secret_files};
+    uint64_t all = 1;
+    for (size_t l = 0; l < sizeof lists / sizeof *lists; l++) {
+        for (size_t i = 0; i < lists[l]->count; i++) {
+            all = file_stamp(lists[l]->items[i], all);
+        }
     }
     return all;
 }

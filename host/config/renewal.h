@@ -1,7 +1,7 @@
 /* renewal: rotates logins without a restart. Before each connect a binding asks for the present
- * user and password (bindings/login.h). The configuration is re-read when config.lua or a file that
- * it reads (NAME_FILE) has changed, and after a refused login. Another server needs a restart. Any
- * thread. */
+ * user and password (bindings/login.h). The configuration is re-read when one of its files or a
+ * file that they read (NAME_FILE) has changed, and after a refused login. Another server needs a
+ * restart. Any thread. */
 #ifndef AGG_HOST_CONFIG_RENEWAL_H
 #define AGG_HOST_CONFIG_RENEWAL_H
 

@@ -24,11 +24,11 @@ static void show_put_strings(struct buffer *json, const char *name,
     buffer_append_text(json, "]");
 }
 
-static void show_put_pairs(struct buffer *json, const char *name,
-                           const struct config_pairs *pairs) {
+static void show_put_pairs(struct buffer *json, const char *name, const struct config_pairs *pairs,
+                           bool plain) {
     json_open(json, name, "{");
     for (size_t i = 0; i < pairs->count; i++) {
-        bool secret = config_is_secret_option(pairs->names[i]);
+        bool secret = !plain && config_is_secret_option(pairs->names[i]);
         json_put_text(json, pairs->names[i], slice_of(secret ? HIDDEN : pairs->values[i]));
     }
     buffer_append_text(json, "}");
@@ -46,8 +46,15 @@ static void show_put_text(struct buffer *json, const char *name, const struct co
     buffer_free(&shown);
 }
 
+/* The path as seen from another working folder. */
+static void show_put_path(struct buffer *json, const char *name, const char *path) {
+    char *absolute = path[0] ? realpath(path, NULL) : NULL;
+    json_put_text(json, name, slice_of(absolute ? absolute : path));
+    free(absolute);
+}
+
 static void show_put_value(struct buffer *json, const char *name, const struct config_field *field,
-                           const struct config *config) {
+                           const struct config *config, bool plain) {
     const void *value = (const char *)config + field->offset;
     switch (field->kind) {
     case INTEGER:
@@ -57,13 +64,19 @@ static void show_put_value(struct buffer *json, const char *name, const struct c
         json_put_bool(json, name, *(const int *)value);
         break;
     case STRINGS:
-        show_put_strings(json, name, value, field->secret);
+        show_put_strings(json, name, value, field->secret && !plain);
         break;
     case PAIRS:
-        show_put_pairs(json, name, value);
+        show_put_pairs(json, name, value, plain);
         break;
     default:
-        show_put_text(json, name, field, *(char *const *)value);
+        if (plain && field->kind == PATH) {
+            show_put_path(json, name, *(char *const *)value);
+        } else if (plain) {
+            json_put_text(json, name, slice_of(*(char *const *)value));
+        } else {
+            show_put_text(json, name, field, *(char *const *)value);
+        }
     }
 }
 
@@ -128,7 +141,7 @@ static void show_put_disk(struct buffer *json, const struct config_view *view,
     struct difference difference = {.field = field};
     config_compare(view->config, view->disk, show_note_difference, &difference);
     if (difference.differs) {
-        show_put_value(json, "on_disk", field, view->disk);
+        show_put_value(json, "on_disk", field, view->disk, view->plain);
         json_put_bool(json, "needs_restart", !difference.live);
     }
 }
@@ -137,7 +150,7 @@ static void show_put_setting(struct buffer *json, const struct config_view *view
                              const struct config_field *field, const char *name) {
     json_open(json, NULL, "{");
     json_put_text(json, "key", slice_of(name));
-    show_put_value(json, "value", field, view->config);
+    show_put_value(json, "value", field, view->config, view->plain);
     show_put_source(json, &view->config->origins[field - config_fields]);
     show_put_rules(json, field);
     if (view->disk) {

@@ -1,5 +1,5 @@
 /* values: copies, compares and frees the values of the fields. */
-#include "fields.h"
+#include "reader.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,9 +36,15 @@ static size_t values_find_pair(const struct config_pairs *pairs, const char *nam
     return at;
 }
 
-/* Makes room for an item, or closes its place. */
-static void values_shift(char **items, size_t at, size_t count, bool insert) {
-    memmove(items + at + insert, items + at + !insert, (count - at - !insert) * sizeof *items);
+static void values_insert(char ***items, size_t at, size_t count, const char *text) {
+    *items = xrealloc(*items, (count + 1) * sizeof **items);
+    memmove(*items + at + 1, *items + at, (count - at) * sizeof **items);
+    (*items)[at] = xstrdup(text);
+}
+
+static void values_remove(char **items, size_t at, size_t count) {
+    free(items[at]);
+    memmove(items + at, items + at + 1, (count - at - 1) * sizeof *items);
 }
 
 void config_pairs_put(struct config_pairs *pairs, const char *name, const char *value) {
@@ -46,24 +52,19 @@ void config_pairs_put(struct config_pairs *pairs, const char *name, const char *
     size_t at = values_find_pair(pairs, name, &found);
     if (found) {
         free(pairs->values[at]);
-    } else {
-        pairs->names = xrealloc(pairs->names, (pairs->count + 1) * sizeof *pairs->names);
-        pairs->values = xrealloc(pairs->values, (pairs->count + 1) * sizeof *pairs->values);
-        values_shift(pairs->names, at, pairs->count, true);
-        values_shift(pairs->values, at, pairs->count++, true);
-        pairs->names[at] = xstrdup(name);
+        pairs->values[at] = xstrdup(value);
+        return;
     }
-    pairs->values[at] = xstrdup(value);
+    values_insert(&pairs->names, at, pairs->count, name);
+    values_insert(&pairs->values, at, pairs->count++, value);
 }
 
 void config_pairs_remove(struct config_pairs *pairs, const char *name) {
     bool found;
     size_t at = values_find_pair(pairs, name, &found);
     if (found) {
-        free(pairs->names[at]);
-        free(pairs->values[at]);
-        values_shift(pairs->names, at, pairs->count, false);
-        values_shift(pairs->values, at, pairs->count--, false);
+        values_remove(pairs->names, at, pairs->count);
+        values_remove(pairs->values, at, pairs->count--);
     }
 }
 
@@ -202,9 +203,7 @@ static void values_copy_origin(size_t field, struct config *to, const struct con
 }
 
 struct config *config_renew(const struct config *running, const struct config *fresh) {
-    struct config *renewed = xcalloc(1, sizeof *renewed);
-    atomic_init(&renewed->refs, 1);
-    renewed->origins = xcalloc(config_field_count, sizeof *renewed->origins);
+    struct config *renewed = config_new();
     values_copy_strings(&renewed->files, &fresh->files);
     for (size_t i = 0; i < config_field_count; i++) {
         const struct config_field *field = &config_fields[i];

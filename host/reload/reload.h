@@ -58,6 +58,9 @@ bool reload_diff(struct reload *reload, int64_t events, struct buffer *json, str
  * False: `only` names no setting. */
 bool reload_show_config(struct reload *reload, struct slice only, bool changed, struct buffer *json,
                         struct err *err);
+/* The same, of every setting, with its secrets: for commands of the same user while the
+ * configuration on the disk is wrong. */
+void reload_pass_config(struct reload *reload, struct buffer *json);
 /* Appends a JSON list of the generations in memory, the running one first, then the member
  * "reloads_under_way". */
 void reload_list(struct reload *reload, struct buffer *json);

@@ -17,3 +17,11 @@ bool reload_show_config(struct reload *reload, struct slice only, bool changed, 
     config_unref(disk);
     return ok;
 }
+
+void reload_pass_config(struct reload *reload, struct buffer *json) {
+    struct err ignored = {0}; /* it has settings */
+    struct change now = reload_begin(reload, "config");
+    struct config_view view = {.config = script_generation_config(now.running), .plain = true};
+    config_show(&view, json, &ignored);
+    reload_end(&now);
+}

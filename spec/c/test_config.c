@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "config/lines.h"
+#include "config/show.h"
 #include "base/xalloc.h"
 #include "test.h"
 
@@ -107,6 +108,12 @@ static void refuses(const char *from, const char *to, const char *key, const cha
     free(text);
 }
 
+static void unset_all(void) {
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+        unsetenv(variables[i]);
+    }
+}
+
 static void the_shipped_file_loads(void) {
     struct config *config = config_load("config.lua", &err);
     CHECK_OK(config != NULL, &err);
@@ -144,12 +151,6 @@ static void folders_lie_beside_the_file(void) {
     CHECK_TEXT(config ? config->scripts.root : "", "/elsewhere/scripts");
     config_unref(config);
     unsetenv("SCRIPTS_ROOT");
-}
-
-static void unset_all(void) {
-    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
-        unsetenv(variables[i]);
-    }
 }
 
 static void the_environment_overrides(void) {
@@ -755,6 +756,58 @@ static void all_problems_are_named_at_once(void) {
     CHECK_HAS(err.text, ":4: lgo: unknown section");
 }
 
+static void note_any_difference(void *context, const char *section, const char *key, bool live) {
+    (void)context;
+    (void)live;
+    TEST_FAIL("%s.%s differs", section, key);
+}
+
+static void the_settings_of_a_program_can_be_taken_over(void) {
+    struct buffer json = {0};
+    setenv("HULEEDU_INTERNAL_API_KEY", "one,two", 1);
+    setenv("DATABASE_URL", "postgresql://u:pw@h/d", 1);
+    setenv("AGGREGATOR_KAFKA_OPTIONS_SASL_PASSWORD", "pw", 1);
+    struct config *config = load(shipped);
+    CHECK_OK(config != NULL, &err);
+    struct config_view view = {.config = config, .plain = true};
+    CHECK_OK(config && config_show(&view, &json, &err), &err);
+    struct config *taken = config_of_settings(buffer_slice(&json), &err);
+    CHECK_OK(taken != NULL, &err);
+    if (config && taken) {
+        config_compare(config, taken, note_any_difference, NULL);
+    }
+    config_unref(taken);
+    buffer_clear(&json);
+    view.plain = false; /* nothing of a secret is left */
+    CHECK_OK(config && config_show(&view, &json, &err), &err);
+    CHECK(!strstr(json.data, "pw") && !strstr(json.data, "\"two\""));
+    config_unref(config);
+    buffer_free(&json);
+    unset_all();
+    unsetenv("AGGREGATOR_KAFKA_OPTIONS_SASL_PASSWORD");
+}
+
+static void settings_of_another_release_are_taken_over_as_far_as_they_are_known(void) {
+    struct config *taken = config_of_settings(
+        slice_of("{\"settings\": [{\"key\": \"http.port\", \"value\": 7}, {\"key\": \"http.gone\", "
+                 "\"value\": {}}, {\"key\": \"http.port\", \"value\": 8}]}"),
+        &err);
+    CHECK_OK(taken != NULL, &err);
+    CHECK_INT(taken ? taken->http.port : 0, 7);
+    CHECK_INT(taken ? taken->http.threads : 0, 16);
+    config_unref(taken);
+    static const char *const wrong[] = {"",
+                                        "[]",
+                                        "{}",
+                                        "{\"settings\": [1]}",
+                                        "{\"error\": \"x\"}",
+                                        "{\"settings\": [{\"key\": \"http.port\"}]}"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        CHECK(!config_of_settings(slice_of(wrong[i]), &err));
+        CHECK(err.text[0]);
+    }
+}
+
 /* ---- variables ----------------------------------------------------------------------------- */
 
 static void any_setting_can_be_set_by_a_variable(void) {
@@ -887,6 +940,9 @@ static const struct test_case cases[] = {
      a_relative_path_lies_beside_the_file_that_names_it},
     {"a mistake in an extended file is named there", a_mistake_in_an_extended_file_is_named_there},
     {"all problems are named at once", all_problems_are_named_at_once},
+    {"the settings of a program can be taken over", the_settings_of_a_program_can_be_taken_over},
+    {"settings of another release are taken over as far as they are known",
+     settings_of_another_release_are_taken_over_as_far_as_they_are_known},
     {"any setting can be set by a variable", any_setting_can_be_set_by_a_variable},
     {"a variable may name a file with the value", a_variable_may_name_a_file_with_the_value},
     {"a misspelt variable is warned of", a_misspelt_variable_is_warned_of},

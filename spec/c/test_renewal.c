@@ -206,6 +206,14 @@ static void sasl_logins_are_those_of_the_same_brokers(void) {
     login_sasl_free(&sasl);
 }
 
+static void a_login_in_an_extended_file_is_read_again(void) {
+    write_file("base.lua", "return { kafka = { brokers = 'brokers.invalid:9092', options = {\n"
+                           "['sasl.username'] = 'app', ['sasl.password'] = 'third' } } }");
+    struct login_sasl sasl = login_sasl("brokers.invalid:9092", false);
+    CHECK_TEXT(sasl.password, "third");
+    login_sasl_free(&sasl);
+}
+
 static const struct test_case cases[] = {
     {"a rotated Redis password is taken at the next connection",
      a_rotated_redis_password_is_taken_at_the_next_connection},
@@ -218,6 +226,7 @@ static const struct test_case cases[] = {
      a_file_that_cannot_be_read_leaves_the_login_as_it_is},
     {"a new secret is redacted like the old one", a_new_secret_is_redacted_like_the_old_one},
     {"SASL logins are those of the same brokers", sasl_logins_are_those_of_the_same_brokers},
+    {"a login in an extended file is read again", a_login_in_an_extended_file_is_read_again},
 };
 
 /* The project's own configuration, with the login of Kafka that it lacks. */
@@ -242,7 +251,8 @@ static struct config *load(void) {
                                 "env_or_file(\"SPEC_SASL\") }");
     buffer_append_text(&edited, options + strlen("options = {}"));
     buffer_append(&edited, "", 1);
-    write_file("config.lua", edited.data);
+    write_file("base.lua", edited.data);
+    write_file("config.lua", "return { extends = 'base.lua' }");
     buffer_free(&text);
     buffer_free(&edited);
     struct config *config = config_load(path, &err);

@@ -149,6 +149,23 @@ def test_commands_reach_the_program_while_the_configuration_is_wrong(site, text,
     assert failed.returncode == 1 and place in failed.stderr
 
 
+def test_commands_take_the_settings_of_the_program_while_the_configuration_is_wrong(site):
+    program = site.prepare().start()
+    url = program.env.pop("RESULT_AGGREGATOR_SERVICE_DATABASE_URL")
+    site.write("  http = {")
+    for words in (["outbox", "list"], ["rejected", "list"], ["explain", "no-such-id"]):
+        asked = program.command(*words, check=words[0] != "explain")
+        assert "the settings are those of the running program at" in asked.stderr
+        assert ":6: '}' expected" in asked.stderr
+    for words in (["check"], ["migrate"], ["run"], ["types"]):
+        failed = program.command(*words, check=False)
+        assert failed.returncode == 1 and "the settings are" not in failed.stderr
+    program.env["RESULT_AGGREGATOR_SERVICE_DATABASE_URL"] = url
+    program.stop()
+    failed = program.command("outbox", "list", check=False)
+    assert failed.returncode == 1 and "no aggregator answers at admin.socket" in failed.stderr
+
+
 def test_a_refused_reload_names_file_and_line(site):
     program = site.prepare().start()
     site.write('  http = { states = "many" },')
