@@ -1,8 +1,7 @@
 /* http_client: one libcurl handle with keep-alive connections. Only http and https; follows no
  * redirects; one deadline for the exchange; limits of the response; curl's proxy variables. One
  * thread at a time. */
-#ifndef AGG_BINDINGS_HTTP_CLIENT_H
-#define AGG_BINDINGS_HTTP_CLIENT_H
+#pragma once
 
 #include "base/buffer.h"
 #include "base/err.h"
@@ -33,5 +32,3 @@ struct http_client *http_client_create(void);
 void http_client_destroy(struct http_client *client);
 bool http_client_run(struct http_client *client, const struct http_client_request *request,
                      struct http_client_response *response, struct err *err);
-
-#endif

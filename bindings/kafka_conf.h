@@ -1,7 +1,6 @@
 /* kafka_conf: creates a librdkafka client, consumer or producer, from the settings, the program's
  * properties and the options of config.lua; routes librdkafka's log. For bindings only. */
-#ifndef AGG_BINDINGS_KAFKA_CONF_H
-#define AGG_BINDINGS_KAFKA_CONF_H
+#pragma once
 
 #include <librdkafka/rdkafka.h>
 #include <stdbool.h>
@@ -31,5 +30,3 @@ struct kafka_conf_options {
 rd_kafka_conf_t *kafka_conf_create(const struct kafka_conf_options *options, struct err *err);
 /* A client; opens no connection yet. Takes conf, also on failure. NULL: ERR_INPUT. */
 rd_kafka_t *kafka_conf_client(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct err *err);
-
-#endif

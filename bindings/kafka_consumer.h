@@ -1,7 +1,6 @@
 /* kafka_consumer: a Kafka consumer, with or without a group. One thread, which also runs the
  * callbacks. The caller manages offsets: the client stores and commits none by itself. */
-#ifndef AGG_BINDINGS_KAFKA_CONSUMER_H
-#define AGG_BINDINGS_KAFKA_CONSUMER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -145,5 +144,3 @@ struct kafka_broker {
 /* The cluster's brokers, freed by the caller; NULL: no reply in time. */
 struct kafka_broker *kafka_consumer_brokers(struct kafka_consumer *consumer, int timeout_ms,
                                             size_t *count);
-
-#endif

@@ -1,6 +1,5 @@
 /* kafka_consumer_private: shared by the files of kafka_consumer, and for tests. */
-#ifndef AGG_BINDINGS_KAFKA_CONSUMER_PRIVATE_H
-#define AGG_BINDINGS_KAFKA_CONSUMER_PRIVATE_H
+#pragma once
 
 #include <librdkafka/rdkafka.h>
 
@@ -25,5 +24,3 @@ void kafka_group_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code,
                            rd_kafka_topic_partition_list_t *partitions, void *consumer);
 /* The caller destroys it. */
 rd_kafka_topic_partition_list_t *kafka_places_list(const struct kafka_place *places, size_t count);
-
-#endif

@@ -1,6 +1,5 @@
 /* kafka_errors: librdkafka's errors of a consumer, classified by what the program does next. */
-#ifndef AGG_BINDINGS_KAFKA_ERRORS_H
-#define AGG_BINDINGS_KAFKA_ERRORS_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -28,5 +27,3 @@ struct kafka_error {
 bool kafka_error_same(const struct kafka_error *a, const struct kafka_error *b);
 /* code: a rd_kafka_resp_err_t; 0 gives KAFKA_ERROR_NONE, name and reason NULL. */
 struct kafka_error kafka_error_of(int code);
-
-#endif

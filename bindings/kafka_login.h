@@ -1,6 +1,5 @@
 /* kafka_login: passes a changed SASL user and password to a running client. */
-#ifndef AGG_BINDINGS_KAFKA_LOGIN_H
-#define AGG_BINDINGS_KAFKA_LOGIN_H
+#pragma once
 
 #include <librdkafka/rdkafka.h>
 #include <stdbool.h>
@@ -9,5 +8,3 @@
  * hash of the login that the client has, 0 before the first call. after_refusal: a broker has just
  * refused it. True: it changed. */
 bool kafka_login_renew(rd_kafka_t *kafka, const char *brokers, bool after_refusal, uint64_t *used);
-
-#endif

@@ -1,8 +1,7 @@
 /* kafka_producer: Kafka producers. Script threads share one, from the first acquire to the last
  * release, which waits at most a second for records in flight; the outbox has its own. acks=all,
  * idempotent: a delivered record is in every in-sync replica, once. */
-#ifndef AGG_BINDINGS_KAFKA_PRODUCER_H
-#define AGG_BINDINGS_KAFKA_PRODUCER_H
+#pragma once
 
 #include <stdint.h>
 
@@ -70,5 +69,3 @@ void kafka_send_on_done(struct kafka_send *send, void (*done)(void *context), vo
 bool kafka_send_reported(struct kafka_send *send, size_t index);
 /* Of the index-th record added; ERR_TIMEOUT without a report: it may still be delivered. */
 struct kafka_delivery kafka_send_delivery(struct kafka_send *send, size_t index);
-
-#endif

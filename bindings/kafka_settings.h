@@ -1,6 +1,5 @@
 /* kafka_settings: how Kafka clients reach the cluster. Borrowed for the call. */
-#ifndef AGG_BINDINGS_KAFKA_SETTINGS_H
-#define AGG_BINDINGS_KAFKA_SETTINGS_H
+#pragma once
 
 #include <stddef.h>
 
@@ -14,5 +13,3 @@ struct kafka_settings {
     char *const *option_values;
     size_t option_count;
 };
-
-#endif

@@ -1,6 +1,5 @@
 /* line_editor: reads lines from a terminal with libedit, history and completion. One thread. */
-#ifndef AGG_BINDINGS_LINE_EDITOR_H
-#define AGG_BINDINGS_LINE_EDITOR_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,5 +29,3 @@ enum line_result { LINE_READ, LINE_INTERRUPTED, LINE_END };
  * handler of SIGINT has returned. */
 enum line_result line_editor_read(struct line_editor *editor, const char *prompt,
                                   const char **line);
-
-#endif

@@ -1,7 +1,6 @@
 /* login: the present user and password of a server, and the files of its TLS, which bindings
  * request before each connect. login_set_source tells where they come from. Any thread. */
-#ifndef AGG_BINDINGS_LOGIN_H
-#define AGG_BINDINGS_LOGIN_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -38,5 +37,3 @@ void login_sasl_free(struct login_sasl *sasl);
 
 struct login_tls login_redis_tls(const char *url);
 void login_tls_free(struct login_tls *tls);
-
-#endif

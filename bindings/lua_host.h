@@ -1,8 +1,7 @@
 /* lua_host: the context of a Lua state for its bindings: time and stack limits of the call under
  * way, permission to use outside systems, connection settings. host/script fills and owns it. Used
  * by the state's thread only, except `interrupted`. */
-#ifndef AGG_BINDINGS_LUA_HOST_H
-#define AGG_BINDINGS_LUA_HOST_H
+#pragma once
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -88,5 +87,3 @@ void lua_host_note_chance(lua_State *L, const char *binding);
 void lua_host_check_may_produce(lua_State *L, const char *call);
 /* Notes a failure that a binding returns to the script. */
 void lua_host_note_failure(lua_State *L, const struct err *err);
-
-#endif

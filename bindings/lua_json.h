@@ -1,6 +1,5 @@
 /* lua_json: the json module, for the host and cjson. */
-#ifndef AGG_BINDINGS_LUA_JSON_H
-#define AGG_BINDINGS_LUA_JSON_H
+#pragma once
 
 #include <lua.h>
 
@@ -11,5 +10,3 @@ void lua_json_push_text(lua_State *L);
 /* json.encode(value) and json.decode(text) as scripts call them: Lua functions in C. */
 int lua_json_encode(lua_State *L);
 int lua_json_decode(lua_State *L);
-
-#endif

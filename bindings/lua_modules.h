@@ -1,6 +1,5 @@
 /* lua_modules: the modules that scripts can `require`. */
-#ifndef AGG_BINDINGS_LUA_MODULES_H
-#define AGG_BINDINGS_LUA_MODULES_H
+#pragma once
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -21,5 +20,3 @@ int luaopen_agg_clock(lua_State *L);
 int luaopen_agg_uuid(lua_State *L);
 int luaopen_agg_cjson(lua_State *L);
 int luaopen_agg_cjson_safe(lua_State *L);
-
-#endif

@@ -1,7 +1,6 @@
 /* lua_names: errors for unknown names in scripts, with the nearest known name. Everything here may
  * raise. */
-#ifndef AGG_BINDINGS_LUA_NAMES_H
-#define AGG_BINDINGS_LUA_NAMES_H
+#pragma once
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -21,5 +20,3 @@ const char *lua_names_unknown(lua_State *L, int at, const char *const *names, si
  * when a script reads another string key: "OWNER has no KINDx: did you mean …? (PLACE)". KIND is ""
  * or ends in a blank; PLACE is the place to look at, or NULL. */
 void lua_names_push_strict(lua_State *L, const char *owner, const char *kind, const char *place);
-
-#endif

@@ -1,6 +1,5 @@
 /* lua_pg: converts values between Lua and Postgres, for the pg binding and for specs. */
-#ifndef AGG_BINDINGS_LUA_PG_H
-#define AGG_BINDINGS_LUA_PG_H
+#pragma once
 
 #include "lua_util.h"
 #include "pg.h"
@@ -31,5 +30,3 @@ void lua_pg_push_rows(lua_State *L, const char *call, const char *query,
                       const struct pg_result *result);
 /* Pushes an array literal, {"a","b c",NULL}, as a list. */
 void lua_pg_push_list(lua_State *L, const char *literal, bool numbers);
-
-#endif

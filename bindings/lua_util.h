@@ -4,8 +4,7 @@
  * Everything here may raise a Lua error, which longjmps: callers must own no C memory. `call` is
  * the function's name in scripts ("redis.call"), `what` the argument, `at` an absolute stack index.
  */
-#ifndef AGG_BINDINGS_LUA_UTIL_H
-#define AGG_BINDINGS_LUA_UTIL_H
+#pragma once
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -73,5 +72,3 @@ void lua_bind_functions(lua_State *L, const luaL_Reg *functions);
 
 /* Why Postgres or JSON cannot store the text ("holds a NUL byte", …), or NULL. */
 const char *lua_text_problem(struct slice text);
-
-#endif

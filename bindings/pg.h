@@ -1,7 +1,6 @@
 /* pg: one non-blocking libpq connection in pipeline mode; every wait has a deadline. Statements are
  * prepared at their first use on a connection. One thread at a time. */
-#ifndef AGG_BINDINGS_PG_H
-#define AGG_BINDINGS_PG_H
+#pragma once
 
 #include <stdint.h>
 
@@ -120,5 +119,3 @@ struct pg_column {
 /* Adds one array a column, for unnest(). */
 void pg_params_add_rows(struct pg_params *params, const struct pg_column *columns,
                         size_t column_count, const void *rows, size_t row_count, size_t row_bytes);
-
-#endif

@@ -1,6 +1,5 @@
 /* pg_connection: the state that pg*.c share. Private to the binding. */
-#ifndef AGG_BINDINGS_PG_CONNECTION_H
-#define AGG_BINDINGS_PG_CONNECTION_H
+#pragma once
 
 #include <libpq-fe.h>
 #include "base/buffer.h"
@@ -82,5 +81,3 @@ bool pg_send_settings(struct pg *pg);
 const char *pg_process_mark(void);
 /* Records that the server or a pooler had too few connections. */
 void pg_note_shortage(void);
-
-#endif

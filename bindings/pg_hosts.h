@@ -1,7 +1,6 @@
 /* pg_hosts: the servers of a Postgres URL, for a deadline each. libpq has one deadline for all: a
  * frozen first server hides a promoted second one. Private to the binding. */
-#ifndef AGG_BINDINGS_PG_HOSTS_H
-#define AGG_BINDINGS_PG_HOSTS_H
+#pragma once
 
 #include <libpq-fe.h>
 #include <stdbool.h>
@@ -27,5 +26,3 @@ void pg_hosts_free(struct pg_hosts *hosts);
 /* The index of the server of this URL with the last successful connect; 0: none. Any thread. */
 size_t pg_hosts_last_good(const char *url);
 void pg_hosts_note_good(const char *url, size_t place);
-
-#endif

@@ -1,7 +1,6 @@
 /* pg_metrics: ras_db_operations_total, ras_db_operation_duration_seconds,
  * ras_db_failed_operation_duration_seconds, ras_db_connections, …_active, …_idle. Any thread. */
-#ifndef AGG_BINDINGS_PG_METRICS_H
-#define AGG_BINDINGS_PG_METRICS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,5 +10,3 @@ void pg_metrics_count(const char *operation, bool ok, int64_t began_us);
 void pg_metrics_open(int change);   /* a connection opened (1) or closed (-1) */
 void pg_metrics_active(int change); /* a connection starts (1) or stops (-1) waiting for a reply */
 void pg_metrics_update(void);       /* sets the gauges */
-
-#endif

@@ -1,7 +1,6 @@
 /* pg_named: rewrites a query's `:name` parameters as `$1, $2, …`, but not in quotes, dollar quotes,
  * comments and `::` casts. */
-#ifndef AGG_BINDINGS_PG_NAMED_H
-#define AGG_BINDINGS_PG_NAMED_H
+#pragma once
 
 #include <stddef.h>
 
@@ -20,5 +19,3 @@ void pg_named_free(struct pg_named *named);
 /* Length of the quote, comment, cast or single byte at `at`. `start`: the start of the text,
  * because the byte before a quote decides its kind. 0: unterminated. */
 size_t pg_named_plain_length(const char *at, const char *start);
-
-#endif

@@ -1,6 +1,5 @@
 /* pg_params: the layout of parameters. Private to the binding. */
-#ifndef AGG_BINDINGS_PG_PARAMS_H
-#define AGG_BINDINGS_PG_PARAMS_H
+#pragma once
 
 #include <postgres_ext.h> /* Oid */
 #include "base/buffer.h"
@@ -24,5 +23,3 @@ struct pg_params {
 
 /* Pointers for libpq, valid until the next change. */
 const char *const *pg_params_values(const struct pg_params *params);
-
-#endif

@@ -1,7 +1,6 @@
 /* pg_rows: the result of a statement. Rows and columns count from 0 and must exist. Texts are
  * borrowed from the result. */
-#ifndef AGG_BINDINGS_PG_ROWS_H
-#define AGG_BINDINGS_PG_ROWS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,5 +26,3 @@ const char *pg_rows_command(const struct pg_result *result);
 /* The rows and the names of their columns; NULL: no memory. */
 struct pg_result *pg_rows_copy(const struct pg_result *rows);
 void pg_rows_free(struct pg_result *rows); /* NULL: nothing */
-
-#endif

@@ -1,7 +1,6 @@
 /* pg_spare: pool of connections, across generations of scripts: a new connection has no prepared
  * statements and no catalog cache. Any thread. */
-#ifndef AGG_BINDINGS_PG_SPARE_H
-#define AGG_BINDINGS_PG_SPARE_H
+#pragma once
 
 #include "pg.h"
 
@@ -10,5 +9,3 @@ struct pg *pg_borrow(const struct pg_options *options);
 /* Outside a group and a transaction. Destroys a disconnected one. */
 void pg_give_back(struct pg *pg);
 void pg_close_spare(void); /* closes the unused ones */
-
-#endif

@@ -1,6 +1,5 @@
 /* pg_url: parses Postgres URLs, for the configuration's check and for connecting. */
-#ifndef AGG_BINDINGS_PG_URL_H
-#define AGG_BINDINGS_PG_URL_H
+#pragma once
 
 #include <libpq-fe.h>
 
@@ -13,5 +12,3 @@ PQconninfoOption *pg_url_read(const char *url, struct err *err);
 bool pg_url_check(const char *url, struct err *err);
 /* True: the URLs differ in user and password at most. */
 bool pg_url_same_place(const char *a, const char *b);
-
-#endif

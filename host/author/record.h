@@ -1,6 +1,5 @@
 /* record: reads an event from a line of a file, for the tools and `aggregator try`. */
-#ifndef AGG_HOST_AUTHOR_RECORD_H
-#define AGG_HOST_AUTHOR_RECORD_H
+#pragma once
 
 #include <stdint.h>
 
@@ -27,5 +26,3 @@ bool record_read(char *text, struct record *record);
  * envelope; it is its own payload. False: err says what is wrong, at byte *at. */
 bool record_read_event(const struct script_generation *generation, char *text,
                        struct record *record, size_t *at, struct err *err);
-
-#endif

@@ -1,7 +1,6 @@
 /* samples: the events of a file: JSON lines, each a record or a bare envelope (record.h), or one
  * such object over several lines. The file is read whole first. */
-#ifndef AGG_HOST_AUTHOR_SAMPLES_H
-#define AGG_HOST_AUTHOR_SAMPLES_H
+#pragma once
 
 #include "base/buffer.h"
 #include "record.h"
@@ -25,5 +24,3 @@ bool samples_read_text(struct buffer *text, const char *path, const char **name,
 bool samples_read(struct samples *samples, const struct script_generation *generation,
                   const char *path, struct err *err);
 void samples_free(struct samples *samples);
-
-#endif

@@ -1,8 +1,7 @@
 /* show: an event as its handler gets it, and what the handler asked of the view, as text
  * (show_text.c) and as JSON (show_json.c). Values are exact and spelled as in JSON: times and ids
  * as text, missing ones as null. */
-#ifndef AGG_HOST_AUTHOR_SHOW_H
-#define AGG_HOST_AUTHOR_SHOW_H
+#pragma once
 
 #include "pipeline/dry_run.h"
 
@@ -45,5 +44,3 @@ void show_rows_json(struct buffer *json, const struct view *view, struct merge *
 void show_asked_json(struct buffer *json, const struct script_generation *generation,
                      struct batch *batch);
 void show_statements_json(struct buffer *json, const struct view *view, struct merge *merge);
-
-#endif

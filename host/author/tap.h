@@ -1,7 +1,6 @@
 /* tap: reads Kafka outside the consumer group and prints each event as its handler gets it. Moves
  * no offset, writes nowhere; one thread. */
-#ifndef AGG_HOST_AUTHOR_TAP_H
-#define AGG_HOST_AUTHOR_TAP_H
+#pragma once
 
 #include "config/config.h"
 
@@ -18,5 +17,3 @@ struct tap_options {
 /* Until the limit, SIGINT or SIGTERM. False: err; ERR_INPUT for a topic that no handler declares
  * or Kafka lacks. */
 bool tap_run(const struct tap_options *options, struct err *err);
-
-#endif

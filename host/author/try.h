@@ -1,7 +1,6 @@
 /* try: runs the events of a file through the handlers on the disk, under the sandbox, limits,
  * extraction and merge of production, in one batch. Touches only the file and standard output. */
-#ifndef AGG_HOST_AUTHOR_TRY_H
-#define AGG_HOST_AUTHOR_TRY_H
+#pragma once
 
 #include "config/config.h"
 
@@ -21,5 +20,3 @@ struct try_totals {
 /* Prints each outcome, then rows and statements. ERR_INPUT: handler or file are wrong;
  * ERR_INTERNAL: the scripts are. */
 bool try_run(const struct try_options *options, struct try_totals *totals, struct err *err);
-
-#endif

@@ -1,7 +1,6 @@
 /* try_reaction: calls a reaction on the disk for the rows of a file, as production calls it for
  * those of its query. Touches only the file and standard output. */
-#ifndef AGG_HOST_AUTHOR_TRY_REACTION_H
-#define AGG_HOST_AUTHOR_TRY_REACTION_H
+#pragma once
 
 #include <stddef.h>
 
@@ -17,5 +16,3 @@ struct try_reaction_options {
 /* Prints what each row would publish. *failed: the number of rows for which the reaction fails.
  * ERR_INPUT: reaction or file are wrong; ERR_INTERNAL: the scripts are. */
 bool try_reaction_run(const struct try_reaction_options *options, size_t *failed, struct err *err);
-
-#endif

@@ -1,6 +1,5 @@
 /* which: finds the script that a word names. */
-#ifndef AGG_HOST_AUTHOR_WHICH_H
-#define AGG_HOST_AUTHOR_WHICH_H
+#pragma once
 
 #include <stddef.h>
 
@@ -11,5 +10,3 @@
  * the `kind` ("handler"), the nearest and all. */
 int which_script(const char *kind, const char *word, const void *scripts, size_t count, size_t size,
                  struct err *err);
-
-#endif

@@ -1,6 +1,5 @@
 /* arena: memory that lives as long as one batch. Not thread-safe: one owner thread. */
-#ifndef AGG_HOST_BASE_ARENA_H
-#define AGG_HOST_BASE_ARENA_H
+#pragma once
 
 #include "slice.h"
 
@@ -20,5 +19,3 @@ void arena_reset(struct arena *arena);
 
 size_t arena_bytes(const struct arena *arena); /* of all chunks */
 size_t arena_used(const struct arena *arena);  /* allocated since the last reset */
-
-#endif

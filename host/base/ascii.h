@@ -1,7 +1,6 @@
 /* ascii: length of the plain ASCII prefix of a text, 16 bytes at a time, with the vector types of
  * GCC and Clang: a comparison sets all bits of each byte for which it holds. */
-#ifndef AGG_HOST_BASE_ASCII_H
-#define AGG_HOST_BASE_ASCII_H
+#pragma once
 
 #include <endian.h>
 #include <stdbool.h>
@@ -66,5 +65,3 @@ static inline size_t ascii_json_run(const char *text, size_t len) {
     }
     return at;
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* backoff: delay before the next retry. */
-#ifndef AGG_HOST_BASE_BACKOFF_H
-#define AGG_HOST_BASE_BACKOFF_H
+#pragma once
 
 #include <stdint.h>
 
@@ -17,5 +16,3 @@ static inline int64_t backoff_us(int failures_before, int64_t first_us, int64_t 
 static inline int64_t backoff_jitter_us(int64_t us, uint64_t random) {
     return us / 2 + (int64_t)(random % (uint64_t)(us / 2 + 1));
 }
-
-#endif

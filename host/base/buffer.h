@@ -1,6 +1,5 @@
 /* buffer: a growing byte string. Small-allocation failure ends the process (see xalloc.h). */
-#ifndef AGG_HOST_BASE_BUFFER_H
-#define AGG_HOST_BASE_BUFFER_H
+#pragma once
 
 #include "slice.h"
 
@@ -25,5 +24,3 @@ void buffer_append_format(struct buffer *buffer, const char *format, ...)
 /* A JSON string with its quotes; invalid UTF-8 becomes U+FFFD. */
 void buffer_append_json_string(struct buffer *buffer, struct slice text);
 struct slice buffer_slice(const struct buffer *buffer);
-
-#endif

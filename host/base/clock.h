@@ -1,6 +1,5 @@
 /* clock: monotonic time for durations and deadlines, wall time for logs, waits with a deadline. */
-#ifndef AGG_HOST_BASE_CLOCK_H
-#define AGG_HOST_BASE_CLOCK_H
+#pragma once
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -54,5 +53,3 @@ static inline bool clock_join(pthread_t thread, int64_t deadline_us) {
     return pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &deadline) == 0;
 #endif
 }
-
-#endif

@@ -1,11 +1,8 @@
 /* descriptors: keeps 0, 1 and 2 reserved: if the parent process closed one, a database's socket
  * would take its number and receive log lines. */
-#ifndef AGG_HOST_BASE_DESCRIPTORS_H
-#define AGG_HOST_BASE_DESCRIPTORS_H
+#pragma once
 
 #include <stdbool.h>
 
 /* Opens the closed ones of 0, 1 and 2 on /dev/null. Call it first. False: see errno. */
 bool descriptors_reserve(void);
-
-#endif

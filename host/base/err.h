@@ -1,7 +1,6 @@
 /* err: the reason of a failure. The function that fails fills it, callers add context, and the
  * caller that handles it logs it. */
-#ifndef AGG_HOST_BASE_ERR_H
-#define AGG_HOST_BASE_ERR_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -38,5 +37,3 @@ void err_clear(struct err *err);
 
 /* "unavailable", "input", …: for metric labels. */
 const char *err_kind_name(enum err_kind kind);
-
-#endif

@@ -4,8 +4,7 @@
  *
  * KILL and STOP raise the signal. HANG blocks the thread until a writer opens the FIFO named by
  * AGGREGATOR_FAULT_FIFO. MISS makes FAULT_MISSES(NAME) true. */
-#ifndef AGG_HOST_BASE_FAULT_H
-#define AGG_HOST_BASE_FAULT_H
+#pragma once
 
 #ifdef FAULTS
 #include <stdbool.h>
@@ -17,6 +16,4 @@ void fault_point(const char *name);
 #else
 #define FAULT_MISSES(name) false
 #define FAULT_POINT(name) ((void)0)
-#endif
-
 #endif

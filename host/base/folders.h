@@ -1,6 +1,5 @@
 /* folders: creates the folders above a file. */
-#ifndef AGG_HOST_BASE_FOLDERS_H
-#define AGG_HOST_BASE_FOLDERS_H
+#pragma once
 
 #include <sys/types.h>
 
@@ -8,5 +7,3 @@
 
 /* Creates the missing folders above the file. */
 bool folders_make(const char *path, mode_t mode, struct err *err);
-
-#endif

@@ -1,6 +1,5 @@
 /* hash: XXH3 of bytes, for hash tables, surrogate keys and content keys. Not cryptographic. */
-#ifndef AGG_HOST_BASE_HASH_H
-#define AGG_HOST_BASE_HASH_H
+#pragma once
 
 #include <stdint.h>
 
@@ -10,5 +9,3 @@ uint64_t hash64(struct slice bytes);
 uint64_t hash64_seeded(struct slice bytes, uint64_t seed);
 /* 128 bits, big-endian canonical form of XXH3-128. */
 void hash128(struct slice bytes, uint8_t out[16]);
-
-#endif

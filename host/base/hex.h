@@ -1,6 +1,5 @@
 /* hex: hexadecimal digits in either case. */
-#ifndef AGG_HOST_BASE_HEX_H
-#define AGG_HOST_BASE_HEX_H
+#pragma once
 
 /* The digit's value + 1; 0: not a digit. A table: the digits of an id defeat branch prediction. */
 static const unsigned char hex_values[256] = {
@@ -20,5 +19,3 @@ static inline int hex_byte(const char *at) {
     int low = high < 0 ? -1 : hex_digit(at[1]);
     return low < 0 ? -1 : high << 4 | low;
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* json_put: writes JSON objects and lists member by member; the last byte of the buffer decides
  * whether a comma is needed. The caller writes the closing brackets. `name` is NULL in a list. */
-#ifndef AGG_HOST_BASE_JSON_PUT_H
-#define AGG_HOST_BASE_JSON_PUT_H
+#pragma once
 
 #include <stdint.h>
 
@@ -18,5 +17,3 @@ void json_put_time(struct buffer *json, const char *name, int64_t unix_us);     
 void json_put_uuid(struct buffer *json, const char *name, const uint8_t *uuid); /* NULL: null */
 /* A list whose elements, with commas between them, are in a buffer. */
 void json_put_list(struct buffer *json, const char *name, const struct buffer *elements);
-
-#endif

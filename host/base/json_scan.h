@@ -1,8 +1,7 @@
 /* json_scan: strict JSON (RFC 8259) pull parser over borrowed bytes. Checks the grammar, UTF-8,
  * surrogate escapes, the depth and the end of the text in one pass. Allocates only for numbers of
  * 64 and more bytes. */
-#ifndef AGG_HOST_BASE_JSON_SCAN_H
-#define AGG_HOST_BASE_JSON_SCAN_H
+#pragma once
 
 #include <stdint.h>
 
@@ -56,5 +55,3 @@ size_t json_offset(const struct json_cursor *cursor);
 size_t json_unescape(const struct json_value *value, char *out);
 bool json_to_int64(const struct json_value *value, int64_t *out); /* false: fraction or range */
 bool json_to_double(const struct json_value *value, double *out); /* false: out of range */
-
-#endif

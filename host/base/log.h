@@ -1,7 +1,6 @@
 /* log: lines of JSON or text on standard error, without secrets (redact.h). Any thread. If standard
  * error blocks, one line waits 200 ms, then lines are dropped, counted and reported later. */
-#ifndef AGG_HOST_BASE_LOG_H
-#define AGG_HOST_BASE_LOG_H
+#pragma once
 
 #include <stdint.h>
 
@@ -45,5 +44,3 @@ void log_write(enum log_level level, const char *message, const struct log_field
 #define log_info(...) LOG_AT(LOG_INFO, __VA_ARGS__)
 #define log_warning(...) LOG_AT(LOG_WARNING, __VA_ARGS__)
 #define log_error(...) LOG_AT(LOG_ERROR, __VA_ARGS__)
-
-#endif

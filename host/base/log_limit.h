@@ -1,7 +1,6 @@
 /* log_limit: rate limit of one kind of log line: 10 in 10 seconds, the others are counted. Pure:
  * the caller passes the time and locks. */
-#ifndef AGG_HOST_BASE_LOG_LIMIT_H
-#define AGG_HOST_BASE_LOG_LIMIT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,5 +19,3 @@ struct log_limit {         /* begin: {0} */
 bool log_limit_admits(struct log_limit *limit, int64_t now_us);
 /* Returns and clears the count of lines left out; 0 until the window has ended. */
 size_t log_limit_take(struct log_limit *limit, int64_t now_us);
-
-#endif

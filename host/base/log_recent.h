@@ -1,7 +1,6 @@
 /* log_recent: the newest warnings and errors of the log, for `aggregator status`. One line is kept
  * for each message, so that a frequent one does not displace the others. Any thread. */
-#ifndef AGG_HOST_BASE_LOG_RECENT_H
-#define AGG_HOST_BASE_LOG_RECENT_H
+#pragma once
 
 #include "buffer.h"
 
@@ -12,5 +11,3 @@
 void log_recent_add(const char *message, struct slice line);
 /* Appends the lines as a JSON list, the newest first; "count" is how many lines had the message. */
 void log_recent_append(struct buffer *json);
-
-#endif

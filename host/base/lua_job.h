@@ -1,7 +1,6 @@
 /* lua_job: runs one C function in a Lua state of its own with limits of time and memory. Every Lua
  * error becomes a struct err. */
-#ifndef AGG_HOST_BASE_LUA_JOB_H
-#define AGG_HOST_BASE_LUA_JOB_H
+#pragma once
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -19,5 +18,3 @@ struct lua_job {
 
 /* False: err has the message with file and line. */
 bool lua_job_run(const struct lua_job *job, struct err *err);
-
-#endif

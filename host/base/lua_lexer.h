@@ -1,6 +1,5 @@
 /* lua_lexer: splits a Lua text into tokens, to find the line of a declaration. */
-#ifndef AGG_HOST_BASE_LUA_LEXER_H
-#define AGG_HOST_BASE_LUA_LEXER_H
+#pragma once
 
 #include "slice.h"
 
@@ -21,5 +20,3 @@ struct lua_lexer {
 extern const char *const lua_keywords[LUA_KEYWORDS]; /* sorted; of Lua 5.1 */
 
 enum lua_token lua_lexer_next(struct lua_lexer *lexer);
-
-#endif

@@ -1,7 +1,6 @@
 /* metrics: counters, gauges and histograms in Prometheus' text format. Any thread. Families and
  * cells outside a scope live as long as the process. */
-#ifndef AGG_HOST_BASE_METRICS_H
-#define AGG_HOST_BASE_METRICS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -68,5 +67,3 @@ void metric_scope_destroy(struct metric_scope *scope);
 
 /* Appends the page, sorted by name and labels. Does not block updates. */
 void metrics_render(struct buffer *out);
-
-#endif

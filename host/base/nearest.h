@@ -1,6 +1,5 @@
 /* nearest: suggests the known name that a misspelt word most resembles. Pure. */
-#ifndef AGG_HOST_BASE_NEAREST_H
-#define AGG_HOST_BASE_NEAREST_H
+#pragma once
 
 #include <stddef.h>
 
@@ -12,5 +11,3 @@ const char *nearest_name(const char *word, const char *const *names, size_t coun
  */
 const char *nearest_hint(char hint[NEAREST_HINT_CAP], const char *word, const char *const *names,
                          size_t count);
-
-#endif

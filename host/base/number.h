@@ -1,6 +1,5 @@
 /* number: formats decimals. */
-#ifndef AGG_HOST_BASE_NUMBER_H
-#define AGG_HOST_BASE_NUMBER_H
+#pragma once
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,5 +26,3 @@ static inline char *number_put_before(char *end, size_t count) {
     } while (count > 0);
     return end;
 }
-
-#endif

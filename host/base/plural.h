@@ -1,11 +1,8 @@
 /* plural: the ending of a counted noun: "1 event", "2 events". */
-#ifndef AGG_HOST_BASE_PLURAL_H
-#define AGG_HOST_BASE_PLURAL_H
+#pragma once
 
 #include <stdint.h>
 
 static inline const char *plural_of(int64_t count) {
     return count == 1 ? "" : "s";
 }
-
-#endif

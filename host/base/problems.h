@@ -1,6 +1,5 @@
 /* problems: a bounded list of errors in a set of files, each with file and line. One thread. */
-#ifndef AGG_HOST_BASE_PROBLEMS_H
-#define AGG_HOST_BASE_PROBLEMS_H
+#pragma once
 
 #include <stddef.h>
 
@@ -25,5 +24,3 @@ void problems_free(struct problems *problems);
 /* True: none. False: ERR_INPUT with one line each, sorted by file and line; a last line counts
  * those that did not fit. */
 bool problems_report(struct problems *problems, struct err *err);
-
-#endif

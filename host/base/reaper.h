@@ -1,6 +1,5 @@
 /* reaper: frees large objects on a thread of its own, so that their last user does not wait. */
-#ifndef AGG_HOST_BASE_REAPER_H
-#define AGG_HOST_BASE_REAPER_H
+#pragma once
 
 struct reaper;
 
@@ -9,5 +8,3 @@ struct reaper *reaper_create(void); /* NULL: the thread cannot be started */
 void reaper_give(struct reaper *reaper, void (*destroy)(void *object), void *object);
 /* Frees the queued objects first. */
 void reaper_destroy(struct reaper *reaper);
-
-#endif

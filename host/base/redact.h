@@ -1,7 +1,6 @@
 /* redact: replaces the configuration's secrets in every text that leaves the process; libraries and
  * servers may quote them. Any thread. */
-#ifndef AGG_HOST_BASE_REDACT_H
-#define AGG_HOST_BASE_REDACT_H
+#pragma once
 
 #include "buffer.h"
 #include "slice.h"
@@ -19,5 +18,3 @@ void redact_append_url(struct buffer *out, const char *url);
 void redact_append(struct buffer *out, struct slice text);
 /* The same in place; the text never grows. */
 void redact_text(char *text);
-
-#endif

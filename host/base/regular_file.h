@@ -1,7 +1,6 @@
 /* regular_file: reads a whole text file. Refuses FIFOs, devices and sockets (a read has effects or
  * never ends), a byte-order mark and NUL bytes. */
-#ifndef AGG_HOST_BASE_REGULAR_FILE_H
-#define AGG_HOST_BASE_REGULAR_FILE_H
+#pragma once
 
 #include "buffer.h"
 #include "err.h"
@@ -10,5 +9,3 @@
  * file's name in errors. */
 bool regular_file_read(int folder_fd, const char *name, const char *path, size_t max_bytes,
                        struct buffer *text, struct err *err);
-
-#endif

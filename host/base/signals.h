@@ -1,8 +1,7 @@
 /* signals: the action of each signal. SIGTERM and SIGINT end a command at once, with 128 + number;
  * after signals_listen they end it in order, and a second one at once. SIGHUP reloads in `run` and
  * ends other commands. SIGUSR1 and SIGUSR2 print which command to use. */
-#ifndef AGG_HOST_BASE_SIGNALS_H
-#define AGG_HOST_BASE_SIGNALS_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -19,5 +18,3 @@ int signals_reload_fd(void);
 
 /* The exit status of a command that returned `status`: 128 + number if a signal made it fail. */
 int signals_status(int status);
-
-#endif

@@ -1,6 +1,5 @@
 /* slice: borrowed bytes. The function that returns a slice documents its owner. */
-#ifndef AGG_HOST_BASE_SLICE_H
-#define AGG_HOST_BASE_SLICE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,5 +28,3 @@ static inline int slice_compare(struct slice a, struct slice b) {
 static inline bool slice_contains(struct slice text, struct slice part) {
     return text.data && (part.len == 0 || memmem(text.data, text.len, part.data, part.len));
 }
-
-#endif

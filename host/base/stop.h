@@ -1,6 +1,5 @@
 /* stop: the stop request of the process. Long waits poll stop_fd. Any thread. */
-#ifndef AGG_HOST_BASE_STOP_H
-#define AGG_HOST_BASE_STOP_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -10,5 +9,3 @@ bool stop_init(void);
 int stop_fd(void);
 bool stop_requested(void);
 void stop_request(void); /* async-signal-safe */
-
-#endif

@@ -1,7 +1,6 @@
 /* subprocess: runs this program as a child process, for work that must not share memory, metrics or
  * crashes with the service. Blocks the calling thread. The child never outlives this process. */
-#ifndef AGG_HOST_BASE_SUBPROCESS_H
-#define AGG_HOST_BASE_SUBPROCESS_H
+#pragma once
 
 #include <sys/types.h>
 
@@ -26,5 +25,3 @@ bool subprocess_run(const struct subprocess_options *options, struct buffer *out
 
 /* In a forked child: SIGKILL ends it when the thread that forked it ends. */
 void subprocess_end_with(pid_t parent);
-
-#endif

@@ -1,7 +1,6 @@
 /* terminal: escapes text from outside for terminals and logs: escape sequences clear a screen,
  * bidirectional controls reorder a text (Unicode TR 36; CVE-2021-42574). */
-#ifndef AGG_HOST_BASE_TERMINAL_H
-#define AGG_HOST_BASE_TERMINAL_H
+#pragma once
 
 #include <stdio.h>
 
@@ -19,5 +18,3 @@ bool terminal_print(FILE *out, struct slice text);
 /* Passes all further output on stdout and stderr through terminal_append. For commands that print
  * parts of events. Call it once, before the first print. */
 bool terminal_guard_output(struct err *err);
-
-#endif

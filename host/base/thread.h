@@ -1,7 +1,6 @@
 /* thread: a thread that sleeps until a deadline or until its owner wakes it, and that its owner
  * stops and joins. The lock also guards what both share. */
-#ifndef AGG_HOST_BASE_THREAD_H
-#define AGG_HOST_BASE_THREAD_H
+#pragma once
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -35,5 +34,3 @@ void thread_wake(struct thread *thread);
 /* Sleeps until thread_wake or until_us (of the monotonic clock). Under the lock, which is released
  * meanwhile. False: until_us has passed, or the thread has to stop. Wakes without cause, too. */
 bool thread_sleep(struct thread *thread, int64_t until_us);
-
-#endif

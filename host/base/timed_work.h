@@ -1,7 +1,6 @@
 /* timed_work: runs work that may hang, such as reading a file of a dead mount, on a thread of its
  * own. The caller waits until a deadline and then abandons the thread. */
-#ifndef AGG_HOST_BASE_TIMED_WORK_H
-#define AGG_HOST_BASE_TIMED_WORK_H
+#pragma once
 
 #include "err.h"
 
@@ -20,5 +19,3 @@ struct timed_work {
 bool timed_work_run(const struct timed_work *work, void *context, int timeout_ms, struct err *err);
 
 int timed_work_abandoned(void); /* threads */
-
-#endif

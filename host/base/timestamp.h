@@ -1,6 +1,5 @@
 /* timestamp: ISO 8601 / RFC 3339 text to microseconds since the Unix epoch, and back. */
-#ifndef AGG_HOST_BASE_TIMESTAMP_H
-#define AGG_HOST_BASE_TIMESTAMP_H
+#pragma once
 
 #include <stdint.h>
 
@@ -15,5 +14,3 @@
 bool timestamp_parse(struct slice text, int64_t *unix_us);
 /* "2025-06-28T08:00:25.606288Z"; returns the length without NUL. */
 size_t timestamp_format(int64_t unix_us, char out[TIMESTAMP_TEXT_CAP]);
-
-#endif

@@ -1,7 +1,6 @@
 /* traceparent: the header that propagates a trace (W3C Trace Context, level 1):
  * version-traceid-parentid-flags in lower-case hexadecimal. Pure. */
-#ifndef AGG_HOST_BASE_TRACEPARENT_H
-#define AGG_HOST_BASE_TRACEPARENT_H
+#pragma once
 
 #include "slice.h"
 
@@ -17,5 +16,3 @@ struct slice traceparent_trace_id(struct slice traceparent);
 bool traceparent_is_sampled(struct slice traceparent);
 /* Writes it as version 00, with a NUL. */
 void traceparent_format(struct slice traceparent, char text[TRACEPARENT_LEN + 1]);
-
-#endif

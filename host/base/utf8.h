@@ -1,6 +1,5 @@
 /* utf8: well-formed sequences (Unicode 15, table 3-7). */
-#ifndef AGG_HOST_BASE_UTF8_H
-#define AGG_HOST_BASE_UTF8_H
+#pragma once
 
 #include <stddef.h>
 
@@ -39,5 +38,3 @@ static inline size_t utf8_cut(const char *text, size_t len, size_t max) {
     }
     return cut;
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* uuid: UUIDs as text and as 16 bytes (RFC 9562, section 4), by libuuid, which parses one spelling
  * only. Bytes sort as the canonical text does. Any thread. */
-#ifndef AGG_HOST_BASE_UUID_H
-#define AGG_HOST_BASE_UUID_H
+#pragma once
 
 #include <stdint.h>
 
@@ -17,5 +16,3 @@ void uuid_format(const uint8_t uuid[16], char out[UUID_TEXT_LEN + 1]);
 void uuid_generate_v4(uint8_t out[16]);
 /* The version 5 UUID of a name in a namespace (RFC 9562, section 5.5). */
 void uuid_generate_v5(const uint8_t space[16], struct slice name, uint8_t out[16]);
-
-#endif

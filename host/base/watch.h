@@ -1,6 +1,5 @@
 /* watch: repeats work whenever a file changes; polls the files three times a second. */
-#ifndef AGG_HOST_BASE_WATCH_H
-#define AGG_HOST_BASE_WATCH_H
+#pragma once
 
 #define WATCH_INTERVAL_MS 300
 
@@ -8,5 +7,3 @@
  * NULL-terminated paths followed by 0.2 s without one, until SIGINT or SIGTERM. Returns the exit
  * status of the last run; 130: it was interrupted. */
 int watch_run(const char *const *paths, int (*work)(void *context), void *context);
-
-#endif

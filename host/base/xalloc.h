@@ -1,7 +1,6 @@
 /* xalloc: allocation of small objects. Out of memory aborts the process: offsets are in Postgres,
  * so a restart loses nothing, and no caller checks for NULL. */
-#ifndef AGG_HOST_BASE_XALLOC_H
-#define AGG_HOST_BASE_XALLOC_H
+#pragma once
 
 #include <stddef.h>
 
@@ -12,5 +11,3 @@ void *xrealloc(void *memory, size_t bytes);
 void *xgrow(void *items, size_t count, size_t item_bytes);
 char *xstrdup(const char *text);
 char *xstrndup(const char *text, size_t len);
-
-#endif

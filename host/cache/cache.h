@@ -11,8 +11,7 @@
  *
  * A cached response belongs to the scripts that made it, and in Redis to the database it was read
  * from: for others it is a miss. */
-#ifndef AGG_HOST_CACHE_CACHE_H
-#define AGG_HOST_CACHE_CACHE_H
+#pragma once
 
 #include <stdint.h>
 
@@ -139,5 +138,3 @@ void cache_drop_all(struct cache *cache, enum cache_drop reason);
  * dropped their responses (false). Calls come in pairs with the same reason; several pairs may be
  * open. */
 void cache_doubt(struct cache *cache, bool doubtful, enum cache_drop reason);
-
-#endif

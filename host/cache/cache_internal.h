@@ -1,8 +1,7 @@
 /* cache_internal: shared by the files of host/cache only. store.c is the process level, shared.c
  * the Redis level; announce.c sends invalidations to other processes, subscriber.c receives theirs.
  */
-#ifndef AGG_HOST_CACHE_INTERNAL_H
-#define AGG_HOST_CACHE_INTERNAL_H
+#pragma once
 
 #include <pthread.h>
 
@@ -102,5 +101,3 @@ void cache_set_subscribed(struct cache *cache, bool subscribed);
 void cache_set_received(struct cache *cache, int64_t until_us);
 /* The process that announced the drop counts and logs it. */
 void cache_drop_uncounted(struct cache *cache);
-
-#endif

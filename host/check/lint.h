@@ -1,7 +1,6 @@
 /* lint: luacheck's warnings about scripts: undefined globals, unused and shadowed names. Without
  * luacheck there are none. One thread. */
-#ifndef AGG_HOST_SCRIPT_LINT_H
-#define AGG_HOST_SCRIPT_LINT_H
+#pragma once
 
 #include "script/script.h"
 
@@ -15,5 +14,3 @@ void lint_destroy(struct lint *lint);
  * of every warning. */
 enum lint_result lint_generation(struct lint *lint, const struct script_generation *generation,
                                  const struct script_generation *old, struct err *err);
-
-#endif

@@ -1,6 +1,5 @@
 /* schema_check: checks the database's schema against the view, and each query of the scripts. */
-#ifndef AGG_HOST_VIEW_SCHEMA_CHECK_H
-#define AGG_HOST_VIEW_SCHEMA_CHECK_H
+#pragma once
 
 #include "script/script.h"
 #include "view/sql_session.h"
@@ -16,5 +15,3 @@ enum schema_depth {
  * connection to the database. */
 bool schema_check(struct sql_session *session, const struct script_generation *generation,
                   enum schema_depth depth, struct err *err);
-
-#endif

@@ -2,8 +2,7 @@
  * messages published from the rows. The rows name the version that won each group. The places of
  * events, and the losers, come from running the log through the handlers again. Messages come from
  * the outbox; the reactions say what they would publish now. Changes nothing. One thread. */
-#ifndef AGG_HOST_EXPLAIN_EXPLAIN_H
-#define AGG_HOST_EXPLAIN_EXPLAIN_H
+#pragma once
 
 #include <stdio.h>
 
@@ -197,5 +196,3 @@ bool explain_react(struct explanation *explanation, struct err *err);
 bool explain_find_message(struct explanation *explanation, struct err *err);
 /* Finds the messages of the rows and events, and the marks. */
 bool explain_find_published(struct explanation *explanation, struct err *err);
-
-#endif

@@ -3,8 +3,7 @@
  *
  * A field has a type and alternative dotted paths ("data.entity_id"); the first that is present and
  * not null counts. A list field gives one row per element, with fields of its own. */
-#ifndef AGG_HOST_EXTRACT_EXTRACT_H
-#define AGG_HOST_EXTRACT_EXTRACT_H
+#pragma once
 
 #include <stdint.h>
 
@@ -73,5 +72,3 @@ void extract_plan_destroy(struct extract_plan *plan);
  * unknown_value, bad_string (a NUL) and too_deep. */
 bool extract_run(const struct extract_plan *plan, struct slice document, struct arena *arena,
                  struct extract_value *values, struct err *err);
-
-#endif

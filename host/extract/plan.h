@@ -1,6 +1,5 @@
 /* plan: the compiled form of fields. Private to extract. */
-#ifndef AGG_HOST_EXTRACT_PLAN_H
-#define AGG_HOST_EXTRACT_PLAN_H
+#pragma once
 
 #include "extract.h"
 
@@ -37,5 +36,3 @@ struct extract_plan {
     size_t slot_count;
     size_t node_count;
 };
-
-#endif

@@ -1,7 +1,6 @@
 /* ingest: Kafka to Postgres. Each worker is a thread with its own consumer, script state and
  * connections; workers share the cache and the metrics. */
-#ifndef AGG_HOST_INGEST_INGEST_H
-#define AGG_HOST_INGEST_INGEST_H
+#pragma once
 
 #include "base/buffer.h"
 #include "cache/cache.h"
@@ -56,5 +55,3 @@ enum ingest_state {
 };
 /* Appends `"kafka":{…}` of the workers' state. */
 enum ingest_state ingest_report(struct ingest *ingest, struct buffer *json);
-
-#endif

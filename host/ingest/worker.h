@@ -2,8 +2,7 @@
  *
  * Postgres commits the batch `inflight` while `filling` is read, parsed and merged. After a switch
  * of scripts the batch that the old ones handled is `retiring`; it is committed next. */
-#ifndef AGG_HOST_INGEST_WORKER_H
-#define AGG_HOST_INGEST_WORKER_H
+#pragma once
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -255,5 +254,3 @@ struct batch *worker_spare_batch(struct worker *worker);
 void *worker_main(void *worker);
 /* Sets the text for readiness; "": the worker waits for nothing. */
 void worker_set_status(struct worker *worker, const char *text);
-
-#endif

@@ -1,7 +1,6 @@
 /* flights: messages in flight: given to the Kafka client, outcome not yet written to their rows. A
  * flight is one batch of them. One thread; Kafka's delivery reports come on another. */
-#ifndef AGG_HOST_OUTBOX_FLIGHTS_H
-#define AGG_HOST_OUTBOX_FLIGHTS_H
+#pragma once
 
 #include "bindings/kafka_producer.h"
 #include "bindings/pg_rows.h"
@@ -45,5 +44,3 @@ void flights_read_reports(const struct flights *flights, flight_report report, v
 void flights_finish(struct flights *flights);
 /* Drops all, whatever their outcome. */
 void flights_drop(struct flights *flights);
-
-#endif

@@ -1,7 +1,6 @@
 /* outbox: messages for other services. store.c stores them in the transaction that they report on;
  * a thread publishes them after its commit (relay.h). */
-#ifndef AGG_HOST_OUTBOX_OUTBOX_H
-#define AGG_HOST_OUTBOX_OUTBOX_H
+#pragma once
 
 #include <stdint.h>
 
@@ -49,5 +48,3 @@ void outbox_stored_count(const struct outbox_stored *stored);
 struct outbox_relay;
 /* Rows were committed: the relay reads them now. NULL: no relay in this process. Any thread. */
 void outbox_wake(struct outbox_relay *relay);
-
-#endif

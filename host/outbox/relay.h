@@ -4,8 +4,7 @@
  * after a kill, messages in flight may be sent again with the same bytes.
  *
  * No other thread waits for the relay: without Kafka or the database messages stay pending. */
-#ifndef AGG_HOST_OUTBOX_RELAY_H
-#define AGG_HOST_OUTBOX_RELAY_H
+#pragma once
 
 #include "base/buffer.h"
 #include "config/config.h"
@@ -17,5 +16,3 @@ struct outbox_relay *outbox_relay_start(const struct config *config, struct err 
 void outbox_relay_stop(struct outbox_relay *relay);
 /* Appends `"outbox":{…}`: pending messages, their age, and the error. Any thread. */
 void outbox_relay_report(struct outbox_relay *relay, struct buffer *json);
-
-#endif

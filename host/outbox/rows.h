@@ -1,7 +1,6 @@
 /* rows: the relay's SQL: lease, pending messages, their outcome, their number, pruning. One thread;
  * every call is one statement and waits for it. */
-#ifndef AGG_HOST_OUTBOX_ROWS_H
-#define AGG_HOST_OUTBOX_ROWS_H
+#pragma once
 
 #include "bindings/pg.h"
 
@@ -66,5 +65,3 @@ bool rows_measure(struct rows *rows, struct rows_depth *depth, struct err *err);
  * are deleted: derived again they become `settled`, and are not sent twice. */
 #define ROWS_PRUNED 10000
 bool rows_prune(struct rows *rows, int64_t *pruned, struct err *err);
-
-#endif

@@ -1,8 +1,7 @@
 /* staged: messages of the events of a batch: staged while the handler runs, then accepted or
  * discarded with its event. Each has its event, so that a batch that Postgres refuses can be stored
  * in parts. One owner thread. */
-#ifndef AGG_HOST_OUTBOX_STAGED_H
-#define AGG_HOST_OUTBOX_STAGED_H
+#pragma once
 
 #include "outbox.h"
 
@@ -28,5 +27,3 @@ void staged_forget(struct staged_messages *staged, bool (*forgets)(void *context
                    void *context);
 /* Selects the messages of the events in [first, last). */
 void staged_select(struct staged_messages *staged, size_t first, size_t last);
-
-#endif

@@ -1,7 +1,6 @@
 /* topic_backoff: topics that Kafka does not accept messages for. The relay skips each until a time
  * that grows with every failure. One thread. */
-#ifndef AGG_HOST_OUTBOX_TOPIC_BACKOFF_H
-#define AGG_HOST_OUTBOX_TOPIC_BACKOFF_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -29,5 +28,3 @@ void topic_backoff_end(struct topic_backoffs *backoffs, const char *topic);
 size_t topic_backoff_list(const struct topic_backoffs *backoffs, int64_t now_us,
                           const char *topics[BACKOFF_TOPICS_MAX]);
 void topic_backoff_free(struct topic_backoffs *backoffs);
-
-#endif

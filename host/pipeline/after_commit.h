@@ -1,7 +1,6 @@
 /* after_commit: notifies caches, reactions, the relay and the metrics of a committed batch. The
  * pipeline's thread. */
-#ifndef AGG_HOST_PIPELINE_AFTER_COMMIT_H
-#define AGG_HOST_PIPELINE_AFTER_COMMIT_H
+#pragma once
 
 #include "batch.h"
 
@@ -15,5 +14,3 @@ struct commit_metrics {
 void after_commit_make_metrics(struct commit_metrics *metrics, bool uncounted);
 /* Ends by emptying the batch. Waits only for the previous announcement, if it is unfinished. */
 void after_commit(struct pipeline *pipeline, struct batch *batch);
-
-#endif

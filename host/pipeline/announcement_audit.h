@@ -3,8 +3,7 @@
  * compares the event counts of the partitions in the database with those announced in Redis. If
  * Redis stays behind, the first process that sees it drops all cached responses of all processes.
  */
-#ifndef AGG_HOST_PIPELINE_ANNOUNCEMENT_AUDIT_H
-#define AGG_HOST_PIPELINE_ANNOUNCEMENT_AUDIT_H
+#pragma once
 
 #include "cache/cache.h"
 #include "config/config.h"
@@ -34,5 +33,3 @@ void audit_judge(struct audit *audit, int64_t now_us);
  * up to which an outdated response may be served. */
 #define AUDIT_INTERVAL_US 400000
 #define AUDIT_PATIENCE_US 350000
-
-#endif

@@ -1,8 +1,7 @@
 /* announcer: invalidates cached responses after a commit, in this process at once and in others
  * through Redis, and stores the processed ids in Redis. Its own Redis connection lets the pipeline
  * go on without the replies. The pipeline's thread. */
-#ifndef AGG_HOST_PIPELINE_ANNOUNCER_H
-#define AGG_HOST_PIPELINE_ANNOUNCER_H
+#pragma once
 
 #include <poll.h>
 
@@ -29,5 +28,3 @@ void announcer_progress(struct pipeline *pipeline);
 struct pollfd announcer_poll(const struct announcer *announcer);
 /* Waits for the announcement, retries a failed one once, and frees the connection. */
 void announcer_close(struct pipeline *pipeline);
-
-#endif

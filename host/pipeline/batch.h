@@ -1,7 +1,6 @@
 /* batch: the events of one transaction. batch.c takes records and splits batches; batch_handle.c
  * extracts, looks up processed ids, runs handlers and merges. The pipeline's thread owns it. */
-#ifndef AGG_HOST_PIPELINE_BATCH_H
-#define AGG_HOST_PIPELINE_BATCH_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -116,5 +115,3 @@ bool batch_handle(struct pipeline *pipeline, struct batch *batch, int64_t limit_
 /* Sets err to the reason why events are unhandled. Always false. */
 bool batch_describe_unhandled(const struct pipeline *pipeline, const struct batch *batch,
                               struct err *err);
-
-#endif

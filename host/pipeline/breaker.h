@@ -11,8 +11,7 @@
  * - After breaker_resume the window is empty and rejections are accepted until one whole window is
  *   within the share.
  * - After a switch of generation: free it and init it again. */
-#ifndef AGG_HOST_PIPELINE_BREAKER_H
-#define AGG_HOST_PIPELINE_BREAKER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -53,5 +52,3 @@ void breaker_describe(const struct breaker *breaker, size_t handler, const char 
 void breaker_enter(struct breaker *breaker, size_t handler, bool rejected);
 /* Accepts the handler's rejections from now on. */
 void breaker_resume(struct breaker *breaker, size_t handler);
-
-#endif

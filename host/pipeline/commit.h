@@ -1,7 +1,6 @@
 /* commit: commits a batch with its offsets in one transaction; bisect.c does so if the database
  * refuses a row. The pipeline's thread. */
-#ifndef AGG_HOST_PIPELINE_COMMIT_H
-#define AGG_HOST_PIPELINE_COMMIT_H
+#pragma once
 
 #include "bindings/pg.h"
 #include "batch.h"
@@ -27,5 +26,3 @@ void commit_mark_superseded(struct batch *batch);
 bool bisect_is_due(const struct pipeline *pipeline, const struct err *err);
 /* Repeats the transaction in steps and rejects the events that the database refuses. */
 bool bisect_batch(struct pipeline *pipeline, struct batch *batch, struct err *err);
-
-#endif

@@ -1,7 +1,6 @@
 /* database_offsets: reads and moves the partitions' offsets in the table consumer_offsets. Offsets
  * reported to Kafka: ingest/kafka_offsets.c. The pipeline's thread. */
-#ifndef AGG_HOST_PIPELINE_DATABASE_OFFSETS_H
-#define AGG_HOST_PIPELINE_DATABASE_OFFSETS_H
+#pragma once
 
 #include "bindings/pg_rows.h"
 #include "batch.h"
@@ -24,5 +23,3 @@ bool offsets_unmoved(struct pipeline *pipeline, struct err *err);
 bool offsets_send(struct pipeline *pipeline, const struct batch *batch, struct err *err);
 /* Copies a committed batch's offsets and counts to the partitions. */
 void offsets_note_committed(struct pipeline *pipeline, const struct batch *batch);
-
-#endif

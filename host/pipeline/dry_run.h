@@ -1,6 +1,5 @@
 /* dry_run: extracts, handles and merges events as in production and commits nothing. One thread. */
-#ifndef AGG_HOST_PIPELINE_DRY_RUN_H
-#define AGG_HOST_PIPELINE_DRY_RUN_H
+#pragma once
 
 #include "batch.h"
 #include "pipeline.h"
@@ -37,5 +36,3 @@ void dry_run_clear(struct dry_run *dry_run);
  * created. */
 bool dry_run_handle(struct dry_run *dry_run, const struct log_record *message,
                     struct dry_run_outcome *outcome, struct err *err);
-
-#endif

@@ -1,6 +1,5 @@
 /* encode: encodes a batch's rows as parameters of its upserts. The pipeline's thread. */
-#ifndef AGG_HOST_PIPELINE_ENCODE_H
-#define AGG_HOST_PIPELINE_ENCODE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,5 +21,3 @@ void encode_forget(struct batch *batch);
 /* Queues one upsert for each table. */
 bool encode_send(struct pipeline *pipeline, struct batch *batch, struct err *err);
 void encode_free(struct encoded *encoded);
-
-#endif

@@ -1,7 +1,6 @@
 /* event_columns: encodes a batch's events as one array for each column, for unnest(). The
  * pipeline's thread. */
-#ifndef AGG_HOST_PIPELINE_EVENT_COLUMNS_H
-#define AGG_HOST_PIPELINE_EVENT_COLUMNS_H
+#pragma once
 
 #include "batch.h"
 
@@ -25,5 +24,3 @@ enum event_column {
  * parameters borrow the events until they are sent. */
 void event_columns_add(struct pipeline *pipeline, const struct batch *batch, unsigned states,
                        const enum event_column *columns, size_t column_count);
-
-#endif

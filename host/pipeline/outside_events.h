@@ -1,7 +1,6 @@
 /* outside_events: events of a muted pipeline whose outcome depends on an outside system. The
  * pipeline's thread. */
-#ifndef AGG_HOST_PIPELINE_OUTSIDE_EVENTS_H
-#define AGG_HOST_PIPELINE_OUTSIDE_EVENTS_H
+#pragma once
 
 #include "batch.h"
 
@@ -9,5 +8,3 @@
 void outside_events_exclude(struct batch *batch);
 /* Queues their rows of outside_events, if any. */
 bool outside_events_send(struct pipeline *pipeline, const struct batch *batch, struct err *err);
-
-#endif

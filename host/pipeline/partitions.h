@@ -1,6 +1,5 @@
 /* partitions: the partitions of a pipeline and their offsets. One owner thread. */
-#ifndef AGG_HOST_PIPELINE_PARTITIONS_H
-#define AGG_HOST_PIPELINE_PARTITIONS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -57,5 +56,3 @@ void partitions_remove(struct partitions *partitions, const char *topic, int32_t
 /* Resets each to the state after partitions_add. */
 void partitions_reset(struct partitions *partitions);
 void partitions_clear(struct partitions *partitions);
-
-#endif

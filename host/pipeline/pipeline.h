@@ -3,8 +3,7 @@
  *
  * The database owns the offsets; they move by compare-and-set. If the outcome of a transaction is
  * unknown, its batch is dropped and the offsets are read again. */
-#ifndef AGG_HOST_PIPELINE_PIPELINE_H
-#define AGG_HOST_PIPELINE_PIPELINE_H
+#pragma once
 
 #include "bindings/pg.h"
 #include "bindings/redis.h"
@@ -84,5 +83,3 @@ size_t pipeline_partition(struct pipeline *pipeline, const char *topic, int32_t 
  * end; they are committed unchanged. The caller clears empty batches. */
 void pipeline_switch_scripts(struct pipeline *pipeline, struct script_generation **generation,
                              struct script_instance **scripts);
-
-#endif

@@ -1,6 +1,5 @@
 /* processed_ids: ids of committed events in Redis. The pipeline's thread. */
-#ifndef AGG_HOST_PIPELINE_PROCESSED_IDS_H
-#define AGG_HOST_PIPELINE_PROCESSED_IDS_H
+#pragma once
 
 #include "bindings/redis.h"
 #include "batch.h"
@@ -12,5 +11,3 @@ bool processed_ids_append(struct redis *redis, const struct event *event, int tt
                           struct err *err);
 /* Sets the metric and logs a change. */
 void processed_ids_note_redis(struct pipeline *pipeline, bool up, const struct err *err);
-
-#endif

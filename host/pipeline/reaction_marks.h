@@ -1,6 +1,5 @@
 /* reaction_marks: inserts the keys that reactions have to look at. The pipeline's thread. */
-#ifndef AGG_HOST_PIPELINE_REACTION_MARKS_H
-#define AGG_HOST_PIPELINE_REACTION_MARKS_H
+#pragma once
 
 #include "script/script.h"
 #include "batch.h"
@@ -10,5 +9,3 @@ const struct slice *reaction_marks_collect(struct batch *batch,
                                            const struct script_reaction *reaction, size_t *count);
 /* Queues the marks of the whole transaction's rows, if options.marks is set. */
 bool reaction_marks_send(struct pipeline *pipeline, struct batch *batch, struct err *err);
-
-#endif

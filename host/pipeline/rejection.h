@@ -1,7 +1,6 @@
 /* rejection: events that cannot be applied, with their reasons and their rows in rejected_events.
  * The pipeline's thread. */
-#ifndef AGG_HOST_PIPELINE_REJECTION_H
-#define AGG_HOST_PIPELINE_REJECTION_H
+#pragma once
 
 #include "batch.h"
 
@@ -11,5 +10,3 @@ void rejection_set(struct batch *batch, struct event *event, const char *text);
 void rejection_count(const struct pipeline *pipeline, const struct event *event);
 /* Queues the insertion of the batch's rejected events and the trimming of the table. */
 bool rejection_send(struct pipeline *pipeline, const struct batch *batch, struct err *err);
-
-#endif

@@ -1,7 +1,6 @@
 /* topic_waits: lets a handler's topics wait, and logs their begin and end. The pipeline's thread.
  */
-#ifndef AGG_HOST_PIPELINE_TOPIC_WAITS_H
-#define AGG_HOST_PIPELINE_TOPIC_WAITS_H
+#pragma once
 
 #include "partitions.h"
 #include "waits.h"
@@ -15,5 +14,3 @@ void topic_waits_begin(struct pipeline *pipeline, size_t handler, enum wait_caus
 void topic_waits_note_committed(struct pipeline *pipeline, size_t handler);
 /* True: the partition must not be fetched. */
 bool topic_waits_hold(const struct pipeline *pipeline, const struct partition *partition);
-
-#endif

@@ -1,7 +1,6 @@
 /* transaction: the statements of a batch's transaction in their order. commit.c pipelines them,
  * bisect.c waits for each. The pipeline's thread. */
-#ifndef AGG_HOST_PIPELINE_TRANSACTION_H
-#define AGG_HOST_PIPELINE_TRANSACTION_H
+#pragma once
 
 #include "bindings/pg.h"
 #include "outbox/outbox.h"
@@ -33,5 +32,3 @@ bool transaction_send_rest(struct pipeline *pipeline, struct batch *batch, struc
 bool transaction_note(void *context, size_t index, struct pg_result *result, struct err *err);
 /* False: the server rolled back, and err is set. */
 bool transaction_acknowledged(const struct pipeline *pipeline, struct err *err);
-
-#endif

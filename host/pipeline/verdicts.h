@@ -1,7 +1,6 @@
 /* verdicts: decides whether a batch's events open the breaker: while the batch is handled, before
  * its commit, and while it is bisected. The pipeline's thread. */
-#ifndef AGG_HOST_PIPELINE_VERDICTS_H
-#define AGG_HOST_PIPELINE_VERDICTS_H
+#pragma once
 
 #include "batch.h"
 
@@ -13,5 +12,3 @@ void verdicts_leave_out(struct pipeline *pipeline, struct batch *batch, size_t l
 bool verdicts_permit(struct pipeline *pipeline, struct batch *batch, size_t last, struct err *err);
 /* After the commit: enters the verdicts, and counts and logs the rejected events. */
 void verdicts_enter(struct pipeline *pipeline, const struct batch *batch);
-
-#endif

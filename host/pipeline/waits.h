@@ -6,8 +6,7 @@
  *   commit of its events ends the trouble.
  * - A turn holds a slow handler for as long as the batch spent on it, so that others get their
  *   share. It is no trouble. */
-#ifndef AGG_HOST_PIPELINE_WAITS_H
-#define AGG_HOST_PIPELINE_WAITS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -70,5 +69,3 @@ void waits_forget(struct waits *waits);
 /* Adds time spent on one event in the current batch. True: hold the handler for a turn. */
 bool waits_spend(struct waits *waits, size_t handler, int64_t spent_us);
 void waits_begin_batch(struct waits *waits);
-
-#endif

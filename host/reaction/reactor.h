@@ -3,8 +3,7 @@
  *
  * Under many marks it pauses between rounds, so that one round handles several marks of a key, and
  * ingestion has the database. */
-#ifndef AGG_HOST_REACTION_REACTOR_H
-#define AGG_HOST_REACTION_REACTOR_H
+#pragma once
 
 #include "base/buffer.h"
 #include "script/script.h"
@@ -30,5 +29,3 @@ void reactor_wake(struct reactor *reactor);
 void reactor_replace_scripts(struct reactor *reactor, struct script_generation *generation);
 /* Appends `"reactions":{…}`: number and age of the marks, the last failure. */
 void reactor_report(struct reactor *reactor, struct buffer *json);
-
-#endif

@@ -3,8 +3,7 @@
  *
  * An advisory lock of the transaction gives a key to one process at a time. The query runs after
  * the marks are deleted: a later commit sets a new mark. */
-#ifndef AGG_HOST_REACTION_ROUND_H
-#define AGG_HOST_REACTION_ROUND_H
+#pragma once
 
 #include "bindings/pg.h"
 #include "base/arena.h"
@@ -56,5 +55,3 @@ bool round_make_due(struct round *round, struct err *err);
 bool round_look(struct round *round, bool *due, struct err *err);
 /* The number of marks, up to ROUND_COUNT_MAX, and the age of the oldest in seconds. */
 bool round_measure(struct round *round, int64_t *marks, double *oldest_s, struct err *err);
-
-#endif

@@ -9,8 +9,7 @@
  * KIND     missing | extra | differing: of the live row
  * COLUMNS  text[], the columns that differ
  * LIVE     the live row as jsonb */
-#ifndef AGG_HOST_REBUILD_COMPARE_SQL_H
-#define AGG_HOST_REBUILD_COMPARE_SQL_H
+#pragma once
 
 #include "base/buffer.h"
 #include "view/view.h"
@@ -51,5 +50,3 @@ enum compare_statement {
 /* Appends the statement. */
 void compare_sql(const struct compare_scope *scope, const struct view_table *table,
                  enum compare_statement statement, struct buffer *sql);
-
-#endif

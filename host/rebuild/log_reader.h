@@ -1,8 +1,7 @@
 /* log_reader: reads the topics of all handlers from Kafka's log, up to a bound for each partition,
  * outside any consumer group. One thread. Used by rebuild (up to the live view), explain, the
  * shadow run (the newest records) and tap (without a bound). */
-#ifndef AGG_HOST_REBUILD_LOG_READER_H
-#define AGG_HOST_REBUILD_LOG_READER_H
+#pragma once
 
 #include "config/config.h"
 #include "bindings/kafka_consumer.h"
@@ -67,5 +66,3 @@ void log_reader_add_partitions(const struct log_reader *reader, struct partition
 void log_reader_count(const struct log_reader *reader, int64_t *done, int64_t *total);
 /* The latest missing_before_us of all partitions; 0: the log is whole. */
 int64_t log_reader_missing_before_us(const struct log_reader *reader);
-
-#endif

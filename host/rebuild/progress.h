@@ -1,7 +1,6 @@
 /* progress: shows on standard error how far the log is read: each second on a terminal, in a line
  * that is overwritten, else every five seconds. One thread. */
-#ifndef AGG_HOST_REBUILD_PROGRESS_H
-#define AGG_HOST_REBUILD_PROGRESS_H
+#pragma once
 
 #include "log_reader.h"
 
@@ -17,5 +16,3 @@ void progress_start(struct progress *progress, const char *what);
 void progress_update(struct progress *progress, const struct log_reader *reader);
 /* Prints the last state. */
 void progress_end(struct progress *progress, const struct log_reader *reader);
-
-#endif

@@ -5,8 +5,7 @@
  * take long. Then, under locks that make live commits wait for a moment, the rest is read up to
  * exactly the live offsets, and the rows that differed or were written since are compared again:
  * rows and offsets of one moment. */
-#ifndef AGG_HOST_REBUILD_REBUILD_H
-#define AGG_HOST_REBUILD_REBUILD_H
+#pragma once
 
 #include <stdio.h>
 
@@ -75,5 +74,3 @@ bool changed_rows_collect(struct rebuild *rebuild, const struct view_table *tabl
 bool changed_rows_mark(struct rebuild *rebuild, const struct view_table *table, struct err *err);
 /* After the commit: announces the surrogate keys to the caches, through Redis. */
 bool changed_rows_announce(struct rebuild *rebuild, struct err *err);
-
-#endif

@@ -1,8 +1,7 @@
 /* shadow: a schema beside the live ones in the same database, with empty copies of their tables, in
  * which the view is built again. One of each kind at a time: its maker holds an advisory lock. The
  * next maker drops what an interrupted one left. */
-#ifndef AGG_HOST_REBUILD_SHADOW_H
-#define AGG_HOST_REBUILD_SHADOW_H
+#pragma once
 
 #include "view/sql_session.h"
 #include "view/view.h"
@@ -32,5 +31,3 @@ bool shadow_create(struct shadow *shadow, struct sql_session *session,
 bool shadow_still_locked(struct shadow *shadow, struct err *err);
 /* Drops the schema if it was made, unless `keep`. */
 void shadow_close(struct shadow *shadow, struct sql_session *session, bool keep);
-
-#endif

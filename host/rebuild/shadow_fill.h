@@ -1,7 +1,6 @@
 /* shadow_fill: feeds records of the log through a pipeline into the shadow, with the code and SQL
  * of live ingestion. While one batch commits the next one is read and handled. One thread. */
-#ifndef AGG_HOST_REBUILD_SHADOW_FILL_H
-#define AGG_HOST_REBUILD_SHADOW_FILL_H
+#pragma once
 
 #include "pipeline/batch.h"
 #include "pipeline/pipeline.h"
@@ -27,5 +26,3 @@ void shadow_fill_close(struct shadow_fill *fill);
  * ERR_TIMEOUT: the deadline (monotonic; 0: none) passed first, and the next call continues. */
 bool shadow_fill_run(struct shadow_fill *fill, int64_t deadline_us, struct progress *progress,
                      struct err *err);
-
-#endif

@@ -1,7 +1,6 @@
 /* bake: judges new scripts after a reload: do they reject more events than the scripts before?
  * Counts by the ingestion's own metrics. The caller locks. */
-#ifndef AGG_HOST_RELOAD_BAKE_H
-#define AGG_HOST_RELOAD_BAKE_H
+#pragma once
 
 #include "ingest/ingest.h"
 
@@ -25,5 +24,3 @@ void bake_begin(struct bake *bake, const struct script_generation *running, bool
  * BAKE_LEAST_EVENTS events were rejected and the share grew by more than the margin; `reason` is
  * for people. A verdict ends the bake. */
 enum bake_verdict bake_look(struct bake *bake, char *reason, size_t reason_size);
-
-#endif

@@ -1,7 +1,6 @@
 /* candidate: everything a generation needs in order to run: the Lua states of each worker and of
  * HTTP. Made before anything changes, because making it can fail. */
-#ifndef AGG_HOST_RELOAD_CANDIDATE_H
-#define AGG_HOST_RELOAD_CANDIDATE_H
+#pragma once
 
 #include "http/api_site.h"
 #include "ingest/ingest.h"
@@ -19,5 +18,3 @@ bool candidate_make(struct candidate *candidate, struct script_generation *gener
                     struct err *err);
 /* After it was replaced, or refused. */
 void candidate_free(struct candidate *candidate);
-
-#endif

@@ -1,7 +1,6 @@
 /* dropped: topics and paths of the running scripts that the next ones lack. An emptied folder must
  * not pass for a release. */
-#ifndef AGG_HOST_RELOAD_DROPPED_H
-#define AGG_HOST_RELOAD_DROPPED_H
+#pragma once
 
 #include "base/buffer.h"
 #include "script/script.h"
@@ -12,5 +11,3 @@ bool dropped_allow(const struct script_generation *running, const struct script_
 /* "dropped": a list, in a JSON object. */
 void dropped_put(struct buffer *json, const struct script_generation *running,
                  const struct script_generation *next);
-
-#endif

@@ -1,7 +1,6 @@
 /* generation_store: the files of generations that have run, in the database, for rollbacks after a
  * restart. All processes share it. Any thread; each call has a connection of its own. */
-#ifndef AGG_HOST_RELOAD_GENERATION_STORE_H
-#define AGG_HOST_RELOAD_GENERATION_STORE_H
+#pragma once
 
 #include "script/script.h"
 #include "view/sql_session.h"
@@ -20,5 +19,3 @@ struct script_generation *generation_store_load(const struct config *config, uin
 
 /* Appends a JSON list, the latest first. */
 bool generation_store_list(struct sql_session *session, struct buffer *json, struct err *err);
-
-#endif

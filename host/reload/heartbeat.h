@@ -1,8 +1,7 @@
 /* heartbeat: writes this process, and which scripts it runs since when, into the table of
  * instances: on each change of the scripts and every ten seconds, on a thread and connection of its
  * own. Nothing depends on it: without the database it warns once and retries. */
-#ifndef AGG_HOST_RELOAD_HEARTBEAT_H
-#define AGG_HOST_RELOAD_HEARTBEAT_H
+#pragma once
 
 #include "base/buffer.h"
 #include "config/config.h"
@@ -22,5 +21,3 @@ const char *heartbeat_instance(const struct heartbeat *heartbeat);
 /* Appends a JSON object: the scripts that ran here, or else in this group, before this start; null
  * if unknown. Any thread. */
 void heartbeat_append_before(struct heartbeat *heartbeat, struct buffer *json);
-
-#endif

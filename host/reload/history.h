@@ -1,7 +1,6 @@
 /* history: the running generation and some before it, with their files in memory. The caller locks.
  */
-#ifndef AGG_HOST_RELOAD_HISTORY_H
-#define AGG_HOST_RELOAD_HISTORY_H
+#pragma once
 
 #include "base/buffer.h"
 #include "script/script.h"
@@ -25,5 +24,3 @@ struct script_generation *history_find(const struct history *history, struct sli
 /* Appends a JSON list. */
 void history_list(const struct history *history, struct buffer *json);
 void history_clear(struct history *history);
-
-#endif

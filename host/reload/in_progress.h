@@ -1,6 +1,5 @@
 /* in_progress: the reloads under way, which may take minutes. The caller locks. */
-#ifndef AGG_HOST_RELOAD_IN_PROGRESS_H
-#define AGG_HOST_RELOAD_IN_PROGRESS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -22,5 +21,3 @@ struct in_progress_item *in_progress_begin(struct in_progress *in_progress, stru
 void in_progress_end(struct in_progress_item *item);
 /* Appends a JSON list. */
 void in_progress_list(const struct in_progress *in_progress, struct buffer *json);
-
-#endif

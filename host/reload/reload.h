@@ -1,8 +1,7 @@
 /* reload: replaces the running scripts and settings as a whole, on every ingest worker and every
  * HTTP state, or not at all. Everything is loaded, checked and built first; what remains is a
  * change of pointers between two batches and two requests, which cannot fail. */
-#ifndef AGG_HOST_RELOAD_RELOAD_H
-#define AGG_HOST_RELOAD_RELOAD_H
+#pragma once
 
 #include "shadow_run/shadow_run.h"
 #include "http/api_site.h"
@@ -64,5 +63,3 @@ void reload_pass_config(struct reload *reload, struct buffer *json);
 /* Appends a JSON list of the generations in memory, the running one first, then the member
  * "reloads_under_way". */
 void reload_list(struct reload *reload, struct buffer *json);
-
-#endif

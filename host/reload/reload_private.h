@@ -1,7 +1,6 @@
 /* reload_private: what the files of reload/ share. reload.c makes the change; from_disk.c and
  * rollback.c find the generation to change to; generation_watcher.c judges it afterwards. */
-#ifndef AGG_HOST_RELOAD_RELOAD_PRIVATE_H
-#define AGG_HOST_RELOAD_RELOAD_PRIVATE_H
+#pragma once
 
 #include <pthread.h>
 
@@ -76,5 +75,3 @@ void generation_watcher_start(struct reload *reload);
 void generation_watcher_stop(struct reload *reload);
 /* Under the lock: the running generation changed. */
 void generation_watcher_note(struct reload *reload);
-
-#endif

@@ -1,6 +1,5 @@
 /* result_json: members of the JSON objects that reloads and rollbacks return. Pure. */
-#ifndef AGG_HOST_RELOAD_RESULT_JSON_H
-#define AGG_HOST_RELOAD_RESULT_JSON_H
+#pragma once
 
 #include "base/buffer.h"
 #include "script/script.h"
@@ -16,5 +15,3 @@ void result_json_put_changes(struct buffer *json, const struct script_generation
                              const struct config *fresh);
 /* "shadow_run", a JSON object; nothing if the report is empty. */
 void result_json_put_shadow_run(struct buffer *json, const struct buffer *report);
-
-#endif

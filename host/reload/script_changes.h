@@ -1,6 +1,5 @@
 /* script_changes: the files that differ between two sets of scripts, with their texts. */
-#ifndef AGG_HOST_RELOAD_SCRIPT_CHANGES_H
-#define AGG_HOST_RELOAD_SCRIPT_CHANGES_H
+#pragma once
 
 #include "reload.h"
 
@@ -10,5 +9,3 @@
  * disk and database. Any thread. */
 bool reload_script_changes(struct reload *reload, struct slice from, struct slice to,
                            struct buffer *json, struct err *err);
-
-#endif

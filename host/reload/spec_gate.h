@@ -1,6 +1,5 @@
 /* spec_gate: runs the service's own specs, in a process of their own, before scripts may run. */
-#ifndef AGG_HOST_RELOAD_SPEC_GATE_H
-#define AGG_HOST_RELOAD_SPEC_GATE_H
+#pragma once
 
 #include "script/script.h"
 
@@ -9,5 +8,3 @@
  * scripts.specs_timeout_s, or until stop_fd is readable. */
 bool spec_gate_run(const char *config_path, const struct script_generation *generation, int stop_fd,
                    struct err *err);
-
-#endif

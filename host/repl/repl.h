@@ -1,7 +1,6 @@
 /* repl: the console's Lua state, with production's sandbox, modules and limits. Assignments stay
  * for later lines. Postgres is read-only. One thread. */
-#ifndef AGG_HOST_SCRIPT_REPL_H
-#define AGG_HOST_SCRIPT_REPL_H
+#pragma once
 
 #include "bindings/line_editor.h"
 #include "config/config.h"
@@ -23,5 +22,3 @@ void repl_interrupt(void);
 
 /* A line_complete; the context is the repl. */
 void repl_complete(void *repl, const char *line, size_t len, struct line_words *words);
-
-#endif

@@ -1,6 +1,5 @@
 /* Shared by the files of the console. */
-#ifndef AGG_HOST_SCRIPT_REPL_PRIVATE_H
-#define AGG_HOST_SCRIPT_REPL_PRIVATE_H
+#pragma once
 
 #include "repl.h"
 #include "script/script_private.h"
@@ -15,5 +14,3 @@ struct repl {
 
 /* repl_show.c: pushes the function of repl_show.lua. */
 void repl_show_push(lua_State *L);
-
-#endif

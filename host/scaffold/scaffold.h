@@ -1,6 +1,5 @@
 /* scaffold: the files that `aggregator new` writes, from embedded templates with `@word@`. */
-#ifndef AGG_HOST_SCAFFOLD_SCAFFOLD_H
-#define AGG_HOST_SCAFFOLD_SCAFFOLD_H
+#pragma once
 
 #include "base/buffer.h"
 #include "config/config.h"
@@ -45,5 +44,3 @@ void scaffold_reaction(struct scaffold *scaffold, const struct config *config, c
 bool scaffold_can_follow(const struct view_table *table);
 /* Whether the path has only segments of text or {names}. */
 bool scaffold_check_path(const char *path, struct err *err);
-
-#endif

@@ -2,8 +2,7 @@
  * NNNN_name.sql is applied once; a file without a number (CREATE OR REPLACE) after each change. A
  * numbered file with the line `-- replaces CHECKSUM` (sha256sum) counts as applied if the text with
  * that checksum is. */
-#ifndef AGG_HOST_SCHEMA_MIGRATE_H
-#define AGG_HOST_SCHEMA_MIGRATE_H
+#pragma once
 
 #include "config/config.h"
 #include "base/err.h"
@@ -22,5 +21,3 @@ bool migrate_pending(struct pg *pg, const struct config *config, int *pending, s
 
 /* ERR_INPUT names the missing tables of the program, and the command that creates them. */
 bool migrate_check_tables(struct pg *pg, struct err *err);
-
-#endif

@@ -1,7 +1,6 @@
 /* program_schema: the schema of the program's own tables. The binary contains its *.sql files;
  * migrate.h applies them. SQL in C qualifies each table and function with it. */
-#ifndef AGG_HOST_SCHEMA_PROGRAM_SCHEMA_H
-#define AGG_HOST_SCHEMA_PROGRAM_SCHEMA_H
+#pragma once
 
 #include "base/err.h"
 
@@ -35,5 +34,3 @@ extern const char *const program_schema_functions;
 
 /* Appends the remedy to Postgres' error of a missing table or column. */
 void program_schema_advise(struct err *err);
-
-#endif

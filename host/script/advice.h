@@ -1,6 +1,5 @@
 /* advice: the alternatives to what the sandbox lacks. Pure. */
-#ifndef AGG_HOST_SCRIPT_ADVICE_H
-#define AGG_HOST_SCRIPT_ADVICE_H
+#pragma once
 
 /* For a global, or a field of a library ("math.random"); NULL: none. */
 const char *advice_instead_of(const char *name);
@@ -11,5 +10,3 @@ const char *advice_instead_of(const char *name);
     "if the event is re-read: use view:publish(message), which sends after the commit"
 #define ADVICE_PRODUCE_IN_REACTION                                                                 \
     "a reaction must not produce records: it returns the messages to publish"
-
-#endif

@@ -1,8 +1,7 @@
 /* bundle_disk: the folders of scripts and queries, as they stand on the disk at one moment: each is
  * opened once, and a link that is replaced meanwhile changes nothing; two looks at them have to
  * agree. It all happens aside, with a deadline: a mount may hang. */
-#ifndef AGG_HOST_SCRIPT_BUNDLE_DISK_H
-#define AGG_HOST_SCRIPT_BUNDLE_DISK_H
+#pragma once
 
 #include "script_private.h"
 
@@ -14,5 +13,3 @@ struct bundle_folders {
 
 /* False: err says why, and the bundle is empty. */
 bool bundle_disk_read(struct bundle *bundle, const struct bundle_folders *folders, struct err *err);
-
-#endif

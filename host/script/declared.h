@@ -1,6 +1,5 @@
 /* declared: what a generation declares, as JSON for the Lua chunks that the binary carries. */
-#ifndef AGG_HOST_SCRIPT_DECLARED_H
-#define AGG_HOST_SCRIPT_DECLARED_H
+#pragma once
 
 #include "base/buffer.h"
 #include "script.h"
@@ -10,5 +9,3 @@
 void declared_put(struct buffer *json, const struct script_generation *generation, bool view_good);
 /* Appends the member `params`, a list. False: `text` is no query; err says why. */
 bool declared_put_params(struct buffer *json, const char *text, struct err *err);
-
-#endif

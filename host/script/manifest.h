@@ -2,8 +2,7 @@
  * recorded with file and line, and reading goes on. All runs in one protected call and reads raw:
  * no metatable of a declaration runs. Memory belongs to the generation, so that a Lua error leaks
  * nothing. */
-#ifndef AGG_HOST_SCRIPT_MANIFEST_H
-#define AGG_HOST_SCRIPT_MANIFEST_H
+#pragma once
 
 #include "base/problems.h"
 #include "script_private.h"
@@ -111,5 +110,3 @@ bool manifest_covers(const char *pattern, const char *other);
  * searched: each word after the previous one, as a key, else as a name or string. Returns the line
  * of the last word found, or of the last `return`. */
 int manifest_line(const char *text, const char *const *words, size_t count);
-
-#endif

@@ -1,6 +1,5 @@
 /* message: a message that a script publishes, read from its table. */
-#ifndef AGG_HOST_SCRIPT_MESSAGE_H
-#define AGG_HOST_SCRIPT_MESSAGE_H
+#pragma once
 
 #include "outbox/outbox.h"
 #include "script_private.h"
@@ -21,5 +20,3 @@
  * `call` is what the script did, for the errors, which it raises. In a guarded body. */
 void message_read(lua_State *L, int at, const char *call, const char *source, struct arena *arena,
                   struct outbox_message *message);
-
-#endif

@@ -1,8 +1,7 @@
 /* pattern: Lua 5.1's patterns over bytes, with a time limit. Matching may take exponential time
  * ("a?" n times and "a" n times, on n letters), and no hook fires inside C, so the matcher calls
  * lua_host_check_time. */
-#ifndef AGG_HOST_SCRIPT_PATTERN_H
-#define AGG_HOST_SCRIPT_PATTERN_H
+#pragma once
 
 #include <lua.h>
 #include <stdbool.h>
@@ -40,5 +39,3 @@ void pattern_push_capture(struct pattern_match *match, int index, const char *be
                           const char *end);
 /* Pushes all captures (without any the whole match, unless begin is NULL); returns their number. */
 int pattern_push_captures(struct pattern_match *match, const char *begin, const char *end);
-
-#endif

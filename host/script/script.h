@@ -1,8 +1,7 @@
 /* script: the only unit that runs Lua. A generation is one consistent set of sources with its
  * manifest: immutable, reference counted. An instance is one Lua state of a generation; one thread
  * at a time owns it. */
-#ifndef AGG_HOST_SCRIPT_SCRIPT_H
-#define AGG_HOST_SCRIPT_SCRIPT_H
+#pragma once
 
 #include "base/arena.h"
 #include "config/config.h"
@@ -244,5 +243,3 @@ void script_pool_destroy(struct script_pool *pool);
 enum script_result script_pool_answer(struct script_pool *pool,
                                       const struct script_request *request, int timeout_ms,
                                       struct script_response *response, struct err *err);
-
-#endif

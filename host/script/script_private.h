@@ -1,6 +1,5 @@
 /* Shared by the files of script/. */
-#ifndef AGG_HOST_SCRIPT_SCRIPT_PRIVATE_H
-#define AGG_HOST_SCRIPT_SCRIPT_PRIVATE_H
+#pragma once
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -213,5 +212,3 @@ void event_push_names(lua_State *L, const struct script_handler *handler);
 /* Fills the event table at the top; the list of its names is below it. */
 void event_fill(lua_State *L, const struct script_handler *handler,
                 const struct extract_value *values);
-
-#endif

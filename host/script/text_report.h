@@ -1,6 +1,5 @@
 /* text_report: a JSON object as text for people, by a Lua chunk that the binary carries. */
-#ifndef AGG_HOST_SCRIPT_TEXT_REPORT_H
-#define AGG_HOST_SCRIPT_TEXT_REPORT_H
+#pragma once
 
 #include <stdint.h>
 #include <stdio.h>
@@ -24,5 +23,3 @@ struct text_report {
 /* Appends the text. False: err says what is wrong with the object. */
 bool text_report_append(const struct text_report *report, struct buffer *out, struct err *err);
 bool text_report_print(const struct text_report *report, FILE *out, struct err *err);
-
-#endif

@@ -4,8 +4,7 @@
  * scripts.stuck_exit_s the process exits for its supervisor to restart it; uncommitted events are
  * re-read. No legal call lasts that long: bindings wait no longer than the script's call may last.
  * Time in which the process did not run does not count. */
-#ifndef AGG_HOST_SCRIPT_WATCHDOG_H
-#define AGG_HOST_SCRIPT_WATCHDOG_H
+#pragma once
 
 #include <stdint.h>
 
@@ -24,5 +23,3 @@ bool watchdog_report(struct buffer *json);
 /* For the thread and tests: one check at this monotonic time. True: the process must exit; the log
  * says why. */
 bool watchdog_look(int64_t now_us);
-
-#endif

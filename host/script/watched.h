@@ -1,8 +1,7 @@
 /* watched: the call that a Lua state runs, published to the watchdog by its thread. A call costs a
  * few atomic stores and no lock. A reader may see one call's values with the next call's deadline,
  * which is later. */
-#ifndef AGG_HOST_SCRIPT_WATCHED_H
-#define AGG_HOST_SCRIPT_WATCHED_H
+#pragma once
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -45,5 +44,3 @@ static inline void watched_set(struct watched *watched, int64_t started_us, int6
     }
     atomic_store_explicit(&watched->started_us, started_us, memory_order_release);
 }
-
-#endif

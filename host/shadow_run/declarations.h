@@ -1,6 +1,5 @@
 /* declarations: what the declarations of two generations share, and what only one of them has. */
-#ifndef AGG_HOST_SHADOW_RUN_DECLARATIONS_H
-#define AGG_HOST_SHADOW_RUN_DECLARATIONS_H
+#pragma once
 
 #include "base/buffer.h"
 #include "script/script.h"
@@ -21,5 +20,3 @@ void declarations_free(struct declarations *shared);
 /* Adds the topics that `of` declares and `other` does not. */
 void declarations_add_topics(struct buffer *only, const struct script_generation *of,
                              const struct script_generation *other);
-
-#endif

@@ -1,7 +1,6 @@
 /* event_differences: compares the outcome of each event on both sides: which side rejects it and
  * why, and which events neither side can decide. One thread. */
-#ifndef AGG_HOST_SHADOW_RUN_EVENT_DIFFERENCES_H
-#define AGG_HOST_SHADOW_RUN_EVENT_DIFFERENCES_H
+#pragma once
 
 #include "declarations.h"
 #include "side_pipeline.h"
@@ -34,5 +33,3 @@ void event_differences_note_rejected(struct event_differences *differences,
 /* Appends members of a JSON object. */
 void event_differences_append(const struct event_differences *differences, struct buffer *json);
 void event_differences_free(struct event_differences *differences);
-
-#endif

@@ -1,7 +1,6 @@
 /* message_differences: compares what the two sides would publish, from the outboxes and marks of
  * their schemas. Two messages are the same if their identity is. One thread. */
-#ifndef AGG_HOST_SHADOW_RUN_MESSAGE_DIFFERENCES_H
-#define AGG_HOST_SHADOW_RUN_MESSAGE_DIFFERENCES_H
+#pragma once
 
 #include "base/buffer.h"
 #include "view/sql_session.h"
@@ -19,5 +18,3 @@ bool message_differences_find(struct message_differences *differences, struct sq
 /* Appends members of a JSON object. */
 void message_differences_append(const struct message_differences *differences, struct buffer *json);
 void message_differences_free(struct message_differences *differences);
-
-#endif

@@ -1,6 +1,5 @@
 /* newest_records: chooses where the newest records of a log begin. Pure. */
-#ifndef AGG_HOST_SHADOW_RUN_NEWEST_RECORDS_H
-#define AGG_HOST_SHADOW_RUN_NEWEST_RECORDS_H
+#pragma once
 
 #include "rebuild/log_reader.h"
 
@@ -8,5 +7,3 @@
  * partition has the same share, so that rare kinds of events are included; the rest of the share of
  * a short partition goes to the others. */
 void newest_records_start(struct log_partition *partitions, size_t count, int64_t events);
-
-#endif

@@ -1,6 +1,5 @@
 /* row_differences: compares the rows that the two sides have made. One thread. */
-#ifndef AGG_HOST_SHADOW_RUN_ROW_DIFFERENCES_H
-#define AGG_HOST_SHADOW_RUN_ROW_DIFFERENCES_H
+#pragma once
 
 #include "declarations.h"
 #include "side_pipeline.h"
@@ -15,5 +14,3 @@ struct row_differences {
 bool row_differences_find(struct row_differences *differences, struct sql_session *session,
                           const struct side sides[SHADOW_RUN_SIDES], const struct view_table *table,
                           struct err *err);
-
-#endif

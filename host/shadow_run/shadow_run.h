@@ -1,8 +1,7 @@
 /* shadow_run: gives the newest events of the log to the running generation and to a candidate, each
  * in a schema of its own, and compares rows, rejections and what reactions would publish. The live
  * view, its offsets, the outbox, the caches and the metrics stay untouched. */
-#ifndef AGG_HOST_SHADOW_RUN_SHADOW_RUN_H
-#define AGG_HOST_SHADOW_RUN_SHADOW_RUN_H
+#pragma once
 
 #include "base/buffer.h"
 #include "script/script.h"
@@ -40,5 +39,3 @@ void shadow_run_free(struct shadow_run_result *result);
  * is accepted; err has the numbers. */
 bool shadow_run_accepts(const struct shadow_run_options *options,
                         const struct shadow_run_result *result, struct err *err);
-
-#endif

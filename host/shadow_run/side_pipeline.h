@@ -1,7 +1,6 @@
 /* side_pipeline: one generation's side of a shadow run: its pipeline into a schema of its own. It
  * touches no outside system, logs nothing and counts nothing. One thread. */
-#ifndef AGG_HOST_SHADOW_RUN_SIDE_PIPELINE_H
-#define AGG_HOST_SHADOW_RUN_SIDE_PIPELINE_H
+#pragma once
 
 #include "pipeline/batch.h"
 #include "pipeline/pipeline.h"
@@ -56,5 +55,3 @@ bool side_react(const struct side *side, bool (*go_on)(void *context, struct err
 const char *side_handler_of(const struct side *side, const struct event *event);
 /* Appends the event's place, id and handler as members of a JSON object. */
 void side_put_event(struct buffer *json, const struct side *side, const struct event *event);
-
-#endif

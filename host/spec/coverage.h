@@ -1,6 +1,5 @@
 /* coverage: executed lines of the scripts, over all states of a test run. One thread. */
-#ifndef AGG_HOST_SCRIPT_COVERAGE_H
-#define AGG_HOST_SCRIPT_COVERAGE_H
+#pragma once
 
 #include <lua.h>
 
@@ -14,5 +13,3 @@ void coverage_destroy(struct coverage *coverage);
 void coverage_count(struct coverage *coverage, lua_State *L, lua_Debug *where);
 /* Pushes a list of { path = text, text = text, hits = { [line] = true } }. May raise. */
 void coverage_push(const struct coverage *coverage, lua_State *L);
-
-#endif

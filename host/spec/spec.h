@@ -1,8 +1,7 @@
 /* spec: runs busted specs in production's sandbox, with its limits and modules. Each file gets a
  * fresh Lua state of the one generation. One thread. Specs see the sandbox's globals and busted's
  * words; busted is trusted and has libraries that specs and scripts cannot reach. */
-#ifndef AGG_HOST_SCRIPT_SPEC_H
-#define AGG_HOST_SCRIPT_SPEC_H
+#pragma once
 
 #include "config/config.h"
 #include "base/err.h"
@@ -28,5 +27,3 @@ void spec_run_destroy(struct spec_run *run);
 void spec_run_file(struct spec_run *run, const char *path, struct spec_totals *totals);
 /* Prints executed lines per script. False: below min_percent, or not measured (printed). */
 bool spec_run_coverage(struct spec_run *run, double min_percent);
-
-#endif

@@ -1,6 +1,5 @@
 /* Shared by the files of the spec runner. */
-#ifndef AGG_HOST_SCRIPT_SPEC_PRIVATE_H
-#define AGG_HOST_SCRIPT_SPEC_PRIVATE_H
+#pragma once
 
 #include "script/script_private.h"
 
@@ -36,5 +35,3 @@ void spec_set_tags(lua_State *L, const uint64_t *tags, size_t count);
 void spec_push_messages(lua_State *L, const struct outbox_message *messages, size_t count);
 /* Sets `at` and `event_id` in the table at the top. */
 void spec_set_version(lua_State *L, const struct merge_version *version);
-
-#endif

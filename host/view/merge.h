@@ -3,8 +3,7 @@
  * The merges and messages of an event are staged until merge_accept, so that a handler that raises
  * has no effect. Accepted merges are kept by event, so that a batch that Postgres rejects can be
  * bisected: merge_select rebuilds the rows from a range of events. */
-#ifndef AGG_HOST_VIEW_MERGE_H
-#define AGG_HOST_VIEW_MERGE_H
+#pragma once
 
 #include "base/arena.h"
 #include "outbox/outbox.h"
@@ -93,5 +92,3 @@ size_t merge_op_count(const struct merge *merge); /* accepted */
 const struct merge_accepted *merge_accepted_ops(const struct merge *merge, size_t *count);
 int merge_version_compare(const struct merge_version *a, const struct merge_version *b);
 bool merge_value_less(enum view_type type, const struct view_value *a, const struct view_value *b);
-
-#endif

@@ -1,6 +1,5 @@
 /* sql_session: a database connection for commands that compose their SQL. One thread. */
-#ifndef AGG_HOST_VIEW_SQL_SESSION_H
-#define AGG_HOST_VIEW_SQL_SESSION_H
+#pragma once
 
 #include "bindings/pg.h"
 #include "base/buffer.h"
@@ -34,5 +33,3 @@ bool sql_query_int(struct sql_session *session, const char *sql, int64_t *number
 /* The same without rows, from a format. */
 bool sql_run(struct sql_session *session, struct err *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-
-#endif

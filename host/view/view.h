@@ -1,7 +1,6 @@
 /* view: the declared tables, columns, groups and merge rules of one generation. All threads share
  * it read-only. */
-#ifndef AGG_HOST_VIEW_VIEW_H
-#define AGG_HOST_VIEW_VIEW_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -71,5 +70,3 @@ struct view_value {
         double number;
     } as;
 };
-
-#endif

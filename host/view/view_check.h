@@ -1,6 +1,5 @@
 /* view_check: compares the database's tables with the view. */
-#ifndef AGG_HOST_VIEW_VIEW_CHECK_H
-#define AGG_HOST_VIEW_VIEW_CHECK_H
+#pragma once
 
 #include "view.h"
 
@@ -14,5 +13,3 @@ bool view_check(struct pg *pg, const struct view *view, int timeout_ms, view_pro
                 void *context, struct err *err);
 /* The same as one error: ERR_INPUT for differences. */
 bool view_sql_check(struct pg *pg, const struct view *view, int timeout_ms, struct err *err);
-
-#endif

@@ -1,6 +1,5 @@
 /* view_sql: the SQL of the view: one upsert per table and batch. */
-#ifndef AGG_HOST_VIEW_VIEW_SQL_H
-#define AGG_HOST_VIEW_VIEW_SQL_H
+#pragma once
 
 #include "base/buffer.h"
 #include "merge.h"
@@ -35,5 +34,3 @@ void view_sql_upsert(const struct view_table *table, uint32_t groups, struct buf
 /* The arrays of that statement, one element per row. */
 void view_sql_params(const struct view_table *table, uint32_t groups, struct merge_row *const *rows,
                      size_t count, struct pg_params *params);
-
-#endif
