@@ -44,6 +44,10 @@ static rd_kafka_conf_t *kafka_consumer_conf(const struct kafka_consumer_options 
              options->settings.session_timeout_ms);
     const struct kafka_property defaults[] = {
         {"session.timeout.ms", session_timeout_ms},
+        /* A member learns of a rebalance by its heartbeat: partitions wait for the slowest. */
+        {"heartbeat.interval.ms", "200"},
+        /* An open fetch delays that of partitions that have just been assigned. */
+        {"fetch.wait.max.ms", "250"},
         /* To find a broker that returns under another address. Default of the coordinator query:
          * ten minutes. */
         {"coordinator.query.interval.ms", "5000"},

@@ -100,6 +100,10 @@ bool kafka_consumer_subscribe(struct kafka_consumer *consumer, const char *const
 bool kafka_consumer_fetch(struct kafka_consumer *consumer, const struct kafka_place *places,
                           size_t count, struct err *err);
 bool kafka_consumer_is_cooperative(const struct kafka_consumer *consumer);
+/* Of a member, as often as heartbeat.interval.ms: librdkafka 2.0 sends a heartbeat that is due only
+ * when its main thread wakes, which it does by itself once a second. A heartbeat tells the member
+ * of a rebalance. */
+void kafka_consumer_beat(struct kafka_consumer *consumer);
 /* How long a member can wait for the others in a rebalance. */
 int64_t kafka_consumer_rebalance_limit_us(const struct kafka_consumer *consumer);
 /* Begins to commit the group's offsets in Kafka. One at a time. */

@@ -146,6 +146,14 @@ bool kafka_consumer_subscribe(struct kafka_consumer *consumer, const char *const
     return !code || err_set(err, ERR_INTERNAL, "cannot subscribe: %s", rd_kafka_err2str(code));
 }
 
+void kafka_consumer_beat(struct kafka_consumer *consumer) {
+    rd_kafka_topic_partition_list_t *subscribed = NULL;
+    /* The main thread answers it. */
+    if (rd_kafka_subscription(consumer->client, &subscribed) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_topic_partition_list_destroy(subscribed);
+    }
+}
+
 int64_t kafka_consumer_rebalance_limit_us(const struct kafka_consumer *consumer) {
     char text[32] = "";
     size_t size = sizeof text;

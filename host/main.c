@@ -1,6 +1,7 @@
 /* main: reads arguments and configuration, sets up the log, runs one command. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "admin/socket.h"
 #include "command/arguments.h"
@@ -13,6 +14,8 @@
 #include "base/log.h"
 #include "base/signals.h"
 #include "base/terminal.h"
+#include "base/xalloc.h"
+#include "upgrade/predecessor.h"
 
 #define SETTINGS_TIMEOUT_MS 30000
 
@@ -36,6 +39,7 @@ static int main_print_help(const struct arguments *arguments) {
 }
 
 static int main_fail_start(const struct err *err) {
+    predecessor_fail(err->text);
     fprintf(stderr, "aggregator: %s\n", err->text);
     return 1;
 }
@@ -124,6 +128,13 @@ static int main_run_configured(const struct command_spec *spec, struct command *
     return status;
 }
 
+/* arguments_read moves the pointers. */
+static char **main_copy_arguments(int argc, char **argv) {
+    char **copy = xcalloc((size_t)argc + 1, sizeof *copy);
+    memcpy(copy, argv, (size_t)argc * sizeof *copy);
+    return copy;
+}
+
 int main(int argc, char **argv) {
     struct arguments arguments;
     struct err err = {0};
@@ -131,9 +142,13 @@ int main(int argc, char **argv) {
         return 1; /* there is no descriptor to report it */
     }
     signals_init();
+    predecessor_meet();
+    static char **given; /* kept for an upgrade */
+    given = main_copy_arguments(argc, argv);
     if (!arguments_read(argc, argv, &arguments, &err)) {
         return main_refuse_usage(&arguments, &err);
     }
+    arguments.command.argv = given;
     if (arguments.command.help) {
         return main_print_help(&arguments);
     }

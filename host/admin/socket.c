@@ -1,6 +1,7 @@
 #include "socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -23,6 +24,8 @@ struct admin_socket {
     pthread_t thread;
     int listener;
     int stop_fd; /* readable: the thread ends */
+    bool closed; /* the thread has ended */
+    bool owns_path;
     char *path;
     const struct admin_verb *verbs;
     size_t verb_count;
@@ -261,7 +264,7 @@ static bool socket_listen_at(struct admin_socket *admin, struct err *err) {
     if (!socket_make_address(admin->path, &address, err) || !socket_clear_path(admin->path, err)) {
         return false;
     }
-    admin->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    admin->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (admin->listener < 0 ||
         bind(admin->listener, (struct sockaddr *)&address, sizeof address) != 0 ||
         chmod(admin->path, S_IRUSR | S_IWUSR) != 0 || listen(admin->listener, 8) != 0) {
@@ -269,6 +272,14 @@ static bool socket_listen_at(struct admin_socket *admin, struct err *err) {
                        strerror(errno));
     }
     return true;
+}
+
+/* While two processes accept from it, the other may take a client first. */
+static bool socket_unblock(const struct admin_socket *admin, struct err *err) {
+    int flags = fcntl(admin->listener, F_GETFL);
+    return (flags >= 0 && fcntl(admin->listener, F_SETFL, flags | O_NONBLOCK) == 0) ||
+           err_set(err, ERR_INPUT, "the inherited socket for admin.socket cannot be used: %s",
+                   strerror(errno));
 }
 
 static void socket_free(struct admin_socket *admin) {
@@ -284,20 +295,22 @@ static void socket_free(struct admin_socket *admin) {
     free(admin);
 }
 
-struct admin_socket *admin_socket_start(const char *path, const struct admin_verb *verbs,
-                                        size_t count, void *context, struct err *err) {
+struct admin_socket *admin_socket_start(const struct admin_socket_options *options,
+                                        struct err *err) {
     struct admin_socket *admin = xcalloc(1, sizeof *admin);
-    *admin = (struct admin_socket){.listener = -1,
+    bool inherits = options->listener > 0;
+    *admin = (struct admin_socket){.listener = inherits ? options->listener : -1,
                                    .stop_fd = eventfd(0, EFD_CLOEXEC),
-                                   .path = xstrdup(path),
-                                   .verbs = verbs,
-                                   .verb_count = count,
-                                   .context = context};
+                                   .owns_path = !inherits || options->owns_path,
+                                   .path = xstrdup(options->path),
+                                   .verbs = options->verbs,
+                                   .verb_count = options->verb_count,
+                                   .context = options->context};
     pthread_mutex_init(&admin->lock, NULL);
     clock_condition_init(&admin->left);
     if (admin->stop_fd < 0) {
         err_set(err, ERR_INTERNAL, "cannot create an eventfd");
-    } else if (socket_listen_at(admin, err)) {
+    } else if (inherits ? socket_unblock(admin, err) : socket_listen_at(admin, err)) {
         if (pthread_create(&admin->thread, NULL, socket_main, admin) == 0) {
             return admin;
         }
@@ -305,6 +318,23 @@ struct admin_socket *admin_socket_start(const char *path, const struct admin_ver
     }
     socket_free(admin);
     return NULL;
+}
+
+int admin_socket_listener(const struct admin_socket *admin, bool *owns_path) {
+    *owns_path = admin->owns_path;
+    return admin->listener;
+}
+
+void admin_socket_close(struct admin_socket *admin, bool hands_over) {
+    if (!admin || admin->closed) {
+        return;
+    }
+    eventfd_write(admin->stop_fd, 1);
+    pthread_join(admin->thread, NULL);
+    if (admin->owns_path && !hands_over) {
+        unlink(admin->path);
+    }
+    admin->closed = true;
 }
 
 /* False: some have not left by the deadline. */
@@ -323,9 +353,7 @@ bool admin_socket_stop(struct admin_socket *admin, int64_t deadline_us) {
     if (!admin) {
         return true;
     }
-    eventfd_write(admin->stop_fd, 1);
-    pthread_join(admin->thread, NULL);
-    unlink(admin->path);
+    admin_socket_close(admin, false);
     if (!socket_await_clients(admin, deadline_us)) {
         return false;
     }

@@ -7,12 +7,26 @@
 
 struct admin_socket;
 
+struct admin_socket_options {
+    const char *path;
+    int listener;   /* a listening socket to use instead, which is then owned; 0: none */
+    bool owns_path; /* of that one: the path is removed at the end */
+    const struct admin_verb *verbs;
+    size_t verb_count;
+    void *context; /* of the verbs */
+};
+
 /* Replaces the socket of a dead process; one that is in use is an error. Each client has a thread:
  * some verbs take long. Verbs and context must outlive the socket. */
-struct admin_socket *admin_socket_start(const char *path, const struct admin_verb *verbs,
-                                        size_t count, void *context, struct err *err);
-/* Waits for the clients, then frees. False: a client is not answered by the monotonic deadline;
- * nothing is freed, and the context must stay. */
+struct admin_socket *admin_socket_start(const struct admin_socket_options *options,
+                                        struct err *err);
+/* *owns_path: the path is to be removed at the end. */
+int admin_socket_listener(const struct admin_socket *socket, bool *owns_path);
+/* Takes no more clients. hands_over: another process listens at the path. Also on a client's
+ * thread. NULL is allowed. */
+void admin_socket_close(struct admin_socket *socket, bool hands_over);
+/* Closes it, waits for the clients, then frees. False: a client is not answered by the monotonic
+ * deadline; nothing is freed, and the context must stay. */
 bool admin_socket_stop(struct admin_socket *socket, int64_t deadline_us);
 
 /* The client's side: sends a line, waits at most timeout_ms, appends the response. */

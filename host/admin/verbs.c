@@ -13,6 +13,7 @@
 #include "instances.h"
 #include "partitions.h"
 #include "stored_verbs.h"
+#include "upgrade/upgrade.h"
 
 #define HEALTH_TIMEOUT_MS 5000
 
@@ -186,6 +187,9 @@ static int verbs_answer_reload(void *context, const struct admin_request *reques
     if (problem) {
         return admin_fail(json, 400, slice_of(problem));
     }
+    if (upgrade_is_under_way(program->upgrade)) {
+        return admin_fail(json, 409, slice_of("an upgrade is under way: reload when it has ended"));
+    }
     struct reload_request reload = {question.wanted ? &question.shadow_run : NULL, question.drop};
     return reload_from_disk(program->reload, &reload, json) ? 200 : 409;
 }
@@ -303,6 +307,14 @@ static int verbs_answer_script_changes(void *context, const struct admin_request
     return 200;
 }
 
+/* 409: nothing changed; the response says why. */
+static int verbs_answer_upgrade(void *context, const struct admin_request *request,
+                                struct buffer *json) {
+    struct admin_context *program = context;
+    (void)request;
+    return upgrade_run(program->upgrade, json) ? 200 : 409;
+}
+
 static int verbs_answer_explain(void *context, const struct admin_request *request,
                                 struct buffer *json) {
     struct admin_context *program = context;
@@ -330,6 +342,7 @@ const struct admin_verb *admin_verbs(size_t *count) {
     static const char *const outbox_retry_paths[] = {"/admin/outbox/retry"};
     static const char *const outbox_drop_paths[] = {"/admin/outbox/drop"};
     static const char *const figures_paths[] = {"/admin/figures"};
+    static const char *const upgrade_paths[] = {"/admin/upgrade"};
     static const char *const explain_paths[] = {"/admin/explain/{id}",
                                                 "/admin/explain/{word}/{id}"};
     static const struct admin_verb verbs[] = {
@@ -357,6 +370,7 @@ const struct admin_verb *admin_verbs(size_t *count) {
         {NULL, "POST", "admin_outbox_retry", outbox_retry_paths, 1, stored_verbs_retry_messages},
         {NULL, "POST", "admin_outbox_drop", outbox_drop_paths, 1, stored_verbs_drop_messages},
         {NULL, "GET", "admin_figures", figures_paths, 1, verbs_answer_figures},
+        {"upgrade", "POST", "admin_upgrade", upgrade_paths, 1, verbs_answer_upgrade},
         /* HTTP only: the command `aggregator explain` does its own work. */
         {NULL, "GET", "admin_explain", explain_paths, 2, verbs_answer_explain},
     };

@@ -29,6 +29,7 @@ struct admin_context {
     struct reload *reload;
     struct admin_child explain, retry;
     struct admin_tap *tap;
+    struct upgrade *upgrade;
 };
 
 /* The verbs' context is a struct admin_context. */

@@ -86,7 +86,7 @@ static void signals_act(const struct listener *listener, int number) {
         log_warning("signal " IGNORED, LOG_TEXT("signal", name));
     } else if (number == SIGHUP && listener->reloads) {
         eventfd_write(reload_fd, 1);
-    } else if (stop_requested()) {
+    } else if (atomic_load(&ended_by) != 0) {
         signals_exit_at_once("a second signal", name);
     } else {
         atomic_store(&ended_by, number);

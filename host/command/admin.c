@@ -13,6 +13,8 @@
 /* Longer than the limits of the specs and of a shadow run: for a program that hangs. */
 #define CHECKS_TIMEOUT_MS (20 * 60 * 1000)
 #define LINE_BYTES 128
+/* For the new process to join the group, or to be ended. */
+#define UPGRADE_MARGIN_MS 60000
 
 static bool admin_starts_with(const struct buffer *answer, const char *text) {
     return strncmp(answer->data, text, strlen(text)) == 0;
@@ -29,16 +31,21 @@ static bool admin_call_program(const struct command *command, const char *line, 
     return ok;
 }
 
-/* Prints the response; 0 if it begins with `good`. */
-static int admin_ask(const struct command *command, const char *line, const char *good) {
+static int admin_ask_within(const struct command *command, const char *line, const char *good,
+                            int timeout_ms) {
     struct buffer answer = {0};
-    bool ok = admin_call_program(command, line, ANSWER_TIMEOUT_MS, &answer);
+    bool ok = admin_call_program(command, line, timeout_ms, &answer);
     if (ok) {
         puts(answer.data);
         ok = admin_starts_with(&answer, good);
     }
     buffer_free(&answer);
     return ok ? 0 : 1;
+}
+
+/* Prints the response; 0 if it begins with `good`. */
+static int admin_ask(const struct command *command, const char *line, const char *good) {
+    return admin_ask_within(command, line, good, ANSWER_TIMEOUT_MS);
 }
 
 int command_resume(const struct command *command) {
@@ -72,6 +79,13 @@ int command_reload(const struct command *command) {
     }
     buffer_free(&answer);
     return ok ? 0 : 1;
+}
+
+int command_upgrade(const struct command *command) {
+    int ready_ms =
+        command->config ? command->config->service.upgrade_timeout_ms : UPGRADE_MARGIN_MS;
+    int timeout_ms = ready_ms + UPGRADE_MARGIN_MS;
+    return admin_ask_within(command, "upgrade", CHANGED, timeout_ms);
 }
 
 static int admin_show(const struct command *command, const struct buffer *answer) {

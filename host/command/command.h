@@ -13,6 +13,7 @@ struct command {
     const struct config *config; /* NULL: it cannot be read, and the command asks the program */
     const char *config_path;
     const char *socket; /* of the running program: --socket, or admin.socket */
+    char **argv;        /* the whole command line as it was given */
     const char *log_format, *log_level;
     char **words; /* the arguments after the command's name; none is empty */
     int word_count;
@@ -70,6 +71,8 @@ int command_reload(const struct command *command);
 int command_rollback(const struct command *command);
 /* config: prints the settings, and where each comes from. */
 int command_config(const struct command *command);
+/* Has the installed program take over from the running one. */
+int command_upgrade(const struct command *command);
 /* diff: compares the scripts on the disk with the running ones on the newest events. 0 equal, 1
  * different, 2 failed or wrong usage. */
 int command_diff(const struct command *command);

@@ -206,6 +206,18 @@ const struct command_spec commands[] = {
         .conflict = commands_reload_conflict,
     },
     {
+        .name = "upgrade",
+        .run = command_upgrade,
+        .asks_program = true,
+        .synopsis = "",
+        .summary = "have the installed program take over from the running one",
+        .help = "Starts the program that is installed now at the path of the running one, with the "
+                "same arguments. It inherits the listening sockets and takes over once it is "
+                "ready; the running process drains and ends. No request fails. A downgrade is the "
+                "same command. Prints JSON.",
+        .status = "0 replaced, 1 nothing was changed: the running process goes on",
+    },
+    {
         .name = "diff",
         .run = command_diff,
         .asks_program = true,

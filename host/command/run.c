@@ -11,6 +11,7 @@
 #include "base/stop.h"
 #include "program/program.h"
 #include "base/watch.h"
+#include "upgrade/predecessor.h"
 
 /* Longer than a transaction's deadline and the leaving of the group together. */
 #define SHUTDOWN_LIMIT_S 45
@@ -20,10 +21,12 @@ static int run_shutdown_limit_s(const struct config *config) {
 }
 
 static void run_follow_signals(struct program *program, bool watch) {
-    struct pollfd fds[2] = {{stop_fd(), POLLIN, 0}, {signals_reload_fd(), POLLIN, 0}};
-    while (!stop_requested()) {
+    struct pollfd fds[3] = {{stop_fd(), POLLIN, 0},
+                            {signals_reload_fd(), POLLIN, 0},
+                            {program_upgrade_fd(program), POLLIN, 0}};
+    while (!stop_requested() && !fds[2].revents) {
         eventfd_t asked;
-        if (poll(fds, 2, watch ? WATCH_INTERVAL_MS : -1) == 0) {
+        if (poll(fds, 3, watch ? WATCH_INTERVAL_MS : -1) == 0) {
             program_reload_if_changed(program);
         } else if (eventfd_read(fds[1].fd, &asked) == 0) {
             program_reload(program);
@@ -36,10 +39,12 @@ int command_run(const struct command *command) {
     signal(SIGPIPE, SIG_IGN);
     struct program *program = NULL;
     if (signals_listen(true, run_shutdown_limit_s(command->config), &err)) {
-        program = program_start(command->config, command->config_path, &err);
+        struct program_options options = {command->config, command->config_path, command->argv};
+        program = program_start(&options, &err);
     }
     if (!program && err.kind != ERR_NONE) {
         log_error("cannot start", LOG_TEXT("error", err.text));
+        predecessor_fail(err.text);
         return 1;
     }
     if (program) {

@@ -364,3 +364,13 @@ struct kafka_settings config_kafka_settings(const struct config *config) {
         .option_count = config->kafka.options.count,
     };
 }
+
+const char *config_kafka_instance(const struct config *config) {
+    const struct config_pairs *options = &config->kafka.options;
+    for (size_t i = 0; i < options->count; i++) {
+        if (strcmp(options->names[i], "group.instance.id") == 0) {
+            return options->values[i];
+        }
+    }
+    return NULL;
+}

@@ -54,6 +54,7 @@ struct config {
         char *name;        /* SERVICE_NAME */
         char *environment; /* ENVIRONMENT */
         char *version;     /* SERVICE_VERSION; not the program's own version */
+        int upgrade_timeout_ms;
     } service;
     struct {
         char *host;
@@ -166,6 +167,8 @@ void config_compare(const struct config *a, const struct config *b,
 struct config *config_renew(const struct config *running, const struct config *fresh);
 /* Borrowed from the configuration. */
 struct kafka_settings config_kafka_settings(const struct config *config);
+/* group.instance.id of kafka.options, which makes static members; NULL: none. */
+const char *config_kafka_instance(const struct config *config);
 /* Any thread. */
 const struct config *config_ref(const struct config *config);
 void config_unref(const struct config *config);

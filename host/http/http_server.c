@@ -1,6 +1,7 @@
 #include "http_server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -28,6 +29,7 @@ struct http_server {
     size_t count, started; /* the last ones of the loops; the first has the listener */
     bool ends;
     int port;
+    int listener; /* owned by the first loop */
 };
 
 /* ---- the socket --------------------------------------------------------------------------- */
@@ -79,6 +81,21 @@ static int http_server_listen_on(const struct http_options *options, struct err 
                 options->port, options->settings, options->settings, strerror(errno));
     }
     freeaddrinfo(addresses);
+    return fd;
+}
+
+/* Gives an inherited socket what http_server_try_address gives its own. */
+static int http_server_inherit(const struct http_options *options, struct err *err) {
+    int one = 1, fd = options->listener;
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) != 0 ||
+        listen(fd, BACKLOG) != 0) {
+        err_set(err, ERR_INPUT, "the inherited socket for %s is no listening TCP socket: %s",
+                options->settings, strerror(errno));
+        close(fd);
+        return -1;
+    }
     return fd;
 }
 
@@ -172,11 +189,18 @@ static bool http_server_open(struct http_server *server, const struct http_optio
             return false;
         }
     }
-    int listener = http_server_listen_on(options, err);
+    int listener = options->listener > 0 ? http_server_inherit(options, err)
+                                         : http_server_listen_on(options, err);
     if (listener < 0) {
         return false;
     }
+    server->listener = listener;
     server->port = http_server_port_of(listener);
+    if (options->listener > 0 && options->port > 0 && options->port != server->port) {
+        log_warning("the inherited listening socket has another port than the configuration",
+                    LOG_TEXT("settings", options->settings), LOG_INT("port", server->port),
+                    LOG_INT("configured", options->port));
+    }
     /* The accepting loop starts last: it deals connections out to the others. */
     for (size_t i = server->count; i-- > 0; server->started++) {
         if (!loop_start(server->loops[i], i == 0 ? listener : -1, server->loops, server->count,
@@ -186,6 +210,9 @@ static bool http_server_open(struct http_server *server, const struct http_optio
             }
             return false;
         }
+    }
+    if (!options->held) {
+        http_server_accept(server);
     }
     return true;
 }
@@ -203,6 +230,14 @@ struct http_server *http_server_start(const struct http_options *options, struct
 
 int http_server_port(const struct http_server *server) {
     return server->port;
+}
+
+int http_server_listener(const struct http_server *server) {
+    return server->listener;
+}
+
+void http_server_accept(struct http_server *server) {
+    loop_accept(server->loops[0]);
 }
 
 bool http_server_poke(struct http_server *server) {

@@ -39,7 +39,9 @@ struct http_headers {
 struct http_options {
     const char *settings; /* section of config.lua, for errors */
     const char *host;
-    int port; /* 0: any free port */
+    int port;     /* 0: any free port */
+    int listener; /* a listening socket to use instead, which the server then owns; 0: none */
+    bool held;    /* accepts nothing before http_server_accept */
     int loops;
     int threads;
     int max_connections;
@@ -54,6 +56,10 @@ struct http_options {
 
 struct http_server *http_server_start(const struct http_options *options, struct err *err);
 int http_server_port(const struct http_server *server);
+/* The listening socket, until the server drains. */
+int http_server_listener(const struct http_server *server);
+/* Of a server that was started held: begins to accept. Once. */
+void http_server_accept(struct http_server *server);
 /* Wakes the loops. False: one has not turned since the call before. One thread at a time. */
 bool http_server_poke(struct http_server *server);
 

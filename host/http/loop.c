@@ -87,7 +87,9 @@ void loop_close(struct loop *loop, struct connection *connection) {
     loop_unlink_from(&loop->lists[connection->state], connection);
     loop->count--;
     metric_add(loop->shared->open, -1);
-    connection_destroy(connection); /* closing also removes it from epoll */
+    /* Closing alone would leave it in epoll while a forked child has the socket, too. */
+    epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, connection->transport.fd, NULL);
+    connection_destroy(connection);
 }
 
 /* ---- for connection.c ----------------------------------------------------------------------- */
@@ -461,13 +463,17 @@ bool loop_start(struct loop *loop, int listener, struct loop **loops, size_t cou
     loop->loops = loops;
     loop->loop_count = count;
     loop->listener = listener;
-    if (listener >= 0 && !loop_add(loop, &loop->listener)) {
+    if (listener >= 0 && (!loop_add(loop, &loop->listener) || !loop_watch_listener(loop, false))) {
         return err_set(err, ERR_INTERNAL, "epoll cannot watch the listening socket: %s",
                        strerror(errno));
     }
     int failure = pthread_create(&loop->thread, NULL, loop_main, loop);
     return failure == 0 || err_set(err, ERR_INTERNAL, "cannot start the thread of an HTTP loop: %s",
                                    strerror(failure));
+}
+
+void loop_accept(struct loop *loop) {
+    loop_watch_listener(loop, true);
 }
 
 bool loop_poke(struct loop *loop) {

@@ -41,10 +41,12 @@ struct loop_shared {
 
 /* The shared part must outlive the loop. */
 struct loop *loop_create(const struct loop_shared *shared, struct err *err);
-/* Starts the thread. listener: a listening socket that this loop accepts from and closes when it
- * drains, or -1. What it accepts goes to `loops` in turn. */
+/* Starts the thread. listener: a listening socket that this loop accepts from after loop_accept,
+ * and closes when it drains, or -1. What it accepts goes to `loops` in turn. */
 bool loop_start(struct loop *loop, int listener, struct loop **loops, size_t count,
                 struct err *err);
+/* Begins to accept. Any thread. */
+void loop_accept(struct loop *loop);
 
 /* What becomes of the connections when the loop ends. */
 struct loop_end {

@@ -221,9 +221,15 @@ static const char **consumer_declared_topics(const struct script_generation *gen
 bool consumer_subscribe(struct worker *worker, struct err *err) {
     size_t count;
     trouble_forget_topics(worker);
+    if (atomic_load(&worker->held)) {
+        return true;
+    }
     const char **topics = consumer_declared_topics(worker->pipeline.generation, &count);
     bool ok = kafka_consumer_subscribe(worker->kafka, topics, count, err);
     free(topics);
+    if (ok) {
+        atomic_store(&worker->subscribed, true);
+    }
     return ok;
 }
 

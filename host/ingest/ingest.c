@@ -1,5 +1,6 @@
 #include "ingest.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -9,6 +10,8 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "worker.h"
+
+#define AWAIT_INTERVAL_MS 5
 
 struct ingest {
     struct worker *workers;
@@ -95,6 +98,7 @@ struct ingest *ingest_start(const struct ingest_options *options, struct err *er
         struct worker *worker = &ingest->workers[ingest->count];
         worker->number = (int)ingest->count;
         worker->config = options->config;
+        atomic_init(&worker->held, options->held);
         if (!ingest_init_worker(worker, options, err) ||
             (pthread_create(&ingest->threads[ingest->count], NULL, worker_main, worker) != 0 &&
              !err_set(err, ERR_INTERNAL, "cannot start an ingest thread"))) {
@@ -137,6 +141,53 @@ void ingest_stop(struct ingest *ingest) {
     free(ingest->workers);
     free(ingest->threads);
     free(ingest);
+}
+
+/* ---- membership ---------------------------------------------------------------------------- */
+
+static bool ingest_has_left(struct worker *worker) {
+    return !atomic_load(&worker->subscribed);
+}
+
+static bool ingest_has_joined(struct worker *worker) {
+    pthread_mutex_lock(&worker->status.lock);
+    bool unreadable = worker->status.kafka != NULL;
+    pthread_mutex_unlock(&worker->status.lock);
+    return unreadable || atomic_load(&worker->joined);
+}
+
+static bool ingest_await(struct ingest *ingest, bool (*is_so)(struct worker *worker),
+                         int timeout_ms) {
+    int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
+    size_t at = 0;
+    while (at < ingest->count && clock_monotonic_us() < deadline_us) {
+        if (is_so(&ingest->workers[at])) {
+            at++;
+        } else {
+            poll(NULL, 0, AWAIT_INTERVAL_MS);
+        }
+    }
+    return at == ingest->count;
+}
+
+static void ingest_set_held(struct ingest *ingest, bool held) {
+    for (size_t i = 0; i < ingest->count; i++) {
+        atomic_store(&ingest->workers[i].held, held);
+        ingest_wake(&ingest->workers[i]);
+    }
+}
+
+bool ingest_leave(struct ingest *ingest, int timeout_ms) {
+    ingest_set_held(ingest, true);
+    return ingest_await(ingest, ingest_has_left, timeout_ms);
+}
+
+void ingest_join(struct ingest *ingest) {
+    ingest_set_held(ingest, false);
+}
+
+bool ingest_await_joined(struct ingest *ingest, int timeout_ms) {
+    return ingest_await(ingest, ingest_has_joined, timeout_ms);
 }
 
 size_t ingest_stopped(const struct ingest *ingest) {

@@ -16,6 +16,7 @@ struct ingest_options {
     struct outbox_relay *relay;    /* woken when messages are stored; NULL: none runs here */
     void (*marked)(void *context); /* a commit has marked keys; on a worker's thread */
     void *context;
+    bool held; /* the workers do not join the group before ingest_join */
 };
 
 /* Starts config->ingest.workers threads. Dependencies may be unavailable. The caller keeps what the
@@ -40,6 +41,18 @@ void ingest_switch(struct ingest *ingest, struct ingest_scripts *scripts);
  * will before its next batch. Batches of the old scripts may be uncommitted. */
 size_t ingest_await_switch(struct ingest *ingest, int timeout_ms);
 size_t ingest_worker_count(const struct ingest *ingest);
+
+/* ---- membership of the group, for an upgrade --------------------------------------------------
+ */
+
+/* The workers commit, leave the group and stay out of it. A static member (group.instance.id) keeps
+ * its partitions for its successor. False: some have not left after timeout_ms. */
+bool ingest_leave(struct ingest *ingest, int timeout_ms);
+/* The workers join the group. Does not wait. */
+void ingest_join(struct ingest *ingest);
+/* Waits until the group has assigned partitions to all workers, or Kafka cannot be read. False: not
+ * within timeout_ms. */
+bool ingest_await_joined(struct ingest *ingest, int timeout_ms);
 
 /* The number of workers whose breaker the running scripts opened. A worker that has not switched to
  * them yet is not counted: its breaker is of the scripts before. */

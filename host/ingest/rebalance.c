@@ -95,6 +95,7 @@ void rebalance(void *context, const struct kafka_rebalance *change) {
     rebalance_end(worker, change->come || (change->cooperative && worker->has_assignment));
     if (change->come) {
         trouble_end_client(worker);
+        atomic_store(&worker->joined, true);
     }
     reopen_note_assignment(worker, change->come);
     kafka_offsets_pause(worker);

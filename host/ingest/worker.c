@@ -15,6 +15,7 @@
 #include "worker.h"
 
 #define CHECK_INTERVAL_US 5000000   /* an idle worker notices another process' replay */
+#define BEAT_INTERVAL_US 250000     /* above the client's heartbeat.interval.ms */
 #define LAG_INTERVAL_US 500000      /* lag metrics are at most a second old */
 #define STALL_INTERVAL_US 10000000  /* the second check finds a stalled partition */
 #define TROUBLE_INTERVAL_US 2000000 /* queries whether Kafka can be read again */
@@ -168,7 +169,8 @@ static int worker_bounded_ms(int timeout_ms, int64_t at_us) {
 
 static void worker_wait_for_work(struct worker *worker, bool kafka_dry) {
     struct pollfd fds[4] = {{worker->wake_fd, POLLIN, 0}, {-1, POLLIN, 0}, {-1, 0, 0}, {-1, 0, 0}};
-    int timeout_ms = worker_bounded_ms(1000, worker->measure_at_us);
+    int timeout_ms =
+        worker_bounded_ms(worker->kafka ? BEAT_INTERVAL_US / 1000 : 1000, worker->measure_at_us);
     bool room = !batch_full(&worker->pipeline, worker->filling);
     if ((room && !kafka_dry) || worker_may_handle_more(worker) || script_switch_is_due(worker)) {
         return;
@@ -214,6 +216,10 @@ static void worker_check_periodically(struct worker *worker, bool idle) {
     if (worker->kafka) {
         kafka_offsets_turn(worker);
     }
+    if (worker->kafka && now_us >= worker->beat_at_us) {
+        worker->beat_at_us = now_us + BEAT_INTERVAL_US;
+        kafka_consumer_beat(worker->kafka);
+    }
     if (now_us >= worker->measure_at_us) {
         bool known = lag_measure(worker); /* blocks for a second if Kafka does not reply */
         worker->measure_at_us = now_us + (known ? LAG_INTERVAL_US : CHECK_INTERVAL_US);
@@ -248,6 +254,7 @@ static void worker_turn(struct worker *worker) {
         waiting_resume(worker);
     }
     bool may_take = script_switch_turn(worker);
+    hold_turn(worker);
     reopen_turn(worker);
     bool dry = !worker->kafka || consumer_fill(worker, may_take);
     waiting_turn(worker);
@@ -269,8 +276,8 @@ static void worker_turn(struct worker *worker) {
     worker_wait_for_work(worker, dry);
 }
 
-/* Ends the open transaction. The next owner reads again what was not sent. */
-static void worker_drain(struct worker *worker) {
+/* The next owner reads again what was not sent. */
+void worker_drain(struct worker *worker) {
     while (worker->inflight) {
         struct pollfd wait = {pg_socket(worker->pipeline.pg), pg_poll_events(worker->pipeline.pg),
                               0};

@@ -110,6 +110,7 @@ struct worker {
     int failures;            /* consecutive, for the back-off */
     char logged_sqlstate[6]; /* of the last logged failure */
     struct kafka_offsets kafka_offsets;
+    int64_t beat_at_us;
     int64_t measure_at_us;
     int64_t check_at_us;
     int64_t stall_look_at_us;
@@ -121,7 +122,10 @@ struct worker {
     struct worker_status status;
     struct script_switch script_switch;
     _Atomic bool stopping;
-    _Atomic bool resume; /* retry all waiting topics and close breakers */
+    _Atomic bool held;       /* stays out of the group */
+    _Atomic bool subscribed; /* the client is or becomes a member of the group */
+    _Atomic bool joined;     /* the group has assigned partitions to it, maybe none */
+    _Atomic bool resume;     /* retry all waiting topics and close breakers */
     _Atomic bool database_ready;
     _Atomic bool assigned;
     _Atomic int waiting_handlers; /* in trouble */
@@ -132,7 +136,7 @@ struct worker {
 
 /* ---- consumer.c ---------------------------------------------------------------------------- */
 bool consumer_open(struct worker *worker, struct err *err);
-/* Subscribes to the topics of the pipeline's scripts. */
+/* Subscribes to the topics of the pipeline's scripts, unless the worker is held. */
 bool consumer_subscribe(struct worker *worker, struct err *err);
 void consumer_close(struct worker *worker);
 /* Takes records up to the limits of batch and turn (none without may_take) and handles events up to
@@ -240,6 +244,10 @@ bool script_switch_turn(struct worker *worker);
 bool script_switch_is_due(const struct worker *worker);
 void worker_scripts_free(struct worker_scripts *scripts);
 
+/* ---- hold.c ---------------------------------------------------------------------------------- */
+/* Leaves the group if the worker is held, and joins it if it is no more. */
+void hold_turn(struct worker *worker);
+
 /* ---- outage_backoff.c ------------------------------------------------------------------------ */
 /* The database or the script state failed: drops the batches and the connection, and retries after
  * a time that doubles with each failure. */
@@ -251,6 +259,8 @@ void outage_grow_batches(struct pipeline *pipeline);
 
 /* ---- worker.c -------------------------------------------------------------------------------- */
 struct batch *worker_spare_batch(struct worker *worker);
+/* Ends the open transaction. */
+void worker_drain(struct worker *worker);
 void *worker_main(void *worker);
 /* Sets the text for readiness; "": the worker waits for nothing. */
 void worker_set_status(struct worker *worker, const char *text);

@@ -480,7 +480,7 @@ bool health_report(struct health *health, enum health_question question, int tim
         buffer_clear(&stuck);
     }
     thread_lock(&health->thread);
-    if (health->phase == HEALTH_HANDED_OVER && question != HEALTH_ALIVE) {
+    if (health->phase == HEALTH_READS_ONLY && question != HEALTH_ALIVE) {
         question = HEALTH_READS;
     }
     if (!health_is_fresh_now(health) && !health->is_wanted) {

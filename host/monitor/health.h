@@ -26,8 +26,8 @@ void health_stop(struct health *health);
 
 enum health_phase {
     HEALTH_SERVES,
-    HEALTH_STOPS,      /* ready for nothing: a balancer sends its requests elsewhere */
-    HEALTH_HANDED_OVER /* another process consumes; this one answers its last requests */
+    HEALTH_STOPS,     /* ready for nothing: a balancer sends its requests elsewhere */
+    HEALTH_READS_ONLY /* at an upgrade: ready if it can answer requests; another consumes */
 };
 /* HEALTH_SERVES at the start. */
 void health_set_phase(struct health *health, enum health_phase phase);

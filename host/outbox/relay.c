@@ -560,11 +560,15 @@ struct outbox_relay *outbox_relay_start(const struct config *config, struct err 
     return relay;
 }
 
+void outbox_relay_end(struct outbox_relay *relay) {
+    thread_stop(&relay->thread);
+}
+
 void outbox_relay_stop(struct outbox_relay *relay) {
     if (!relay) {
         return;
     }
-    thread_stop(&relay->thread);
+    outbox_relay_end(relay);
     relay_free(relay);
 }
 

@@ -12,7 +12,9 @@
 
 /* The config must outlive it. Needs no server. NULL: err is set. */
 struct outbox_relay *outbox_relay_start(const struct config *config, struct err *err);
-/* Waits up to STOP_MS for messages in flight, and releases the lease. NULL is allowed. */
+/* Waits up to STOP_MS for messages in flight, and releases the lease. The report goes on. */
+void outbox_relay_end(struct outbox_relay *relay);
+/* The same if it has not ended, and frees. NULL is allowed. */
 void outbox_relay_stop(struct outbox_relay *relay);
 /* Appends `"outbox":{…}`: pending messages, their age, and the error. Any thread. */
 void outbox_relay_report(struct outbox_relay *relay, struct buffer *json);

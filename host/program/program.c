@@ -27,6 +27,9 @@
 #include "reload/reload.h"
 #include "script/script.h"
 #include "script/watchdog.h"
+#include "takeover.h"
+#include "upgrade/predecessor.h"
+#include "upgrade/upgrade.h"
 #include "base/xalloc.h"
 
 /* The admin listener has few clients, which may wait long. */
@@ -36,9 +39,23 @@
 #define RESPONSE_MARGIN_MS 5000
 #define AWAIT_INTERVAL_US 200000
 
+/* Of an upgrade. */
+#define LEAVE_TIMEOUT_MS 10000
+#define JOIN_TIMEOUT_MS 10000
+#define MAIN_TIMEOUT_MS 10000
+
+/* Names of the sockets that a service manager or a predecessor hands over (FileDescriptorName=). */
+#define SOCKET_HTTP "http"
+#define SOCKET_ADMIN "admin"
+#define SOCKET_COMMANDS "admin-socket"
+#define SOCKET_OWN_COMMANDS "admin-socket.own" /* its path is removed at the end */
+
 struct program {
     const struct config *config;
     const char *config_path;
+    char *const *argv;
+    bool is_successor; /* and has not taken over yet */
+    _Atomic bool handed_over;
     struct watchdog *watchdog;
     struct script_generation *generation;
     struct cache *cache;
@@ -53,6 +70,7 @@ struct program {
     struct http_server *http;
     struct heartbeat *heartbeat;
     struct reload *reload;
+    struct upgrade *upgrade;
     struct admin_context admin;
     struct admin_site *admin_site;           /* NULL: admin.keys is empty */
     struct console_site *console_site;       /* likewise */
@@ -113,6 +131,7 @@ static bool program_start_ingest(struct program *program, struct err *err) {
         .relay = program->relay,
         .marked = program_wake_reactor,
         .context = program->reactor,
+        .held = program->is_successor,
     };
     program->ingest = ingest_start(&options, err);
     return program->ingest != NULL;
@@ -153,6 +172,12 @@ static bool program_start_certificates(struct program *program, struct err *err)
     return program->certificates != NULL;
 }
 
+/* 0: none. */
+static int program_inherited(const char *name) {
+    int fd = service_manager_take_socket(name);
+    return fd > 0 ? fd : 0;
+}
+
 static bool program_start_http(struct program *program, struct err *err) {
     const struct config *config = program->config;
     struct builtin_sources sources = program_builtin_sources(program);
@@ -168,6 +193,8 @@ static bool program_start_http(struct program *program, struct err *err) {
         .settings = "http",
         .host = config->http.host,
         .port = config->http.port,
+        .listener = program_inherited(SOCKET_HTTP),
+        .held = program->is_successor,
         .loops = config->http.loops,
         .threads = config->http.threads,
         .max_connections = config->http.max_connections,
@@ -199,6 +226,64 @@ static void program_start_reload(struct program *program) {
     program->reload = reload_create(&options);
 }
 
+/* ---- upgrade ------------------------------------------------------------------------------- */
+
+static size_t program_list_sockets(void *context, struct successor_socket *sockets) {
+    const struct program *program = context;
+    size_t count = 0;
+    sockets[count++] = (struct successor_socket){SOCKET_HTTP, http_server_listener(program->http)};
+    if (program->admin_http) {
+        sockets[count++] =
+            (struct successor_socket){SOCKET_ADMIN, http_server_listener(program->admin_http)};
+    }
+    if (program->admin_socket) {
+        bool owns_path;
+        int fd = admin_socket_listener(program->admin_socket, &owns_path);
+        sockets[count++] =
+            (struct successor_socket){owns_path ? SOCKET_OWN_COMMANDS : SOCKET_COMMANDS, fd};
+    }
+    return count;
+}
+
+/* Two members with one group.instance.id end each other's membership. Other members stay until the
+ * new one has joined: an empty group would wait for more members. */
+static void program_before_handover(void *context) {
+    struct program *program = context;
+    if (config_kafka_instance(program->config)) {
+        (void)ingest_leave(program->ingest, LEAVE_TIMEOUT_MS);
+    }
+}
+
+static void program_undo_handover(void *context) {
+    struct program *program = context;
+    ingest_join(program->ingest);
+}
+
+static void program_hand_over(void *context) {
+    struct program *program = context;
+    int64_t limit_us = program->config->http.drain_timeout_ms * 1000LL;
+    struct http_end end = {true, clock_monotonic_us() + limit_us};
+    program->handed_over = true;
+    health_set_phase(program->health, HEALTH_READS_ONLY);
+    admin_socket_close(program->admin_socket, true);
+    http_server_drain(program->http, &end);
+    http_server_drain(program->admin_http, &end);
+}
+
+static void program_start_upgrade(struct program *program) {
+    struct upgrade_options options = {
+        .argv = program->argv,
+        .timeout_ms = program->config->service.upgrade_timeout_ms,
+        .stop_fd = stop_fd(),
+        .sockets = program_list_sockets,
+        .before = program_before_handover,
+        .undo = program_undo_handover,
+        .handed_over = program_hand_over,
+        .context = program,
+    };
+    program->upgrade = upgrade_create(&options);
+}
+
 /* ---- administration ------------------------------------------------------------------------ */
 
 static bool program_start_admin_http(struct program *program, struct err *err) {
@@ -217,6 +302,8 @@ static bool program_start_admin_http(struct program *program, struct err *err) {
         .settings = "admin",
         .host = config->admin.host,
         .port = config->admin.port,
+        .listener = program_inherited(SOCKET_ADMIN),
+        .held = program->is_successor,
         .loops = 1,
         .threads = ADMIN_THREADS,
         .max_connections = ADMIN_CONNECTIONS,
@@ -235,10 +322,15 @@ static bool program_start_admin_http(struct program *program, struct err *err) {
 /* Commands are a convenience: the service also runs without their socket. */
 static void program_start_admin_socket(struct program *program) {
     struct err err = {0};
-    size_t count;
-    const struct admin_verb *verbs = admin_verbs(&count);
-    program->admin_socket =
-        admin_socket_start(program->config->admin.socket, verbs, count, &program->admin, &err);
+    struct admin_socket_options options = {
+        .path = program->config->admin.socket,
+        .listener = program_inherited(SOCKET_OWN_COMMANDS),
+        .context = &program->admin,
+    };
+    options.verbs = admin_verbs(&options.verb_count);
+    options.owns_path = options.listener > 0;
+    options.listener = options.owns_path ? options.listener : program_inherited(SOCKET_COMMANDS);
+    program->admin_socket = admin_socket_start(&options, &err);
     if (!program->admin_socket) {
         log_warning(
             "admin socket cannot be opened: status, reload and resume do not reach this process",
@@ -256,6 +348,7 @@ static bool program_start_admin(struct program *program, struct err *err) {
         return false;
     }
     program_start_reload(program);
+    program_start_upgrade(program);
     program->admin = (struct admin_context){
         .config = program->config,
         .started_us = clock_wall_us(),
@@ -270,6 +363,7 @@ static bool program_start_admin(struct program *program, struct err *err) {
         .admin_certificates = program->admin_certificates,
         .heartbeat = program->heartbeat,
         .reload = program->reload,
+        .upgrade = program->upgrade,
         .explain = {{"explain"}, program->config_path, stop_fd(), PTHREAD_MUTEX_INITIALIZER},
         .tap = admin_tap_create(program->config_path),
         .retry = {{"rejected", "retry"},
@@ -280,7 +374,9 @@ static bool program_start_admin(struct program *program, struct err *err) {
     if (!program_start_admin_http(program, err)) {
         return false;
     }
-    program_start_admin_socket(program);
+    if (!program->is_successor) {
+        program_start_admin_socket(program);
+    }
     return true;
 }
 
@@ -296,6 +392,30 @@ static bool program_load_scripts(struct program *program, struct err *err) {
     return program->generation != NULL;
 }
 
+/* False with an empty err: a signal asked the process to stop. */
+static bool program_take_over(struct program *program, struct err *err) {
+    if (!program->is_successor) {
+        return true;
+    }
+    health_set_phase(program->health, HEALTH_READS_ONLY);
+    if (takeover_await(program->config, program->generation, program->health, err) != TAKEOVER_GO) {
+        return false;
+    }
+    program->is_successor = false;
+    health_set_phase(program->health, HEALTH_SERVES);
+    program_start_admin_socket(program);
+    http_server_accept(program->http);
+    if (program->admin_http) {
+        http_server_accept(program->admin_http);
+    }
+    ingest_join(program->ingest);
+    (void)ingest_await_joined(program->ingest, JOIN_TIMEOUT_MS);
+    (void)predecessor_tell(CHANNEL_TOOK, "");
+    (void)predecessor_await(stop_fd(), MAIN_TIMEOUT_MS); /* for the service manager alone */
+    predecessor_leave();
+    return true;
+}
+
 static bool program_start_liveness(struct program *program, struct err *err) {
     program->liveness = liveness_start(program->http, err);
     return program->liveness || err->kind == ERR_NONE;
@@ -305,15 +425,17 @@ static bool program_start_liveness(struct program *program, struct err *err) {
 static bool (*const steps[])(struct program *program, struct err *err) = {
     program_start_watchdog,     program_load_scripts,  program_start_cache,  program_start_audit,
     program_start_relay,        program_start_reactor, program_start_ingest, program_start_health,
-    program_start_certificates, program_start_http,    program_start_admin,  program_start_liveness,
+    program_start_certificates, program_start_http,    program_start_admin,  program_take_over,
+    program_start_liveness,
 };
 #define STEP_COUNT (sizeof steps / sizeof *steps)
 
-struct program *program_start(const struct config *config, const char *config_path,
-                              struct err *err) {
+struct program *program_start(const struct program_options *options, struct err *err) {
     struct program *program = xcalloc(1, sizeof *program);
-    program->config = config;
-    program->config_path = config_path;
+    program->config = options->config;
+    program->config_path = options->config_path;
+    program->argv = options->argv;
+    program->is_successor = predecessor_exists();
     size_t done = 0;
     while (done < STEP_COUNT && !stop_requested() && steps[done](program, err)) {
         done++;
@@ -330,9 +452,9 @@ struct program *program_start(const struct config *config, const char *config_pa
 
 /* A balancer notices that the process is not ready before connections are refused. */
 static void program_leave_balancer(struct program *program) {
-    if (program->health) {
+    if (program->http && !program->is_successor && !program->handed_over) {
         health_set_phase(program->health, HEALTH_STOPS);
-        poll(NULL, 0, program->http ? program->config->http.drain_delay_ms : 0);
+        poll(NULL, 0, program->config->http.drain_delay_ms);
     }
 }
 
@@ -365,13 +487,17 @@ static bool program_await_requests(struct program *program, int64_t deadline_us)
 /* Ends requests and ingestion side by side: another process gets the partitions at once. False: a
  * request or command is not answered by the deadline. */
 static bool program_drain(struct program *program) {
-    struct http_end end = {false,
-                           clock_monotonic_us() + program->config->http.drain_timeout_ms * 1000LL};
+    int64_t limit_us = program->config->http.drain_timeout_ms * 1000LL;
+    struct http_end end = {program->is_successor /* then its predecessor accepts */,
+                           clock_monotonic_us() + limit_us};
     int64_t deadline_us = end.until_us + program_response_limit_us(program);
     http_server_drain(program->http, &end);
     http_server_drain(program->admin_http, &end);
     if (program->ingest) {
         ingest_end(program->ingest);
+    }
+    if (program->relay && program->handed_over) {
+        outbox_relay_end(program->relay); /* the other process waits for its lease */
     }
     return program_await_requests(program, deadline_us) &&
            admin_socket_stop(program->admin_socket, deadline_us) &&
@@ -382,7 +508,9 @@ static bool program_drain(struct program *program) {
 bool program_stop(struct program *program) {
     stop_request();
     liveness_stop(program->liveness);
-    service_manager_tell_stopping("Finishes requests and leaves the consumer group");
+    if (!program->handed_over) {
+        service_manager_tell_stopping("Finishes requests and leaves the consumer group");
+    }
     program_leave_balancer(program);
     if (!program_drain(program)) {
         log_error("a script or command call is stuck: the process exits without waiting for it");
@@ -391,6 +519,7 @@ bool program_stop(struct program *program) {
     admin_tap_destroy(program->admin.tap);
     console_site_destroy(program->console_site);
     admin_site_destroy(program->admin_site);
+    upgrade_destroy(program->upgrade);
     reload_destroy(program->reload);
     heartbeat_stop(program->heartbeat);
     api_destroy(program->api);
@@ -421,7 +550,15 @@ void program_announce(const struct program *program) {
              LOG_TEXT("scripts", script_generation_hash(program->generation)));
 }
 
+int program_upgrade_fd(const struct program *program) {
+    return upgrade_fd(program->upgrade);
+}
+
 void program_reload(struct program *program) {
+    if (upgrade_is_under_way(program->upgrade)) {
+        log_warning("the scripts were not reloaded, because an upgrade is under way");
+        return;
+    }
     struct buffer result = {0}; /* also logged */
     reload_from_disk(program->reload, &(struct reload_request){0}, &result);
     buffer_free(&result);

@@ -162,18 +162,8 @@ static void *heartbeat_main(void *context) {
 
 /* ---- start and stop ------------------------------------------------------------------------ */
 
-static const char *heartbeat_static_member(const struct config *config) {
-    const struct config_pairs *options = &config->kafka.options;
-    for (size_t i = 0; i < options->count; i++) {
-        if (strcmp(options->names[i], "group.instance.id") == 0) {
-            return options->values[i];
-        }
-    }
-    return NULL;
-}
-
 static void heartbeat_name_instance(struct heartbeat *heartbeat) {
-    const char *member = heartbeat_static_member(heartbeat->config);
+    const char *member = config_kafka_instance(heartbeat->config);
     if (gethostname(heartbeat->host, sizeof heartbeat->host) != 0) {
         snprintf(heartbeat->host, sizeof heartbeat->host, "unknown");
     }

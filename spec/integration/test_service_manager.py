@@ -1,51 +1,15 @@
 """The protocol of systemd, spoken with a datagram socket of the test's."""
-import os
-import socket
 import time
 
 import pytest
 from harness import log_lines
+from service_manager import ServiceManager
 from stack import wait_until
-
-
-class ServiceManager:
-    """The receiving end of NOTIFY_SOCKET."""
-
-    def __init__(self, path):
-        self.path, self.messages = path, []
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(str(path))
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        self.env = {"NOTIFY_SOCKET": str(path)}
-
-    def read(self, timeout_s=0.0):
-        """All messages so far: (pid of the sender, fields)."""
-        self.socket.settimeout(timeout_s or 0.000001)
-        try:
-            while True:
-                data, ancillary, *_ = self.socket.recvmsg(4096, 1024)
-                fields = dict(line.split("=", 1) for line in data.decode().splitlines() if line)
-                for _, kind, payload in ancillary:
-                    if kind == socket.SCM_RIGHTS:  # of sd_notify_barrier, which waits for the end
-                        for at in range(0, len(payload) // 4 * 4, 4):
-                            os.close(int.from_bytes(payload[at:at + 4], "little"))
-                self.messages.append(fields)
-        except (TimeoutError, BlockingIOError):
-            return self.messages
-
-    def wait_for(self, **wanted):
-        """The first message with these fields."""
-        def found():
-            return [message for message in self.read() if wanted.items() <= message.items()]
-        wait_until(f"the message {wanted}", found)
-        return found()[0]
 
 
 @pytest.fixture
 def manager(tmp_path, cleanup):
-    manager = ServiceManager(tmp_path / "notify")
-    cleanup.callback(manager.socket.close)
-    return manager
+    return ServiceManager(tmp_path / "notify", cleanup)
 
 
 def test_it_tells_when_it_serves_and_when_it_stops(bare_service, manager):

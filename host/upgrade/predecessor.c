@@ -1,0 +1,41 @@
+#include "predecessor.h"
+
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "bindings/service_manager.h"
+#include "successor.h"
+
+static int channel = -1;
+
+void predecessor_meet(void) {
+    service_manager_receive_sockets();
+    channel = service_manager_take_socket(SUCCESSOR_CHANNEL_NAME);
+}
+
+bool predecessor_exists(void) {
+    return channel >= 0;
+}
+
+bool predecessor_tell(const char *word, const char *text) {
+    return channel >= 0 && channel_send(channel, word, text);
+}
+
+void predecessor_fail(const char *reason) {
+    (void)predecessor_tell(CHANNEL_FAILED, reason);
+}
+
+enum channel_result predecessor_await(int stop_fd, int timeout_ms) {
+    struct channel_message message;
+    int64_t timeout_us = timeout_ms < 0 ? 3600000000LL : timeout_ms * 1000LL;
+    return channel < 0
+               ? CHANNEL_GONE
+               : channel_receive(channel, stop_fd, clock_monotonic_us() + timeout_us, &message);
+}
+
+void predecessor_leave(void) {
+    if (channel >= 0) {
+        close(channel);
+        channel = -1;
+    }
+}
