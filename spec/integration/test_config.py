@@ -4,8 +4,7 @@ import re
 import sys
 
 import pytest
-from harness import log_lines
-from stack import ROOT
+from stack import ROOT, wait_until
 
 sys.path.insert(0, str(ROOT / "tools/lib"))
 import settings_page  # noqa: E402
@@ -34,6 +33,11 @@ def site(bare_service):
         def prepare(self, **env):
             program = bare_service.prepare(self.path, **env)
             del program.env["ADMIN_SOCKET"]
+            return program
+
+        def start(self, **env):
+            program = self.prepare(**env).start()
+            wait_until("the socket", (self.path.parent / "own.sock").exists)
             return program
     made = Site()
     made.write()
@@ -110,7 +114,7 @@ def test_warnings_name_what_is_probably_misspelt(site):
 
 
 def test_the_running_program_shows_its_settings_and_what_differs_on_the_disk(site):
-    program = site.prepare(AGGREGATOR_HTTP_THREADS="20").start()
+    program = site.start(AGGREGATOR_HTTP_THREADS="20")
     del program.env["AGGREGATOR_HTTP_THREADS"]
     site.write("  http = { states = 9, loops = 3 },")
     shown = settings(program, "--running")
@@ -134,10 +138,11 @@ def test_the_running_program_shows_its_settings_and_what_differs_on_the_disk(sit
     ("  htp = {},", ":4: htp: unknown section"), ("  http = {", ":"),
     ("  http = { api_keys = list(env_or_file('KEYS')) },", ":4: KEYS_FILE names /nowhere")])
 def test_commands_reach_the_program_while_the_configuration_is_wrong(site, text, place):
-    program = site.prepare(KEYS_FILE="/nowhere").start()
+    program = site.start(KEYS_FILE="/nowhere")
     site.write(text)
     for words in (["status"], ["resume"], ["config", "--running"]):
-        asked = program.command(*words)
+        asked = program.command(*words, check=False)
+        assert asked.stdout, asked.stderr
         assert f"{site.path}{place}" in asked.stderr
         assert ("the configuration is wrong; the running program is asked at "
                 f"{site.path.parent}/own.sock") in asked.stderr
@@ -150,7 +155,7 @@ def test_commands_reach_the_program_while_the_configuration_is_wrong(site, text,
 
 
 def test_commands_take_the_settings_of_the_program_while_the_configuration_is_wrong(site):
-    program = site.prepare().start()
+    program = site.start()
     url = program.env.pop("RESULT_AGGREGATOR_SERVICE_DATABASE_URL")
     site.write("  http = {")
     for words in (["outbox", "list"], ["rejected", "list"], ["explain", "no-such-id"]):
@@ -167,7 +172,7 @@ def test_commands_take_the_settings_of_the_program_while_the_configuration_is_wr
 
 
 def test_a_refused_reload_names_file_and_line(site):
-    program = site.prepare().start()
+    program = site.start()
     site.write('  http = { states = "many" },')
     refused = json.loads(program.command("reload", check=False).stdout)
     assert refused["done"] is False
@@ -177,9 +182,10 @@ def test_a_refused_reload_names_file_and_line(site):
 
 
 def test_the_socket_can_be_named(site):
-    program = site.prepare().start()
+    program = site.start()
     site.path.write_text("return {{")
-    asked = program.command("status", "--socket", site.path.parent / "own.sock")
+    asked = program.command("status", "--json", "--socket", site.path.parent / "own.sock",
+                            check=False)
     assert json.loads(asked.stdout)["ready"] in (True, False)
     failed = program.command("status", "--socket", "/nowhere", check=False)
     assert failed.returncode == 1 and "/nowhere" in failed.stderr
