@@ -40,11 +40,15 @@ local function value_text(value)
 end
 
 local function source_text(setting)
-  local places = {}
-  for _, list in ipairs({ setting.variables, setting.files }) do
-    for _, place in ipairs(list) do
-      places[#places + 1] = place
-    end
+  local places, in_file = {}, {}
+  for _, name in ipairs(setting.in_environment_file) do
+    in_file[name] = " in " .. shown.environment_file
+  end
+  for _, name in ipairs(setting.variables) do
+    places[#places + 1] = name .. (in_file[name] or "")
+  end
+  for _, place in ipairs(setting.files) do
+    places[#places + 1] = place
   end
   return #places == 0 and "default" or table.concat(places, ", ")
 end

@@ -21,6 +21,7 @@ static void environment_file_forget_inherited(void) {
          name = strtok_r(NULL, " ", &rest)) {
         unsetenv(name);
     }
+    unsetenv(NAMES_VARIABLE);
     free(copy);
 }
 
@@ -90,4 +91,17 @@ bool environment_file_read(const char *config_path, struct err *err) {
     buffer_free(&text);
     buffer_free(&path);
     return ok;
+}
+
+bool environment_file_has(const char *variable) {
+    size_t len = strlen(variable);
+    const char *names = getenv(NAMES_VARIABLE);
+    for (const char *at = names; at && *at; at += strspn(at, " ")) {
+        size_t name_len = strcspn(at, " ");
+        if (name_len == len && memcmp(at, variable, len) == 0) {
+            return true;
+        }
+        at += name_len;
+    }
+    return false;
 }

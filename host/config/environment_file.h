@@ -11,5 +11,7 @@
  * (`aggregator upgrade`) took from the file are taken from it again. True also without a file.
  * False: the file cannot be read, or a line is no variable. Before the first thread starts. */
 bool environment_file_read(const char *config_path, struct err *err);
+/* Whether the variable was taken from it. */
+bool environment_file_has(const char *variable);
 
 #endif

@@ -10,13 +10,13 @@
 #include "functions.h"
 #include "reader.h"
 
-char *config_resolve(const char *file, const char *path) {
+char *config_resolve(const char *file, const char *name) {
     const char *slash = strrchr(file, '/');
     struct buffer joined = {0};
-    if (path[0] == '/' || path[0] == '\0' || !slash) {
-        return xstrdup(path);
+    if (name[0] == '/' || name[0] == '\0' || !slash) {
+        return xstrdup(name);
     }
-    buffer_append_format(&joined, "%.*s/%s", (int)(slash - file), file, path);
+    buffer_append_format(&joined, "%.*s/%s", (int)(slash - file), file, name);
     return joined.data;
 }
 

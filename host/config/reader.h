@@ -60,7 +60,7 @@ void config_complain(struct config_reader *reader, struct config_source source, 
  * stack. False: a problem is noted. May raise. */
 bool config_layers_run(struct config_reader *reader);
 /* A relative path, from the folder of the file; "" stays. malloc'ed. */
-char *config_resolve(const char *file, const char *path);
+char *config_resolve(const char *file, const char *name);
 
 /* read_value.c. Reads the value at the top of the stack into its field. May raise. */
 void config_read_value(struct config_reader *reader, const struct config_field *field,

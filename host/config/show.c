@@ -8,6 +8,7 @@
 #include "base/nearest.h"
 #include "base/redact.h"
 #include "base/xalloc.h"
+#include "environment_file.h"
 #include "reader.h"
 
 #define NAME_CAP 64
@@ -104,6 +105,13 @@ static void show_put_source(struct buffer *json, const struct config_origin *ori
     json_put_text(json, "source", slice_of(source));
     show_put_strings(json, "files", &origin->files, false);
     show_put_strings(json, "variables", &origin->variables, false);
+    json_open(json, "in_environment_file", "[");
+    for (size_t i = 0; i < origin->variables.count; i++) {
+        if (environment_file_has(origin->variables.items[i])) {
+            json_put_text(json, NULL, slice_of(origin->variables.items[i]));
+        }
+    }
+    buffer_append_text(json, "]");
 }
 
 static void show_put_rules(struct buffer *json, const struct config_field *field) {
@@ -193,6 +201,11 @@ bool config_show(const struct config_view *view, struct buffer *json, struct err
     show_put_strings(json, "files", &view->config->files, false);
     if (view->disk_error) {
         json_put_text(json, "disk_error", slice_of(view->disk_error));
+    }
+    if (view->config->files.count > 0) {
+        char *file = config_resolve(view->config->files.items[0], "environment");
+        json_put_text(json, "environment_file", slice_of(file));
+        free(file);
     }
     json_open(json, "settings", "[");
     for (size_t i = 0; i < config_field_count; i++) {

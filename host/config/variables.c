@@ -73,9 +73,9 @@ static void variables_read_entry(struct config_reader *reader, const struct conf
 
 void config_variables_read_entries(struct config_reader *reader, const struct config_field *field,
                                    struct config_pairs *pairs) {
-    char prefix[NAME_CAP + 1];
-    config_variable_name(field, prefix);
-    strcat(prefix, "_");
+    char name[NAME_CAP], prefix[NAME_CAP + 1];
+    config_variable_name(field, name);
+    snprintf(prefix, sizeof prefix, "%s_", name);
     for (char **entry = environ; field->dotted && *entry; entry++) {
         if (strncmp(*entry, prefix, strlen(prefix)) == 0) {
             int top = lua_gettop(reader->L);

@@ -68,6 +68,16 @@ def test_each_setting_is_shown_with_its_source(site):
     assert "default 16, 1 to 4096; AGGREGATOR_HTTP_THREADS; a change needs a restart" in one
 
 
+def test_variables_of_the_environment_file_are_named(site):
+    (site.path.parent / "environment").write_text("LOG_LEVEL=error\nSERVICE_NAME=unused\n")
+    program = site.prepare(SERVICE_NAME="mine")
+    shown = settings(program, "log.level")["log.level"]
+    assert (shown["value"], shown["in_environment_file"]) == ("error", ["LOG_LEVEL"])
+    assert (f"LOG_LEVEL in {site.path.parent}/environment, {ROOT}/config.lua:"
+            in program.command("config", "log").stdout)
+    assert "environment" not in program.command("config", "service.name").stdout
+
+
 def test_secrets_are_hidden(site):
     site.write('  kafka = { options = { ["sasl.password"] = "s3cret-of-kafka", '
                '["ssl.key.password"] = "key", ["linger.ms"] = 5 } },')
