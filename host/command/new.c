@@ -49,9 +49,6 @@ static bool new_check_topic(const struct script_generation *generation, const ch
 static bool new_check_path(const struct script_generation *generation, const char *path,
                            struct err *err) {
     size_t count;
-    if (!scaffold_check_path(path, err)) {
-        return false;
-    }
     if (builtin_paths_include(path)) {
         return err_set(err, ERR_INPUT, "the program itself answers %s: say another --path", path);
     }
@@ -70,8 +67,8 @@ static bool new_plan_handler(struct scaffold *scaffold, const struct command *co
     if (!new_check_topic(generation, wanted, err)) {
         return false;
     }
-    scaffold_handler(scaffold, generation, name, wanted);
-    return true;
+    struct scaffold_request request = {.kind = "handler", .name = name, .topic = wanted};
+    return scaffold_fill(scaffold, &request, generation, err);
 }
 
 static bool new_plan_route(struct scaffold *scaffold, const struct command *command,
@@ -83,8 +80,8 @@ static bool new_plan_route(struct scaffold *scaffold, const struct command *comm
     if (!new_check_path(generation, wanted, err)) {
         return false;
     }
-    scaffold_route(scaffold, command->config, name, wanted);
-    return true;
+    struct scaffold_request request = {.kind = "route", .name = name, .path = wanted};
+    return scaffold_fill(scaffold, &request, generation, err);
 }
 
 /* `name` NULL: the first table that a reaction can follow. */
@@ -118,9 +115,11 @@ static bool new_plan_reaction(struct scaffold *scaffold, const struct command *c
         return false;
     }
     new_name_topic(name, topic);
-    scaffold_reaction(scaffold, command->config, name, command->topic ? command->topic : topic,
-                      table);
-    return true;
+    struct scaffold_request request = {.kind = "reaction",
+                                       .name = name,
+                                       .topic = command->topic ? command->topic : topic,
+                                       .table = table};
+    return scaffold_fill(scaffold, &request, generation, err);
 }
 
 typedef bool (*planner)(struct scaffold *scaffold, const struct command *command,

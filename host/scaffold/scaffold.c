@@ -1,4 +1,5 @@
-/* scaffold: fills templates and writes the files, all or none. */
+/* scaffold: has scaffold.lua, which the binary carries, fill the templates, and writes the files,
+ * all or none. */
 #include "scaffold.h"
 
 #include <errno.h>
@@ -7,39 +8,90 @@
 #include <unistd.h>
 
 #include "base/folders.h"
+#include "base/json_put.h"
+#include "base/uuid.h"
+#include "script/declared.h"
+#include "script/text_report.h"
+#include "new_handler.lua.h"
+#include "new_handler_spec.lua.h"
+#include "new_reaction.lua.h"
+#include "new_reaction.sql.h"
+#include "new_reaction_spec.lua.h"
+#include "new_route.lua.h"
+#include "new_route.sql.h"
+#include "new_route_spec.lua.h"
+#include "scaffold.lua.h"
 
-/* The text of the word at `at`, and its length. NULL: no word. */
-static const char *scaffold_find_word(const char *at, const struct scaffold_word *words,
-                                      size_t *len) {
-    for (; words->name; words++) {
-        *len = strlen(words->name) + 2;
-        if (at[0] == '@' && strncmp(at + 1, words->name, *len - 2) == 0 && at[*len - 1] == '@') {
-            return words->text;
+bool scaffold_can_follow(const struct view_table *table) {
+    bool has_key = false, has_version = false;
+    for (size_t i = 0; i < table->key_count; i++) {
+        has_key = has_key || table->key[i].type == VIEW_TEXT;
+    }
+    for (size_t i = 0; i < table->group_count; i++) {
+        has_version = has_version || table->groups[i].rule == VIEW_FIRST ||
+                      table->groups[i].rule == VIEW_LATEST;
+    }
+    return has_key && has_version;
+}
+
+/* ---- the texts ----------------------------------------------------------------------------- */
+
+static const struct {
+    const char *kind;
+    struct slice script, spec, query;
+} templates[] = {
+    {"handler", EMBEDDED_TEXT(new_handler_lua), EMBEDDED_TEXT(new_handler_spec_lua), {NULL, 0}},
+    {"route", EMBEDDED_TEXT(new_route_lua), EMBEDDED_TEXT(new_route_spec_lua),
+     EMBEDDED_TEXT(new_route_sql)},
+    {"reaction", EMBEDDED_TEXT(new_reaction_lua), EMBEDDED_TEXT(new_reaction_spec_lua),
+     EMBEDDED_TEXT(new_reaction_sql)},
+};
+
+static void scaffold_put_request(struct buffer *json, const struct scaffold_request *request,
+                                 const struct script_generation *generation) {
+    const struct config *config = script_generation_config(generation);
+    uint8_t uuid[16];
+    uuid_generate_v4(uuid);
+    buffer_append_text(json, "{");
+    json_put_text(json, "kind", slice_of(request->kind));
+    json_put_text(json, "name", slice_of(request->name));
+    json_put_text(json, "topic", slice_of(request->topic));
+    json_put_text(json, "path", slice_of(request->path));
+    json_put_text(json, "table", slice_of(request->table ? request->table->name : NULL));
+    json_put_text(json, "root", slice_of(config->scripts.root));
+    json_put_text(json, "sql", slice_of(config->scripts.sql));
+    json_put_uuid(json, "uuid", uuid);
+    for (size_t i = 0; i < sizeof templates / sizeof *templates; i++) {
+        if (strcmp(templates[i].kind, request->kind) == 0) {
+            json_put_text(json, "script", templates[i].script);
+            json_put_text(json, "spec", templates[i].spec);
+            json_put_text(json, "query", templates[i].query);
         }
     }
-    return NULL;
+    declared_put(json, generation, true);
+    buffer_append_text(json, "}");
 }
 
-static void scaffold_fill(struct buffer *out, const char *template,
-                          const struct scaffold_word *words) {
-    while (*template) {
-        size_t len;
-        const char *text = scaffold_find_word(template, words, &len);
-        if (text) {
-            buffer_append_text(out, text);
-            template += len;
-        } else {
-            buffer_append(out, template ++, 1);
-        }
+bool scaffold_fill(struct scaffold *scaffold, const struct scaffold_request *request,
+                   const struct script_generation *generation, struct err *err) {
+    struct buffer json = {0}, files = {0};
+    scaffold_put_request(&json, request, generation);
+    struct text_report report = {
+        .name = "scaffold", .chunk = EMBEDDED(scaffold_lua), .json = buffer_slice(&json)};
+    bool ok = text_report_append(&report, &files, err);
+    for (const char *at = files.data; ok && at < files.data + files.len;) {
+        struct scaffold_file *file = &scaffold->files[scaffold->count++];
+        snprintf(file->path, sizeof file->path, "%s", at);
+        at += strlen(at) + 1;
+        buffer_append_text(&file->text, at);
+        at += strlen(at) + 1;
     }
+    buffer_free(&json);
+    buffer_free(&files);
+    return ok;
 }
 
-void scaffold_add(struct scaffold *scaffold, const char *path, const unsigned char *template,
-                  const struct scaffold_word *words) {
-    struct scaffold_file *file = &scaffold->files[scaffold->count++];
-    snprintf(file->path, sizeof file->path, "%s", path);
-    scaffold_fill(&file->text, (const char *)template, words);
-}
+/* ---- the files ----------------------------------------------------------------------------- */
 
 /* "x" fails if the file exists. */
 static bool scaffold_write_file(const struct scaffold_file *file, struct err *err) {

@@ -17,30 +17,22 @@ struct scaffold {
     size_t count;
 };
 
-struct scaffold_word {
+struct scaffold_request {
+    const char *kind; /* "handler", "route", "reaction" */
     const char *name;
-    const char *text;
+    const char *topic;              /* of a handler or reaction */
+    const char *path;               /* of a route */
+    const struct view_table *table; /* that a reaction follows */
 };
 
-/* Adds a file: the template with its words replaced. A word without name ends `words`. */
-void scaffold_add(struct scaffold *scaffold, const char *path, const unsigned char *template,
-                  const struct scaffold_word *words);
+/* Fills in the files. ERR_INPUT: the path has more than segments of text and {names}. */
+bool scaffold_fill(struct scaffold *scaffold, const struct scaffold_request *request,
+                   const struct script_generation *generation, struct err *err);
 /* Writes all files and missing folders, or nothing: fails if a file exists. */
 bool scaffold_write(const struct scaffold *scaffold, struct err *err);
 /* Deletes the written files. */
 void scaffold_remove(const struct scaffold *scaffold);
 void scaffold_free(struct scaffold *scaffold);
 
-/* handler.c, route.c: the files of a handler for a topic, and of a route for a path. Both texts are
- * checked before. */
-void scaffold_handler(struct scaffold *scaffold, const struct script_generation *generation,
-                      const char *name, const char *topic);
-void scaffold_route(struct scaffold *scaffold, const struct config *config, const char *name,
-                    const char *path);
-/* reaction.c: the files of a reaction that follows a table of the view. */
-void scaffold_reaction(struct scaffold *scaffold, const struct config *config, const char *name,
-                       const char *topic, const struct view_table *table);
 /* Whether the table has a text column in its key, and a group with a version. */
 bool scaffold_can_follow(const struct view_table *table);
-/* Whether the path has only segments of text or {names}. */
-bool scaffold_check_path(const char *path, struct err *err);

@@ -22,6 +22,7 @@ static void declared_put_fields(struct buffer *json, const char *key,
             json_put_text(json, NULL, slice_of(field->choice_values[c]));
         }
         buffer_append_text(json, "]");
+        json_put_text(json, "wire", slice_of(field->choices ? field->choices[0] : NULL));
         declared_put_fields(json, "fields", field->element, field->element_count);
         buffer_append_text(json, "}");
     }
@@ -66,6 +67,7 @@ static void declared_put_table(struct buffer *json, const struct view_table *tab
         const struct view_group *group = &table->groups[g];
         json_open(json, NULL, "{");
         json_put_text(json, "name", slice_of(group->name));
+        json_put_text(json, "rule", slice_of(view_rule_name(group->rule)));
         declared_put_columns(json, "columns", group->columns, group->column_count);
         buffer_append_text(json, "}");
     }
@@ -117,6 +119,7 @@ bool declared_put_params(struct buffer *json, const char *text, struct err *err)
 }
 
 void declared_put(struct buffer *json, const struct script_generation *generation, bool view_good) {
+    declared_put_fields(json, "envelope", generation->envelope, generation->envelope_count);
     json_open(json, "handlers", "[");
     for (size_t i = 0; i < generation->handler_count; i++) {
         declared_put_handler(json, generation, &generation->handlers[i]);

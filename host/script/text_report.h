@@ -7,8 +7,10 @@
 #include "base/buffer.h"
 #include "base/err.h"
 
-/* An embedded text without the NUL behind it. */
-#define EMBEDDED(array) ((struct slice){(const char *)(array), sizeof(array) - 1})
+/* An embedded text without the NUL behind it; EMBEDDED_TEXT is for constant initialisers. */
+#define EMBEDDED_TEXT(array)                                                                       \
+    { (const char *)(array), sizeof(array) - 1 }
+#define EMBEDDED(array) ((struct slice)EMBEDDED_TEXT(array))
 
 struct text_report {
     const char *name; /* of the chunk, for errors */
