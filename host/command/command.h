@@ -38,6 +38,7 @@ struct command {
     bool real;
     bool coverage;
     bool watch;
+    bool once;
     bool shadow_run;
     bool drop;
     bool running;
@@ -63,8 +64,9 @@ int command_outbox_retry(const struct command *command);
 int command_outbox_drop(const struct command *command);
 /* replay: rewinds topics to a time or an offset while the service runs. */
 int command_replay(const struct command *command);
-/* status, resume: call the running program over its admin socket. */
+/* status, top, resume: call the running program over its admin socket. */
 int command_status(const struct command *command);
+int command_top(const struct command *command);
 int command_resume(const struct command *command);
 /* reload, rollback [N]: the same; 1 if it was refused. */
 int command_reload(const struct command *command);

@@ -180,6 +180,19 @@ const struct command_spec commands[] = {
         .is_raw = true,
     },
     {
+        .name = "top",
+        .run = command_top,
+        .asks_program = true,
+        .synopsis = "[--once]",
+        .summary = "show what the running program does, once a second",
+        .help =
+            "Rates, lag, latency, scripts and the last problems, on a terminal of 80 columns or "
+            "more. Keys: q quits, p pauses, s sorts by the next column, 1 to 4 choose the page: "
+            "overview, partitions, scripts, problems. It asks the admin socket alone.",
+        .options = {SWITCH("once", once, "print one page, of one second, and end: for pipes")},
+        .is_raw = true,
+    },
+    {
         .name = "reload",
         .run = command_reload,
         .asks_program = true,
