@@ -8,12 +8,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "http/certificates.h"
 #include "monitor/health.h"
 #include "monitor/metrics_page.h"
 #include "http/api_site.h"
 #include "http/exchange.h"
 #include "http/http_server.h"
 #include "base/log.h"
+#include "certificates.h"
 #include "test.h"
 
 #define CLIENTS 8
@@ -27,6 +29,9 @@ static struct health *health;
 static struct builtin_sources sources;
 static struct api *api;
 static struct http_server *server;
+static struct certificates *certificates; /* NULL: without TLS */
+static struct certificates_of listener;
+static struct tls_context *trust; /* of the clients; NULL: they are plain */
 
 static enum ingest_state consuming(void *context, struct buffer *json) {
     (void)context;
@@ -57,6 +62,10 @@ static bool start(void) {
                                               .max_connections = 4096,
                                               .request_timeout_ms = 10000,
                                               .keep_alive_timeout_ms = 5000,
+                                              .settings = "http",
+                                              .handshake_timeout_ms = 5000,
+                                              .max_handshakes = 1024,
+                                              .certificates = certificates,
                                               .site = api_site(api),
                                               .headers = {config->http.api_key_header,
                                                           config->http.caller_header,
@@ -91,12 +100,49 @@ static int dial(int port) {
     return fd;
 }
 
+/* A client's connection, whose socket blocks. */
+struct client {
+    int fd;
+    struct tls_session *tls; /* NULL: plain */
+};
+
+static struct client client_dial(int port) {
+    struct client client = {dial(port), NULL};
+    struct err err = {0};
+    if (client.fd >= 0 && trust) {
+        client.tls = tls_session_create(trust, client.fd, "localhost", &err);
+        CHECK_OK(tls_session_handshake(client.tls, &err) == TLS_DONE, &err);
+    }
+    return client;
+}
+
+static bool client_send(struct client *client, const char *bytes, size_t len) {
+    struct err err = {0};
+    size_t sent = 0;
+    return client->tls ? tls_session_write(client->tls, bytes, len, &sent, &err) == TLS_DONE
+                       : send(client->fd, bytes, len, 0) > 0;
+}
+
+static ssize_t client_receive(struct client *client, char *to, size_t room) {
+    struct err err = {0};
+    size_t got = 0;
+    if (!client->tls) {
+        return recv(client->fd, to, room, 0);
+    }
+    return tls_session_read(client->tls, to, room, &got, &err) == TLS_DONE ? (ssize_t)got : 0;
+}
+
+static void client_close(struct client *client) {
+    tls_session_destroy(client->tls);
+    close(client->fd);
+}
+
 /* The statuses of all answers until the server closes, as text: "200 404 ". */
-static void read_statuses(int fd, char *out, size_t cap) {
+static void client_read_statuses(struct client *client, char *out, size_t cap) {
     struct buffer bytes = {0};
     char part[4096];
     ssize_t got;
-    while ((got = recv(fd, part, sizeof part, 0)) > 0) {
+    while ((got = client_receive(client, part, sizeof part)) > 0) {
         buffer_append(&bytes, part, (size_t)got);
     }
     size_t len = 0;
@@ -106,6 +152,10 @@ static void read_statuses(int fd, char *out, size_t cap) {
         len += (size_t)snprintf(out + len, cap - len, "%.4s", at + 9);
     }
     buffer_free(&bytes);
+}
+
+static void read_statuses(int fd, char *out, size_t cap) {
+    client_read_statuses(&(struct client){fd, NULL}, out, cap);
 }
 
 #define REQUEST(path, more) "GET " path " HTTP/1.1\r\nHost: h\r\n" more "\r\n"
@@ -122,14 +172,14 @@ static _Atomic int wrong;
 static void *be_client(void *context) {
     char statuses[128];
     for (int round = 0; round < ROUNDS; round++) {
-        int fd = dial(http_server_port(server));
-        bool sent = fd >= 0 && send(fd, pipeline, sizeof pipeline - 1, 0) > 0;
+        struct client client = client_dial(http_server_port(server));
+        bool sent = client.fd >= 0 && client_send(&client, pipeline, sizeof pipeline - 1);
         if (sent && round % 4 != (int)(intptr_t)context % 4) { /* else it goes without reading */
-            read_statuses(fd, statuses, sizeof statuses);
+            client_read_statuses(&client, statuses, sizeof statuses);
             sent = strcmp(statuses, answers) == 0;
         }
         wrong += !sent;
-        close(fd);
+        client_close(&client);
     }
     return NULL;
 }
@@ -176,6 +226,77 @@ static void replaces_scripts_under_load(void) {
     }
     CHECK_INT(wrong, 0);
     stop();
+}
+
+/* A certificate of the authority, with its key, as "server.pem" and "server.key". */
+static void write_certificate(const struct identity *authority, const char *folder) {
+    struct identity made = identity_make(
+        &(struct identity_wish){"server", "DNS:localhost", "serverAuth", -60, 86400, authority});
+    identity_write(&made, NULL, folder, "server");
+    identity_free(&made);
+}
+
+/* The settings of the listener alone. */
+static struct certificates_of served(char paths[3][64]) {
+    static struct config settings = {.refs = 1}; /* never freed: the test has the reference */
+    settings.http.tls = (struct config_tls){.certificate = paths[0],
+                                            .key = paths[1],
+                                            .client_ca = "",
+                                            .client_certificates = "required",
+                                            .min_version = "1.2"};
+    return certificates_of_http(&settings);
+}
+
+static bool start_with_tls(const struct identity *authority, const char *folder,
+                           char paths[3][64]) {
+    static const char *const names[3] = {"server.pem", "server.key", "ca.pem"};
+    struct err err = {0};
+    identity_write(authority, NULL, folder, "ca");
+    write_certificate(authority, folder);
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(paths[i], 64, "%s/%s", folder, names[i]);
+    }
+    listener = served(paths);
+    certificates = certificates_create(&listener, &err);
+    trust = tls_client_context(&(struct tls_options){.ca = paths[2]}, &err);
+    CHECK_OK(certificates && trust, &err);
+    return certificates && trust && start();
+}
+
+static void replaces_certificates_under_load(void) {
+    char folder[] = "/tmp/test_http_server_XXXXXX", paths[3][64], command[64];
+    pthread_t threads[CLIENTS];
+    struct err err = {0};
+    struct identity authority =
+        identity_make(&(struct identity_wish){"CA", NULL, "CA", -60, 86400, NULL});
+    wrong = 0;
+    if (!mkdtemp(folder) || !start_with_tls(&authority, folder, paths)) {
+        CHECK(server);
+        return;
+    }
+    for (intptr_t i = 0; i < CLIENTS; i++) {
+        pthread_create(&threads[i], NULL, be_client, (void *)i);
+    }
+    for (int i = 0; i < REPLACEMENTS; i++) {
+        struct buffer json = {0};
+        write_certificate(&authority, folder);
+        CHECK_OK(certificates_replace(certificates, &listener, &err), &err);
+        certificates_report(certificates, &json);
+        CHECK_HAS(json.data, "\"names\":\"localhost\"");
+        buffer_free(&json);
+    }
+    for (int i = 0; i < CLIENTS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    CHECK_INT(wrong, 0);
+    stop();
+    certificates_destroy(certificates);
+    certificates = NULL;
+    tls_context_unref(trust);
+    trust = NULL;
+    identity_free(&authority);
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    CHECK(system(command) == 0);
 }
 
 static _Atomic bool stopped;
@@ -272,6 +393,7 @@ static const struct test_case cases[] = {
     {"finds a loop that hangs", finds_a_loop_that_hangs},
     {"answers many clients at once", answers_many_clients_at_once},
     {"replaces scripts under load", replaces_scripts_under_load},
+    {"replaces certificates under load", replaces_certificates_under_load},
     {"stops under load", stops_under_load},
 };
 
