@@ -8,8 +8,7 @@
  *   tls_failure.c   an error of OpenSSL to a reason and a sentence that says what to do
  *
  * Versions, ciphers and what is off (compression, renegotiation, early data) follow RFC 9325. */
-#ifndef AGG_BINDINGS_TLS_H
-#define AGG_BINDINGS_TLS_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -99,10 +98,13 @@ struct tls_session *tls_session_create(struct tls_context *context, int fd, cons
 void tls_session_destroy(struct tls_session *session); /* NULL is allowed; sends nothing */
 
 enum tls_result tls_session_handshake(struct tls_session *session, struct err *err);
-/* After the handshake. A TLS_DONE may leave decrypted bytes: read until TLS_WANTS_READ, poll(2)
- * does not report them. */
+/* After the handshake. A TLS_DONE may leave decrypted bytes, which poll(2) does not report: read
+ * until TLS_WANTS_READ, or while tls_session_may_have_more. */
 enum tls_result tls_session_read(struct tls_session *session, void *to, size_t room, size_t *got,
                                  struct err *err);
+/* After a read that was TLS_DONE. False: neither the session nor the socket had more bytes; an end
+ * of file may follow. */
+bool tls_session_may_have_more(const struct tls_session *session);
 /* At most one record (16 KiB) is sent for a call. After TLS_WANTS_WRITE the next call must begin
  * with the same bytes; they may be elsewhere in memory. */
 enum tls_result tls_session_write(struct tls_session *session, const void *from, size_t len,
@@ -118,5 +120,3 @@ const char *tls_failure_name(enum tls_failure failure);
 const char *tls_session_peer(const struct tls_session *session);
 /* "TLSv1.3". A literal. */
 const char *tls_session_version(const struct tls_session *session);
-
-#endif

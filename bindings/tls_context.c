@@ -11,8 +11,9 @@
 #include "tls_private.h"
 
 #define FILE_MAX_BYTES (1024UL * 1024)
+#define DER_SEQUENCE 0x30      /* X.690: the first byte of a certificate or key */
 #define CERTIFICATES_MOST 1000 /* of a file: the system's bundle has about 150 */
-#define TICKET_LIFETIME_S 300  /* a client that is no longer admitted is known for so long */
+#define TICKET_LIFETIME_S 300
 /* RFC 9325 4.2: forward secrecy and authenticated encryption. TLS 1.3 has no others. */
 #define CIPHERS_1_2 "ECDHE+AESGCM:ECDHE+CHACHA20"
 #define GROUPS "X25519:P-256:P-384"
@@ -22,6 +23,13 @@
 /* A BIO over the text of a file. The caller frees both. */
 static BIO *tls_context_open(const char *path, struct buffer *text, struct err *err) {
     if (!regular_file_read(AT_FDCWD, path, path, FILE_MAX_BYTES, text, err)) {
+        if (text->len > 0 && text->data[0] == DER_SEQUENCE) {
+            err_set(
+                err, ERR_INPUT,
+                "%s is in DER: convert it to PEM (openssl x509 -inform der, openssl pkey -inform "
+                "der)",
+                path);
+        }
         return NULL;
     }
     BIO *bio = BIO_new_mem_buf(text->data, (int)text->len);
@@ -236,8 +244,8 @@ static bool tls_context_set_alpn(struct tls_context *context, const char *alpn) 
     return SSL_CTX_set_alpn_protos(context->ssl, context->alpn, (unsigned)len + 1) == 0;
 }
 
-/* Sessions resume by tickets, whose key is this context's: after a reload of certificates or names
- * each client does a full handshake. */
+/* Sessions resume by tickets, whose key is this context's: after a reload of certificates each
+ * client does a full handshake. */
 static bool tls_context_set_sessions(struct tls_context *context) {
     static const unsigned char id[] = "aggregator";
     SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF);
@@ -333,6 +341,10 @@ struct tls_context *tls_server_context(const struct tls_options *options, struct
     }
     if (context && options->clients != TLS_CLIENTS_ANY) {
         bool required = options->clients == TLS_CLIENTS_REQUIRED;
+        /* A resumed session verifies nothing, and renews its ticket: a client's certificate that
+         * has expired would be good for as long as the client returns. */
+        SSL_CTX_set_options(context->ssl, SSL_OP_NO_TICKET);
+        SSL_CTX_set_num_tickets(context->ssl, 0);
         SSL_CTX_set_verify(context->ssl,
                            SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
                            tls_names_verify);

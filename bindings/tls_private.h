@@ -1,6 +1,5 @@
 /* tls_private: what the files of tls share. */
-#ifndef AGG_BINDINGS_TLS_PRIVATE_H
-#define AGG_BINDINGS_TLS_PRIVATE_H
+#pragma once
 
 #include <openssl/ssl.h>
 #include <stdatomic.h>
@@ -26,6 +25,7 @@ struct tls_session {
     size_t budget;    /* bytes that the present call may still receive */
     bool held_back;   /* the budget was used up */
     bool at_end;      /* recv found an end of file */
+    bool is_drained;  /* the last recv left the socket empty */
     int socket_errno; /* of the last recv or send that failed; 0: none */
     enum tls_failure failure;
     char *server_name; /* of a client */
@@ -49,5 +49,3 @@ char *tls_names_first(const X509 *certificate);
 void tls_failure_explain(struct tls_session *session, int code, struct err *err);
 /* The oldest error of the queue as text; clears the queue. */
 const char *tls_failure_text(char text[256]);
-
-#endif

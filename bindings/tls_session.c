@@ -48,6 +48,7 @@ static int tls_session_receive(BIO *bio, char *to, int room) {
         session->budget -= used < session->budget ? used : session->budget;
         session->at_end = got == 0;
     }
+    session->is_drained = got < room;
     return (int)got;
 }
 
@@ -179,6 +180,11 @@ enum tls_result tls_session_read(struct tls_session *session, void *to, size_t r
                                  struct err *err) {
     tls_session_begin(session);
     return tls_session_judge(session, SSL_read_ex(session->ssl, to, room, got), err);
+}
+
+bool tls_session_may_have_more(const struct tls_session *session) {
+    return !session->is_drained || SSL_pending(session->ssl) > 0 ||
+           SSL_has_pending(session->ssl) == 1;
 }
 
 enum tls_result tls_session_write(struct tls_session *session, const void *from, size_t len,

@@ -38,6 +38,21 @@ static void admission_warn(struct problems *problems, const char *setting,
     }
 }
 
+static void admission_warn_of_certificates(struct problems *problems, const struct config *config) {
+    if (!config->http.client_certificate_is_key) {
+        return;
+    }
+    if (!config->http.tls.client_ca[0]) {
+        problems_add(problems, "", 0,
+                     "http.client_certificate_is_key has no effect without http.tls_client_ca");
+    } else if (config->http.tls.client_names.count == 0) {
+        problems_add(
+            problems, "", 0,
+            "http.client_certificate_is_key is on and http.tls_client_names is empty: every "
+            "certificate of http.tls_client_ca stands for an API key. Name the clients");
+    }
+}
+
 struct admission *admission_create(const struct config *config, struct err *err) {
     struct admission *admission = xcalloc(1, sizeof *admission);
     atomic_init(&admission->refs, 1);
@@ -59,6 +74,7 @@ struct admission *admission_create(const struct config *config, struct err *err)
     admission_warn(warnings, "http.api_keys", &config->http.api_keys, true,
                    !admission->certificate_is_key);
     admission_warn(warnings, "http.allowed_services", &config->http.allowed_services, false, true);
+    admission_warn_of_certificates(warnings, config);
     admission_warn(warnings, "admin.keys", &config->admin.keys, true, false);
     return admission;
 }

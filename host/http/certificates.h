@@ -2,8 +2,7 @@
  * again when their files change (a thread looks twice a second), and by a reload. New files that
  * cannot be used change nothing: the log and the warnings of `aggregator status` say why. Open
  * connections keep what they began with. Any thread. */
-#ifndef AGG_HOST_HTTP_CERTIFICATES_H
-#define AGG_HOST_HTTP_CERTIFICATES_H
+#pragma once
 
 #include "base/buffer.h"
 #include "bindings/tls.h"
@@ -38,5 +37,3 @@ void certificates_put_warnings(struct certificates *certificates, struct buffer 
 
 /* For `aggregator check`: whether the files can be used. */
 bool certificates_check(const struct certificates_of *of, struct err *err);
-
-#endif

@@ -212,12 +212,12 @@ static bool connection_read_more(struct connection *connection, bool *gone) {
     }
     size_t room = REQUEST_MAX_HEAD_BYTES - connection->len;
     size_t got;
-    enum tls_result result =
-        transport_read(&connection->transport, connection->input + connection->len, room, &got);
+    bool more;
+    enum tls_result result = transport_read(&connection->transport,
+                                            connection->input + connection->len, room, &got, &more);
     if (result == TLS_DONE) {
         connection->len += got;
-        /* A short read of a socket: it is empty, but for an unread end of file. */
-        connection->readable = got == room || connection->hung_up || connection->transport.tls;
+        connection->readable = more || connection->hung_up;
         return true;
     }
     if (connection->len == 0) {

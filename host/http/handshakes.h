@@ -1,7 +1,6 @@
 /* handshakes: counts the TLS handshakes of one listener and logs the failed ones, at a bounded rate
  * for each reason (log_limit.h). Any thread. */
-#ifndef AGG_HOST_HTTP_HANDSHAKES_H
-#define AGG_HOST_HTTP_HANDSHAKES_H
+#pragma once
 
 #include <sys/socket.h>
 
@@ -19,5 +18,3 @@ void handshakes_count_done(struct handshakes *handshakes, const struct tls_sessi
 /* reason: of enum tls_failure, or one of the above. error: for the log. */
 void handshakes_count_failed(struct handshakes *handshakes, int reason, const char *error,
                              const struct sockaddr_storage *client);
-
-#endif

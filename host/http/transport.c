@@ -31,16 +31,20 @@ static enum tls_result transport_note(enum tls_result result, const struct err *
     return result;
 }
 
-enum tls_result transport_read(struct transport *transport, char *to, size_t room, size_t *got) {
+enum tls_result transport_read(struct transport *transport, char *to, size_t room, size_t *got,
+                               bool *more) {
     if (transport->tls) {
         struct err err;
-        return transport_note(tls_session_read(transport->tls, to, room, got, &err), &err);
+        enum tls_result result = tls_session_read(transport->tls, to, room, got, &err);
+        *more = tls_session_may_have_more(transport->tls);
+        return transport_note(result, &err);
     }
     ssize_t received = TEMP_FAILURE_RETRY(recv(transport->fd, to, room, 0));
     if (received < 0) {
         return transport_result(TLS_WANTS_READ);
     }
     *got = (size_t)received;
+    *more = *got == room; /* a short read leaves the socket empty */
     return received == 0 ? TLS_CLOSED : TLS_DONE;
 }
 

@@ -1,7 +1,6 @@
 /* transport: the bytes of one connection, with or without TLS. Never blocks; one thread. The
  * results are those of bindings/tls.h. */
-#ifndef AGG_HOST_HTTP_TRANSPORT_H
-#define AGG_HOST_HTTP_TRANSPORT_H
+#pragma once
 
 #include <sys/uio.h>
 
@@ -17,8 +16,9 @@ bool transport_secure(struct transport *transport, struct tls_context *context, 
 /* Goes back to plain bytes, for an answer to a client that sent no TLS. */
 void transport_unsecure(struct transport *transport);
 
-/* TLS_DONE: *got bytes. Without TLS a short read leaves the socket empty. */
-enum tls_result transport_read(struct transport *transport, char *to, size_t room, size_t *got);
+/* TLS_DONE: *got bytes, and *more: others may be there, beside an end of file. */
+enum tls_result transport_read(struct transport *transport, char *to, size_t room, size_t *got,
+                               bool *more);
 /* Sends the first bytes of one or two pieces. TLS_DONE: *sent bytes, which may be fewer. After
  * TLS_WANTS_WRITE the next call must send the same bytes. */
 enum tls_result transport_write(struct transport *transport, const struct iovec *pieces,
@@ -33,5 +33,3 @@ void transport_close(struct transport *transport);
 
 /* The name in the client's verified certificate; NULL: none. The transport's. */
 const char *transport_client(const struct transport *transport);
-
-#endif

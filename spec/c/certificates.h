@@ -1,6 +1,5 @@
 /* certificates: makes certificate authorities and certificates for tests, as PEM files. */
-#ifndef AGG_SPEC_CERTIFICATES_H
-#define AGG_SPEC_CERTIFICATES_H
+#pragma once
 
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -77,5 +76,3 @@ static inline void identity_write(const struct identity *identity, const X509 *i
     PEM_write_PrivateKey(file, identity->key, NULL, NULL, 0, NULL, NULL);
     fclose(file);
 }
-
-#endif

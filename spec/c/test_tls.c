@@ -505,6 +505,12 @@ static void files_that_cannot_be_used_are_named(void) {
     check_refused(&options, "server.key holds no certificate");
     options = options_of(NULL, NULL);
     check_refused(&options, "needs a certificate");
+    FILE *der = fopen(path_of("der.pem"), "w");
+    fwrite("\x30\x82\x00\x0a", 1, 4, der);
+    fclose(der);
+    options = options_of("server", NULL);
+    options.certificate = path_of("der.pem");
+    check_refused(&options, "der.pem is in DER: convert it to PEM");
     write_file("broken.pem", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n");
     options = options_of("broken", NULL);
     check_refused(&options, "broken.pem: certificate 1 cannot be read");

@@ -263,14 +263,17 @@ def test_a_response_waits_for_a_client_that_reads_late(program):
         assert {client.answer().status for _ in range(60)} == {200}
 
 
-def test_sessions_are_resumed(program, authority):
-    context = client_context(authority)
-    context.maximum_version = ssl.TLSVersion.TLSv1_2  # in 1.3 Python has no ticket before a read
-    with program.client(tls=context) as client:
-        session = client.socket.session
-    raw = socket.create_connection(("127.0.0.1", program.port), timeout=10)
-    with context.wrap_socket(raw, server_hostname="localhost", session=session) as again:
-        assert again.session_reused
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_sessions_are_resumed_unless_clients_are_verified(program, renewable, authority, version):
+    for server, resumes in ((renewable, True), (program, False)):
+        context = client_context(authority)
+        context.minimum_version = context.maximum_version = version
+        with server.client(tls=context) as client:
+            assert client.request("/healthz").answer().status == 200  # a ticket has come
+            session = client.socket.session
+        raw = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+        with context.wrap_socket(raw, server_hostname="localhost", session=session) as again:
+            assert again.session_reused == resumes
 
 
 # ---- slow handshakes ------------------------------------------------------------------------
@@ -333,7 +336,7 @@ def certificate_warnings(program):
     return [text for text in program.ask_status()["warnings"] if "certificate" in text]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def renewable(world, authority):
     started = prepare(world, authority)
     started.ask_status = lambda: started.ask_admin("status")
@@ -409,6 +412,8 @@ def test_an_end_that_is_near_is_warned_of(renewable, authority):
     wait_until("the warning", lambda: any("has expired" in w for w in program.ask_status()["warnings"]))
     with pytest.raises(ssl.SSLCertVerificationError, match="expired"):
         program.client()
+    serve(program, authority.issue("valid"))
+    wait_until("no warning", lambda: not certificate_warnings(program))
 
 
 @pytest.mark.parametrize("env, problem", [
