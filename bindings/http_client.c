@@ -6,6 +6,8 @@
 
 #include "base/xalloc.h"
 
+#define CA_SECONDS 10L /* between two reads of the CA file: it may be replaced */
+
 struct http_client {
     CURL *easy;
     struct buffer headers;
@@ -98,6 +100,11 @@ static void http_client_set_options(struct http_client *client,
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, http_client_take_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, client);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+    if (request->tls_ca && request->tls_ca[0]) {
+        curl_easy_setopt(easy, CURLOPT_CAINFO, request->tls_ca);
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* no CA of the system beside it */
+        curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, CA_SECONDS);
+    }
     if (request->body.data) {
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body.data);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);

@@ -17,8 +17,9 @@ struct http_client_request {
     const char *url;
     const char *const *headers; /* "name: value"; the caller checks them for line breaks */
     size_t header_count;
-    struct slice body; /* data NULL: none */
-    int timeout_ms;    /* at least 1 */
+    struct slice body;  /* data NULL: none */
+    int timeout_ms;     /* at least 1 */
+    const char *tls_ca; /* PEM file of CAs for https; NULL and "": the system's */
 };
 
 /* Valid until the next request. */

@@ -25,7 +25,8 @@
 static void kafka_consumer_on_error(rd_kafka_t *client, int code, const char *detail,
                                     void *opaque) {
     struct kafka_consumer *consumer = opaque;
-    struct kafka_error error = kafka_error_of(code);
+    struct kafka_error error =
+        kafka_error_of_client(code, detail, (enum tls_failure)atomic_load(&consumer->refused));
     (void)client;
     log_warning("Kafka consumer reported an error", LOG_TEXT("code", error.name),
                 LOG_TEXT("detail", detail));
@@ -35,6 +36,21 @@ static void kafka_consumer_on_error(rd_kafka_t *client, int code, const char *de
     if (error.kind == KAFKA_ERROR_LOGIN_REFUSED) {
         kafka_consumer_renew_login(consumer, true);
     }
+}
+
+/* Keeps OpenSSL's verdict, which librdkafka does not report. Any thread of the client. */
+static int kafka_consumer_on_certificate(rd_kafka_t *client, const char *broker, int32_t broker_id,
+                                         int *x509_error, int depth, const char *certificate,
+                                         size_t size, char *text, size_t capacity, void *opaque) {
+    struct kafka_consumer *consumer = opaque;
+    (void)client, (void)broker, (void)broker_id, (void)depth, (void)certificate, (void)size;
+    if (*x509_error == 0) {
+        return 1;
+    }
+    enum tls_failure failure = tls_failure_of_verification(*x509_error);
+    atomic_store(&consumer->refused, failure);
+    snprintf(text, capacity, "%s", tls_failure_name(failure));
+    return 0;
 }
 
 static rd_kafka_conf_t *kafka_consumer_conf(const struct kafka_consumer_options *options,
@@ -102,8 +118,13 @@ struct kafka_consumer *kafka_consumer_open(const struct kafka_consumer_options *
     consumer->number = options->member;
     consumer->event_fd = -1;
     consumer->brokers = xstrdup(options->settings.brokers);
+    kafka_files_note(&consumer->files, &options->settings);
     rd_kafka_conf_set_opaque(conf, consumer);
     rd_kafka_conf_set_error_cb(conf, kafka_consumer_on_error);
+    if (rd_kafka_conf_set_ssl_cert_verify_cb(conf, kafka_consumer_on_certificate) !=
+        RD_KAFKA_CONF_OK) {
+        log_debug("librdkafka was built without TLS");
+    }
     if (options->calls) {
         consumer->calls = *options->calls;
         rd_kafka_conf_set_rebalance_cb(conf, kafka_group_rebalance);
@@ -125,6 +146,10 @@ void kafka_consumer_renew_login(struct kafka_consumer *consumer, bool after_refu
                           &consumer->login_used)) {
         log_debug("Kafka consumer took the login", LOG_INT("member", consumer->number));
     }
+}
+
+bool kafka_consumer_files_changed(const struct kafka_consumer *consumer) {
+    return kafka_files_changed(&consumer->files);
 }
 
 struct kafka_error kafka_consumer_fatal(const struct kafka_consumer *consumer) {
@@ -198,6 +223,7 @@ void kafka_consumer_destroy(struct kafka_consumer *consumer) {
     } else if (consumer->client) {
         rd_kafka_destroy(consumer->client);
     }
+    kafka_files_free(&consumer->files);
     free(consumer->brokers);
     free(consumer);
 }

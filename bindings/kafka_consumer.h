@@ -64,6 +64,8 @@ void kafka_consumer_destroy(struct kafka_consumer *consumer);
 /* Takes the current login of the configuration if it changed. after_refusal: a broker has just
  * refused the last one. */
 void kafka_consumer_renew_login(struct kafka_consumer *consumer, bool after_refusal);
+/* The files of its TLS have changed since it was opened: only another client reads them. */
+bool kafka_consumer_files_changed(const struct kafka_consumer *consumer);
 /* KAFKA_ERROR_FENCED or KAFKA_ERROR_FATAL if the client cannot work any more, also when on_error
  * was not called for it. */
 struct kafka_error kafka_consumer_fatal(const struct kafka_consumer *consumer);

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
 
 #include "kafka_consumer.h"
+#include "kafka_files.h"
 
 struct kafka_consumer {
     rd_kafka_t *client;
@@ -12,10 +14,12 @@ struct kafka_consumer {
     rd_kafka_queue_t *queue;   /* of messages; NULL: no member */
     rd_kafka_queue_t *replies; /* to offset commits; NULL: no member */
     int event_fd;              /* -1: no member */
-    bool stuck;                /* it did not leave the group in time */
-    char *brokers;             /* for kafka_login_renew */
-    uint64_t login_used;       /* for kafka_login_renew */
-    size_t taken_bytes;        /* since the brokers' threads last looked at the queue */
+    struct kafka_files files;
+    _Atomic int refused; /* enum tls_failure: why a broker's certificate was refused last */
+    bool stuck;          /* it did not leave the group in time */
+    char *brokers;       /* for kafka_login_renew */
+    uint64_t login_used; /* for kafka_login_renew */
+    size_t taken_bytes;  /* since the brokers' threads last looked at the queue */
     rd_kafka_topic_partition_list_t *fetched; /* NULL: nothing */
 };
 

@@ -73,6 +73,36 @@ struct kafka_error kafka_error_of(int code) {
     };
 }
 
+static const char *kafka_errors_tls_reason(const char *detail, enum tls_failure certificate) {
+    if (strstr(detail, "SSL alert number")) {
+        return "Kafka refuses the TLS connection";
+    }
+    switch (strstr(detail, "verify failed") ? certificate : TLS_FAILURE_NONE) {
+    case TLS_FAILURE_EXPIRED:
+        return "the certificate of Kafka is expired or not yet valid";
+    case TLS_FAILURE_UNKNOWN_CA:
+        return "the certificate of Kafka is of an unknown CA";
+    case TLS_FAILURE_NAME:
+        return "the certificate of Kafka names another host";
+    default:
+        return kafka_errors_reason_of(RD_KAFKA_RESP_ERR__SSL);
+    }
+}
+
+struct kafka_error kafka_error_of_client(int code, const char *detail,
+                                         enum tls_failure certificate) {
+    bool of_tls = code == RD_KAFKA_RESP_ERR__SSL ||
+                  (code == RD_KAFKA_RESP_ERR__TRANSPORT && strstr(detail, "SSL routines"));
+    struct kafka_error error = kafka_error_of(of_tls ? RD_KAFKA_RESP_ERR__SSL : code);
+    if (of_tls) {
+        error.kind = KAFKA_ERROR_TLS;
+        error.reason = kafka_errors_tls_reason(detail, certificate);
+    }
+    return error;
+}
+
 bool kafka_error_same(const struct kafka_error *a, const struct kafka_error *b) {
-    return a->kind == b->kind && (a->kind == KAFKA_ERROR_NONE || strcmp(a->name, b->name) == 0);
+    return a->kind == b->kind &&
+           (a->kind == KAFKA_ERROR_NONE ||
+            (strcmp(a->name, b->name) == 0 && strcmp(a->reason, b->reason) == 0));
 }

@@ -15,6 +15,7 @@
 #include "base/xalloc.h"
 #include "kafka_conf.h"
 #include "kafka_errors.h"
+#include "kafka_files.h"
 #include "kafka_login.h"
 
 #define POLL_MS 100
@@ -28,6 +29,7 @@ struct kafka_producer {
     pthread_t poller; /* runs the callbacks */
     _Atomic bool stopping;
     _Atomic(const char *) failure; /* static text of the fatal error; NULL: none */
+    struct kafka_files files;
     char *brokers;
     uint64_t login_used; /* for kafka_login_renew; poller thread */
     int users;           /* guarded by `lock` */
@@ -257,6 +259,12 @@ static void kafka_producer_on_error(rd_kafka_t *kafka, int code, const char *rea
     if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION) {
         (void)kafka_login_renew(producer->kafka, producer->brokers, true, &producer->login_used);
     }
+    if (kafka_error_of_client(code, reason, TLS_FAILURE_NONE).kind == KAFKA_ERROR_TLS &&
+        kafka_files_changed(&producer->files)) {
+        atomic_store(&producer->failure, "the files for TLS to Kafka changed after it had failed");
+        rd_kafka_purge(kafka, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+        log_info("Kafka producer is replaced: the files for TLS to Kafka changed");
+    }
     log_warning("Kafka producer reported an error", LOG_TEXT("code", rd_kafka_err2name(code)),
                 LOG_TEXT("detail", reason));
 }
@@ -292,6 +300,7 @@ static void kafka_producer_free(struct kafka_producer *producer) {
     }
     rd_kafka_destroy(producer->kafka);
     pthread_mutex_destroy(&producer->topics_lock);
+    kafka_files_free(&producer->files);
     free(producer->brokers);
     free(producer);
 }
@@ -328,11 +337,13 @@ struct kafka_producer *kafka_producer_open(const struct kafka_settings *settings
         return NULL;
     }
     struct kafka_producer *producer = xcalloc(1, sizeof *producer);
+    kafka_files_note(&producer->files, settings);
     rd_kafka_conf_set_opaque(conf, producer);
     rd_kafka_conf_set_dr_msg_cb(conf, kafka_producer_on_delivery);
     rd_kafka_conf_set_error_cb(conf, kafka_producer_on_error);
     producer->kafka = kafka_conf_client(RD_KAFKA_PRODUCER, conf, err);
     if (!producer->kafka) {
+        kafka_files_free(&producer->files);
         free(producer);
         return NULL;
     }

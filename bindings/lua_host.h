@@ -29,6 +29,7 @@ struct lua_services {
     const char *redis_url; /* "": none is configured */
     int redis_timeout_ms;
     struct kafka_settings kafka;
+    const char *http_tls_ca;      /* as in http_client_request */
     int longest_call_ms;          /* the longest time limit of a handler or route */
     struct metric_scope *metrics; /* of the metrics that scripts declare */
     /* The text of a query by its name, or NULL; pushes the set of all names. */

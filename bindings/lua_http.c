@@ -124,6 +124,7 @@ static struct http_client_request lua_http_read_request(lua_State *L) {
     }
     lua_http_read_headers(L, &request);
     request.timeout_ms = lua_field_timeout_ms(L, 1, call);
+    request.tls_ca = lua_host_of(L)->services.http_tls_ca;
     return request;
 }
 

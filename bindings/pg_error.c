@@ -75,6 +75,29 @@ static const struct {
     {"57014", "the database does not answer in time"},
 };
 
+/* libpq has no code for these: parts of its texts, which are in English (no locale is set). */
+static const struct {
+    const char *words;
+    const char *reason;
+} tls_reasons[] = {
+    {"certificate verify failed",
+     "the certificate of the database is expired, or of an unknown CA"},
+    {"does not match host name", "the certificate of the database names another host"},
+    {"server does not support SSL", "the database does not speak TLS"},
+    {"certificate file", "a file for TLS to the database cannot be used"},
+    {"private key file", "a file for TLS to the database cannot be used"},
+    {"SSL error", "the TLS connection to the database fails"},
+};
+
+static const char *pg_error_connect_reason(const char *text) {
+    for (size_t i = 0; i < sizeof tls_reasons / sizeof *tls_reasons; i++) {
+        if (strstr(text, tls_reasons[i].words)) {
+            return tls_reasons[i].reason;
+        }
+    }
+    return "cannot connect to the database";
+}
+
 const char *pg_plain_reason(const struct err *err) {
     for (size_t i = 0; i < sizeof plain_reasons / sizeof *plain_reasons; i++) {
         if (strncmp(err->sqlstate, plain_reasons[i].prefix, strlen(plain_reasons[i].prefix)) == 0) {
@@ -85,5 +108,5 @@ const char *pg_plain_reason(const struct err *err) {
         return "the database does not answer in time";
     }
     return err->sqlstate[0] ? "the database refuses what it is asked"
-                            : "cannot connect to the database";
+                            : pg_error_connect_reason(err->text);
 }

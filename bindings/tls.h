@@ -113,6 +113,8 @@ enum tls_result tls_session_write(struct tls_session *session, const void *from,
 enum tls_result tls_session_end(struct tls_session *session);
 
 enum tls_failure tls_session_failure(const struct tls_session *session);
+/* Of OpenSSL's result of a verification (X509_V_ERR_…, not X509_V_OK), also another library's. */
+enum tls_failure tls_failure_of_verification(long result);
 /* For metrics: "unknown_ca". A literal. */
 const char *tls_failure_name(enum tls_failure failure);
 /* The peer's certificate was verified: its name for logs, the first of DNS names, URIs, common

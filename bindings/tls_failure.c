@@ -42,7 +42,7 @@ const char *tls_failure_text(char text[256]) {
 
 /* ---- the peer's certificate ----------------------------------------------------------------- */
 
-static enum tls_failure tls_failure_of_verification(long result) {
+enum tls_failure tls_failure_of_verification(long result) {
     switch (result) {
     case X509_V_ERR_CERT_HAS_EXPIRED:
     case X509_V_ERR_CERT_NOT_YET_VALID:

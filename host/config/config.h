@@ -134,6 +134,7 @@ struct config {
         int memory_limit_mb;
         int handler_timeout_ms;
         int route_timeout_ms;
+        char *http_tls_ca;   /* PEM file; "": the system's CAs */
         int stuck_unready_s; /* after the timeout */
         int stuck_exit_s;    /* after the timeout; 0: never */
     } scripts;

@@ -177,6 +177,9 @@ const struct config_field config_fields[] = {
         .help = "milliseconds of the handler of one event"),
     ROW(scripts, route_timeout_ms, INTEGER, "2000", .min = 1, .max = 600000, .live = true,
         .help = "milliseconds of the route of one request"),
+    ROW(scripts, http_tls_ca, PATH, "", .live = true,
+        .help = "PEM file of the CAs whose certificates are accepted of servers that scripts ask "
+                "(http); \"\": those of the system"),
     ROW(scripts, stuck_unready_s, INTEGER, "5", .min = 1, .max = 86400, .live = true,
         .help = "seconds after its timeout at which a script that hangs in a C function makes the "
                 "process unready"),

@@ -26,7 +26,7 @@ static const struct {
                            "the group assigned no partitions to this worker for longer "
                            "than a rebalance may take"},
     [REOPEN_TOPICS] = {"topics", "the Kafka client cannot subscribe to the scripts' topics"},
-    [REOPEN_CREDENTIALS] = {"credentials", "Kafka refuses the client's name or password"},
+    [REOPEN_FILES] = {"files", "the files for TLS to Kafka changed after it had failed"},
 };
 
 static int64_t reopen_wait_us(const struct reopen *reopen) {
@@ -90,6 +90,10 @@ static void reopen_look(struct worker *worker) {
     }
     if (coordinator_has_moved(worker)) {
         reopen_ask(worker, REOPEN_MOVED);
+    }
+    if (worker->trouble.error.kind == KAFKA_ERROR_TLS &&
+        kafka_consumer_files_changed(worker->kafka)) {
+        reopen_ask(worker, REOPEN_FILES);
     }
 }
 

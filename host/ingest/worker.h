@@ -68,7 +68,7 @@ enum reopen_reason {
     REOPEN_STALLED,
     REOPEN_UNASSIGNED,
     REOPEN_TOPICS,
-    REOPEN_CREDENTIALS,
+    REOPEN_FILES,
 };
 
 struct reopen {

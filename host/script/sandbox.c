@@ -248,6 +248,7 @@ static void sandbox_set_services(struct script_instance *instance) {
         .redis_url = config->redis.url,
         .redis_timeout_ms = config->redis.timeout_ms,
         .kafka = config_kafka_settings(config),
+        .http_tls_ca = config->scripts.http_tls_ca,
         .longest_call_ms = longest_ms,
         .metrics = instance->generation->metrics,
         .query = sandbox_query_text,

@@ -122,12 +122,12 @@ def service(bare_service):
     return bare_service
 
 
-def start_apache(cleanup, folder, build, properties=None, partitions=None):
+def start_apache(cleanup, folder, build, properties=None, partitions=None, kind=stack.ApacheKafka):
     """properties: of the broker. partitions: {topic: number} where it is another than usual."""
     if not (stack.KAFKA_JARS / "pom.xml").exists():
         pytest.fail("no Apache Kafka in .kafka/: run tools/test once with Maven's repository in "
                     "reach")
-    kafka = stack.ApacheKafka(folder, properties=properties)
+    kafka = kind(folder, properties=properties)
     cleanup.callback(kafka.stop)
     kafka.start()
     for topic, number in (partitions or {}).items():
