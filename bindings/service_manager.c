@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -92,4 +93,18 @@ int service_manager_take_socket(const char *name) {
         }
     }
     return -1;
+}
+
+void service_manager_close_others(void) {
+    for (int i = 0; i < name_count; i++) {
+        if (names[i]) {
+            log_warning("an inherited socket is closed: the configuration has no use for it",
+                        LOG_TEXT("name", names[i]));
+            close(SD_LISTEN_FDS_START + i);
+            free(names[i]);
+        }
+    }
+    free(names);
+    names = NULL;
+    name_count = 0;
 }

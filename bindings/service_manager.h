@@ -28,5 +28,7 @@ void service_manager_receive_sockets(void);
 /* The socket of that name (FileDescriptorName= of the unit), which the caller now owns. -1: none.
  */
 int service_manager_take_socket(const char *name);
+/* Closes those that nobody took: clients would wait for an answer. The log names them. */
+void service_manager_close_others(void);
 
 #endif

@@ -416,6 +416,13 @@ static bool program_take_over(struct program *program, struct err *err) {
     return true;
 }
 
+static bool program_close_others(struct program *program, struct err *err) {
+    (void)program;
+    (void)err;
+    service_manager_close_others();
+    return true;
+}
+
 static bool program_start_liveness(struct program *program, struct err *err) {
     program->liveness = liveness_start(program->http, err);
     return program->liveness || err->kind == ERR_NONE;
@@ -423,10 +430,10 @@ static bool program_start_liveness(struct program *program, struct err *err) {
 
 /* In order. A signal stops the start between two steps. */
 static bool (*const steps[])(struct program *program, struct err *err) = {
-    program_start_watchdog,     program_load_scripts,  program_start_cache,  program_start_audit,
-    program_start_relay,        program_start_reactor, program_start_ingest, program_start_health,
-    program_start_certificates, program_start_http,    program_start_admin,  program_take_over,
-    program_start_liveness,
+    program_start_watchdog,     program_load_scripts,   program_start_cache,  program_start_audit,
+    program_start_relay,        program_start_reactor,  program_start_ingest, program_start_health,
+    program_start_certificates, program_start_http,     program_start_admin,  program_take_over,
+    program_close_others,       program_start_liveness,
 };
 #define STEP_COUNT (sizeof steps / sizeof *steps)
 

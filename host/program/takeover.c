@@ -53,7 +53,9 @@ enum takeover_result takeover_await(const struct config *config,
             return stop_requested() ? TAKEOVER_STOPPED : TAKEOVER_REFUSED;
         }
         (void)predecessor_tell(CHANNEL_READY, AGGREGATOR_VERSION);
-        result = predecessor_await(stop_fd(), -1);
+    }
+    while (result == CHANNEL_TIMEOUT) {
+        result = predecessor_await(stop_fd(), LOOK_INTERVAL_MS);
     }
     if (result == CHANNEL_GONE) {
         log_warning("the process that started this one has ended: this one takes over");

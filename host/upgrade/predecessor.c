@@ -27,10 +27,8 @@ void predecessor_fail(const char *reason) {
 
 enum channel_result predecessor_await(int stop_fd, int timeout_ms) {
     struct channel_message message;
-    int64_t timeout_us = timeout_ms < 0 ? 3600000000LL : timeout_ms * 1000LL;
-    return channel < 0
-               ? CHANNEL_GONE
-               : channel_receive(channel, stop_fd, clock_monotonic_us() + timeout_us, &message);
+    int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
+    return channel < 0 ? CHANNEL_GONE : channel_receive(channel, stop_fd, deadline_us, &message);
 }
 
 void predecessor_leave(void) {

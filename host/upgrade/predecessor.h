@@ -12,7 +12,7 @@ bool predecessor_exists(void);
 bool predecessor_tell(const char *word, const char *text);
 /* Tells that this process cannot start, if there is a predecessor. */
 void predecessor_fail(const char *reason);
-/* Waits for a message. timeout_ms -1: for an hour. CHANNEL_GONE also without a predecessor. */
+/* Waits for a message. CHANNEL_GONE also without a predecessor. */
 enum channel_result predecessor_await(int stop_fd, int timeout_ms);
 void predecessor_leave(void);
 
