@@ -7,7 +7,6 @@
 #include "base/subprocess.h"
 #include "base/xalloc.h"
 
-#define TIMEOUT_MS 120000
 #define OUTPUT_MAX_BYTES (64 * 1024 * 1024)
 #define WRONG_USAGE 2 /* exit status */
 #define MESSAGE "aggregator: "
@@ -58,7 +57,7 @@ static int admin_child_wait(struct admin_child *child, const struct arguments *a
                             struct buffer *output, struct buffer *json) {
     struct subprocess_options options = {
         .arguments = arguments->items,
-        .timeout_ms = TIMEOUT_MS,
+        .timeout_ms = child->timeout_ms,
         .stop_fd = child->stop_fd,
         .output_max_bytes = OUTPUT_MAX_BYTES,
     };
@@ -81,8 +80,8 @@ int admin_child_run(struct admin_child *child, const struct slice *options, size
                     const struct slice *words, size_t word_count, struct buffer *output,
                     struct buffer *json) {
     struct arguments arguments = {0};
-    char busy[128];
     if (pthread_mutex_trylock(&child->busy) != 0) {
+        char busy[128];
         snprintf(busy, sizeof busy, "another %s is running: try again later",
                  child->command[1] ? child->command[1] : child->command[0]);
         return admin_fail(json, 503, slice_of(busy));

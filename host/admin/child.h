@@ -10,6 +10,7 @@
 struct admin_child {
     const char *command[3]; /* "rejected", "retry"; NULL-terminated */
     const char *config_path;
+    int timeout_ms;
     int stop_fd; /* readable once the program stops */
     pthread_mutex_t busy;
 };

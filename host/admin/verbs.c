@@ -321,59 +321,48 @@ static int verbs_answer_explain(void *context, const struct admin_request *reque
     return admin_explain(&program->explain, request, json);
 }
 
+/* The two fields of a verb's paths. */
+#define PATHS(...)                                                                                 \
+    (const char *const[]){__VA_ARGS__},                                                            \
+        sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *)
+
+static const struct admin_verb verbs_table[] = {
+    {"status", "GET", "admin_status", PATHS("/admin/status"), verbs_answer_status},
+    {"sample", "GET", "admin_sample", NULL, 0, verbs_answer_sample}, /* the socket only */
+    {"resume", "POST", "admin_resume", PATHS("/admin/resume"), verbs_answer_resume},
+    {"reload", "POST", "admin_reload", PATHS("/admin/reload"), verbs_answer_reload},
+    {"diff", "GET", "admin_diff", PATHS("/admin/diff"), verbs_answer_diff},
+    {"rollback", "POST", "admin_rollback", PATHS("/admin/rollback", "/admin/rollback/{generation}"),
+     verbs_answer_rollback},
+    {"config", "GET", "admin_config", PATHS("/admin/config"), verbs_answer_config},
+    /* The socket only: the answer has the secrets. */
+    {"settings", "GET", "admin_settings", NULL, 0, verbs_answer_settings},
+    {NULL, "GET", "admin_partitions", PATHS("/admin/partitions"), verbs_answer_partitions},
+    {NULL, "GET", "admin_script_changes", PATHS("/admin/script-changes"),
+     verbs_answer_script_changes},
+    {NULL, "GET", "admin_tap", PATHS("/admin/tap"), tap_verbs_read},
+    {NULL, "POST", "admin_tap_start", PATHS("/admin/tap/start"), tap_verbs_start},
+    {NULL, "POST", "admin_tap_stop", PATHS("/admin/tap/stop"), tap_verbs_stop},
+    {NULL, "GET", "admin_rejected", PATHS("/admin/rejected"), stored_verbs_list_rejected},
+    {NULL, "GET", "admin_rejected_event", PATHS("/admin/rejected/event"),
+     stored_verbs_read_rejected},
+    {NULL, "POST", "admin_rejected_drop", PATHS("/admin/rejected/drop"),
+     stored_verbs_drop_rejected},
+    {NULL, "POST", "admin_rejected_retry", PATHS("/admin/rejected/retry"),
+     stored_verbs_retry_rejected},
+    {NULL, "GET", "admin_outbox", PATHS("/admin/outbox"), stored_verbs_list_messages},
+    {NULL, "GET", "admin_outbox_message", PATHS("/admin/outbox/message"),
+     stored_verbs_read_message},
+    {NULL, "POST", "admin_outbox_retry", PATHS("/admin/outbox/retry"), stored_verbs_retry_messages},
+    {NULL, "POST", "admin_outbox_drop", PATHS("/admin/outbox/drop"), stored_verbs_drop_messages},
+    {NULL, "GET", "admin_figures", PATHS("/admin/figures"), verbs_answer_figures},
+    {"upgrade", "POST", "admin_upgrade", PATHS("/admin/upgrade"), verbs_answer_upgrade},
+    /* HTTP only: the command `aggregator explain` does its own work. */
+    {NULL, "GET", "admin_explain", PATHS("/admin/explain/{id}", "/admin/explain/{word}/{id}"),
+     verbs_answer_explain},
+};
+
 const struct admin_verb *admin_verbs(size_t *count) {
-    static const char *const status_paths[] = {"/admin/status"};
-    static const char *const resume_paths[] = {"/admin/resume"};
-    static const char *const reload_paths[] = {"/admin/reload"};
-    static const char *const diff_paths[] = {"/admin/diff"};
-    static const char *const rollback_paths[] = {"/admin/rollback", "/admin/rollback/{generation}"};
-    static const char *const config_paths[] = {"/admin/config"};
-    static const char *const partitions_paths[] = {"/admin/partitions"};
-    static const char *const changes_paths[] = {"/admin/script-changes"};
-    static const char *const tap_paths[] = {"/admin/tap"};
-    static const char *const tap_start_paths[] = {"/admin/tap/start"};
-    static const char *const tap_stop_paths[] = {"/admin/tap/stop"};
-    static const char *const rejected_paths[] = {"/admin/rejected"};
-    static const char *const rejected_event_paths[] = {"/admin/rejected/event"};
-    static const char *const rejected_drop_paths[] = {"/admin/rejected/drop"};
-    static const char *const rejected_retry_paths[] = {"/admin/rejected/retry"};
-    static const char *const outbox_paths[] = {"/admin/outbox"};
-    static const char *const outbox_message_paths[] = {"/admin/outbox/message"};
-    static const char *const outbox_retry_paths[] = {"/admin/outbox/retry"};
-    static const char *const outbox_drop_paths[] = {"/admin/outbox/drop"};
-    static const char *const figures_paths[] = {"/admin/figures"};
-    static const char *const upgrade_paths[] = {"/admin/upgrade"};
-    static const char *const explain_paths[] = {"/admin/explain/{id}",
-                                                "/admin/explain/{word}/{id}"};
-    static const struct admin_verb verbs[] = {
-        {"status", "GET", "admin_status", status_paths, 1, verbs_answer_status},
-        {"sample", "GET", "admin_sample", NULL, 0, verbs_answer_sample}, /* the socket only */
-        {"resume", "POST", "admin_resume", resume_paths, 1, verbs_answer_resume},
-        {"reload", "POST", "admin_reload", reload_paths, 1, verbs_answer_reload},
-        {"diff", "GET", "admin_diff", diff_paths, 1, verbs_answer_diff},
-        {"rollback", "POST", "admin_rollback", rollback_paths, 2, verbs_answer_rollback},
-        {"config", "GET", "admin_config", config_paths, 1, verbs_answer_config},
-        /* The socket only: the answer has the secrets. */
-        {"settings", "GET", "admin_settings", NULL, 0, verbs_answer_settings},
-        {NULL, "GET", "admin_partitions", partitions_paths, 1, verbs_answer_partitions},
-        {NULL, "GET", "admin_script_changes", changes_paths, 1, verbs_answer_script_changes},
-        {NULL, "GET", "admin_tap", tap_paths, 1, tap_verbs_read},
-        {NULL, "POST", "admin_tap_start", tap_start_paths, 1, tap_verbs_start},
-        {NULL, "POST", "admin_tap_stop", tap_stop_paths, 1, tap_verbs_stop},
-        {NULL, "GET", "admin_rejected", rejected_paths, 1, stored_verbs_list_rejected},
-        {NULL, "GET", "admin_rejected_event", rejected_event_paths, 1, stored_verbs_read_rejected},
-        {NULL, "POST", "admin_rejected_drop", rejected_drop_paths, 1, stored_verbs_drop_rejected},
-        {NULL, "POST", "admin_rejected_retry", rejected_retry_paths, 1,
-         stored_verbs_retry_rejected},
-        {NULL, "GET", "admin_outbox", outbox_paths, 1, stored_verbs_list_messages},
-        {NULL, "GET", "admin_outbox_message", outbox_message_paths, 1, stored_verbs_read_message},
-        {NULL, "POST", "admin_outbox_retry", outbox_retry_paths, 1, stored_verbs_retry_messages},
-        {NULL, "POST", "admin_outbox_drop", outbox_drop_paths, 1, stored_verbs_drop_messages},
-        {NULL, "GET", "admin_figures", figures_paths, 1, verbs_answer_figures},
-        {"upgrade", "POST", "admin_upgrade", upgrade_paths, 1, verbs_answer_upgrade},
-        /* HTTP only: the command `aggregator explain` does its own work. */
-        {NULL, "GET", "admin_explain", explain_paths, 2, verbs_answer_explain},
-    };
-    *count = sizeof verbs / sizeof *verbs;
-    return verbs;
+    *count = sizeof verbs_table / sizeof *verbs_table;
+    return verbs_table;
 }

@@ -35,6 +35,8 @@
 /* The admin listener has few clients, which may wait long. */
 #define ADMIN_THREADS 8
 #define ADMIN_CONNECTIONS 64
+#define EXPLAIN_TIMEOUT_MS 120000
+#define RETRY_TIMEOUT_MS 600000
 /* On top of http.request_timeout_ms, after which no client waits for a response. */
 #define RESPONSE_MARGIN_MS 5000
 #define AWAIT_INTERVAL_US 200000
@@ -364,10 +366,15 @@ static bool program_start_admin(struct program *program, struct err *err) {
         .heartbeat = program->heartbeat,
         .reload = program->reload,
         .upgrade = program->upgrade,
-        .explain = {{"explain"}, program->config_path, stop_fd(), PTHREAD_MUTEX_INITIALIZER},
+        .explain = {{"explain"},
+                    program->config_path,
+                    EXPLAIN_TIMEOUT_MS,
+                    stop_fd(),
+                    PTHREAD_MUTEX_INITIALIZER},
         .tap = admin_tap_create(program->config_path),
         .retry = {{"rejected", "retry"},
                   program->config_path,
+                  RETRY_TIMEOUT_MS,
                   stop_fd(),
                   PTHREAD_MUTEX_INITIALIZER},
     };

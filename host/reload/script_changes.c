@@ -47,7 +47,7 @@ static void script_changes_put_file(struct buffer *json, const struct script_sou
         return;
     }
     json_open(json, NULL, "{");
-    json_put_text(json, "path", slice_of(after ? after->path : before->path));
+    json_put_text(json, "path", slice_of(after ? after->path : before ? before->path : ""));
     json_put_text(json, "before", before ? before->text : (struct slice){0});
     json_put_text(json, "after", after ? after->text : (struct slice){0});
     buffer_append_text(json, "}");

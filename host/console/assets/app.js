@@ -1,10 +1,11 @@
 // app: sign-in, the frame around the pages, the address, the keyboard.
 import { askLiveAgain, call, events, get, listeners, live, startLive, stopLive } from "./api.js";
-import { clock, duration, h, replace, setText, svg, visible } from "./dom.js";
+import { clock, count, duration, h, replace, setText, svg, visible } from "./dom.js";
 import { open, toast } from "./dialog.js";
 import * as explain from "./page_explain.js";
 import * as outbox from "./page_outbox.js";
 import * as overview from "./page_overview.js";
+import { concerns } from "./page_overview.js";
 import * as partitions from "./page_partitions.js";
 import * as rejected from "./page_rejected.js";
 import * as scripts from "./page_scripts.js";
@@ -78,9 +79,10 @@ function showSignIn(message) {
   }
   replace(app, h("main", { class: "sign-in" }, h("form", { class: "panel", onsubmit: submit },
     h("div", { class: "brand" }, logo(), h("span", {}, "aggregator")), h("h1", {}, "Sign in to the console"), problem,
+    h("input", { type: "text", name: "username", value: "admin", autocomplete: "username", hidden: true }),
     h("label", { for: "key" }, "Admin key"), key,
     h("p", { id: "sign-in-help", class: "help" }, "One of ", h("code", {}, "admin.keys"), " of the running program. The session ends after 30 minutes without use and 12 hours at most."),
-    h("input", { type: "text", name: "username", value: "admin", autocomplete: "username", hidden: true }), button)));
+    button)));
   app.removeAttribute("aria-busy");
   document.title = "Sign in · aggregator";
   key.focus();
@@ -131,6 +133,19 @@ function makeFrame() {
   return { links, state, service, banner, heading, main };
 }
 
+/** What waits for somebody, beside the page's name. */
+function updateBadges(status) {
+  const found = concerns(status);
+  const counts = { outbox: status.outbox?.failed, warnings: found.length };
+  for (const [name, n] of Object.entries(counts)) {
+    const link = frame.links.get(name);
+    const badge = link.querySelector(".badge") ?? link.appendChild(h("span", { class: "badge" }));
+    badge.hidden = !(n > 0);
+    badge.classList.toggle("warn", name === "warnings" && !found.some(([kind]) => kind === "bad"));
+    setText(badge, n > 0 ? count(n) : "");
+  }
+}
+
 function updateFrame() {
   if (!frame) return;
   const { status, lost } = live;
@@ -142,7 +157,10 @@ function updateFrame() {
   const [kind, text] = lost !== null ? ["bad", "no answer"] : !status ? ["", "…"] : status.ready ? ["good", "ready"] : ["bad", "not ready"];
   frame.state.className = `pill ${kind}`;
   setText(frame.state, text);
-  if (status) setText(frame.service, visible(status.health?.service ?? ""));
+  if (status) {
+    updateBadges(status);
+    setText(frame.service, visible(status.health?.service ?? ""));
+  }
 }
 
 // ---- the address ----------------------------------------------------------------------------------------
@@ -152,7 +170,7 @@ function parseAddress() {
   return { entry: PAGES.find((one) => one.name === path) ?? PAGES[0], params: new URLSearchParams(search ?? "") };
 }
 
-function showPage() {
+function showPage(moved) {
   if (!frame) return;
   const { entry, params } = parseAddress();
   leavePage();
@@ -165,6 +183,7 @@ function showPage() {
   document.title = `${entry.page.title} · aggregator`;
   frame.links.get(entry.name).scrollIntoView({ block: "nearest", inline: "nearest" });
   unmount = entry.page.mount(frame.main, params) ?? null;
+  if (moved) frame.heading.focus({ preventScroll: true }); // a screen reader says where it is
   window.scrollTo(0, 0);
 }
 
@@ -229,7 +248,7 @@ function refresh() {
 
 listeners.add(updateFrame);
 setInterval(updateFrame, 1000);
-window.addEventListener("hashchange", showPage);
+window.addEventListener("hashchange", () => showPage(true));
 document.addEventListener("keydown", onKey);
 events.addEventListener("signed-out", () => {
   if (!frame) return;

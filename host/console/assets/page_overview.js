@@ -55,6 +55,9 @@ export function concerns(status) {
   if (status.reactions?.failures > 0 && status.reactions.marks > 0) {
     found.push(["warn", `Reactions failed ${plural(status.reactions.failures, "time")}; ${plural(status.reactions.marks, "key")} wait`, "#/warnings"]);
   }
+  for (const one of status.certificates ?? []) {
+    if (one.days_left < 21) found.push([one.days_left < 7 ? "bad" : "warn", `The certificate of ${one.listener} ends in ${plural(one.days_left, "day")}: ${one.names}`]);
+  }
   for (const warning of status.warnings ?? []) found.push(["warn", warning, "#/warnings"]);
   return found;
 }
@@ -110,7 +113,9 @@ export function mount(root) {
           h("td", {}, status.outbox ? `${plural(status.outbox.pending, "message")} wait` : "")),
           h("tr", {}, h("th", { scope: "row" }, "reactions"), h("td", {}, pill(status.reactions?.marks > 0 ? "warn" : "good",
             status.reactions?.marks > 0 ? "behind" : "done")),
-          h("td", {}, status.reactions?.marks > 0 ? `${plural(status.reactions.marks, "key")}, the oldest ${duration(status.reactions.oldest_mark_s)}` : "")))))));
+          h("td", {}, status.reactions?.marks > 0 ? `${plural(status.reactions.marks, "key")}, the oldest ${duration(status.reactions.oldest_mark_s)}` : "")),
+          (status.certificates ?? []).map((one) => h("tr", {}, h("th", { scope: "row" }, `certificate of ${one.listener}`),
+            h("td", {}, pill(one.days_left < 7 ? "bad" : one.days_left < 21 ? "warn" : "good", plural(one.days_left, "day"))), h("td", {}, data(one.names, 200)))))))));
   }
   listeners.add(draw);
   draw();

@@ -1,15 +1,15 @@
 // Warnings: what the program says of itself: settings, faults, and the newest lines of its log.
 import { listeners, live } from "./api.js";
-import { block, data, empty, facts, h, loading, panel, pill, replace, time } from "./dom.js";
+import { block, count, data, empty, facts, h, loading, panel, pill, replace, time } from "./dom.js";
 import { concerns } from "./page_overview.js";
 
 const KINDS = { warning: "warn", error: "bad", critical: "bad" };
 
 function lineOf(line) {
-  const { level, message, timestamp, time: at, ts, ...fields } = line;
+  const { level, message, time: at, count: n, ...fields } = line;
   const kind = KINDS[String(level ?? "").toLowerCase()] ?? "";
-  return h("details", { class: "file" }, h("summary", { "data-row": "" }, pill(kind, String(level ?? "log").toLowerCase()), h("span", { class: "row-main" }, data(message, 300)),
-    h("span", { class: "quiet" }, data(fields.error ?? fields.reason ?? "", 120)), h("span", { class: "row-side" }, time(timestamp ?? at ?? ts))),
+  return h("details", { class: "file" }, h("summary", { "data-row": "" }, pill(kind, String(level ?? "log").toLowerCase()), h("span", { class: "row-main" }, h("strong", {}, data(message, 300)), n > 1 && h("span", { class: "quiet" }, ` ${count(n)} times`)),
+    h("span", { class: "quiet" }, (fields.error ?? fields.reason ?? fields.setting) && data(fields.error ?? fields.reason ?? fields.setting, 200)), h("span", { class: "row-side" }, time(at))),
   h("div", { class: "inner" }, facts(Object.entries(fields).map(([name, value]) => [name, typeof value === "object" ? JSON.stringify(value) : String(value)]))));
 }
 

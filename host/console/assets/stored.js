@@ -8,7 +8,7 @@ import { list } from "./list.js";
 
 const PAGE = 200; // rows of one request
 const IDS = 100; // of one request: the address must not become too long
-const LONG_MS = 130000; // a retry runs the scripts
+const LONG_MS = 610000; // a retry runs the scripts
 
 /** The value of an event or message: readable where it is JSON or text. */
 function valueOf(found) {
