@@ -9,7 +9,7 @@ set(pages ${CMAKE_BINARY_DIR}/pages)
 
 # The manual page and the completions are made of the table of commands, which the program prints.
 add_custom_command(
-  OUTPUT ${pages}/aggregator.1 ${pages}/completion.bash ${pages}/completion.fish ${pages}/completion.zsh
+  OUTPUT ${pages}/aggregator.1 ${pages}/aggregator-config.5 ${pages}/completion.bash ${pages}/completion.fish ${pages}/completion.zsh
   COMMAND ${Python3_EXECUTABLE} -B ${CMAKE_SOURCE_DIR}/packaging/pages.py $<TARGET_FILE:aggregator> ${pages}
   DEPENDS aggregator packaging/pages.py packaging/manual.py packaging/completions.py
   VERBATIM)
@@ -26,6 +26,7 @@ file(GLOB manuals CONFIGURE_DEPENDS docs/*.md)
 install(FILES ${manuals} DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs/operate DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES ${pages}/aggregator.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES ${pages}/aggregator-config.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
 install(FILES ${pages}/completion.bash RENAME aggregator
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 install(FILES ${pages}/completion.fish RENAME aggregator.fish

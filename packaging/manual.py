@@ -1,6 +1,8 @@
-"""manual: the manual page aggregator(1), made of the table of `aggregator help --json`. Its macros are
-those of man(7). SOURCE_DATE_EPOCH dates the page; without it, today does.
+"""manual: the manual pages aggregator(1), made of the table of `aggregator help --json`, and
+aggregator-config(5), made of that of `aggregator config --json`. Their macros are those of man(7). SOURCE_DATE_EPOCH dates the page; without it, today does.
 """
+import itertools
+import json
 import os
 import re
 import textwrap
@@ -20,6 +22,11 @@ EXAMPLES = (
      "aggregator reload --shadow-run --events 5000"),
     ("Explain the values of a batch:", "aggregator explain BATCH-ID"),
 )
+EXAMPLE_CONFIG = """return {
+  extends = "/usr/share/aggregator/config.lua",
+  http = { port = 4005, threads = 32 },
+  kafka = { options = { ["security.protocol"] = "ssl" } },
+}"""
 
 
 def escape(text):
@@ -81,11 +88,50 @@ def of_command(command):
     return "\n".join(lines)
 
 
-def page(table):
+def title(name, section, version, manual):
     date = time.strftime("%Y-%m-%d", time.gmtime(int(os.environ.get("SOURCE_DATE_EPOCH",
                                                                      time.time()))))
+    return f'.TH {name} {section} {date} "aggregator {version}" "{manual}"'
+
+
+def of_setting(setting):
+    default = setting["default"]
+    facts = "default: " + ("none" if default in ("", [], {}) else
+                           default if isinstance(default, str) else json.dumps(default))
+    if "min" in setting:
+        facts += f", {setting['min']} to {setting['max']}"
+    elif "words" in setting:
+        facts += f", of {', '.join(setting['words'].split())}"
+    text = setting["description"]
+    return tagged(bold(setting["key"]), f"{text[0].upper()}{text[1:]}. ({facts}; a change needs a "
+                                        f"{setting['change']})")
+
+
+def settings_page(table, settings):
+    sections = [".SH SETTINGS"]
+    for section, group in itertools.groupby(settings, lambda one: one["key"].split(".")[0]):
+        sections += [f".SS {section}", *map(of_setting, group)]
     return "\n".join([
-        f'.TH AGGREGATOR 1 {date} "aggregator {table["version"]}" "User Commands"',
+        title("AGGREGATOR-CONFIG", 5, table["version"], "File Formats"),
+        ".SH NAME", "aggregator\\-config \\- settings of aggregator(1)",
+        ".SH SYNOPSIS", "\\fI/etc/aggregator/config.lua\\fR",
+        ".SH DESCRIPTION",
+        prose("The file is Lua and returns a table of sections. It says what differs from the file "
+              "that it `extends`, and that from the defaults. Each setting is also a variable: "
+              "`http.port` is `AGGREGATOR_HTTP_PORT`, or `AGGREGATOR_HTTP_PORT_FILE` for a file that "
+              "holds the value; a variable overrides every file. The functions env, env_or_file and "
+              "list read the variables of a platform. `aggregator config` prints each value and "
+              "where it comes from; `aggregator check` names what is wrong."),
+        ".SH EXAMPLES", ".EX", escape(EXAMPLE_CONFIG), ".EE",
+        *sections,
+        ".SH FILES", *(tagged(f"\\fI{escape(path)}\\fR", text) for path, text in FILES),
+        ".SH SEE ALSO", "\\fBaggregator\\fR(1),",
+        "\\fI/usr/share/doc/aggregator/operate/configure.md\\fR", ""])
+
+
+def page(table):
+    return "\n".join([
+        title("AGGREGATOR", 1, table["version"], "User Commands"),
         ".SH NAME",
         "aggregator \\- keeps a view of Kafka events in PostgreSQL and serves it",
         ".SH SYNOPSIS", ".B aggregator", "\\fICOMMAND\\fR [\\fIARGUMENTS\\fR] [\\fIOPTIONS\\fR]",
@@ -109,6 +155,6 @@ def page(table):
         ".SH EXAMPLES",
         *(f"{'.PP' if index else ''}\n{prose(text)}\n.PP\n.RS 4\n.EX\n{escape(command)}\n.EE\n.RE".lstrip()
           for index, (text, command) in enumerate(EXAMPLES)),
-        ".SH SEE ALSO", "The pages for operators and for authors of scripts in",
+        ".SH SEE ALSO", "\\fBaggregator\\-config\\fR(5);", "the pages for operators and for authors of scripts in",
         "\\fI/usr/share/doc/aggregator/\\fR.", ""])
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""pages: writes the manual page and the completions of bash, fish and zsh into a folder.
+"""pages: writes the manual pages and the completions of bash, fish and zsh into a folder.
 
     packaging/pages.py build/aggregator build/pages
 """
@@ -11,12 +11,20 @@ import sys
 import completions
 import manual
 
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
 
 def main(program, folder):
-    said = subprocess.run([program, "help", "--json"], check=True, stdout=subprocess.PIPE).stdout
-    table = json.loads(said)
+    def ask(*words):  # without variables of this machine
+        return json.loads(subprocess.run([program, *words], check=True, stdout=subprocess.PIPE,
+                                         env={}).stdout)
+
+    table = ask("help", "--json")
+    settings = ask("config", "--json", "--config", ROOT / "config.lua")["settings"]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "aggregator.1").write_text(manual.page(table), encoding="utf-8")
+    (folder / "aggregator-config.5").write_text(manual.settings_page(table, settings),
+                                                encoding="utf-8")
     for shell, write in completions.SHELLS.items():
         (folder / f"completion.{shell}").write_text(write(table), encoding="utf-8")
 

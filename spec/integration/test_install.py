@@ -1,4 +1,5 @@
 """What `cmake --install` places: the manual page, the completions and the unit of systemd."""
+import json
 import re
 import subprocess
 
@@ -39,6 +40,17 @@ def test_the_installed_program_names_its_version(installed):
 def test_the_manual_page_has_no_fault(installed):
     linted = run("mandoc", "-Tlint", installed / "usr/share/man/man1/aggregator.1")
     assert (linted.returncode, linted.stdout) == (0, "")
+
+
+def test_the_manual_page_of_the_configuration_has_every_setting(installed, build):
+    path = installed / "usr/share/man/man5/aggregator-config.5"
+    linted = run("mandoc", "-Tlint", path)
+    assert linted.stdout == "", linted.stdout
+    page = re.sub(r".\x08", "", run("mandoc", "-Tascii", "-Owidth=400", path).stdout)
+    shown = json.loads(run(build / "aggregator", "config", "--json", "--config",
+                           ROOT / "config.lua").stdout)
+    for setting in shown["settings"]:
+        assert f" {setting['key']}\n" in page, setting["key"]
 
 
 def test_the_manual_page_has_every_command_and_option(installed):
