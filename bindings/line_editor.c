@@ -33,7 +33,7 @@ void line_words_add(struct line_words *words, const char *word) {
     words->items[words->count++] = xstrdup(word);
 }
 
-void line_words_free(struct line_words *words) {
+static void line_editor_free_words(struct line_words *words) {
     for (size_t i = 0; i < words->count; i++) {
         free(words->items[i]);
     }
@@ -122,7 +122,7 @@ static unsigned char line_editor_complete(EditLine *edit, int key) {
         line_editor_list_words(edit, &words);
         todo = CC_REDISPLAY;
     }
-    line_words_free(&words);
+    line_editor_free_words(&words);
     return todo;
 }
 

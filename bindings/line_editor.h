@@ -11,7 +11,6 @@ struct line_words {
     size_t typed; /* bytes before the cursor that each item starts with */
 };
 void line_words_add(struct line_words *words, const char *word);
-void line_words_free(struct line_words *words);
 
 /* Adds the completions; `len` bytes of the line are before the cursor. */
 typedef void (*line_complete)(void *context, const char *line, size_t len,

@@ -125,8 +125,9 @@ struct slice lua_field_text(lua_State *L, int at, const char *call, const char *
     return text;
 }
 
-int lua_field_integer(lua_State *L, int at, const char *call, const char *name, int min, int max,
-                      int absent) {
+/* table[name], a whole number from min to max; `absent` if nil. */
+static int lua_util_field_integer(lua_State *L, int at, const char *call, const char *name, int min,
+                                  int max, int absent) {
     int value = absent;
     lua_getfield(L, at, name);
     if (!lua_isnil(L, -1)) {
@@ -144,7 +145,7 @@ int lua_field_integer(lua_State *L, int at, const char *call, const char *name, 
 
 int lua_field_timeout_ms(lua_State *L, int at, const char *call) {
     int left_ms = lua_host_remaining_ms(L, call);
-    int wanted_ms = lua_field_integer(L, at, call, "timeout_ms", 1, 3600000, 3600000);
+    int wanted_ms = lua_util_field_integer(L, at, call, "timeout_ms", 1, 3600000, 3600000);
     return wanted_ms < left_ms ? wanted_ms : left_ms;
 }
 

@@ -39,9 +39,6 @@ void lua_check_fields(lua_State *L, int at, const char *call, const char *const 
 /* table[name] for the table at `at`, borrowed from it. Absent: data NULL. */
 struct slice lua_field_text(lua_State *L, int at, const char *call, const char *name,
                             bool required);
-/* table[name], a whole number from min to max; `absent` if nil. */
-int lua_field_integer(lua_State *L, int at, const char *call, const char *name, int min, int max,
-                      int absent);
 
 /* table.timeout_ms, at most the time left for the call under way. Raises while scripts are loading.
  */

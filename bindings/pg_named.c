@@ -63,7 +63,9 @@ static size_t pg_named_dollar_length(const char *at) {
     return 0;
 }
 
-size_t pg_named_plain_length(const char *at, const char *start) {
+/* Length of the quote, comment, cast or single byte at `at`. `start`: the start of the text,
+ * because the byte before a quote decides its kind. 0: unterminated. */
+static size_t pg_named_plain_length(const char *at, const char *start) {
     char before = at > start ? at[-1] : ' ';
     if (at[0] == ':' && at[1] == ':') {
         return 2;

@@ -16,6 +16,3 @@ struct pg_named {
  * unterminated quote or comment, or a $1; err names the line. */
 bool pg_named_parse(struct pg_named *named, const char *text, struct err *err);
 void pg_named_free(struct pg_named *named);
-/* Length of the quote, comment, cast or single byte at `at`. `start`: the start of the text,
- * because the byte before a quote decides its kind. 0: unterminated. */
-size_t pg_named_plain_length(const char *at, const char *start);

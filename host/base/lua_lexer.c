@@ -2,10 +2,6 @@
 
 #include <ctype.h>
 
-const char *const lua_keywords[LUA_KEYWORDS] = {
-    "and",   "break", "do",  "else", "elseif", "end",    "false", "for",  "function", "if",   "in",
-    "local", "nil",   "not", "or",   "repeat", "return", "then",  "true", "until",    "while"};
-
 static void lua_lexer_advance(struct lua_lexer *lexer, size_t count) {
     for (; count > 0 && *lexer->at; count--, lexer->at++) {
         lexer->line += *lexer->at == '\n';

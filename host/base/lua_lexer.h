@@ -16,7 +16,4 @@ struct lua_lexer {
     char mark;         /* of an OTHER: its character, '?' for a comparison */
 };
 
-#define LUA_KEYWORDS 21
-extern const char *const lua_keywords[LUA_KEYWORDS]; /* sorted; of Lua 5.1 */
-
 enum lua_token lua_lexer_next(struct lua_lexer *lexer);

@@ -69,7 +69,7 @@ void audit_take(struct audit *audit, uint64_t view, const struct cache_position 
     audit->view = view;
 }
 
-bool audit_read(struct audit *audit, struct err *err) {
+static bool announcement_audit_read(struct audit *audit, struct err *err) {
     struct pg_result *rows = NULL;
     if (!pg_wake(audit->pg, CONNECT_TIMEOUT_MS, err) ||
         !pg_query(audit->pg, "audit", counts_sql, NULL, STATEMENT_TIMEOUT_MS, &rows, err)) {
@@ -241,7 +241,7 @@ void audit_judge(struct audit *audit, int64_t now_us) {
  * responses are the only ones then. */
 static int64_t announcement_audit_run(struct audit *audit) {
     struct err err = {0};
-    bool ok = audit_read(audit, &err);
+    bool ok = announcement_audit_read(audit, &err);
     if (ok) {
         audit_judge(audit, clock_monotonic_us());
     } else if (!audit->logged_database) {

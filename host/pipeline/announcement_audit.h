@@ -20,9 +20,7 @@ void audit_stop(struct audit *audit);
 /* Without a thread and without connecting. */
 struct audit *audit_create(const struct config *config, struct cache *cache, struct err *err);
 void audit_destroy(struct audit *audit);
-/* Reads the counts from the database. */
-bool audit_read(struct audit *audit, struct err *err);
-/* The same from the caller: names in ascending order, and counts. */
+/* Takes the counts from the caller, not the database: names in ascending order, and counts. */
 void audit_take(struct audit *audit, uint64_t view, const struct cache_position *positions,
                 size_t count);
 /* Compares them with Redis. Drops all cached responses if a count was unannounced for

@@ -102,6 +102,8 @@ static int repl_open_globals(lua_State *L) {
     repl->globals_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     repl_show_push(L);
     repl->show_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    repl_complete_push(L, repl->globals_ref);
+    repl->complete_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
 }
 

@@ -32,12 +32,20 @@ static int repl_show_describe(lua_State *L) {
     return 1;
 }
 
-void repl_show_push(lua_State *L) {
-    if (luaL_loadbuffer(L, (const char *)repl_show_lua, sizeof repl_show_lua - 1, "=repl_show")) {
-        lua_error(L);
-    }
+void repl_push_raw(lua_State *L) {
     lua_pushcfunction(L, repl_show_original);
     lua_pushcfunction(L, repl_show_next);
+}
+
+void repl_push_chunk(lua_State *L, const unsigned char *chunk, size_t len, const char *name) {
+    if (luaL_loadbuffer(L, (const char *)chunk, len, name)) {
+        lua_error(L);
+    }
+}
+
+void repl_show_push(lua_State *L) {
+    repl_push_chunk(L, repl_show_lua, sizeof repl_show_lua - 1, "=repl_show");
+    repl_push_raw(L);
     lua_pushcfunction(L, repl_show_describe);
     lua_call(L, 3, 1);
 }

@@ -82,7 +82,8 @@ static bool sandbox_is_c_number(struct slice text) {
     return text.len > 1 && isdigit((unsigned char)text.data[0]) && (last == 'l' || last == 'i');
 }
 
-void sandbox_refuse_c_numbers(lua_State *L, const char *text, const char *path) {
+/* Raises for literals such as 1LL in a script's text. */
+static void sandbox_refuse_c_numbers(lua_State *L, const char *text, const char *path) {
     struct lua_lexer lexer = {.at = text, .line = 1};
     for (enum lua_token kind; (kind = lua_lexer_next(&lexer)) != LUA_TOKEN_END;) {
         if (kind == LUA_TOKEN_NAME && !lexer.quote && sandbox_is_c_number(lexer.text)) {

@@ -124,8 +124,6 @@ void sandbox_close(struct script_instance *instance);
 struct script_instance *sandbox_instance(lua_State *L);
 /* Pushes the globals themselves, not the proxy that scripts see. */
 void sandbox_push_globals(lua_State *L);
-/* Raises for literals such as 1LL in a script's text. */
-void sandbox_refuse_c_numbers(lua_State *L, const char *text, const char *path);
 /* Loads a file of the bundle, once per state; sandbox_push_module pushes its result. */
 bool sandbox_load(struct script_instance *instance, const char *name, struct err *err);
 void sandbox_push_module(lua_State *L, const char *name);

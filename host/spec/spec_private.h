@@ -26,8 +26,7 @@ void spec_push_key(lua_State *L, const struct view_table *table, const struct vi
 /* Sets each column that is not null in the table at the top. */
 void spec_set_columns(lua_State *L, const struct view_group *group,
                       const struct view_value *values);
-/* The text of a surrogate key, and the specs' function tag(id) -> text. */
-void spec_push_tag(lua_State *L, uint64_t hash);
+/* The specs' function tag(id) -> the text of its surrogate key. */
 int spec_lua_tag(lua_State *L);
 /* Sets `tags`, a set, in the table at the top. */
 void spec_set_tags(lua_State *L, const uint64_t *tags, size_t count);

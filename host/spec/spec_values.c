@@ -81,7 +81,7 @@ void spec_set_columns(lua_State *L, const struct view_group *group,
     }
 }
 
-void spec_push_tag(lua_State *L, uint64_t hash) {
+static void spec_values_push_tag(lua_State *L, uint64_t hash) {
     char text[17];
     snprintf(text, sizeof text, "%016llx", (unsigned long long)hash);
     lua_pushstring(L, text);
@@ -90,14 +90,14 @@ void spec_push_tag(lua_State *L, uint64_t hash) {
 int spec_lua_tag(lua_State *L) {
     struct slice id;
     id.data = luaL_checklstring(L, 1, &id.len);
-    spec_push_tag(L, hash64(id));
+    spec_values_push_tag(L, hash64(id));
     return 1;
 }
 
 void spec_set_tags(lua_State *L, const uint64_t *tags, size_t count) {
     lua_createtable(L, 0, (int)count);
     for (size_t i = 0; i < count; i++) {
-        spec_push_tag(L, tags[i]);
+        spec_values_push_tag(L, tags[i]);
         lua_pushboolean(L, 1);
         lua_rawset(L, -3);
     }
