@@ -10,13 +10,13 @@ import tempfile
 
 import stack
 
-from . import (batches, beside, drain, every, flame, footprint, fresh, growth, handling, http, peer,
+from . import (batches, beside, capacity, drain, every, flame, footprint, fresh, growth, handling, http, peer,
                plot, reactions, reload, scale, settings, stopped)
 
 BENCHES = {"drain": drain, "handling": handling, "peer": peer, "scale": scale, "growth": growth,
            "stopped": stopped, "fresh": fresh, "beside": beside, "http": http,
            "footprint": footprint, "reactions": reactions, "reload": reload,
-           "settings": settings, "batches": batches, "flame": flame, "plot": plot}
+           "settings": settings, "batches": batches, "capacity": capacity, "flame": flame, "plot": plot}
 
 
 def add_word(words, name, bench):
