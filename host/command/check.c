@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/plural.h"
+#include "base/timestamp.h"
 #include "command.h"
 #include "http/admission.h"
 #include "http/certificates.h"
@@ -78,9 +79,16 @@ static bool check_certificates(const struct config *config) {
                                                 certificates_of_admin(config)};
     struct err err = {0};
     for (size_t i = 0; i < sizeof listeners / sizeof *listeners; i++) {
-        if (!certificates_check(&listeners[i], &err)) {
+        struct tls_certificate about;
+        if (!certificates_check(&listeners[i], &about, &err)) {
             fprintf(stderr, "configuration: %s\n", err.text);
             return false;
+        }
+        if (about.not_after_s > 0) {
+            char until[TIMESTAMP_TEXT_CAP];
+            timestamp_format(about.not_after_s * 1000000, until);
+            printf("tls: good, the listener %s has the certificate of %s, which expires at %s\n",
+                   listeners[i].listener, about.subject, until);
         }
     }
     return true;

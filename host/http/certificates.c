@@ -338,9 +338,11 @@ void certificates_put_warnings(struct certificates *certificates, struct buffer 
     }
 }
 
-bool certificates_check(const struct certificates_of *of, struct err *err) {
+bool certificates_check(const struct certificates_of *of, struct tls_certificate *about,
+                        struct err *err) {
     struct tls_context *context;
     bool good = certificates_load(of, &context, err);
+    *about = context ? *tls_context_certificate(context) : (struct tls_certificate){0};
     tls_context_unref(context);
     return good;
 }

@@ -35,5 +35,6 @@ void certificates_report(struct certificates *certificates, struct buffer *json)
 /* Appends texts to a JSON list: files that cannot be used, a certificate that ends soon. */
 void certificates_put_warnings(struct certificates *certificates, struct buffer *json);
 
-/* For `aggregator check`: whether the files can be used. */
-bool certificates_check(const struct certificates_of *of, struct err *err);
+/* For `aggregator check`: whether the files can be used. *about: zeros without TLS. */
+bool certificates_check(const struct certificates_of *of, struct tls_certificate *about,
+                        struct err *err);

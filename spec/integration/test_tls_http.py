@@ -396,6 +396,8 @@ def test_new_files_that_cannot_be_used_change_nothing(renewable, authority):
     checked = program.command("check", check=False)
     assert checked.returncode == 1 and "does not belong" in checked.stderr
     certificates.replace(program.folder / "served.key", authority.folder / "half.key")
+    assert "tls: good, the listener http has the certificate of 127.0.0.1, localhost, which expires at" in \
+        program.command("check", check=False).stdout
     presented_is_not(program, served)
     wait_until("no warning", lambda: not certificate_warnings(program))
 
