@@ -11,11 +11,12 @@ import subprocess
 import threading
 import time
 
+import certificates
 import psycopg2
 import pytest
 from confluent_kafka import Producer
 from harness import edited_config, log_lines, read_records, slot_event
-from http_client import KEYS
+from http_client import KEYS, Client
 from service_manager import ServiceManager
 from stack import ROOT, accepts, topics, wait_until
 from views import status_path
@@ -37,13 +38,15 @@ def end(pid):
 class Installed:
     """A program of its own file, as an installation has it, and those that took over from it."""
 
-    def __init__(self, service, folder, cleanup, config=None, **env):
+    def __init__(self, service, folder, cleanup, config=None, authority=None, **env):
         self.service, self.folder, self.cleanup = service, folder, cleanup
         self.path = folder / "bin/aggregator"
         self.path.parent.mkdir()
         self.install((service.build / "aggregator").read_bytes())
         self.program = service.prepare(config, **env)
         self.program.build = self.path.parent
+        if authority:
+            self.program.serve_tls(*authority.issue("server"), authority.certificate)
         self.program.start()
         self.pid = self.first = self.program.process.pid
         service.wait_ready(self.program)
@@ -137,6 +140,26 @@ def test_the_new_process_takes_over_and_the_old_one_ends(installed):
     os.kill(installed.pid, signal.SIGTERM)
     installed.wait_ended(installed.pid)
     assert not pathlib.Path(installed.program.env["ADMIN_SOCKET"]).exists()
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+def test_a_kept_connection_gets_one_more_response_and_the_next_is_the_new_process_s(
+        bare_service, tmp_path, cleanup, secure):
+    authority = certificates.Authority(tmp_path / "tls") if secure else None
+    installed = Installed(bare_service, tmp_path, cleanup, authority=authority,
+                          AGGREGATOR_HTTP_KEEP_ALIVE_TIMEOUT_MS="60000")
+    program = installed.program
+    tls = program.tls if secure else None
+    with Client(program.port, tls=tls) as kept, Client(program.port, tls=tls) as fresh:
+        assert kept.request("/healthz").answer().header("Connection") is None
+        assert installed.upgrade()[0] == 0
+        assert is_alive(installed.first), "it waits for its connections"
+        for client in (kept, fresh):
+            answer = client.request("/readyz/read").answer()
+            assert (answer.status, answer.header("Connection")) == (200, "close")
+            assert client.closed()
+    installed.wait_ended(installed.first)
+    installed.check_serves()
 
 
 # ---- the new process does not get ready --------------------------------------------------------------
