@@ -103,6 +103,32 @@ static int verbs_answer_sample(void *context, const struct admin_request *reques
     return 200;
 }
 
+/* Answers as the probe: /healthz (alive, the default), /readyz, /readyz/read, /readyz/consume. */
+static int verbs_answer_health(void *context, const struct admin_request *request,
+                               struct buffer *json) {
+    static const struct {
+        const char *name;
+        enum health_question question;
+    } probes[] = {{"alive", HEALTH_ALIVE},
+                  {"ready", HEALTH_READY},
+                  {"read", HEALTH_READS},
+                  {"consume", HEALTH_CONSUMES}};
+    struct admin_context *program = context;
+    struct slice asked = request->param_count > 0 ? request->params[0].value : slice_of("alive");
+    for (size_t i = 0; i < sizeof probes / sizeof *probes; i++) {
+        if (slice_equal(asked, slice_of(probes[i].name))) {
+            struct buffer health = {0};
+            bool good =
+                health_report(program->health, probes[i].question, HEALTH_TIMEOUT_MS, &health);
+            buffer_append_format(json, "{\"good\":%s,\"health\":%s}", good ? "true" : "false",
+                                 health.data);
+            buffer_free(&health);
+            return good ? 200 : 503;
+        }
+    }
+    return admin_fail(json, 404, slice_of("no such probe: alive, ready, read or consume"));
+}
+
 static int verbs_answer_resume(void *context, const struct admin_request *request,
                                struct buffer *json) {
     struct admin_context *program = context;
@@ -328,6 +354,8 @@ static int verbs_answer_explain(void *context, const struct admin_request *reque
 
 static const struct admin_verb verbs_table[] = {
     {"status", "GET", "admin_status", PATHS("/admin/status"), verbs_answer_status},
+    {"health", "GET", "admin_health", PATHS("/admin/health", "/admin/health/{probe}"),
+     verbs_answer_health},
     {"sample", "GET", "admin_sample", NULL, 0, verbs_answer_sample}, /* the socket only */
     {"resume", "POST", "admin_resume", PATHS("/admin/resume"), verbs_answer_resume},
     {"reload", "POST", "admin_reload", PATHS("/admin/reload"), verbs_answer_reload},

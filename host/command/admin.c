@@ -48,6 +48,12 @@ static int admin_ask(const struct command *command, const char *line, const char
     return admin_ask_within(command, line, good, ANSWER_TIMEOUT_MS);
 }
 
+int command_health(const struct command *command) {
+    char line[LINE_BYTES];
+    snprintf(line, sizeof line, "health %s", command->word_count ? command->words[0] : "alive");
+    return admin_ask(command, line, "{\"good\":true");
+}
+
 int command_resume(const struct command *command) {
     return admin_ask(command, "resume", "");
 }

@@ -180,6 +180,7 @@ const struct command_spec commands[] = {
         .is_raw = true,
     },
     {
+<<<<<<< HEAD
         .name = "top",
         .run = command_top,
         .asks_program = true,
@@ -191,6 +192,19 @@ const struct command_spec commands[] = {
             "overview, partitions, scripts, problems. It asks the admin socket alone.",
         .options = {SWITCH("once", once, "print one page, of one second, and end: for pipes")},
         .is_raw = true,
+=======
+        .name = "health",
+        .run = command_health,
+        .synopsis = "[PROBE]",
+        .summary = "ask the running program whether it is healthy: for a container",
+        .help = "Answers as the probe does over HTTP, by the admin socket (admin.socket). Prints "
+                "JSON.",
+        .status = "0 the probe is 200, 1 it is 503, or no program answers",
+        .arguments = {{.name = "PROBE",
+                       .is_optional = true,
+                       .help = "alive: /healthz (the default); ready: /readyz; read: /readyz/read; "
+                               "consume: /readyz/consume"}},
+>>>>>>> 3db372b (aggregator health answers as a probe does, over the admin socket: for containers)
     },
     {
         .name = "reload",

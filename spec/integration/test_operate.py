@@ -63,6 +63,26 @@ def test_status_reports_the_running_program(service):
     assert said["health"]["dependencies"]["kafka"]["status"] == "healthy"
 
 
+@pytest.mark.parametrize("probe, path", [([], "/healthz"), (["ready"], "/readyz"),
+                                         (["read"], "/readyz/read"), (["consume"], "/readyz/consume")])
+def test_health_answers_as_the_probe(service, probe, path):
+    program = service.program
+    said = program.command("health", *probe)
+    assert json.loads(said.stdout)["health"].keys() == json.loads(program.get(path)[1]).keys()
+
+
+def test_health_fails_where_the_probe_does(bare_service):
+    program = bare_service.prepare()
+    assert program.command("health", check=False).returncode == 1
+    program.env["RESULT_AGGREGATOR_SERVICE_DATABASE_URL"] = "postgresql://127.0.0.1:1/none"
+    program.start()
+    wait_until("the check of the database", lambda: program.get("/healthz")[0] == 503)
+    failed = program.command("health", check=False)
+    assert failed.returncode == 1 and json.loads(failed.stdout)["good"] is False
+    wrong = program.command("health", "redy", check=False)
+    assert wrong.returncode == 1 and "no such probe: alive, ready" in wrong.stdout
+
+
 def test_status_without_a_program_says_where_it_looked(bare_service):
     program = bare_service.prepare()
     failed = program.command("status", check=False)
