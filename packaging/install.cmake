@@ -18,6 +18,7 @@ add_custom_target(pages ALL DEPENDS ${pages}/aggregator.1)
 install(TARGETS aggregator)
 install(DIRECTORY scripts sql DESTINATION ${data})
 install(DIRECTORY docs/types DESTINATION ${data})
+install(DIRECTORY packaging/grafana packaging/prometheus DESTINATION ${data})
 install(FILES config.lua DESTINATION ${data})
 # Full: with the prefix /usr the files are in /etc, not in /usr/etc.
 install(FILES packaging/config.lua packaging/environment

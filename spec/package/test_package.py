@@ -1,6 +1,6 @@
-"""The Debian package on a machine of its own, with real servers beside it: installed, configured as
-docs/operate/install.md says, upgraded with its data, removed. Each test continues where the one before it
-ended. tools/package --test runs it, as root.
+"""The Debian package on a machine of its own: installed and configured by the commands of
+docs/operate/install.md, upgraded with its data, removed. Postgres and Redis are Debian's, in the machine;
+Kafka is beside it. Each test continues where the one before it ended. tools/package --test runs it, as root.
 """
 import contextlib
 import json
@@ -18,12 +18,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools/lib"))
 
 import machine as machines  # noqa: E402
-import servers  # noqa: E402
 import stack  # noqa: E402
 
 PACKAGES = ROOT / "build/package"
-KEY = "package-key"
-HEADERS = {"X-Internal-API-Key": KEY, "X-Service-ID": "admin-dashboard-service"}
+PAGE = ROOT / "docs/operate/install.md"
+SERVICE = "http://127.0.0.1:4003"
 NEWEST = os.environ.get("PACKAGE_NEW")  # the versions, which tools/package --test sets
 FORMER = os.environ.get("PACKAGE_OLD")
 
@@ -35,26 +34,20 @@ def cleanup():
 
 
 @pytest.fixture(scope="module")
-def beside(cleanup, tmp_path_factory):
-    """The variables that name the servers, and Kafka itself."""
-    folder = tmp_path_factory.mktemp("servers")
-    names = servers.start(folder, cleanup)
-    kafka = stack.EmbeddedKafka(folder, ROOT / "build")
+def brokers(cleanup, tmp_path_factory):
+    kafka = stack.EmbeddedKafka(tmp_path_factory.mktemp("kafka"), ROOT / "build")
     cleanup.callback(kafka.stop)
-    kafka.start()
-    url = stack.create_database(names["PG_TEST_URL"], "package")
-    return {"RESULT_AGGREGATOR_SERVICE_DATABASE_URL": url, "REDIS_URL": names["REDIS_TEST_URL"],
-            "KAFKA_BOOTSTRAP_SERVERS": kafka.brokers, "HULEEDU_INTERNAL_API_KEY": KEY,
-            "KAFKA_SESSION_TIMEOUT_MS": "6000", "HOST": "127.0.0.1", "PORT": str(stack.free_port())}
+    return kafka.start().brokers
 
 
 @pytest.fixture(scope="module")
 def machine(cleanup, tmp_path_factory):
+    taken = [port for port in (4003, 5432, 6379) if stack.accepts(port)]
+    assert not taken, f"the machine shares the network: what listens on port {taken} must stop"
     made = machines.Machine(tmp_path_factory.mktemp("machine"),
                             machines.make_base(PACKAGES / "base.tar"), PACKAGES / "archives")
     cleanup.callback(made.stop)
     made.start()
-    made.run("apt-get", "update", "-q")
     made.before = files_of(made)
     return made
 
@@ -71,11 +64,13 @@ def files_of(machine):
     return set(found.stdout.splitlines())
 
 
-def get(beside, path):
+def get(machine, path):
     """(status, body); status 0: no response."""
-    url = f"http://127.0.0.1:{beside['PORT']}{path}"
+    key = re.search("^HULEEDU_INTERNAL_API_KEY=(.*)", environment(machine).read_text(), re.M).group(1)
+    headers = {"X-Internal-API-Key": key, "X-Service-ID": "admin-dashboard-service"}
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=HEADERS), timeout=30) as answer:
+        request = urllib.request.Request(SERVICE + path, headers=headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -83,21 +78,27 @@ def get(beside, path):
         return 0, b""
 
 
+def environment(machine):
+    return machine.root / "etc/aggregator/environment"
+
+
 def main_pid(machine):
     return machine.run("systemctl", "show", "--property=MainPID", "--value", "aggregator").stdout.strip()
 
 
-def wait_ready(beside):
-    stack.wait_until("readiness", lambda: get(beside, "/readyz")[0] == 200)
+def wait_ready(machine):
+    stack.wait_until("readiness", lambda: get(machine, "/readyz")[0] == 200)
 
 
 @pytest.fixture(scope="module")
-def batch():
-    expected = json.loads((stack.SAMPLES / "current.expected.json").read_text())
-    return next(iter(expected))
+def path():
+    """Of the status of a batch of the sample events."""
+    batch = next(iter(json.loads((stack.SAMPLES / "current.expected.json").read_text())))
+    return f"/internal/v1/batches/{batch}/status"
 
 
 def test_it_installs_with_its_dependencies_and_starts_nothing(machine):
+    machine.run("apt-get", "update", "-q")
     machine.install(package(FORMER))
     assert machine.run("aggregator", "--version").stdout == f"aggregator {FORMER}\n"
     assert machine.run("systemctl", "is-enabled", "aggregator", check=False).stdout == "disabled\n"
@@ -109,19 +110,17 @@ def test_only_root_and_its_group_read_the_passwords(machine):
         "-rw-r----- root aggregator\n"
 
 
-def test_the_migrations_are_applied_by_an_operators_command(machine, beside):
-    text = "".join(f"{name}={value}\n" for name, value in beside.items())
-    machine.run("tee", "-a", "/etc/aggregator/environment", input=text)
-    applied = machine.run("runuser", "-u", "aggregator", "--", "aggregator", "migrate").stdout
-    assert re.match(r"\d+ migrations applied", applied)
-    machine.run("aggregator", "check")
+def test_the_commands_of_the_page_lead_to_a_served_request(machine, brokers):
+    script = "\n".join(re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(), re.M | re.S))
+    assert "kafka.example:9092" in script
+    said = machine.run("bash", "-euo", "pipefail", "-c", script.replace("kafka.example:9092", brokers))
+    assert "problem" not in said.stdout and '"error"' in said.stdout.splitlines()[-1]
 
 
-def test_the_service_becomes_ready_and_a_sample_event_reaches_the_view(machine, beside, batch):
-    machine.run("systemctl", "enable", "--now", "aggregator")
-    wait_ready(beside)
-    stack.feed(ROOT / "build", beside["KAFKA_BOOTSTRAP_SERVERS"], "current")
-    stack.wait_until("the batch", lambda: get(beside, f"/internal/v1/batches/{batch}/status")[0] == 200)
+def test_a_sample_event_reaches_the_view(machine, brokers, path):
+    wait_ready(machine)
+    stack.feed(ROOT / "build", brokers, "current")
+    stack.wait_until("the batch", lambda: get(machine, path)[0] == 200)
 
 
 def test_the_service_has_no_rights(machine):
@@ -138,26 +137,26 @@ def test_systemd_reloads_it(machine):
     json.loads(machine.run("aggregator", "status").stdout)
 
 
-def test_a_reload_with_a_wrong_configuration_is_refused_and_the_service_goes_on(machine, beside):
+def test_a_reload_with_a_wrong_configuration_is_refused_and_the_service_goes_on(machine):
     config = machine.root / "etc/aggregator/config.lua"
     text = config.read_text()
     config.write_text(text.replace("return {", "return { http = { threads = 'x' },"))
     assert machine.run("systemctl", "reload", "aggregator", check=False).returncode != 0
     config.write_text(text)
-    assert get(beside, "/readyz")[0] == 200
+    assert get(machine, "/readyz")[0] == 200
 
 
 class Requests:
     """Requests, one after another, until the block ends; `failed` has those without a 200."""
 
-    def __init__(self, beside, path):
-        self.beside, self.path = beside, path
+    def __init__(self, machine, path):
+        self.machine, self.path = machine, path
         self.count, self.failed, self.ended = 0, [], threading.Event()
         self.thread = threading.Thread(target=self.run)
 
     def run(self):
         while not self.ended.is_set():
-            status, body = get(self.beside, self.path)
+            status, body = get(self.machine, self.path)
             self.count += 1
             if status != 200:
                 self.failed.append((status, body))
@@ -171,42 +170,49 @@ class Requests:
         self.thread.join()
 
 
-def test_an_upgrade_hands_over_without_a_failed_request_and_keeps_the_data(machine, beside, batch):
+def test_an_upgrade_hands_over_without_a_failed_request_and_keeps_the_data(machine, path):
     pid = main_pid(machine)
-    path = f"/internal/v1/batches/{batch}/status"
-    answer = get(beside, path)
-    with Requests(beside, path) as requests:
-        machine.install(package(NEWEST))
-        stack.wait_until("the new program", lambda: main_pid(machine) not in (pid, "0"))
-        wait_ready(beside)
+    answer = get(machine, path)
+    with Requests(machine, path) as requests:
+        said = machine.install(package(NEWEST)).stdout
+        stack.wait_until("the new program", lambda: main_pid(machine) not in (pid, "0"), 60)
+        wait_ready(machine)
+    assert "migrations applied" in said  # the page has made migrate_url
     assert requests.failed == []
     assert requests.count > 0
     assert machine.run("aggregator", "--version").stdout == f"aggregator {NEWEST}\n"
-    assert f'"program_version":"{NEWEST}"' in machine.run("aggregator", "status").stdout
-    assert get(beside, path) == answer
+    assert f'"program_version":"{NEWEST}"' in machine.run("aggregator", "status", "--json").stdout
+    assert get(machine, path) == answer
     assert machine.run("systemctl", "is-active", "aggregator").stdout == "active\n"
 
 
-def test_an_upgrade_migrates_if_the_operator_asked_for_it(machine):
-    machine.run("tee", "-a", "/etc/aggregator/environment", input="MIGRATE_ON_UPGRADE=yes\n")
-    said = machine.install("--reinstall", package(NEWEST)).stdout
-    assert "0 migrations applied" in said
+def test_an_upgrade_whose_migration_fails_leaves_the_former_program_running(machine, path):
+    owner = machine.root / "etc/aggregator/migrate_url"
+    text = owner.read_text()
+    owner.write_text("postgresql://localhost:1/none\n")
+    failed = machine.run("dpkg", "-i", f"/root/{package(NEWEST).name}", check=False)
+    assert failed.returncode != 0
+    assert get(machine, path)[0] == 200
+    owner.write_text(text)
+    machine.run("dpkg", "--configure", "aggregator")
 
 
-def test_the_configuration_of_the_site_survives_a_removal(machine, beside):
+def test_the_configuration_of_the_site_survives_a_removal(machine):
     machine.run("apt-get", "remove", "-y", "aggregator")
-    assert get(beside, "/healthz")[0] == 0
-    assert "PORT=" in machine.run("cat", "/etc/aggregator/environment").stdout
+    assert get(machine, "/healthz")[0] == 0
+    assert "KAFKA_BOOTSTRAP_SERVERS=" in environment(machine).read_text()
 
 
-def test_a_purge_leaves_nothing_but_the_database(machine, beside):
-    machine.run("apt-get", "purge", "-y", "--autoremove", "aggregator")
+def test_a_purge_leaves_nothing_but_the_database(machine):
+    machine.run("apt-get", "purge", "-y", "aggregator")
+    rows = machine.run("runuser", "-u", "postgres", "--", "psql", "-qXAt", "huleedu_result_aggregator",
+                       "-c", "SELECT count(*) FROM batch_results").stdout
+    assert int(rows) > 0
+    assert {path for path in files_of(machine) if "aggregator" in path
+            if not path.startswith(("/root/", "/var/cache/apt/"))} == set()
+    assert machine.run("getent", "passwd", "aggregator", check=False).stdout == ""
+    machine.run("apt-get", "purge", "-y", "--autoremove", "curl", "openssl", "postgresql", "redis-server")
     owned = set(machine.run("bash", "-c", "cat /var/lib/dpkg/info/*.list").stdout.splitlines())
     left = {path for path in files_of(machine) - machine.before - owned
             if not path.startswith(("/var/lib/dpkg/", "/var/log/", "/var/cache/", "/root/"))}
-    assert left == set()
-    assert machine.run("getent", "passwd", "aggregator", check=False).stdout == ""
-    rows = stack.subprocess.run(
-        ["psql", "-qXAt", beside["RESULT_AGGREGATOR_SERVICE_DATABASE_URL"], "-c",
-         "SELECT count(*) FROM batch_results"], check=True, capture_output=True, text=True).stdout
-    assert int(rows) > 0
+    assert not [path for path in left if "postgres" not in path and "redis" not in path]
