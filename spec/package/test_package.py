@@ -111,7 +111,7 @@ def test_only_root_and_its_group_read_the_passwords(machine):
 
 
 def test_the_commands_of_the_page_lead_to_a_served_request(machine, brokers):
-    script = "\n".join(re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(), re.M | re.S))
+    script = "cd /root\n" + "\n".join(re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(), re.M | re.S))
     assert "kafka.example:9092" in script
     said = machine.run("bash", "-euo", "pipefail", "-c", script.replace("kafka.example:9092", brokers))
     assert "problem" not in said.stdout and '"error"' in said.stdout.splitlines()[-1]

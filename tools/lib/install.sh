@@ -24,7 +24,7 @@ BENCH_FLAME_PACKAGES="linux-perf libdevel-nytprof-perl"
 # For tools/fuzz, beside what builds.
 FUZZ_PACKAGES="clang-14 libclang-rt-14-dev"
 # For tools/package.
-PACKAGE_PACKAGES="debhelper dpkg-dev gcc git lintian" # and Build-Depends of packaging/debian/control
+PACKAGE_PACKAGES="build-essential debhelper git lintian" # and Build-Depends of packaging/debian/control
 # For tools/package --test.
 MACHINE_PACKAGES="mmdebstrap systemd-container"
 # For tools/package --image.
