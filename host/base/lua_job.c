@@ -1,6 +1,7 @@
 #include "lua_job.h"
 
 #include <luajit.h>
+#include <lualib.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -71,6 +72,11 @@ static bool lua_job_fill_error(lua_State *L, const struct running *running, int 
     }
     return err_set(err, ERR_INPUT, "%s: raised an error that is a %s value", running->job->name,
                    luaL_typename(L, -1));
+}
+
+void lua_job_open_libraries(lua_State *L) {
+    luaL_openlibs(L);
+    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
 }
 
 static bool lua_job_call(lua_State *L, struct running *running, struct err *err) {

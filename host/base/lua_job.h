@@ -16,5 +16,10 @@ struct lua_job {
     size_t memory_bytes; /* of the state */
 };
 
+/* luaL_openlibs without the compiler, which luaopen_jit turns on: no hook fires in compiled code,
+ * and a process that may not make memory executable (MemoryDenyWriteExecute= of systemd.exec(5))
+ * raises. */
+void lua_job_open_libraries(lua_State *L);
+
 /* False: err has the message with file and line. */
 bool lua_job_run(const struct lua_job *job, struct err *err);

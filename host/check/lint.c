@@ -1,9 +1,8 @@
 #include "lint.h"
 
-#include <luajit.h>
-#include <lualib.h>
 #include <stdlib.h>
 
+#include "base/lua_job.h"
 #include "base/problems.h"
 #include "base/xalloc.h"
 #include "script/advice.h"
@@ -74,9 +73,7 @@ static void lint_push_names(lua_State *L, const struct buffer *names) {
 /* Runs inside a protected call. [loading] */
 static int lint_load(lua_State *L) {
     const struct loading *loading = lua_touserdata(L, 1);
-    luaL_openlibs(L);
-    /* Few files are checked at a time: compiling traces would cost twice what it saves. */
-    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+    lua_job_open_libraries(L);
     if (luaL_loadbuffer(L, (const char *)lint_lua, sizeof lint_lua - 1, "=lint")) {
         return lua_error(L);
     }

@@ -195,6 +195,7 @@ const struct command_spec commands[] = {
 =======
         .name = "health",
         .run = command_health,
+        .asks_program = true,
         .synopsis = "[PROBE]",
         .summary = "ask the running program whether it is healthy: for a container",
         .help = "Answers as the probe does over HTTP, by the admin socket (admin.socket). Prints "

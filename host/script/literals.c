@@ -1,6 +1,5 @@
 /* literals: gives the sources and the declarations to literals.lua, which the binary carries. */
 #include <lauxlib.h>
-#include <lualib.h>
 
 #include "base/json_put.h"
 #include "base/lua_job.h"
@@ -92,7 +91,7 @@ struct literals {
 
 static int literals_run(lua_State *L) {
     const struct literals *literals = lua_touserdata(L, 1);
-    luaL_openlibs(L);
+    lua_job_open_libraries(L);
     if (luaL_loadbuffer(L, (const char *)literals_lua, sizeof literals_lua - 1, "=literals")) {
         return lua_error(L);
     }

@@ -1,7 +1,6 @@
 #include "text_report.h"
 
 #include <lauxlib.h>
-#include <lualib.h>
 
 #include "bindings/lua_modules.h"
 #include "base/lua_job.h"
@@ -26,7 +25,7 @@ static int text_report_run(lua_State *L) {
     const struct text_report_job *job = lua_touserdata(L, 1);
     const struct text_report *report = job->report;
     size_t len;
-    luaL_openlibs(L);
+    lua_job_open_libraries(L);
     text_report_push(L, report->name, report->chunk);
     luaopen_agg_json(L);
     lua_pushlstring(L, report->json.data, report->json.len);

@@ -1,7 +1,6 @@
 #include "spec.h"
 
 #include <limits.h>
-#include <lualib.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -227,7 +226,7 @@ struct report {
 
 static int spec_print_coverage(lua_State *L) {
     struct report *report = lua_touserdata(L, 1);
-    luaL_openlibs(L);
+    lua_job_open_libraries(L);
     spec_push_chunk(L, spec_coverage_lua, sizeof spec_coverage_lua - 1, "=spec_coverage");
     coverage_push(report->coverage, L);
     lua_call(L, 1, 1);

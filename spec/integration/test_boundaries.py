@@ -17,3 +17,10 @@ def test_the_host_calls_no_client_library():
              for number, line in enumerate(path.read_text().splitlines(), 1)
              if LIBRARY.search(line)]
     assert not found, "\n".join(found)
+
+
+def test_no_state_has_all_libraries_and_the_compiler():
+    """Compiled code runs no hook, so no time limit, and a hardened service cannot make any."""
+    callers = {str(path.relative_to(ROOT)) for folder in ("host", "bindings")
+               for path in (ROOT / folder).rglob("*.c") if "luaL_openlibs(" in path.read_text()}
+    assert callers == {"host/base/lua_job.c"}
