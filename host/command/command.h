@@ -66,12 +66,9 @@ int command_outbox_drop(const struct command *command);
 int command_replay(const struct command *command);
 /* status, top, resume: call the running program over its admin socket. */
 int command_status(const struct command *command);
-<<<<<<< HEAD
 int command_top(const struct command *command);
-=======
 /* health: the same, for a probe of a container: 0 healthy, 1 not, or no program answers. */
 int command_health(const struct command *command);
->>>>>>> 3db372b (aggregator health answers as a probe does, over the admin socket: for containers)
 int command_resume(const struct command *command);
 /* reload, rollback [N]: the same; 1 if it was refused. */
 int command_reload(const struct command *command);

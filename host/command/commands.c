@@ -180,7 +180,6 @@ const struct command_spec commands[] = {
         .is_raw = true,
     },
     {
-<<<<<<< HEAD
         .name = "top",
         .run = command_top,
         .asks_program = true,
@@ -192,7 +191,8 @@ const struct command_spec commands[] = {
             "overview, partitions, scripts, problems. It asks the admin socket alone.",
         .options = {SWITCH("once", once, "print one page, of one second, and end: for pipes")},
         .is_raw = true,
-=======
+    },
+    {
         .name = "health",
         .run = command_health,
         .asks_program = true,
@@ -205,7 +205,6 @@ const struct command_spec commands[] = {
                        .is_optional = true,
                        .help = "alive: /healthz (the default); ready: /readyz; read: /readyz/read; "
                                "consume: /readyz/consume"}},
->>>>>>> 3db372b (aggregator health answers as a probe does, over the admin socket: for containers)
     },
     {
         .name = "reload",
