@@ -182,13 +182,11 @@ static void config_read_fields(struct config_reader *reader) {
     }
 }
 
-/* Where the value of a field comes from, in a word. */
-static const char *config_place_of(const struct config_reader *reader, const char *section,
-                                   const char *key) {
-    const struct config_origin *origin = config_origin_of(reader->config, section, key);
-    return origin->files.count       ? origin->files.items[0]
-           : origin->variables.count ? origin->variables.items[0]
-                                     : "default";
+const char *config_place_of(const struct config *config, const char *section, const char *key) {
+    const struct config_origin *origin = config_origin_of(config, section, key);
+    return origin && origin->files.count       ? origin->files.items[origin->files.count - 1]
+           : origin && origin->variables.count ? origin->variables.items[0]
+                                               : "default";
 }
 
 /* Each header field has one meaning. */
@@ -207,7 +205,8 @@ static void config_check_headers(struct config_reader *reader) {
                 snprintf(what, sizeof what, "names the field of http.%s: name another",
                          headers[j].key);
                 problems_add(&reader->problems, "", 0, "%s: http.%s: %s",
-                             config_place_of(reader, "http", headers[i].key), headers[i].key, what);
+                             config_place_of(reader->config, "http", headers[i].key),
+                             headers[i].key, what);
             }
         }
     }
@@ -230,13 +229,13 @@ static void config_check_callers(struct config_reader *reader) {
         struct buffer text = {0};
         char hint[NEAREST_HINT_CAP];
         if (!config_has_item(services, callers->names[i])) {
-            buffer_append_format(&text,
-                                 "%s: http.vocabularies: \"%.200s\" is not in "
-                                 "http.allowed_services: %s",
-                                 config_place_of(reader, "http", "vocabularies"), callers->names[i],
-                                 nearest_hint(hint, callers->names[i],
-                                              (const char *const *)services->items,
-                                              services->count));
+            buffer_append_format(
+                &text,
+                "%s: http.vocabularies: \"%.200s\" is not in "
+                "http.allowed_services: %s",
+                config_place_of(reader->config, "http", "vocabularies"), callers->names[i],
+                nearest_hint(hint, callers->names[i], (const char *const *)services->items,
+                             services->count));
             config_strings_add(&reader->config->warnings, text.data);
             buffer_free(&text);
         }

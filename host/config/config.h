@@ -160,6 +160,9 @@ char *config_find_socket(const char *path);
 /* NULL: unknown. Borrowed. */
 const struct config_origin *config_origin_of(const struct config *config, const char *section,
                                              const char *key);
+/* "FILE:LINE" (of a merged map, the last merged), the variable, or "default": for messages about a
+ * value. Borrowed. */
+const char *config_place_of(const struct config *config, const char *section, const char *key);
 /* Calls `differs` for each different setting; `live`: a running program can apply it. */
 void config_compare(const struct config *a, const struct config *b,
                     void (*differs)(void *context, const char *section, const char *key, bool live),

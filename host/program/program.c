@@ -240,6 +240,7 @@ void program_announce(const struct program *program) {
     log_info("running", LOG_INT("port", http_server_port(program->http)),
              LOG_INT("admin_port", program->admin_http ? http_server_port(program->admin_http) : 0),
              LOG_INT("workers", program->config->ingest.workers),
+             LOG_TEXT("configuration", program->config_path),
              LOG_TEXT("scripts", script_generation_hash(program->generation)));
 }
 

@@ -70,9 +70,9 @@ static bool generation_check_vocabulary(const struct script_generation *generati
     }
     if (!found) {
         err_set(err, ERR_INPUT,
-                "http.vocabularies of config.lua: %.200s reads \"%.200s\", which %s/%s.lua lacks: "
-                "%s",
-                caller, wanted, generation->config->scripts.root, route->name,
+                "%s: http.vocabularies: %.200s reads \"%.200s\", which %s/%s.lua lacks: %s",
+                config_place_of(generation->config, "http", "vocabularies"), caller, wanted,
+                generation->config->scripts.root, route->name,
                 nearest_hint(hint, wanted, names, words->count));
     }
     free(names);
@@ -95,8 +95,9 @@ static bool generation_check_vocabularies(const struct script_generation *genera
         }
         if (routes == 0) {
             return err_set(err, ERR_INPUT,
-                           "http.vocabularies of config.lua: %.200s reads \"%.200s\", and no route "
-                           "of %s has `words`",
+                           "%s: http.vocabularies: %.200s reads \"%.200s\", and no route of %s has "
+                           "`words`",
+                           config_place_of(generation->config, "http", "vocabularies"),
                            callers->names[c], callers->values[c], generation->config->scripts.root);
         }
     }

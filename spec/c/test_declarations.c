@@ -356,7 +356,7 @@ static void names_vocabularies_that_a_route_does_not_declare(void) {
                             .scripts = {.root = folder, .sql = folder, .memory_limit_mb = 64},
                             .http.vocabularies = {callers, wrong, 1}};
     CHECK(script_generation_load_service(&config, 1, &err) == NULL);
-    CHECK_HAS(err.text, "http.vocabularies of config.lua: gateway reads \"intenal\", which ");
+    CHECK_HAS(err.text, "default: http.vocabularies: gateway reads \"intenal\", which ");
     CHECK_HAS(err.text, "/routes/r.lua lacks: ");
     CHECK_HAS(err.text, "did you mean \"internal\"?");
     config.http.vocabularies.values = right;

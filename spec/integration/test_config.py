@@ -2,9 +2,11 @@
 import json
 import re
 import sys
+import urllib.error
+import urllib.request
 
 import pytest
-from stack import ROOT, wait_until
+from stack import ROOT, free_port, wait_until
 
 sys.path.insert(0, str(ROOT / "tools/lib"))
 import settings_page  # noqa: E402
@@ -179,6 +181,31 @@ def test_commands_take_the_settings_of_the_program_while_the_configuration_is_wr
     program.stop()
     failed = program.command("outbox", "list", check=False)
     assert failed.returncode == 1 and "no aggregator answers at admin.socket" in failed.stderr
+
+
+def test_a_vocabulary_that_no_route_has_is_refused_with_its_line(site):
+    site.write('  http = {\n    vocabularies = { ["bff-teacher-service"] = "intenal" } },')
+    refused = site.prepare().command("check", check=False)
+    assert refused.returncode == 1
+    assert f"{site.path}:5: http.vocabularies: bff-teacher-service reads" in refused.stderr
+    assert 'did you mean "internal"?' in refused.stderr
+
+
+def test_secrets_do_not_leave_by_the_admin_port(site):
+    program = site.prepare(ADMIN_API_KEY="an-admin-key-of-16-bytes", ADMIN_PORT=str(free_port()),
+                           HULEEDU_INTERNAL_API_KEY="s3cret-key-of-the-gateway").start()
+
+    def ask(path):
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{program.env['ADMIN_PORT']}/admin/{path}",
+            headers={"Authorization": "Bearer an-admin-key-of-16-bytes"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.read().decode()
+    shown = ask("config?only=http")
+    assert '"http.port"' in shown and "s3cret" not in shown
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        ask("settings")
+    assert refused.value.code == 404
 
 
 def test_a_refused_reload_names_file_and_line(site):
