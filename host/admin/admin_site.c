@@ -66,6 +66,16 @@ static enum admission_result admin_site_judge(const struct admin_site *site,
     return credentials_include(site->keys, key) ? ADMISSION_GOOD : ADMISSION_WRONG_KEY;
 }
 
+/* The reason of a refusal, for the log: the text of {"error":"…"}, or the whole answer. */
+static char *admin_site_copy_reason(struct slice json) {
+    static const char begin[] = "{\"error\":\"", end[] = "\"}";
+    size_t begin_len = sizeof begin - 1, end_len = sizeof end - 1;
+    if (json.len > begin_len + end_len && memcmp(json.data, begin, begin_len) == 0) {
+        return xstrndup(json.data + begin_len, json.len - begin_len - end_len);
+    }
+    return xstrndup(json.data, json.len);
+}
+
 /* On a worker. */
 static void admin_site_ask(void *context, struct exchange *exchange) {
     const struct admin_site *site = context;
@@ -82,6 +92,9 @@ static void admin_site_ask(void *context, struct exchange *exchange) {
            LOG_TEXT("client_certificate", exchange->client));
     response_set_momentary(&exchange->response, cached_response_create(status, buffer_slice(&json)),
                            "application/json");
+    if (status >= 400) {
+        exchange->why = admin_site_copy_reason(buffer_slice(&json));
+    }
     buffer_free(&json);
 }
 

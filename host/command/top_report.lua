@@ -160,10 +160,11 @@ local function put_table(title, columns_of, items, most)
     return a.name < b.name
   end)
   sorted_by = chosen[1]
-  local name_width = width - 10 * (#columns_of - 1)
+  local shown = math.max(math.min(#columns_of, math.floor((width - 16) / 10) + 1), 1)
+  local name_width = width - 10 * (shown - 1)
   local function row(name, cell)
     local cells = { pad(name, name_width) }
-    for i = 2, #columns_of do
+    for i = 2, shown do
       cells[i] = pad_left(cell(columns_of[i]), 10)
     end
     return table.concat(cells)

@@ -64,6 +64,7 @@ struct config {
         int max_connections;
         int states; /* Lua states of the pool, each with a database connection */
         int request_timeout_ms;
+        int slow_request_ms; /* 0: none is logged */
         int keep_alive_timeout_ms;
         int drain_delay_ms;   /* from SIGTERM until the listeners close */
         int drain_timeout_ms; /* from then until connections are closed */

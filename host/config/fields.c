@@ -58,6 +58,8 @@ const struct config_field config_fields[] = {
         .help = "Lua states for requests, each with a database connection while a query runs"),
     ROW(http, request_timeout_ms, INTEGER, "10000", .min = 100, .max = 600000,
         .help = "milliseconds to receive a request, and again to send its response"),
+    ROW(http, slow_request_ms, INTEGER, "1000", .max = 600000,
+        .help = "milliseconds; a request whose response takes as long is logged; 0: none"),
     ROW(http, keep_alive_timeout_ms, INTEGER, "5000", .max = 600000,
         .help = "milliseconds between two requests of a connection"),
     ROW(http, drain_delay_ms, INTEGER, "0", .max = 600000,

@@ -13,8 +13,8 @@ _Static_assert(STATUS_COUNT < ENDPOINT_STATUSES, "one slot is for the other stat
 static const char *const methods[METHOD_COUNT] = {"GET", "HEAD", "other"};
 
 enum { ERROR_VALIDATION, ERROR_AUTHENTICATION, ERROR_INTERNAL, ERROR_UNAVAILABLE };
-static const char *const error_types[ENDPOINT_ERRORS] = {"validation", "authentication", "internal",
-                                                         "unavailable"};
+static const char *const error_types[ENDPOINT_ERRORS + 1] = {"validation", "authentication",
+                                                             "internal", "unavailable", "slow"};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the list */
 static struct endpoint *endpoints;

@@ -13,6 +13,7 @@
 
 #define ENDPOINT_STATUSES 17 /* the server's own, and one slot for all others */
 #define ENDPOINT_ERRORS 4
+#define ENDPOINT_SLOW ENDPOINT_ERRORS /* the limit of the lines about slow requests */
 
 struct endpoint {
     char *name;
@@ -22,7 +23,7 @@ struct endpoint {
     _Atomic(struct metric_cell *) errors[ENDPOINT_ERRORS];
     _Atomic(struct metric_cell *) unauthorized[ADMISSION_RESULTS];
     _Atomic(struct metric_cell *) unavailable[UNAVAILABLE_REASONS];
-    struct log_limit limits[ENDPOINT_ERRORS]; /* error_log.c's */
+    struct log_limit limits[ENDPOINT_ERRORS + 1]; /* error_log.c's */
 };
 
 /* The endpoint of that name, created at first use. Lives as long as the process: all generations
@@ -36,7 +37,7 @@ void endpoint_count(struct endpoint *endpoint, enum request_method method, int s
 void endpoint_count_unauthorized(struct endpoint *endpoint, enum admission_result result);
 void endpoint_count_unavailable(struct endpoint *endpoint, enum unavailable reason);
 
-/* The kind of an error's status, below ENDPOINT_ERRORS, and its name. */
+/* The kind of an error's status, below ENDPOINT_ERRORS; its name, also of ENDPOINT_SLOW. */
 size_t endpoint_error_type(int status);
 const char *endpoint_error_name(size_t type);
 

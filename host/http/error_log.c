@@ -39,19 +39,33 @@ static bool error_log_admits(struct log_limit *limit, size_t *left_out) {
     return admitted;
 }
 
+/* False: the line is one of too many. Reports how many were left out before it. */
+static bool error_log_begin(struct endpoint *endpoint, size_t type) {
+    size_t left_out;
+    bool admitted = error_log_admits(&endpoint->limits[type], &left_out);
+    if (left_out > 0) {
+        error_log_report_left_out(endpoint, type, left_out);
+    }
+    return admitted;
+}
+
+void error_log_write_slow(const struct exchange *exchange, int64_t took_us) {
+    if (error_log_begin(exchange->endpoint, ENDPOINT_SLOW)) {
+        log_warning("request is slow", LOG_TEXT("endpoint", exchange->endpoint->name),
+                    LOG_SLICE("method", exchange->request.method_name),
+                    LOG_INT("status", exchange->response.status),
+                    LOG_INT("took_ms", took_us / 1000));
+    }
+}
+
 void error_log_write(const struct exchange *exchange) {
-    struct endpoint *endpoint = exchange->endpoint;
+    const struct endpoint *endpoint = exchange->endpoint;
     int status = exchange->response.status;
     enum unavailable unavailable = exchange->response.unavailable;
     if (status < 400 || status == 404) {
         return;
     }
-    size_t left_out, type = endpoint_error_type(status);
-    bool admitted = error_log_admits(&endpoint->limits[type], &left_out);
-    if (left_out > 0) {
-        error_log_report_left_out(endpoint, type, left_out);
-    }
-    if (!admitted) {
+    if (!error_log_begin(exchange->endpoint, endpoint_error_type(status))) {
         return;
     }
     enum log_level level = status < 500 ? LOG_INFO : status == 503 ? LOG_WARNING : LOG_ERROR;
@@ -65,7 +79,7 @@ void error_log_write(const struct exchange *exchange) {
 
 static void error_log_flush_endpoint(struct endpoint *endpoint, void *context) {
     int64_t now_us = *(const int64_t *)context;
-    for (size_t type = 0; type < ENDPOINT_ERRORS; type++) {
+    for (size_t type = 0; type <= ENDPOINT_SLOW; type++) {
         struct log_limit *limit = &endpoint->limits[type];
         pthread_mutex_lock(&lock);
         size_t left_out = log_limit_take(limit, now_us);

@@ -7,6 +7,8 @@
 
 /* Logs the response of a finished exchange, with the ids bound to the thread. */
 void error_log_write(const struct exchange *exchange);
+/* Logs that the answer took longer than http.slow_request_ms, in the same way. */
+void error_log_write_slow(const struct exchange *exchange, int64_t took_us);
 /* When error_log_flush has lines to report next; INT64_MAX: there are none. */
 int64_t error_log_due_us(void);
 /* Logs how many lines were left out of windows that have ended by now; INT64_MAX: of all. */

@@ -15,6 +15,7 @@ struct exchanges {
     struct request_names names;
     struct http_headers headers;
     int request_timeout_ms;
+    int64_t slow_us;          /* 0: no request is slow */
     struct endpoint *unknown; /* of requests whose path the site does not have */
     _Atomic bool stopping;
 };
@@ -23,6 +24,7 @@ struct exchanges *exchanges_create(const struct http_options *options) {
     struct exchanges *exchanges = xcalloc(1, sizeof *exchanges);
     exchanges->site = options->site;
     exchanges->request_timeout_ms = options->request_timeout_ms;
+    exchanges->slow_us = options->slow_request_ms * 1000LL;
     exchanges->headers = options->headers;
     exchanges->names = request_names(options->headers.api_key, options->headers.caller,
                                      options->headers.correlation_id);
@@ -107,6 +109,9 @@ static void exchange_finish(struct exchanges *exchanges, struct exchange *exchan
         endpoint_count_unavailable(exchange->endpoint, response->unavailable);
     }
     error_log_write(exchange);
+    if (exchanges->slow_us > 0 && took_us >= exchanges->slow_us) {
+        error_log_write_slow(exchange, took_us);
+    }
     free(exchange->why);
     exchange->why = NULL;
     if (log_enabled(LOG_DEBUG)) {

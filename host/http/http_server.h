@@ -46,6 +46,7 @@ struct http_options {
     int threads;
     int max_connections;
     int request_timeout_ms;
+    int slow_request_ms; /* requests that take as long are logged; 0: none */
     int keep_alive_timeout_ms;
     int handshake_timeout_ms;
     int max_handshakes;

@@ -135,6 +135,7 @@ static bool program_start_http(struct program *program, struct err *err) {
         .threads = config->http.threads,
         .max_connections = config->http.max_connections,
         .request_timeout_ms = config->http.request_timeout_ms,
+        .slow_request_ms = config->http.slow_request_ms,
         .keep_alive_timeout_ms = config->http.keep_alive_timeout_ms,
         .handshake_timeout_ms = config->http.handshake_timeout_ms,
         .max_handshakes = config->http.max_handshakes,

@@ -126,6 +126,34 @@ static void every_error_leaves_a_line_with_its_correlation_id(void) {
     end();
 }
 
+static void plan_slowly(void *context, struct exchange *planned) {
+    plan(context, planned);
+    while (clock_monotonic_us() - planned->started_us < 1000) {
+    }
+}
+
+static void a_slow_request_leaves_a_line_at_a_bounded_rate(void) {
+    captured_begin();
+    exchange = exchange_create();
+    exchanges = exchanges_create(&(struct http_options){.site = {NULL, plan_slowly},
+                                                        .request_timeout_ms = 1000,
+                                                        .slow_request_ms = 1,
+                                                        .headers = {NULL, NULL, CORRELATION}});
+    told.status = 200;
+    told.why = NULL;
+    for (int i = 0; i < 12; i++) {
+        ask("slow", HEAD "\r\n");
+    }
+    const char *lines = captured_take();
+    CHECK_INT(count_of(lines, "request is slow"), 10);
+    CHECK_HAS(lines, "\"correlation_id\":\"mine\",\"endpoint\":\"slow\"");
+    CHECK_HAS(lines, "\"status\":200,\"took_ms\":1");
+    exchanges_destroy(exchanges);
+    CHECK_HAS(captured_take(), "\"error_type\":\"slow\",\"count\":2");
+    exchange_destroy(exchange);
+    captured_end();
+}
+
 #define TRACEPARENT "Traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n"
 
 static void the_line_of_an_error_has_the_requests_trace_id(void) {
@@ -408,6 +436,8 @@ static void keys_that_no_request_can_send_are_refused(void) {
 }
 
 static const struct test_case cases[] = {
+    {"a slow request leaves a line at a bounded rate",
+     a_slow_request_leaves_a_line_at_a_bounded_rate},
     {"a window has its first lines and a count of the others",
      a_window_has_its_first_lines_and_a_count_of_the_others},
     {"every error leaves a line with its correlation id",

@@ -71,6 +71,14 @@ def test_the_two_listeners_share_no_path(service):
         assert ask(service.program, path)[0] == 404
 
 
+def test_the_log_says_why_a_request_was_refused(service):
+    status, said, _ = ask(service.program, "/admin/rollback/no-number", "POST")
+    assert status == 400
+    line = wait_until("the line", lambda: log_lines(service.program, "request refused"))[0]
+    assert (line["endpoint"], line["status"], line["error"]) == ("admin_rollback", 400, said["error"])
+    assert line["correlation_id"]
+
+
 def test_status_is_what_the_command_says(service):
     status, said, headers = ask(service.program, "/admin/status")
     assert status == 200 and headers["Cache-Control"] == "no-store"
