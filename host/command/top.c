@@ -102,8 +102,7 @@ static bool top_compose(const struct top *top, FILE *out, struct err *err) {
     json_put_int(&json, "sorts", top->sorts);
     json_put_bool(&json, "paused", top->paused);
     json_put_bool(&json, "once", top->once);
-    json_put_text(&json, "error",
-                  top->err.kind == ERR_NONE ? (struct slice){0} : slice_of(top->err.text));
+    json_put_text(&json, "error", slice_of(top->err.kind == ERR_NONE ? NULL : top->err.text));
     top_put_sample(&json, "before", &top->before);
     top_put_sample(&json, "now", &top->now);
     buffer_append_text(&json, "}");

@@ -29,6 +29,13 @@ def test_every_script_query_and_migration_is_installed(installed):
             assert (installed / "usr/share/aggregator" / path).is_file()
 
 
+def test_alert_rules_dashboard_and_the_runbook_that_they_name_are_installed(installed):
+    rules = (installed / "usr/share/aggregator/prometheus/aggregator.rules.yml").read_text()
+    page = re.search("runbook_url: file://([^#]+)#", rules).group(1)
+    assert (installed / page.lstrip("/")).is_file()
+    assert (installed / "usr/share/aggregator/grafana/aggregator.json").is_file()
+
+
 def test_the_installed_program_names_its_version(installed):
     version = re.search(r"VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text().split("project(")[1])
     said = run(installed / "usr/bin/aggregator", "--version").stdout
