@@ -49,7 +49,9 @@ bool text_report_append(const struct text_report *report, struct buffer *out, st
 bool text_report_print(const struct text_report *report, FILE *out, struct err *err) {
     struct buffer text = {0};
     bool ok = text_report_append(report, &text, err);
-    fwrite(text.data, 1, text.len, out);
+    if (ok) {
+        fwrite(text.data, 1, text.len, out);
+    }
     buffer_free(&text);
     return ok;
 }
