@@ -145,10 +145,13 @@ def test_the_figures_grow_by_what_is_new(console):
     def figures(after=0):
         return console.ask("GET", f"/admin/figures?after={after}", headers)[2]
 
-    first = wait_until("a sample", lambda: (said := figures())["last"] > 0 and said)
+    first = wait_until("two samples", lambda: (said := figures())["last"] > 1 and said)
     assert first["interval_s"] == 5 and time.strptime(first["at"][:19], "%Y-%m-%dT%H:%M:%S")
     assert len(first["series"]["events_per_s"]) == first["last"]
     assert first["series"]["request_p99_s"] == [None] * first["last"]
+    newest = figures(first["last"] - 1)
+    assert newest["first"] == first["last"]
+    assert newest["series"]["lag_records"][0] == first["series"]["lag_records"][-1]
     assert figures(first["last"])["series"]["lag_records"] in ([], [0])
     assert figures(10**6)["series"].keys() == first["series"].keys()
     assert console.ask("GET", "/admin/figures?after=x", headers)[0] == 400
