@@ -7,7 +7,8 @@
 void *xcalloc(size_t count, size_t bytes);
 void *xrealloc(void *memory, size_t bytes);
 /* Room for an item behind the `count` items of an array that grows one by one. The room doubles
- * whenever `count` is a power of two, so no member has to hold it. */
+ * whenever `count` is a power of two, so no member has to hold it. Not for arrays that are emptied
+ * and filled again: they would shrink and grow each time. */
 void *xgrow(void *items, size_t count, size_t item_bytes);
 char *xstrdup(const char *text);
 char *xstrndup(const char *text, size_t len);

@@ -1,4 +1,4 @@
---- A canary's result as text for people. Arguments: the module json, the result's text.
+--- A shadow run's result as text for people. Arguments: the module json, the result's text.
 local json, text = ...
 local result = assert(json.decode(text))
 local lines = {}
@@ -118,11 +118,12 @@ end
 
 local function say_undecided()
   if result.not_compared > 0 then
-    say("rest on answers from outside, and not compared: %s", counted(result.not_compared, "event"))
+    say("not compared, because of replies of other systems: %s",
+      counted(result.not_compared, "event"))
   end
   for _, event in ipairs(result.not_compared_events) do
     say("  %s/%d/%d  event %s", event.topic, event.partition, event.offset, shown(event.event_id))
-    say("    %s rests on %s", event.handler, event.rests_on)
+    say("    %s depends on a reply of %s", event.handler, event.rests_on)
   end
   if result.not_compared > #result.not_compared_events then
     say("  … and %d more", result.not_compared - #result.not_compared_events)

@@ -262,7 +262,7 @@ def test_a_shadow_run_compares_no_event_that_asks_outside(service, scripts):
     assert said["equal"] is True and said["newly_rejected"] == 0
     assert said["not_compared"] == events and len(said["not_compared_events"]) == 10
     assert said["not_compared_events"][0]["rests_on"] == "http"
-    assert f"rest on answers from outside, and not compared: {events} events" in run(service, "diff")
+    assert f"not compared, because of replies of other systems: {events} events" in run(service, "diff")
     scripts.edit(HANDLER, "for _, essay in ipairs(event.essays) do",
                  'if event.batch_id then error("on purpose") end\n'
                  "    for _, essay in ipairs(event.essays) do")
