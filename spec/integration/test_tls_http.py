@@ -3,6 +3,7 @@ certificates that are replaced while requests are answered. Clients are Python's
 import concurrent.futures
 import contextlib
 import json
+import random
 import re
 import socket
 import ssl
@@ -224,6 +225,29 @@ def test_other_bytes_are_disconnected(program):
         with program.client(tls=None) as client:
             client.send(data)
             while not client.closed():  # an alert may come first
+                client.pending = b""
+    assert program.ask("/healthz").status == 200
+
+
+def client_hello(context):
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context.wrap_bio(incoming, outgoing, server_hostname="localhost").do_handshake()
+    return outgoing.read()
+
+
+def test_mutated_handshakes_are_refused_or_answered(program):
+    draw, hello = random.Random(22), client_hello(program.tls)
+    for _ in range(300):
+        data = bytearray(hello)
+        for _ in range(draw.choice([1, 1, 3, 20])):
+            data[draw.randrange(len(data))] = draw.randrange(256)
+        if draw.random() < 0.2:
+            del data[draw.randrange(len(data)):]
+        with program.client(tls=None) as client:
+            client.send(bytes(data))
+            client.end()
+            while not client.closed():
                 client.pending = b""
     assert program.ask("/healthz").status == 200
 

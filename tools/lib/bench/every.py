@@ -16,6 +16,7 @@ from .report import Figure, Report
 PARTS = {**{f"drain {name}": ["drain", "--stream", name] for name in streams.STREAMS},
          "drain spell, two workers": ["drain", "--workers", "2"],
          "drain spell, with Redis": ["drain", "--redis"],
+         "http over TLS": ["http", "--tls"],
          **{name: [name] for name in ("peer", "scale", "growth", "stopped", "handling", "http",
                                       "fresh", "reactions", "beside", "footprint", "reload")}}
 DISK_GB = 30  # what the largest part takes: a view of ten million rows, and copies of it
