@@ -1,6 +1,7 @@
 /* handover: gives clients and partitions to the process that replaces this one, or takes them from
  * the one before. */
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/stop.h"
 #include "bindings/service_manager.h"
 #include "ingest/ingest.h"
@@ -85,6 +86,7 @@ bool handover_take(struct program *program, struct err *err) {
     if (takeover_await(program->config, program->generation, program->health, err) != TAKEOVER_GO) {
         return false;
     }
+    log_info("this process takes clients and partitions");
     program->is_successor = false;
     health_set_phase(program->health, HEALTH_SERVES);
     administration_start_socket(program);

@@ -224,6 +224,24 @@ def test_a_new_process_that_is_killed_changes_nothing(installed):
     installed.check_it_goes_on()
 
 
+@pytest.mark.parametrize("options", ["", '["group.instance.id"] = "one"'], ids=["dynamic", "static"])
+def test_a_new_process_that_is_killed_while_it_takes_over_leaves_all_to_the_old_one(
+        bare_service, install, options):
+    config = edited_config(bare_service.folder / "edited.lua", (
+        "options = {},", f"options = {{ {options} }},"))
+    installed = install(config)
+    bare_service.kafka.send(signal.SIGSTOP)  # the new process waits for its partitions
+    process = installed.begin()
+    wait_until("the takeover", lambda: installed.logged("this process takes clients and partitions"))
+    os.kill(installed.started(), signal.SIGKILL)
+    assert installed.result(process)[0] == 1
+    assert installed.program.running() and installed.program.get("/healthz")[0] == 200
+    bare_service.kafka.send(signal.SIGCONT)
+    bare_service.publish([slot_event("a-batch", "an-essay", "a file")])
+    bare_service.wait_committed(1)
+    installed.check_serves()
+
+
 def test_an_old_process_that_is_killed_leaves_all_to_the_new_one(installed):
     installed.install_waiting()
     installed.begin()
