@@ -20,11 +20,12 @@ end
 local elapsed_s = before and (now.at_us - before.at_us) / 1e6 or nil
 
 --- Requests of users, not of probes and operators.
-local own = { healthz = true, readyz = true, metrics = true, openapi = true, server = true }
+local own = { healthz = true, metrics = true, openapi = true, server = true }
 
 local function is_users(cell)
-  return not own[cell.endpoint] and not cell.endpoint:find("^admin") and
-    not cell.endpoint:find("^console")
+  local endpoint = cell.endpoint
+  return not own[endpoint] and not endpoint:find("^readyz") and not endpoint:find("^admin") and
+    not endpoint:find("^console")
 end
 
 --- The sum of the cells' values that `filter` lets pass.

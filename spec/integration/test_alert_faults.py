@@ -113,6 +113,8 @@ def test_the_database_refuses_connections(service, watch):
     wait_until("failed requests", lambda: service.program.get(
         "/internal/v1/batches/user/nobody")[0] == 503)
     watched.sees("AggregatorDatabaseDown", "AggregatorNotReady")
+    outbox = wait_until("the outbox' reason", lambda: service.program.ask("status")["outbox"]["error"])
+    assert "127.0.0.1" not in outbox and name not in outbox and "\n" not in outbox
 
     def requests_fail():
         service.program.get("/internal/v1/batches/user/nobody")

@@ -38,7 +38,8 @@ def dependency(name, status, value):
 def requests(ok, failed):
     return [growing("ras_api_requests_total", {**A, "endpoint": "batch", "status_code": "200"}, ok),
             growing("ras_api_requests_total", {**A, "endpoint": "batch", "status_code": "503"}, failed),
-            growing("ras_api_requests_total", {**A, "endpoint": "readyz", "status_code": "503"}, 900)]
+            *(growing("ras_api_requests_total", {**A, "endpoint": name, "status_code": "503"}, 900)
+              for name in ("readyz", "readyz_read", "admin_reload", "console"))]
 
 
 def slow(share):

@@ -9,7 +9,7 @@ Panel(title, unit, description, (query, legend), …); $I selects the instances,
 import json
 
 I, R = 'instance=~"$instance"', "$__rate_interval"
-USERS = I + ',endpoint!~"healthz|readyz|metrics|admin.*"'
+USERS = I + ',endpoint!~"healthz|readyz.*|metrics|openapi|server|admin.*|console.*"'
 WIDTH, HEIGHT = 24, 8
 DATA_SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
@@ -172,8 +172,9 @@ SECTIONS = [
         Panel("Failures", "ops", "", (rate("ras_script_errors_total", by="script"), "{{script}}")),
         Panel("Memory", "bytes", "Of the Lua state after the script's last call.",
               ("max by (script) (ras_script_memory_bytes{$I})", "{{script}}")),
-        Panel("Waiting for a Lua state", "none", "Requests; if seldom 0, raise http.states.",
-              ("sum by (instance) (ras_script_waiting_requests{$I})", "{{instance}}"),
+        Panel("Lua states", "none", "If requests wait often, raise http.states.",
+              ("sum by (instance) (ras_script_busy_states{$I})", "{{instance}} busy"),
+              ("sum by (instance) (ras_script_waiting_requests{$I})", "{{instance}} requests wait"),
               ("sum(ras_stuck_scripts{$I})", "calls that hang")),
         Panel("Generations", "none", "",
               ("count by (hash) (ras_scripts_info{$I} == 1)", "processes with {{hash}}"),
@@ -188,10 +189,14 @@ SECTIONS = [
         Panel("Threads", "none", "", ("process_threads{$I}", "{{instance}}")),
         Panel("Up since", "s", "A line that falls to 0 is a restart.",
               ("time() - process_start_time_seconds{$I}", "{{instance}}")),
-        Panel("Versions", "none", "", ("count by (version) (ras_build_info{$I})", "{{version}}"), width=12),
+        Panel("Versions", "none", "", ("count by (version) (ras_build_info{$I})", "{{version}}")),
         Panel("Certificates", "s", "Time left; no data: no listener has TLS.",
               ("ras_tls_certificate_expiry_timestamp_seconds{$I} - time()", "{{instance}} {{listener}}"),
-              width=12, optional=True),
+              optional=True),
+        Panel("TLS handshakes", "ops", "Failures by reason; no data: no listener has TLS.",
+              ("sum by (listener, version) (rate(ras_tls_handshakes_total{$I}[$R]))", "{{listener}} {{version}}"),
+              ("sum by (listener, reason) (rate(ras_tls_handshake_failures_total{$I}[$R]))",
+               "{{listener}} failed: {{reason}}"), optional=True),
     ]),
 ]
 
