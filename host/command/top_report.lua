@@ -1,6 +1,6 @@
 --- A page of `aggregator top`. Arguments: the module json; an object with two samples of the
---- program (`before`, which may be null, and `now`), `columns` and `rows` of the terminal (0: no limit),
---- `view`, `sorts`, `paused`, `once`, `error`; a number, and the helpers of report_text.lua.
+--- program (`before`, which may be null, and `now`), `columns` and `rows` of the terminal (0: no
+--- limit), `view`, `sorts`, `paused`, `once` and `error`; a number; the helpers of report_text.lua.
 local json, text, _, report_text = ...
 local given = assert(json.decode(text))
 local columns, rows = given.columns, given.rows
