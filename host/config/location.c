@@ -11,8 +11,9 @@
 #define SITE_SOCKET "/run/aggregator/admin.sock"
 #define SHARED_PATH "share/aggregator/config.lua"
 
-/* Appends PREFIX/share/aggregator/config.lua. False: the program is not installed. */
-static bool location_of_share(struct buffer *path) {
+/* Fills PREFIX/share/aggregator/config.lua and PREFIX/etc/aggregator/config.lua. False: the program
+ * is not installed. */
+static bool location_of_prefix(struct buffer *share, struct buffer *site) {
     char program[4096];
     ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
     program[len > 0 ? len : 0] = '\0';
@@ -21,21 +22,25 @@ static bool location_of_share(struct buffer *path) {
         return false;
     }
     slash[-3] = '\0';
-    buffer_append_format(path, "%s" SHARED_PATH, program);
-    return access(path->data, F_OK) == 0;
+    buffer_append_format(share, "%s" SHARED_PATH, program);
+    buffer_append_format(site, "%setc/aggregator/config.lua", program);
+    return access(share->data, F_OK) == 0;
 }
 
 void config_find(const char *given, struct buffer *path) {
     const char *named = given ? given : getenv(CONFIG_PATH_VARIABLE);
-    struct buffer share = {0};
+    struct buffer share = {0}, site = {0};
     if (named && named[0]) {
         buffer_append_text(path, named);
-    } else if (!location_of_share(&share)) {
+    } else if (!location_of_prefix(&share, &site)) {
         buffer_append_text(path, "config.lua");
     } else {
-        buffer_append_text(path, access(SITE_PATH, F_OK) == 0 ? SITE_PATH : share.data);
+        buffer_append_text(path, access(site.data, F_OK) == 0   ? site.data
+                                 : access(SITE_PATH, F_OK) == 0 ? SITE_PATH
+                                                                : share.data);
     }
     buffer_free(&share);
+    buffer_free(&site);
 }
 
 char *config_default_socket(const char *path) {

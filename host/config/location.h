@@ -6,9 +6,9 @@
 
 /* Appends the path of the first that there is: `given` (--config; NULL: none), the variable
  * AGGREGATOR_CONFIG; of an installed program (its folder is PREFIX/bin, and
- * PREFIX/share/aggregator/config.lua exists) /etc/aggregator/config.lua, then that file in share;
- * of another ./config.lua. An installed program does not look into the working folder: its user may
- * not own that. */
+ * PREFIX/share/aggregator/config.lua exists) PREFIX/etc/aggregator/config.lua,
+ * /etc/aggregator/config.lua, then that file in share; of another ./config.lua. An installed
+ * program does not look into the working folder: its user may not own that. */
 void config_find(const char *given, struct buffer *path);
 
 /* The admin socket of a program whose configuration at `path` cannot be run: a variable

@@ -42,6 +42,19 @@ def test_the_installed_program_names_its_version(installed):
     assert said == f"aggregator {version.group(1)}\n"
 
 
+def test_the_installed_program_reads_the_configuration_of_its_prefix(installed):
+    site = installed / "usr/etc/aggregator/config.lua"
+    share = installed / "usr/share/aggregator/config.lua"
+    site.parent.mkdir(parents=True, exist_ok=True)
+    site.write_text('return { extends = "../../share/aggregator/config.lua" }')
+
+    def files():  # with a config.lua in the working folder
+        return run(installed / "usr/bin/aggregator", "config", "log", cwd=ROOT).stdout
+    assert files().startswith(f"# {site}\n# which extends {site.parent}/../../share")
+    site.unlink()
+    assert files().startswith((f"# {share}\n", "# /etc/aggregator/config.lua\n"))
+
+
 # ---- the manual page ----------------------------------------------------------------------------
 
 def test_the_manual_page_has_no_fault(installed):
