@@ -1,4 +1,5 @@
 """The console in the browser: sessions by HTTP, and its pages in a Chromium."""
+import contextlib
 import http.client
 import json
 import time
@@ -40,8 +41,7 @@ class Console:
 
 
 @pytest.fixture(scope="module")
-def console(make_service, request):
-    import contextlib
+def console(make_service):
     with contextlib.ExitStack() as cleanup:
         yield Console(make_service(cleanup))
 

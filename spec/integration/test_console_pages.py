@@ -68,7 +68,9 @@ def test_a_wrong_key_is_refused_and_the_right_one_by_keyboard(pages):
     assert chromium.focused().get_attribute("id") == "key"
     chromium.keys("wrong", Keys.ENTER)
     assert "none of the administration's keys" in chromium.wait("[role=alert]", "none").text
-    chromium.keys(KEY, Keys.ENTER)  # the wrong one is selected
+    chromium.keys("ключ", Keys.ENTER)  # the wrong one is selected
+    assert "keyboard" in chromium.wait("[role=alert]", "no such characters").text
+    chromium.keys(KEY, Keys.ENTER)
     chromium.wait("h1", "Overview")
     assert KEY not in chromium.driver.page_source
     chromium.click(".tools button", "Sign out")

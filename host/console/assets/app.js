@@ -65,6 +65,11 @@ function showSignIn(message) {
   const say = (text) => { setText(problem, text); problem.hidden = !text; };
   async function submit(event) {
     event.preventDefault();
+    if (/[^ -ÿ]/.test(key.value)) { // of a header field: ISO-8859-1
+      say("A key has no such characters: check the keyboard's layout.");
+      key.select();
+      return;
+    }
     button.disabled = true;
     say("");
     try {
@@ -73,7 +78,7 @@ function showSignIn(message) {
       enter();
     } catch (error) {
       button.disabled = false;
-      say(error.status === 401 ? "This is none of the administration's keys (admin.keys)." : visible(error.message ?? "The key has characters that no request can send."));
+      say(error.status === 401 ? "This is none of the administration's keys (admin.keys)." : visible(error.message));
       key.select();
     }
   }
