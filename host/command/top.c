@@ -33,7 +33,7 @@ struct top {
     struct buffer before, now; /* samples; empty: none */
     struct err err;            /* of the newest question */
     int view;                  /* from 1 */
-    int64_t sorts;             /* how often another column was chosen */
+    int64_t sorts;             /* the column that sorts, modulo their number; 0: the name */
     bool paused, once;
 };
 
@@ -196,7 +196,7 @@ static bool top_print_once(struct top *top, struct err *err) {
 }
 
 int command_top(const struct command *command) {
-    struct top top = {.socket = command->socket, .view = 1, .once = command->once};
+    struct top top = {.socket = command->socket, .view = 1, .sorts = 1, .once = command->once};
     struct err err = {0};
     bool ok =
         signals_listen(false, END_LIMIT_S, &err) &&

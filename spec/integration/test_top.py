@@ -53,7 +53,7 @@ def test_pages_fit_80x24_and_follow_keys_and_events(service, top):
     terminal.type("3")
     see(terminal, "handlers/essay_slot_assigned")
     terminal.type("s")
-    see(terminal, "s sort (calls/s)")
+    see(terminal, "s sort (p99)")
     terminal.type("4")
     see(terminal, "LAST WARNINGS AND ERRORS")
     for page in pages(terminal.screen):
