@@ -64,6 +64,7 @@ def test_a_dump_taken_under_load_comes_back_whole_without_the_older_records(make
     service.wait_committed(events)
     wait_published(service)
     view, before = view_of(service), reader.read()
+    assert published.check(before, service.query(published.ROWS)) == []
     batch_id = service.query("SELECT batch_id FROM batch_results WHERE user_id IS NOT NULL LIMIT 1")[0][0]
     answer = program.get(status_path(batch_id))[1]
     program.stop()
@@ -85,8 +86,10 @@ def test_a_dump_taken_under_load_comes_back_whole_without_the_older_records(make
     run(service, program, verify)
     again = reader.read()
     assert published.check_ids(before + again) == []
-    assert {message.identity for message in again} <= {message.identity for message in before}
-    assert published.check(before + again, service.query(published.ROWS)) == []
+    assert published.check_forms(again) == []
+    stored, states = published.rows_of(service.query(published.ROWS))
+    assert set(states) == {"sent"}
+    assert {message.identity for message in stored} <= {message.identity for message in before + again}
 
 
 def test_the_commands_for_redis_delete_what_the_program_stored_and_nothing_else(bare_service):
