@@ -147,7 +147,8 @@ def test_a_kept_connection_gets_one_more_response_and_the_next_is_the_new_proces
         bare_service, tmp_path, cleanup, secure):
     authority = certificates.Authority(tmp_path / "tls") if secure else None
     installed = Installed(bare_service, tmp_path, cleanup, authority=authority,
-                          AGGREGATOR_HTTP_KEEP_ALIVE_TIMEOUT_MS="60000")
+                          AGGREGATOR_HTTP_KEEP_ALIVE_TIMEOUT_MS="60000",
+                          AGGREGATOR_HTTP_REQUEST_TIMEOUT_MS="60000")
     program = installed.program
     tls = program.tls if secure else None
     with Client(program.port, tls=tls) as kept, Client(program.port, tls=tls) as fresh:
