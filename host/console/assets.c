@@ -7,6 +7,7 @@
 #include "api.js.h"
 #include "app.js.h"
 #include "charts.js.h"
+#include "concerns.js.h"
 #include "console.css.h"
 #include "dialog.js.h"
 #include "diff.js.h"
@@ -39,6 +40,7 @@ static const struct {
     {"/console/api.js", JAVASCRIPT, FILE_OF(api_js)},
     {"/console/app.js", JAVASCRIPT, FILE_OF(app_js)},
     {"/console/charts.js", JAVASCRIPT, FILE_OF(charts_js)},
+    {"/console/concerns.js", JAVASCRIPT, FILE_OF(concerns_js)},
     {"/console/dialog.js", JAVASCRIPT, FILE_OF(dialog_js)},
     {"/console/diff.js", JAVASCRIPT, FILE_OF(diff_js)},
     {"/console/dom.js", JAVASCRIPT, FILE_OF(dom_js)},

@@ -15,6 +15,7 @@ class Browser:
         options = webdriver.ChromeOptions()
         for option in OPTIONS:
             options.add_argument(option)
+        options.set_capability("acceptInsecureCerts", True)  # of a test's own authority
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.origin = origin
         self.driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
@@ -34,6 +35,13 @@ class Browser:
 
     def run(self, script, *arguments):
         return self.driver.execute_script(script, *arguments)
+
+    def wait_script(self, script, *arguments):
+        """What a script with `await` returns."""
+        return self.driver.execute_async_script(
+            "const given = [...arguments], done = given.pop();"
+            f"(async (...arguments) => {{ {script} }})(...given).then(done, (e) => done(String(e)))",
+            *arguments)
 
     def find(self, selector):
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
@@ -71,6 +79,13 @@ class Browser:
         self.driver.get(f"{self.origin}/console")
         self.wait("#key").send_keys(key, Keys.ENTER)
         self.wait("nav a")
+
+    def enter(self, key):
+        """The overview, by the session that there is or by a new one."""
+        self.driver.get(f"{self.origin}/console")
+        wait_until("the console", lambda: self.find("nav a") or self.find("#key"))
+        if not self.find("nav a"):
+            self.sign_in(key)
 
     def problems(self):
         """Errors of the console's scripts, and violations of its policy, since the last call."""

@@ -1,11 +1,18 @@
 """The console's pages in a Chromium, against a running program."""
 import contextlib
+import http.server
 import json
 import shutil
+import signal
+import threading
+import time
+import urllib.error
+import urllib.request
 
+import certificates
 import pytest
 from browser import Browser
-from harness import read_records
+from harness import log_lines, read_records
 from selenium.webdriver.common.keys import Keys
 from stack import ROOT, free_port, wait_until
 
@@ -55,7 +62,7 @@ def browser(pages):
     """Signed in, at the overview; nothing went wrong in the page meanwhile."""
     chromium = pages.browser
     chromium.size(1280)
-    chromium.sign_in(KEY)
+    chromium.enter(KEY)
     chromium.problems()
     yield chromium
     assert chromium.problems() == []
@@ -128,6 +135,93 @@ def test_the_overview_shows_figures_and_what_needs_a_look(browser):
     assert browser.wait(".concerns li", "fewer than 16 bytes")
     browser.click(".segmented button", "1 h")
     assert browser.wait(".segmented [aria-pressed=true]", "1 h")
+
+
+WELL = {"ready": True, "health": {"status": "healthy", "dependencies": {}}, "warnings": [],
+        "generations": [{"generation": 2, "hash": "h", "since": "2026-01-01T00:00:00Z", "running": True}]}
+WAIT = {"topic": "a.v1", "cause": "rejections", "reason": "11 of the last 11", "tries": 1,
+        "since": "2026-01-01T00:00:00Z", "next_try": "2026-01-01T00:10:00Z"}
+
+
+FAULTS = [
+    ({}, None, []),
+    ({"health": {"dependencies": {"database": {"status": "unhealthy", "reason": "cannot connect"}}}},
+     "bad", ["database: cannot connect", "answered from the caches or with 503"]),
+    ({"health": {"dependencies": {"kafka": {"status": "degraded", "waiting": [WAIT]}}}}, "bad",
+     ["a.v1 waits after 1 try, next try at 00:10:00 UTC: 11 of the last 11", "Correct the handler"]),
+    ({"health": {"scripts": {"stuck": [{"script": "handlers/x"}]}}}, "bad", ["handlers/x", "recover.md"]),
+    ({"lag": {"seconds": [{"topic": "a.v1", "value": 61}], "records": [{"topic": "a.v1", "value": 5}]}},
+     "warn", ["61 s behind a.v1: 5 records"]),
+    ({"lag": {"seconds": [{"topic": "a.v1", "value": 901}], "records": []}}, "bad", ["15 min behind"]),
+    ({"outbox": {"pending": 2, "oldest_pending_s": 121, "publishes": False}}, "bad",
+     ["2 messages wait in the outbox, the oldest for 2 min", "Another process"]),
+    ({"outbox": {"pending": 2, "oldest_pending_s": 100}}, None, []),
+    ({"recent_problems": [{"message": "the scripts were not replaced", "error": "x.lua:1",
+                           "time": "2026-01-01T00:00:01Z"}]}, "warn", ["refused", "x.lua:1"]),
+    ({"recent_problems": [{"message": "the scripts were not replaced", "error": "x.lua:1",
+                           "time": "2025-01-01T00:00:00Z"}]}, None, []),
+    ({"recent_problems": [{"message": "the bake of the new scripts failed: rolling back", "reason": "why"}],
+      "generations": [{"generation": 3}, {"generation": 2, "running": True}]}, "warn",
+     ["rolled back: why"]),
+    ({"certificates": [{"listener": "http", "days_left": 20, "names": "n"}]}, "warn", ["expires in 20 days"]),
+    ({"certificates": [{"listener": "http", "days_left": 2, "names": "n"}]}, "bad", ["in 2 days"]),
+    ({"certificates": [{"listener": "http", "days_left": -1, "names": "n"}]}, "bad", ["has expired"])]
+
+
+def test_each_fault_is_a_concern_with_what_to_do(browser):
+    for change, kind, texts in FAULTS:
+        found = browser.wait_script(
+            "return (await import('/console/concerns.js')).concerns(arguments[0], null)", WELL | change)
+        assert [one["kind"] for one in found] == ([kind] if kind else []), change
+        for text in texts:
+            assert text in f"{found[0]['text']} {found[0].get('todo')}"
+
+
+def test_rejected_events_and_failed_requests_of_the_figures_are_concerns(browser):
+    def of(rejected, errors, requests):
+        series = {"rejected_per_s": [0, None, rejected], "errors_per_s": [errors], "requests_per_s": [requests]}
+        found = browser.wait_script(
+            "return (await import('/console/concerns.js')).concerns(...arguments)", WELL,
+            {"interval_s": 5, "series": series})
+        return [(one["kind"], one["text"]) for one in found]
+
+    assert of(0, 0, 9) == []
+    assert of(.2, 0, 9) == [("warn", "1 event was rejected in the last hour")]
+    assert of(0, 2, 9) == [("bad", "10 requests failed in the last five minutes (status 500 and above)")]
+    assert of(0, .2, 9)[0][0] == "warn"
+
+
+def test_an_update_leaves_the_focus_where_it_is(browser):
+    """The overview is drawn every few seconds."""
+    assert browser.wait_script("""
+      const { h, update } = await import("/console/dom.js");
+      const place = h("div", {});
+      document.body.append(place);
+      update(place, h("a", { href: "#/a" }, "one"), h("p", { class: "x" }, "1 s"));
+      const link = place.querySelector("a");
+      link.focus();
+      update(place, h("a", { href: "#/b", title: "t" }, "two"), h("p", {}, "2 s"));
+      const kept = document.activeElement === link;
+      const html = place.innerHTML;
+      place.remove();
+      return [kept, html];""") == [True, '<a href="#/b" title="t">two</a><p>2 s</p>']
+
+
+def test_without_redis_the_overview_says_so_first(browser, pages):
+    pages.service.redis.stop()
+    browser.size(360)
+
+    def shown(text):
+        browser.keys("r")
+        return text in browser.wait(".hero").text
+    wait_until("degradation", lambda: shown("redis is not healthy since"), interval_s=1)
+    assert browser.wait(".hero", "Ready, degraded") and browser.wait("#state", "degraded")
+    assert browser.overflow() <= 0
+    concern = browser.wait(".concerns li", "redis: Redis cannot be connected to")
+    assert "Everything works, slower" in concern.text and " · for " in concern.text
+    assert concern.location["y"] < 500 < browser.find(".chart")[-1].location["y"]
+    pages.service.redis.start()
+    wait_until("health", lambda: shown("Serves requests and consumes events"), interval_s=1)
 
 
 def test_partitions_open_by_topic(browser, pages):
@@ -326,6 +420,56 @@ def test_messages_are_retried_and_dropped(browser, pages):
     assert state_of(dropped) == "settled"
 
 
+class Foreign(http.server.BaseHTTPRequestHandler):
+    """A page on another port of the same host: the browser sends it the console's cookie's host."""
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(self.server.page.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def foreign(pages):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Foreign) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_a_page_of_another_origin_can_do_nothing_by_the_session(browser, pages, foreign):
+    target = pages.browser.origin
+    foreign.page = f'''<iframe id="frame" src="{target}/console"></iframe><iframe name="sink"></iframe>
+      <form id="form" method="post" target="sink" action="{target}/admin/resume"></form>'''
+    cookie = browser.driver.get_cookies()[0]
+    browser.driver.get(f"http://127.0.0.1:{foreign.server_address[1]}/")
+
+    def lines(message):
+        return log_lines(pages.service.program, message)
+    refused, answered = len(lines("request refused")), len(lines("admin request answered"))
+    browser.wait_script("""
+      document.getElementById("form").submit();
+      const target = arguments[0];
+      for (const [method, path] of [["POST", "/admin/resume"], ["POST", "/admin/rollback"], ["GET", "/admin/status"]])
+        await fetch(target + path, { method, mode: "no-cors", credentials: "include" });""", target)
+    # The log is bounded in lines a second, so that not all four need to be there. 403, not 401: the
+    # browser sent the cookie.
+    (first, *_) = wait_until("a refusal", lambda: lines("request refused")[refused:])
+    assert first["status"] == 403 and "console's own pages" in first["reason"]
+    assert len(lines("admin request answered")) == answered
+    assert browser.run("""try { return document.getElementById("frame").contentDocument?.body.innerHTML ?? null }
+                          catch { return null }""") in (None, "")
+    assert any("frame-ancestors" in line for line in browser.problems())
+    browser.enter(KEY)
+    assert browser.driver.get_cookies()[0]["value"] == cookie["value"]  # signed in all the while
+    browser.problems()
+
+
 def test_shortcuts_lead_everywhere_and_can_be_turned_off(browser):
     for key, title in zip("opsexlmw", PAGES.values()):
         browser.keys("g", key)
@@ -346,6 +490,29 @@ def test_shortcuts_lead_everywhere_and_can_be_turned_off(browser):
     browser.run("localStorage.clear()")
 
 
+def test_the_figures_grow_by_what_is_new(pages):
+    """In this file, because the program has run for two samples already."""
+    def ask(after):
+        return urllib.request.urlopen(urllib.request.Request(
+            f"{pages.browser.origin}/admin/figures?after={after}",
+            headers={"Authorization": f"Bearer {KEY}"}))
+
+    def figures(after=0):
+        return json.load(ask(after))
+
+    first = wait_until("two samples", lambda: (said := figures())["last"] > 1 and said)
+    assert first["interval_s"] == 5 and time.strptime(first["at"][:19], "%Y-%m-%dT%H:%M:%S")
+    assert len(first["series"]["events_per_s"]) == first["last"]
+    assert first["series"]["request_p99_s"] == [None] * first["last"]  # no request of the API yet
+    newest = figures(first["last"] - 1)
+    assert newest["first"] == first["last"]
+    assert newest["series"]["lag_records"][0] == first["series"]["lag_records"][-1]
+    assert figures(first["last"])["series"]["lag_records"] in ([], [0])
+    assert figures(10**6)["series"].keys() == first["series"].keys()
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        ask("x")
+
+
 def test_an_ended_session_asks_for_the_key(browser, pages):
     browser.driver.delete_all_cookies()
     browser.click("nav a", "Partitions")
@@ -359,6 +526,28 @@ def test_a_program_that_is_gone_is_said_and_found_again(browser, pages):
     assert browser.wait("[role=alert]", "The program does not answer")
     assert browser.wait("#state", "no answer") and browser.find("body.stale")
     program.start()
-    pages.service.wait_ready()
     browser.wait("#key")  # its sessions ended with it
     browser.problems()  # the failed requests
+
+
+def test_over_tls_the_cookie_is_secure_and_a_certificate_that_expires_is_said(pages, tmp_path):
+    """And a program that is killed in the middle of an action: its outcome is not claimed."""
+    chromium, program = pages.browser, pages.service.program
+    chromium.sign_in(KEY)
+    chromium.open("scripts")
+    program.send(signal.SIGSTOP)
+    chromium.click("button", "Reload…")
+    chromium.click("dialog button.primary")
+    chromium.wait(".notice", "Reload runs…")
+    program.kill()
+    assert "may have carried it out" in chromium.wait(".notice.bad", "the outcome is unknown").text
+    certificate, key = certificates.Authority(tmp_path).issue("server", days=10)
+    program.env |= {"AGGREGATOR_ADMIN_TLS_CERTIFICATE": str(certificate), "AGGREGATOR_ADMIN_TLS_KEY": str(key)}
+    program.start()
+    chromium.origin = f"https://127.0.0.1:{pages.port}"
+    chromium.sign_in(KEY)
+    (cookie,) = chromium.driver.get_cookies()
+    assert cookie["secure"] and cookie["httpOnly"] and cookie["sameSite"] == "Strict"
+    assert chromium.run("return document.cookie") == ""
+    assert "Replace its files" in chromium.wait(".concerns li", "admin expires in").text
+    assert chromium.overflow() <= 0

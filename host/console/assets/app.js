@@ -2,10 +2,10 @@
 import { askLiveAgain, call, events, get, listeners, live, startLive, stopLive } from "./api.js";
 import { clock, count, duration, h, replace, setText, svg, visible } from "./dom.js";
 import { open, toast } from "./dialog.js";
+import { concerns, wellness } from "./concerns.js";
 import * as explain from "./page_explain.js";
 import * as outbox from "./page_outbox.js";
 import * as overview from "./page_overview.js";
-import { concerns } from "./page_overview.js";
 import * as partitions from "./page_partitions.js";
 import * as rejected from "./page_rejected.js";
 import * as scripts from "./page_scripts.js";
@@ -140,13 +140,13 @@ function makeFrame() {
 
 /** What waits for somebody, beside the page's name. */
 function updateBadges(status) {
-  const found = concerns(status);
+  const found = concerns(status, live.figures);
   const counts = { outbox: status.outbox?.failed, warnings: found.length };
   for (const [name, n] of Object.entries(counts)) {
     const link = frame.links.get(name);
     const badge = link.querySelector(".badge") ?? link.appendChild(h("span", { class: "badge" }));
     badge.hidden = !(n > 0);
-    badge.classList.toggle("warn", name === "warnings" && !found.some(([kind]) => kind === "bad"));
+    badge.classList.toggle("warn", name === "warnings" && !found.some(({ kind }) => kind === "bad"));
     setText(badge, n > 0 ? count(n) : "");
   }
 }
@@ -159,9 +159,9 @@ function updateFrame() {
   if (lost !== null) {
     setText(frame.banner, `The program does not answer. What is shown is from ${clock(lost)} UTC, ${duration((Date.now() - lost) / 1000)} ago. Trying again every few seconds.`);
   }
-  const [kind, text] = lost !== null ? ["bad", "no answer"] : !status ? ["", "…"] : status.ready ? ["good", "ready"] : ["bad", "not ready"];
+  const [kind, text] = lost !== null ? ["bad", "no answer"] : !status ? ["", "…"] : wellness(status);
   frame.state.className = `pill ${kind}`;
-  setText(frame.state, text);
+  setText(frame.state, kind === "warn" ? "degraded" : text.toLowerCase());
   if (status) {
     updateBadges(status);
     setText(frame.service, visible(status.health?.service ?? ""));

@@ -31,11 +31,30 @@ export function replace(element, ...children) {
   return element;
 }
 
-/** The same only if the result differs: a selection, the focus and a screen reader are left alone. */
+/** The same, by the least changes: the focus, a selection and a screen reader are left alone. What
+ * stays keeps its listeners. */
 export function update(element, ...children) {
   const made = element.cloneNode(false);
   append(made, children);
-  if (!made.isEqualNode(element)) element.replaceChildren(...made.childNodes);
+  patch(element, made);
+}
+
+function patch(element, made) {
+  if (made.isEqualNode(element)) return;
+  const before = [...element.childNodes], after = [...made.childNodes];
+  if (before.length !== after.length || before.some((node, i) => node.nodeName !== after[i].nodeName)) {
+    element.replaceChildren(...after);
+    return;
+  }
+  before.forEach((node, i) => {
+    if (node.nodeType === Node.TEXT_NODE) {
+      if (node.data !== after[i].data) node.data = after[i].data;
+      return;
+    }
+    for (const { name } of [...node.attributes]) if (!after[i].hasAttribute(name)) node.removeAttribute(name);
+    for (const { name, value } of after[i].attributes) if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+    patch(node, after[i]);
+  });
 }
 
 /** Sets a text only if it differs, so that a selection and a screen reader are left alone. */
@@ -100,7 +119,7 @@ export const pill = (kind, text) => h("span", { class: `pill ${kind}` }, text);
 
 const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 export const count = (n) => (n === null || n === undefined ? "–" : whole.format(n));
-export const plural = (n, noun) => `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
+export const plural = (n, noun, many = `${noun}s`) => `${count(n)} ${n === 1 ? noun : many}`;
 
 /** A rate or share: three digits that matter. */
 export function number(n) {

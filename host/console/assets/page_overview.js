@@ -1,7 +1,8 @@
 // The overview: is it well, what does it do, what needs a look.
 import { listeners, live } from "./api.js";
 import { chart } from "./charts.js";
-import { ago, count, data, duration, empty, h, loading, number, panel, pill, plural, seconds, time, update, visible } from "./dom.js";
+import { concerns, unwellSince, unwellText, wellness } from "./concerns.js";
+import { ago, count, data, duration, h, loading, number, panel, pill, plural, seconds, time, update, visible } from "./dom.js";
 
 const RANGES = [[60, "5 min"], [180, "15 min"], [720, "1 h"]];
 let samples = 180;
@@ -36,43 +37,27 @@ function dependencyRow(name, state) {
         : state?.workers !== undefined ? `${state.committing} of ${plural(state.workers, "worker")} commit` : ""));
 }
 
-/** [kind, text, link] for what an operator should look at. */
-export function concerns(status) {
-  const found = [];
-  const health = status.health ?? {};
-  for (const [name, state] of Object.entries(health.dependencies ?? {})) {
-    if (state?.status !== "healthy") found.push([state?.status === "degraded" ? "warn" : "bad", `${name}: ${state?.reason ?? state?.error ?? state?.status}`]);
-    for (const wait of state?.waiting ?? []) {
-      found.push(["warn", `The topic ${wait.topic ?? wait} waits${wait.reason ? `: ${wait.reason}` : ""}`, "#/partitions"]);
-    }
-  }
-  if (status.scripts_agree === false) found.push(["warn", "The processes of the group run different scripts", "#/partitions"]);
-  for (const one of status.instances ?? []) {
-    if (one.gone) found.push(["warn", `The process ${one.instance} has been silent since ${time(one.last_seen)}`, "#/partitions"]);
-  }
-  if (status.outbox?.failed > 0) found.push(["bad", `Kafka refused ${plural(status.outbox.failed, "message")}`, "#/outbox?state=failed"]);
-  if (status.outbox?.error) found.push(["warn", `Outbox: ${status.outbox.error}`, "#/outbox"]);
-  if (status.reactions?.failures > 0 && status.reactions.marks > 0) {
-    found.push(["warn", `Reactions failed ${plural(status.reactions.failures, "time")}; ${plural(status.reactions.marks, "key")} wait`, "#/warnings"]);
-  }
-  for (const one of status.certificates ?? []) {
-    if (one.days_left < 21) found.push([one.days_left < 7 ? "bad" : "warn", `The certificate of ${one.listener} ends in ${plural(one.days_left, "day")}: ${one.names}`]);
-  }
-  for (const warning of status.warnings ?? []) found.push(["warn", warning, "#/warnings"]);
-  return found;
-}
+/** A list of concerns with their times and what to do. */
+export const concernList = (found) => h("ul", { class: "concerns" }, found.map(({ kind, text, since, todo, link }) =>
+  h("li", {}, pill(kind, kind === "bad" ? "fault" : "warning"), h("div", { class: "concern" },
+    h("p", {}, link ? h("a", { href: link }, data(text, 500)) : data(text, 500),
+      since && h("span", { class: "quiet", title: `since ${time(since)} UTC` }, ` · for ${ago(since).slice(0, -4)}`)),
+    todo && h("p", { class: "help" }, todo)))));
 
 function hero(status) {
   const running = status.generations?.find((g) => g.running) ?? {};
-  const me = status.instances?.find((one) => one.this);
   const alive = status.instances?.filter((one) => !one.gone).length;
-  return h("div", { class: `hero ${status.ready ? "good" : "bad"}` },
+  const [kind, word] = wellness(status);
+  const unwell = Object.entries(status.health?.dependencies ?? {}).filter(([, state]) => state?.status !== "healthy").map(([name]) => name);
+  const what = kind === "good" ? "Serves requests and consumes events"
+    : unwell.length === 0 ? status.health?.message ?? "" : `${unwell.join(", ")} ${unwell.length === 1 ? "is" : "are"} not healthy`;
+  return h("div", { class: `hero ${kind}` },
     h("div", { class: "hero-state" }, h("span", { class: "dot", "aria-hidden": "true" }),
-      h("div", {}, h("strong", {}, status.ready ? "Ready" : "Not ready"),
-        h("p", {}, visible(status.ready ? "Serves requests and consumes events" : status.health?.message ?? "")))),
+      h("div", {}, h("strong", {}, word),
+        h("p", {}, visible(what), kind !== "good" && unwellText(unwellSince(status))))),
     h("dl", { class: "hero-facts" }, [
       ["Scripts", h("a", { href: "#/scripts" }, `${running.generation ?? "–"} · `, h("code", {}, (running.hash ?? "").slice(0, 8)))],
-      ["Running since", me ? h("span", { title: `${time(me.started)} UTC` }, ago(me.started)) : "–"],
+      ["Running since", h("span", { title: `${time(status.process?.started)} UTC` }, ago(status.process?.started))],
       ["Processes", alive === undefined ? "unknown" : count(alive)],
       ["Version", status.health?.program_version ?? "–"],
       ["Environment", status.health?.environment ?? "–"],
@@ -84,12 +69,13 @@ export const title = "Overview";
 export function mount(root) {
   const charts = CHARTS.map(chart);
   const top = h("div", {}, loading("the status"));
-  const details = h("div", { class: "columns" });
+  const look = h("div", {});
+  const details = h("div", {});
   const buttons = RANGES.map(([n, text]) => h("button", {
     type: "button", "aria-pressed": String(n === samples),
     onclick: () => { samples = n; buttons.forEach((b, i) => b.setAttribute("aria-pressed", String(RANGES[i][0] === n))); draw(); },
   }, text));
-  root.append(top, h("div", { class: "bar" }, h("h2", {}, "Last hour of this process"),
+  root.append(top, look, h("div", { class: "bar" }, h("h2", {}, "Figures of this process"),
     h("div", { class: "segmented", role: "group", "aria-label": "Range of the charts" }, buttons)),
   h("div", { class: "charts" }, charts.map((one) => one.element)), details);
 
@@ -100,17 +86,15 @@ export function mount(root) {
     }
     if (!status) return;
     update(top, hero(status));
-    const list = concerns(status);
+    const list = concerns(status, figures);
+    update(look, panel("Needs a look", list.length === 0 ? h("p", { class: "quiet" }, "Nothing: no fault, no warning, no rejected event in the last hour.")
+      : concernList(list.slice(0, 12)), list.length > 12 && h("a", { href: "#/warnings" }, `All ${count(list.length)}`)));
     update(details,
-      panel("Needs a look", list.length === 0 ? empty("Nothing", "No warning, no waiting topic, no failed message.")
-        : h("ul", { class: "concerns" }, list.slice(0, 12).map(([kind, text, link]) =>
-          h("li", {}, pill(kind, kind === "bad" ? "fault" : "warning"),
-            link ? h("a", { href: link }, data(text, 300)) : data(text, 300))))),
       panel("Dependencies", h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Dependencies" }, h("table", {},
         h("tbody", {}, Object.entries(status.health?.dependencies ?? {}).map(([name, state]) => dependencyRow(name, state)),
           h("tr", {}, h("th", { scope: "row" }, "outbox"), h("td", {}, pill(status.outbox?.error ? "warn" : "good",
             status.outbox?.publishes ? "publishes" : "another process publishes")),
-          h("td", {}, status.outbox ? `${plural(status.outbox.pending, "message")} wait` : "")),
+          h("td", {}, status.outbox ? `${plural(status.outbox.pending, "message waits", "messages wait")}` : "")),
           h("tr", {}, h("th", { scope: "row" }, "reactions"), h("td", {}, pill(status.reactions?.marks > 0 ? "warn" : "good",
             status.reactions?.marks > 0 ? "behind" : "done")),
           h("td", {}, status.reactions?.marks > 0 ? `${plural(status.reactions.marks, "key")}, the oldest ${duration(status.reactions.oldest_mark_s)}` : "")),

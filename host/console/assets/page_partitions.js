@@ -1,6 +1,9 @@
 // Partitions of the group, and its processes.
-import { get, listeners, live, poll } from "./api.js";
-import { ago, count, data, duration, empty, failure, h, loading, panel, pill, plural, replace, setText, time, update } from "./dom.js";
+import { askLiveAgain, get, listeners, live, poll, post } from "./api.js";
+import { waitOf } from "./concerns.js";
+import { confirm, toast } from "./dialog.js";
+import { concernList } from "./page_overview.js";
+import { ago, count, data, duration, empty, failure, h, loading, pill, plural, replace, setText, time, update } from "./dom.js";
 
 const head = (...names) => h("thead", {}, h("tr", {}, names.map(([name, kind]) => h("th", { scope: "col", class: kind }, name))));
 const table = (label, header, rows) => h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, h("table", {}, header, h("tbody", {}, rows)));
@@ -10,8 +13,8 @@ function processes(status) {
   if (!status.instances) return empty("Unknown", "The database does not answer.");
   return table("Processes of the group", head(["Process"], ["State"], ["Scripts"], ["Since (UTC)"], ["Started (UTC)"], ["Last seen"]),
     status.instances.map((one) => h("tr", {}, h("th", { scope: "row" }, data(one.instance, 80), one.this && h("span", { class: "quiet" }, " (this one)")),
-      h("td", {}, one.gone ? pill("bad", "silent") : pill("good", "alive")), h("td", {}, `${one.generation} · `, hash(one.hash)),
-      h("td", {}, time(one.since)), h("td", {}, time(one.started)), h("td", {}, ago(one.last_seen)))));
+      h("td", {}, one.gone ? pill("bad", "silent") : pill("good", "alive")), h("td", { class: "moment" }, `${one.generation} · `, hash(one.hash)),
+      h("td", { class: "moment" }, time(one.since)), h("td", { class: "moment" }, time(one.started)), h("td", { class: "moment" }, ago(one.last_seen)))));
 }
 
 function byTopic(answer) {
@@ -50,11 +53,11 @@ function partitionRows(topic, rows, waiting, open) {
   } }, data(topic, 100));
   const details = rows.map((row) => h("tr", { class: "sub", hidden: !open.has(topic) },
     h("th", { scope: "row" }, `partition ${row.partition}`, h("span", { class: "quiet" }, ` · offset ${row.next_offset < 0 ? "not read yet" : count(row.next_offset)}`)),
-    lagCell([row]), cells([row]), h("td", {}, row.last_time ? time(row.last_time) : "–"), h("td", {}, hash(row.scripts))));
+    lagCell([row]), cells([row]), h("td", { class: "moment" }, row.last_time ? time(row.last_time) : "–"), h("td", {}, hash(row.scripts))));
   const newest = rows.map((row) => row.last_time).filter(Boolean).sort().at(-1);
   const hashes = [...new Set(rows.map((row) => row.scripts).filter(Boolean))];
-  return [h("tr", {}, h("th", { scope: "row" }, button, h("span", { class: "quiet" }, ` ${count(rows.length)}`), wait && [" ", pill("warn", "waits")]),
-    lagCell(rows), cells(rows), h("td", {}, newest ? time(newest) : "–"),
+  return [h("tr", {}, h("th", { scope: "row", title: plural(rows.length, "partition") }, button, h("span", { class: "quiet moment" }, ` × ${count(rows.length)}`), wait && [" ", pill("warn", "waits")]),
+    lagCell(rows), cells(rows), h("td", { class: "moment" }, newest ? time(newest) : "–"),
     h("td", {}, hashes.length > 1 ? pill("warn", `${hashes.length} sets`) : hash(hashes[0]))), ...details];
 }
 
@@ -63,20 +66,34 @@ export const title = "Partitions";
 export function mount(root) {
   const people = h("div", {}, loading("the processes"));
   const waits = h("div", {});
+  const waitPanel = h("section", { class: "panel", hidden: true }, h("div", { class: "bar center" }, h("h2", {}, "Waiting topics"),
+    h("button", { type: "button", onclick: tryNow }, "Try now…")), waits);
   const place = h("div", {}, loading("the partitions"));
   const summary = h("p", { class: "quiet" });
   const open = new Set();
   let shown = "";
-  root.append(waits, h("section", { class: "panel flush" }, h("div", { class: "heading bar center" }, h("h2", {}, "Topics and partitions"), summary), place),
+  root.append(waitPanel, h("section", { class: "panel flush" }, h("div", { class: "heading bar center" }, h("h2", {}, "Topics and partitions"), summary), place),
     h("section", { class: "panel flush" }, h("div", { class: "heading" }, h("h2", {}, "Processes of the group")), people));
 
   const waiting = () => live.status?.health?.dependencies?.kafka?.waiting ?? [];
+  async function tryNow() {
+    const broken = waiting().some((wait) => wait.cause === "rejections");
+    if (!await confirm({ title: "Try the waiting topics now?", action: "Try now", danger: broken,
+      consequence: ["Their events are handled at once, not at the next try. If a system is still away, its topics wait again.",
+        broken && "Where a breaker is open, events on which the handler still fails are then rejected, until the handler works for a while. To lose no time later, correct the scripts and reload first."].filter(Boolean) })) return;
+    try {
+      const { resumed_workers: n } = await post("/admin/resume");
+      toast("good", `${plural(n, "worker")} ${n === 1 ? "tries" : "try"} the waiting topics.`);
+      askLiveAgain();
+    } catch (error) {
+      toast("bad", `Not tried: ${error.message}`);
+    }
+  }
   function drawStatus() {
     if (!live.status) return;
     update(people, processes(live.status));
-    update(waits, waiting().length > 0 && panel("Waiting", h("ul", { class: "concerns" }, waiting().map((wait) => h("li", {}, pill("warn", "waits"),
-      h("span", {}, data(wait.topic, 120), wait.reason && [": ", data(wait.reason, 300)]))))));
-    waits.hidden = waiting().length === 0;
+    waitPanel.hidden = waiting().length === 0;
+    update(waits, concernList(waiting().map((wait) => ({ ...waitOf(wait), link: null }))));
   }
   const polled = poll(async () => {
     try {

@@ -13,16 +13,17 @@ function outcome(verb, answer) {
   const run = answer.shadow_run ?? (answer.events !== undefined ? answer : null);
   const equal = run && (run.equal ?? run.outcome === "equal");
   const kind = answer.done === true ? "good" : answer.error ? "bad" : run ? (equal ? "good" : "warn") : "warn";
-  const word = answer.done === true ? `${verb}: done` : answer.error ? `${verb}: refused, nothing was changed`
+  const word = answer.lost ? `${verb}: the outcome is unknown` : answer.done === true ? `${verb}: done` : answer.error ? `${verb}: refused, nothing was changed`
     : answer.reason ? `${verb}: ${answer.reason}` : `${verb}: finished`;
   return h("div", { class: `notice wide ${kind}` }, h("strong", {}, word),
     answer.error && block(answer.error),
+    answer.lost && h("p", {}, "The program may have carried it out: compare what runs once it answers, then decide."),
     facts([answer.generation !== undefined && ["Runs now", h("span", {}, `${answer.generation} · `, short(answer.hash))],
       answer.took_ms !== undefined && ["Took", seconds(answer.took_ms / 1000)],
       answer.waiting_workers > 0 && ["Workers that have not switched", count(answer.waiting_workers)],
       list("changed", "Changed files"), list("settings", "Settings in use now"), list("needs_restart", "Settings that need a restart"), list("dropped", "Dropped topics and paths")].filter(Boolean)),
     run && h("details", { open: !equal }, h("summary", {}, "What the shadow run found"), block(JSON.stringify(run, null, 2), 8000)),
-    h("details", {}, h("summary", {}, "The whole response"), block(JSON.stringify(answer, null, 2), 8000)));
+    !answer.lost && h("details", {}, h("summary", {}, "The whole response"), block(JSON.stringify(answer, null, 2), 8000)));
 }
 
 export const title = "Scripts";
@@ -57,7 +58,7 @@ export function mount(root) {
       else toast(answer.done === false ? "bad" : "good", `${verb} finished after ${Math.round((Date.now() - began) / 1000)} s.`);
     } catch (error) {
       if (stopped) toast("bad", `${verb} failed: ${error.message}`);
-      else replace(result, error.body?.done === false ? outcome(verb, error.body) : outcome(verb, { error: error.message }));
+      else replace(result, error.body?.done === false ? outcome(verb, error.body) : outcome(verb, { error: error.message, lost: error.status === 0 }));
     }
     running = false;
     buttons.forEach((one) => { one.disabled = false; });
@@ -106,6 +107,7 @@ export function mount(root) {
     return [...known.values()];
   }
   let drawn = "";
+  const previous = h("button", { type: "button", class: "small danger", disabled: true, onclick: rollBack("", "the scripts before these") }, "Roll back to the one before…");
   function draw() {
     const { status } = live;
     if (!status) return;
@@ -119,10 +121,11 @@ export function mount(root) {
       status.before_start && ["Before the start", h("span", {}, status.before_start.hash ? [short(status.before_start.hash), status.before_start.same ? ", the same" : ", other scripts"] : "nothing")]]),
     (status.reloads_under_way ?? []).map((one) => h("p", { class: "notice" }, h("span", {}, `Under way since ${time(one.since)}: `, data(one.step ?? one.verb ?? "reload", 200)))));
     const list = rows(status);
+    previous.disabled = !list.some((one) => !one.running);
     replace(earlier, list.length === 0 ? empty("None", "") : h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Sets of scripts" }, h("table", {},
       h("thead", {}, h("tr", {}, ["Set", "Last ran (UTC)", "Where", ""].map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, list.map((one) => h("tr", {}, h("th", { scope: "row" }, one.generation !== null && `${one.generation} · `, short(one.hash), one.running && [" ", pill("good", "runs")]),
-        h("td", {}, time(one.at)), h("td", {}, one.generation !== null ? "memory" : "database"),
+        h("td", { class: "moment" }, time(one.at)), h("td", {}, one.generation !== null ? "memory" : "database"),
         h("td", { class: "row-actions" }, !one.running && [h("button", { type: "button", class: "small", onclick: () => compare(one.hash, "running", `From ${one.hash.slice(0, 8)} to what runs`) }, "Changes"),
           h("button", { type: "button", class: "small danger", onclick: rollBack(one.hash, one.hash.slice(0, 8)) }, "Roll back…")])))))));
   }
@@ -135,7 +138,7 @@ export function mount(root) {
       h("div", { class: "field" }, h("label", { for: "accept" }, "Accepted differences (percent)"), accept),
       h("div", { class: "buttons" }, button("Shadow run", "", shadowRun), button("Reload after a shadow run…", "", reload(true))))),
   result, changes, h("section", { class: "panel flush" }, h("div", { class: "heading bar center" }, h("h2", {}, "Sets that have run"),
-    h("button", { type: "button", class: "small danger", onclick: rollBack("", "the scripts before these") }, "Roll back to the one before…")), earlier));
+    previous), earlier));
   listeners.add(draw);
   draw();
   return () => {

@@ -1,7 +1,8 @@
 // Warnings: what the program says of itself: settings, faults, and the newest lines of its log.
 import { listeners, live } from "./api.js";
-import { block, count, data, empty, facts, h, loading, panel, pill, replace, time } from "./dom.js";
-import { concerns } from "./page_overview.js";
+import { block, count, data, empty, facts, h, loading, panel, pill, replace, time, update } from "./dom.js";
+import { concerns } from "./concerns.js";
+import { concernList } from "./page_overview.js";
 
 const KINDS = { warning: "warn", error: "bad", critical: "bad" };
 
@@ -16,23 +17,23 @@ function lineOf(line) {
 export const title = "Warnings";
 
 export function mount(root) {
-  const place = h("div", { class: "stack" }, loading("the warnings"));
+  const now = h("div", {}, loading("the warnings"));
+  const place = h("div", { class: "stack" });
   let drawn = "";
-  root.append(place);
+  root.append(now, place);
   function draw() {
     const { status } = live;
     if (!status) return;
-    const found = concerns(status);
+    const found = concerns(status, live.figures);
+    update(now, panel("Now", found.length === 0 ? empty("Nothing", "No fault, no warning, no rejected event in the last hour.") : concernList(found)));
     const lines = status.recent_problems ?? [];
     const failure = status.reactions?.last_failure;
-    const text = JSON.stringify([found, lines, failure, status.before_start]);
+    const text = JSON.stringify([lines, failure]);
     if (text === drawn) return;
     drawn = text;
-    replace(place, panel("Now", found.length === 0 ? empty("Nothing", "No warning, no waiting topic, no failed message.")
-      : h("ul", { class: "concerns" }, found.map(([kind, one]) => h("li", {}, pill(kind, kind === "bad" ? "fault" : "warning"), data(one, 1000))))),
-    failure && panel("Last failure of a reaction", block(typeof failure === "string" ? failure : JSON.stringify(failure, null, 2))),
-    h("section", { class: "panel flush" }, h("div", { class: "heading" }, h("h2", {}, "Newest warnings and errors of the log")),
-      lines.length === 0 ? empty("None since the start", "The whole log is on the program's standard error.") : h("div", { class: "stream" }, lines.map(lineOf))));
+    replace(place, failure && panel("Last failure of a reaction", block(typeof failure === "string" ? failure : JSON.stringify(failure, null, 2))),
+      h("section", { class: "panel flush" }, h("div", { class: "heading" }, h("h2", {}, "Newest warnings and errors of the log")),
+        lines.length === 0 ? empty("None since the start", "The whole log is on the program's standard error.") : h("div", { class: "stream" }, lines.map(lineOf))));
   }
   listeners.add(draw);
   draw();

@@ -192,7 +192,9 @@ export function storedPage(about, root, params) {
       for (const one of requests) answers.push(await post(`${action.path}${query(one)}`, { timeoutMs: LONG_MS }));
       action.report(answers);
     } catch (error) {
-      toast("bad", `${action.text} failed${answers.length ? ` after ${count(answers.length)} of ${count(requests.length)} requests` : ""}: ${error.message}`);
+      const part = answers.length ? ` after ${count(answers.length)} of ${count(requests.length)} requests` : "";
+      toast("bad", error.status === 0 ? `${action.text}: the outcome is unknown${part}. ${error.message} The list shows what is left once it answers.`
+        : `${action.text} failed${part}: ${error.message}`);
     }
     note.remove();
     details.close();
