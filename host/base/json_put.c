@@ -1,6 +1,7 @@
 #include "json_put.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "timestamp.h"
 #include "uuid.h"
@@ -51,6 +52,21 @@ void json_put_uuid(struct buffer *json, const char *name, const uint8_t *uuid) {
         uuid_format(uuid, text);
     }
     json_put_text(json, name, uuid ? (struct slice){text, UUID_TEXT_LEN} : (struct slice){0});
+}
+
+void json_append_compact(struct buffer *json, struct slice text) {
+    bool in_string = false;
+    for (size_t i = 0, from = 0; text.data && i <= text.len; i++) {
+        bool space = i < text.len && !in_string && strchr(" \t\r\n", text.data[i]);
+        if (i == text.len || space) {
+            buffer_append(json, text.data + from, i - from);
+            from = i + 1;
+        } else if (text.data[i] == '"') {
+            in_string = !in_string;
+        } else if (text.data[i] == '\\') {
+            i++; /* in a string: the byte after it does not end the string */
+        }
+    }
 }
 
 void json_put_list(struct buffer *json, const char *name, const struct buffer *elements) {

@@ -184,7 +184,14 @@ if explanation.message ~= json.null then
 end
 put_list("reactions that follow the rows\n", explanation.reactions, put_reaction,
   explanation.reactions_left_out)
-put_list("published messages\n", explanation.published, put_message)
+local published = {}
+for _, message in ipairs(explanation.published) do
+  if explanation.message == json.null or message.id ~= explanation.message.id then
+    published[#published + 1] = message
+  end
+end
+put_list(explanation.message == json.null and "published messages\n"
+  or "other published messages\n", published, put_message)
 if #explanation.rows + #explanation.rejected + #explanation.without_effect
     + #explanation.published == 0 then
   put("neither the view nor the log contains %s\n", explanation.id)

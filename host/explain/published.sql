@@ -1,7 +1,7 @@
 -- name: message
 SELECT id::text, source, about, key
 FROM aggregator_state.outbox
-WHERE id::text = $1::text OR identity = $1::text
+WHERE id::text = $1::text OR identity IN ($1::text, lower($1::text))
 ORDER BY identity = $1::text DESC LIMIT 1
 
 -- name: marks

@@ -71,7 +71,7 @@ static void report_put_rejected(struct buffer *json, const struct explanation *e
     json_open(json, "rejected", "[");
     for (size_t i = 0; i < explanation->rejected_count; i++) {
         json_put_name(json, NULL);
-        buffer_append_slice(json, explanation->rejected[i].json);
+        json_append_compact(json, explanation->rejected[i].json);
     }
     buffer_append_text(json, "]");
 }
@@ -129,7 +129,7 @@ static void report_put_reacted(struct buffer *json, const struct explanation *ex
 
 static void report_put_published(struct buffer *json, const struct explanation *explanation) {
     json_put_name(json, "message");
-    buffer_append_slice(json,
+    json_append_compact(json,
                         explanation->asked_for.data ? explanation->asked_for : slice_of("null"));
     json_open(json, "reactions", "[");
     for (size_t i = 0; i < explanation->reacted_count; i++) {
@@ -138,7 +138,7 @@ static void report_put_published(struct buffer *json, const struct explanation *
     buffer_append_text(json, "]");
     json_put_int(json, "reactions_left_out", (int64_t)explanation->reacted_left_out);
     json_open(json, "published", "[");
-    buffer_append_slice(json, explanation->published);
+    json_append_compact(json, explanation->published);
     buffer_append_text(json, "]");
 }
 

@@ -60,6 +60,9 @@ struct manifest_key {
  * reads its list part. */
 bool manifest_read_table(struct manifest_reader *r, const struct manifest_key *keys, size_t count,
                          bool listed, void *target);
+/* Whether the table at the top has no metatable, which would have no effect: fields are read raw. A
+ * problem of the key, or of the whole for NULL, is recorded. */
+bool manifest_is_plain(struct manifest_reader *r, const char *key);
 /* Whether the value at the top is a list of at most `max` items; else records "`KEY` takes WANTED".
  */
 bool manifest_is_list(struct manifest_reader *r, const char *key, const char *wanted, size_t max,

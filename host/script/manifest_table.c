@@ -70,8 +70,7 @@ static const char *manifest_table_copy_text(struct manifest_reader *r, const cha
     return manifest_text(r->generation, text);
 }
 
-/* Fields are read raw, so a metatable would be ignored. */
-static bool manifest_table_is_plain(struct manifest_reader *r, const char *key) {
+bool manifest_is_plain(struct manifest_reader *r, const char *key) {
     lua_State *L = r->L;
     if (!lua_getmetatable(L, -1)) {
         return true;
@@ -92,7 +91,7 @@ bool manifest_is_list(struct manifest_reader *r, const char *key, const char *wa
     size_t items = 0;
     bool good = lua_istable(L, -1);
     *len = good ? lua_objlen(L, -1) : 0;
-    if (good && !manifest_table_is_plain(r, key)) {
+    if (good && !manifest_is_plain(r, key)) {
         return false;
     }
     if (good) {
@@ -200,7 +199,7 @@ static void manifest_table_take_value(struct manifest_reader *r, const struct ma
     } else if (key->kind == MANIFEST_NUMBER) {
         *(struct manifest_number *)(void *)at = (struct manifest_number){true, lua_tonumber(L, -1)};
     }
-    if (lua_istable(L, -1) && !manifest_table_is_plain(r, key->name)) {
+    if (lua_istable(L, -1) && !manifest_is_plain(r, key->name)) {
         return;
     }
     if (key->read) {
@@ -237,7 +236,7 @@ bool manifest_read_table(struct manifest_reader *r, const struct manifest_key *k
         return false;
     }
     luaL_checkstack(r->L, 10, "declarations");
-    if (!manifest_table_is_plain(r, NULL)) {
+    if (!manifest_is_plain(r, NULL)) {
         return false;
     }
     uint32_t meant = manifest_table_refuse_others(r, keys, count, listed);

@@ -61,7 +61,9 @@ static void manifest_words_read_vocabularies(struct manifest_reader *r, void *ta
             manifest_problem(r, "vocabularies", wanted, MAX_VOCABULARIES);
             return;
         }
-        manifest_words_take_vocabulary(r, lua_tostring(L, -2), &items[words->count++]);
+        if (manifest_is_plain(r, lua_tostring(L, -2))) {
+            manifest_words_take_vocabulary(r, lua_tostring(L, -2), &items[words->count++]);
+        }
     }
 }
 

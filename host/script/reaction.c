@@ -9,8 +9,6 @@
 
 #define MAX_MESSAGES 64 /* per row */
 
-static const char returned[] = "the message that it returned";
-
 struct reaction_rows {
     const struct script_reaction *reaction;
     const struct pg_result *result;
@@ -138,6 +136,16 @@ struct reaction_call {
     struct script_published *published;
 };
 
+/* The place of the reaction's function, for errors of what it returned: "scripts/reactions/a.lua:7:
+ * WHAT"; on the stack. */
+static const char *reaction_place(lua_State *L, const struct reaction_call *call,
+                                  const char *what) {
+    lua_Debug function;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, sandbox_instance(L)->reactions[call->reaction].function_ref);
+    lua_getinfo(L, ">S", &function);
+    return lua_pushfstring(L, "%s:%d: %s", function.short_src, function.linedefined, what);
+}
+
 /* Whether the value is a table without members: a list of no messages. */
 static bool reaction_is_empty(lua_State *L, int at) {
     lua_pushnil(L);
@@ -155,35 +163,38 @@ static void reaction_take_published(lua_State *L, const struct reaction_call *ca
         return;
     }
     if (!lua_istable(L, at)) {
-        luaL_error(L, "it returned a %s: it returns nothing, a message, or a list of messages",
-                   luaL_typename(L, at));
+        luaL_error(L, "%s a %s: it returns nothing, a message, or a list of messages",
+                   reaction_place(L, call, "it returned"), luaL_typename(L, at));
     }
     size_t count = lua_objlen(L, at);
     if (count > MAX_MESSAGES) {
-        luaL_error(L, "it returned %d messages: at most %d", (int)count, MAX_MESSAGES);
+        luaL_error(L, "%s %d messages: at most %d", reaction_place(L, call, "it returned"),
+                   (int)count, MAX_MESSAGES);
     }
+    const char *returned = reaction_place(L, call, "the message that it returned");
     published->messages = arena_alloc(call->arena, (count + 1) * sizeof *published->messages);
     if (count == 0) {
         message_read(L, at, returned, name, call->arena, &published->messages[published->count++]);
     }
     for (size_t i = 1; i <= count; i++) {
         lua_rawgeti(L, at, (int)i);
-        message_read(L, at + 1, returned, name, call->arena,
+        message_read(L, at + 2, returned, name, call->arena,
                      &published->messages[published->count++]);
         lua_pop(L, 1);
     }
 }
 
 /* The outbox would drop the second message. */
-static void reaction_check_identities(lua_State *L, const struct script_published *published) {
+static void reaction_check_identities(lua_State *L, const struct reaction_call *call) {
+    const struct script_published *published = call->published;
     for (size_t i = 1; i < published->count; i++) {
         for (size_t j = 0; j < i; j++) {
             if (slice_equal(published->messages[i].identity, published->messages[j].identity)) {
                 luaL_error(
                     L,
-                    "messages %d and %d have one identity, so the second would not be sent: add "
-                    "to it what differs, such as the topic",
-                    (int)j + 1, (int)i + 1);
+                    "%s %d and %d have one identity, so the second would not be sent: add to it "
+                    "what differs, such as the topic",
+                    reaction_place(L, call, "messages"), (int)j + 1, (int)i + 1);
             }
         }
     }
@@ -198,7 +209,7 @@ static int reaction_run(lua_State *L) {
     lua_remove(L, -2);
     lua_call(L, 1, 1);
     reaction_take_published(L, call);
-    reaction_check_identities(L, call->published);
+    reaction_check_identities(L, call);
     return 0;
 }
 

@@ -12,8 +12,7 @@ static bool message_differences_ask(struct sql_session *session, const char *sql
 
 static void message_differences_take_list(struct buffer *list, const struct pg_result *row,
                                           int column) {
-    struct slice elements = pg_rows_cell(row, 0, column);
-    buffer_append(list, elements.data ? elements.data : "", elements.len);
+    json_append_compact(list, pg_rows_cell(row, 0, column));
 }
 
 bool message_differences_find(struct message_differences *messages, struct sql_session *session,

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/json_put.h"
 #include "base/log.h"
+#include "base/plural.h"
 #include "base/xalloc.h"
 #include "check/schema_check.h"
 #include "event_differences.h"
@@ -206,6 +207,7 @@ static void shadow_run_put_result(const struct run *run, struct shadow_run_resul
     result->rows = run->rows.rows;
     result->differing_rows = run->rows.differing;
     result->newly_rejected = events->alone[SHADOW_RUN_NEW];
+    result->no_longer_rejected = events->alone[SHADOW_RUN_OLD];
     result->messages = messages->count;
     result->differing_messages = messages->differing;
     result->newly_failing = messages->newly_failing;
@@ -272,13 +274,21 @@ bool shadow_run_accepts(const struct shadow_run_options *options,
                             result->messages + result->newly_failing, percent)) {
         return true;
     }
-    return err_set(err, ERR_INPUT,
-                   "%lld of %lld rows differ, %lld of %lld events are newly rejected, %lld of %lld "
-                   "published messages differ and reactions newly fail for %lld keys; %d %% are "
-                   "accepted: run `aggregator diff`, then fix the scripts, or reload with "
-                   "--shadow-run --accept PERCENT",
-                   (long long)result->differing_rows, (long long)result->rows,
-                   (long long)result->newly_rejected, (long long)result->events,
-                   (long long)result->differing_messages, (long long)result->messages,
-                   (long long)result->newly_failing, percent);
+    char repair[128] = "";
+    if (result->no_longer_rejected > 0) {
+        snprintf(repair, sizeof repair,
+                 ", among them those of %lld event%s that the running scripts reject and the new "
+                 "ones apply",
+                 (long long)result->no_longer_rejected, plural_of(result->no_longer_rejected));
+    }
+    return err_set(
+        err, ERR_INPUT,
+        "%lld of %lld rows differ%s, %lld of %lld events are newly rejected, %lld of %lld "
+        "published messages differ and reactions newly fail for %lld keys; %d %% are "
+        "accepted: run `aggregator diff`, then fix the scripts, or reload with "
+        "--shadow-run --accept PERCENT",
+        (long long)result->differing_rows, (long long)result->rows, repair,
+        (long long)result->newly_rejected, (long long)result->events,
+        (long long)result->differing_messages, (long long)result->messages,
+        (long long)result->newly_failing, percent);
 }

@@ -21,8 +21,9 @@ struct shadow_run_result {
     int64_t events; /* that the candidate got */
     int64_t rows;   /* that were compared; each key once */
     int64_t differing_rows;
-    int64_t newly_rejected; /* events that only the candidate rejects */
-    int64_t messages;       /* that either side would publish; each identity once */
+    int64_t newly_rejected;     /* events that only the candidate rejects */
+    int64_t no_longer_rejected; /* events that only the running scripts reject */
+    int64_t messages;           /* that either side would publish; each identity once */
     int64_t differing_messages;
     int64_t newly_failing; /* keys for which only a reaction of the candidate fails */
     bool equal;            /* rows, rejections, messages, failures and declarations */

@@ -1,5 +1,7 @@
 #include "choice.h"
 
+#include "base/json_put.h"
+
 void choice_add_text(struct pg_params *params, struct slice text) {
     if (text.data) {
         pg_params_add_text(params, text);
@@ -30,7 +32,7 @@ bool choice_append_json(struct sql_session *session, const char *sql, struct buf
     if (!sql_query_built(session, &whole, &rows, err)) {
         return false;
     }
-    buffer_append_slice(json, pg_rows_cell(rows, 0, 0));
+    json_append_compact(json, pg_rows_cell(rows, 0, 0));
     pg_rows_free(rows);
     return true;
 }

@@ -2,7 +2,10 @@
 
 #define SELECTED                                                                                   \
     "($1::text IS NULL OR topic = $1::text) AND ($2::text IS NULL OR key = $2::text) AND "         \
-    "($3::text[] IS NULL OR id = ANY ($3::text[]::int8[]))"
+    "($3::text[] IS NULL OR id = ANY (ARRAY(SELECT one::int8 FROM unnest($3::text[]) AS one "      \
+    "WHERE "                                                                                       \
+    "one ~ '^[0-9]{1,18}$')) OR identity = ANY (ARRAY(SELECT unnest(ARRAY[one, lower(one)]) FROM " \
+    "unnest($3::text[]) AS one)))"
 
 const char messages_list_sql[] =
     "SELECT id, to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS created_at, "
@@ -21,7 +24,7 @@ const char messages_count_sql[] =
 const char messages_missing_sql[] =
     "SELECT wanted.id FROM unnest($3::text[]) AS wanted (id) WHERE $1::text IS NULL "
     "AND $2::text IS NULL AND NOT EXISTS (SELECT FROM aggregator_state.outbox o WHERE o.id::text = "
-    "wanted.id)";
+    "wanted.id OR o.identity IN (wanted.id, lower(wanted.id)))";
 
 #define FACTS                                                                                      \
     "id, identity, topic, key, state, attempts, error, created_at, fact_at, done_at, source, "     \

@@ -230,6 +230,9 @@ static void names_vocabularies_without_effect(void) {
                   "words: `at` is \"a..b\": names separated by dots");
     refuses_route("path = '/', words = { at = 'a', vocabularies = { x = 'y' } }",
                   "words: `vocabularies` maps names to tables of words, 16 at most");
+    refuses_route("path = '/', words = { at = 'a', vocabularies = {"
+                  " x = setmetatable({ a = 'b' }, {}) } }",
+                  "words: x: a declaration is a plain table: remove its metatable");
     refuses_route("path = '/', words = { at = 'a', vocabularies = { x = { w = 7 } } }", words);
     refuses_route("path = '/', words = { at = 'a', vocabularies = { x = { w = 'a\"b' } } }", words);
 }

@@ -94,8 +94,10 @@ static void refuses_an_invalid_message(void) {
     static const struct {
         const char *body, *wanted;
     } table[] = {
-        {"return 1", "it returned a number: it returns nothing, a message, or a list of messages"},
-        {"return { 1 }", "the message must be a table"},
+        {"return 1", "reactions/r.lua:2: it returned a number: it returns nothing, a message, or a "
+                     "list of messages"},
+        {"return { 1 }",
+         "reactions/r.lua:2: the message that it returned: the message must be a table"},
         {"return { key = row.key }", "field \"topic\""},
         {"return { {} }", "field \"topic\""},
         {"local m = { " GOOD " } m.topic = 'a b' return m", "\"a b\" is not a topic name"},

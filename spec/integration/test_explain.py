@@ -159,6 +159,7 @@ def test_a_message_is_explained_by_its_reaction_the_row_of_its_query_and_its_eve
     assert by_identity["message"] == message
     text = fed.program.command("explain", "outbox", number, "--since", "beginning").stdout
     assert "the present scripts make the same message" in text and "user_id" in text
+    assert text.count(f"message {number} ") == 1
 
 
 def test_a_batch_is_explained_with_all_its_published_messages(fed):

@@ -97,6 +97,8 @@ def test_messages_are_listed_and_shown(outbox):
                  if len(line.split(None, 1)) == 2)
     assert shown["error"] == "too large" and shown["value"] == "2" and shown["attempts"] == "1"
     assert json.loads(shown["headers"]) == {"event_id": "fact 2"}
+    whole = outbox("show", "2").stdout
+    assert outbox("show", "fact 2").stdout == outbox("show", "FACT 2").stdout == whole
     failed = outbox("show", "2", "77", check=False)
     assert failed.returncode == 1 and "no such message in the outbox: 77" in failed.stderr
 

@@ -35,6 +35,7 @@ def service(bare_service, scripts):
 def diff(program, *words, status):
     done = program.command("diff", "--json", *words, check=False)
     assert done.returncode == status, done.stdout + done.stderr
+    assert " " not in re.sub(r'"(\\.|[^"\\])*"', "", done.stdout)
     return json.loads(done.stdout)
 
 
@@ -165,6 +166,8 @@ def test_events_that_the_new_scripts_reject_no_more_are_shown(bare_service, scri
     assert len(said["rejected_by_old_only"]) == 10 and said["rejected_by_new_only"] == []
     assert (said["old"]["rejected"], said["new"]["rejected"]) == (30, 0)
     assert table(said)["only_new"] == 30
+    assert ("among them those of 30 events that the running scripts reject and the new ones apply"
+            in shadow_run(bare_service.program, status=1)["error"])
 
 
 def test_a_row_that_the_database_refuses_is_a_rejection(service, scripts):
