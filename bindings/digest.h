@@ -1,6 +1,5 @@
 /* digest: SHA-256 and the comparison of secrets, by OpenSSL's libcrypto. Any thread. */
-#ifndef AGG_BINDINGS_DIGEST_H
-#define AGG_BINDINGS_DIGEST_H
+#pragma once
 
 #include <stdint.h>
 
@@ -13,5 +12,3 @@ bool digest_sha256(struct slice bytes, uint8_t out[DIGEST_BYTES]);
 
 /* The time taken does not depend on the contents. */
 bool digest_equal(const uint8_t a[DIGEST_BYTES], const uint8_t b[DIGEST_BYTES]);
-
-#endif

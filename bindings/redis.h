@@ -1,8 +1,7 @@
 /* redis: one non-blocking hiredis connection; each pipeline has one deadline. One thread at a time.
  * An error drops the connection (a late reply would belong to the wrong command); then calls fail
  * at once for a back-off of 100 ms, doubling to 5 s, before one call reconnects. */
-#ifndef AGG_BINDINGS_REDIS_H
-#define AGG_BINDINGS_REDIS_H
+#pragma once
 
 #include <hiredis/hiredis.h>
 
@@ -74,5 +73,3 @@ bool redis_receive(struct redis *redis, redis_on_reply on_push, void *context, s
 bool redis_ping(struct redis *redis, struct err *err);
 int redis_subscription_socket(const struct redis *redis);
 void redis_disconnect(struct redis *redis);
-
-#endif

@@ -1,7 +1,6 @@
 /* redis_link: the bytes of one connection to Redis, plain or in TLS, without blocking. hiredis
  * connects and parses replies. One thread at a time. */
-#ifndef AGG_BINDINGS_REDIS_LINK_H
-#define AGG_BINDINGS_REDIS_LINK_H
+#pragma once
 
 #include "base/buffer.h"
 #include "redis.h"
@@ -40,5 +39,3 @@ short redis_link_events(const struct redis_link *link);
 /* Waits for events. False: ERR_TIMEOUT, the deadline has passed. */
 bool redis_link_wait(const struct redis_link *link, short events, int64_t deadline_us,
                      struct err *err);
-
-#endif

@@ -1,7 +1,6 @@
 /* redis_refusal: counts, logs once and remembers commands that a reachable Redis refuses: a missing
  * right, a cluster, a replica, no memory. Any thread. */
-#ifndef AGG_BINDINGS_REDIS_REFUSAL_H
-#define AGG_BINDINGS_REDIS_REFUSAL_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,5 +12,3 @@ void redis_refusal_note(const char *error);
 /* The refusal of the last 15 seconds, without host, user or key; false: none. The service calls
  * Redis more often than that. */
 bool redis_refusal_now(char text[REDIS_REFUSAL_TEXT_CAP]);
-
-#endif

@@ -1,8 +1,7 @@
 /* service_manager: the protocol of systemd for the services that it runs: sd_notify(3),
  * sd_watchdog_enabled(3), sd_listen_fds(3). Other service managers have adopted it. Without one
  * (NOTIFY_SOCKET, WATCHDOG_USEC and LISTEN_FDS are not set) all of it does nothing. */
-#ifndef AGG_BINDINGS_SERVICE_MANAGER_H
-#define AGG_BINDINGS_SERVICE_MANAGER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,5 +29,3 @@ void service_manager_receive_sockets(void);
 int service_manager_take_socket(const char *name);
 /* Closes those that nobody took: clients would wait for an answer. The log names them. */
 void service_manager_close_others(void);
-
-#endif

@@ -53,7 +53,9 @@ static int main_configure_log(const struct command *command, const struct config
         return 2;
     }
     if (!log_level_parse(name, &level)) {
-        fprintf(stderr, "aggregator: log.level is \"%s\": set debug, info, warning or error\n",
+        fprintf(stderr,
+                "aggregator: log.level is \"%s\": set debug, info, warning (or warn), error (or "
+                "critical)\n",
                 name);
         return 2;
     }

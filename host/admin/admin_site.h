@@ -1,7 +1,6 @@
 /* admin_site: the admin verbs over HTTP, on a listener of its own. Every request needs the header
  * "Authorization: Bearer KEY" with one of admin.keys. */
-#ifndef AGG_HOST_ADMIN_ADMIN_SITE_H
-#define AGG_HOST_ADMIN_ADMIN_SITE_H
+#pragma once
 
 #include "config/config.h"
 #include "http/http_server.h"
@@ -19,5 +18,3 @@ struct site admin_site(struct admin_site *site);
 bool admin_site_admits(const struct admin_site *site, struct exchange *exchange);
 /* As the site's plan, for a request that was admitted in another way. */
 void admin_site_plan_admitted(struct admin_site *site, struct exchange *exchange);
-
-#endif

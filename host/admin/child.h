@@ -1,7 +1,6 @@
 /* child: runs a command of this program as a child process and returns its output: for work that
  * takes long or much memory. One at a time of each kind. */
-#ifndef AGG_HOST_ADMIN_CHILD_H
-#define AGG_HOST_ADMIN_CHILD_H
+#pragma once
 
 #include <pthread.h>
 
@@ -25,5 +24,3 @@ int admin_child_run(struct admin_child *child, const struct slice *options, size
 /* The last line that the program began with its name, without the name, or else the last line of a
  * child's standard error, which is cut behind it. */
 const char *admin_child_error(struct buffer *errors);
-
-#endif

@@ -1,7 +1,6 @@
 /* instances: reads from the database which scripts each process of the group runs, and which
  * scripts last handled the partitions. Both show a rollout that stopped half-way. */
-#ifndef AGG_HOST_ADMIN_INSTANCES_H
-#define AGG_HOST_ADMIN_INSTANCES_H
+#pragma once
 
 #include "base/buffer.h"
 #include "config/config.h"
@@ -11,5 +10,3 @@
  * database does not reply, or `ask` is false. `instance` is this process. May wait some seconds. */
 void instances_append(const struct config *config, const char *instance, bool ask,
                       struct buffer *json);
-
-#endif

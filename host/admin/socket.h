@@ -1,7 +1,6 @@
 /* socket: the Unix socket by which `aggregator VERB` of the same user reaches the running program.
  * One request a connection: a line with a verb and its words; the response is a line of JSON. */
-#ifndef AGG_HOST_ADMIN_SOCKET_H
-#define AGG_HOST_ADMIN_SOCKET_H
+#pragma once
 
 #include "verb.h"
 
@@ -46,5 +45,3 @@ struct admin_words {
 
 /* False: more than ADMIN_WORDS_MAX of either kind. Pure. */
 bool admin_words_split(struct slice line, struct admin_words *words);
-
-#endif

@@ -5,8 +5,7 @@
  *   ids        up to STORED_IDS_MAX, with commas between them
  *   all=true   where none of these is given, for what changes something
  *   state, contains, limit, before, before_us   of lists (host/stored/) */
-#ifndef AGG_HOST_ADMIN_STORED_VERBS_H
-#define AGG_HOST_ADMIN_STORED_VERBS_H
+#pragma once
 
 #include "verb.h"
 
@@ -32,5 +31,3 @@ int stored_verbs_retry_messages(void *context, const struct admin_request *reque
                                 struct buffer *json);
 int stored_verbs_drop_messages(void *context, const struct admin_request *request,
                                struct buffer *json);
-
-#endif

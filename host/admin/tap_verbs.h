@@ -4,8 +4,7 @@
  *   POST /admin/tap/start?topic=…&contains=…   begins; a tap ends by itself after five minutes
  *   GET /admin/tap?after=N                      the events behind number N
  *   POST /admin/tap/stop */
-#ifndef AGG_HOST_ADMIN_TAP_VERBS_H
-#define AGG_HOST_ADMIN_TAP_VERBS_H
+#pragma once
 
 #include "base/err.h"
 #include "verb.h"
@@ -24,5 +23,3 @@ void admin_tap_destroy(struct admin_tap *tap);
 int tap_verbs_start(void *context, const struct admin_request *request, struct buffer *json);
 int tap_verbs_read(void *context, const struct admin_request *request, struct buffer *json);
 int tap_verbs_stop(void *context, const struct admin_request *request, struct buffer *json);
-
-#endif

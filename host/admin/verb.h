@@ -1,7 +1,6 @@
 /* verb: a request of an operator to the running program, over the Unix socket (socket.h), a path of
  * the admin listener (admin_site.h), or both. */
-#ifndef AGG_HOST_ADMIN_VERB_H
-#define AGG_HOST_ADMIN_VERB_H
+#pragma once
 
 #include <stdlib.h>
 
@@ -46,5 +45,3 @@ static inline bool admin_read_number(struct slice text, int64_t min, int64_t max
     *number = good ? strtoll(digits, NULL, 10) : 0;
     return good && *number >= min && *number <= max;
 }
-
-#endif

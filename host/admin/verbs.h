@@ -1,6 +1,5 @@
 /* verbs: the table of admin verbs. */
-#ifndef AGG_HOST_ADMIN_VERBS_H
-#define AGG_HOST_ADMIN_VERBS_H
+#pragma once
 
 #include "monitor/health.h"
 #include "monitor/figures.h"
@@ -34,5 +33,3 @@ struct admin_context {
 
 /* The verbs' context is a struct admin_context. */
 const struct admin_verb *admin_verbs(size_t *count);
-
-#endif

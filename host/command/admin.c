@@ -25,7 +25,7 @@ static bool admin_call_program(const struct command *command, const char *line, 
     struct err err = {0};
     bool ok = admin_call(command->socket, line, timeout_ms, answer, &err);
     if (!ok) {
-        fprintf(stderr, "%s: %s\n", line, err.text);
+        fprintf(stderr, "aggregator: %s: %s\n", line, err.text);
     }
     buffer_append(answer, "", 0);
     return ok;

@@ -1,7 +1,6 @@
 /* arguments: reads the command line by the table of commands. Refuses unknown and repeated options.
  * Pure but for argv. One thread. */
-#ifndef AGG_HOST_COMMAND_ARGUMENTS_H
-#define AGG_HOST_COMMAND_ARGUMENTS_H
+#pragma once
 
 #include "base/err.h"
 #include "commands.h"
@@ -18,5 +17,3 @@ struct arguments {
 bool arguments_read(int argc, char **argv, struct arguments *arguments, struct err *err);
 /* Always false: err says that the words name no command, and names the nearest. */
 bool arguments_refuse_command(char **words, int word_count, struct err *err);
-
-#endif

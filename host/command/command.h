@@ -1,7 +1,6 @@
 /* command: what `aggregator COMMAND` does. Each returns the process's exit status: 0 done, 1 failed
  * (said on standard error), 2 wrong usage, unless the table in commands.c says otherwise. */
-#ifndef AGG_HOST_COMMAND_COMMAND_H
-#define AGG_HOST_COMMAND_COMMAND_H
+#pragma once
 
 #include "config/config.h"
 
@@ -110,5 +109,3 @@ int command_version(const struct command *command);
 
 /* Asks on the terminal, unless --yes. False: no, or there is no terminal, which is printed. */
 bool command_confirm(const struct command *command, const char *question);
-
-#endif

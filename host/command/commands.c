@@ -32,7 +32,7 @@
     TEXT("topic", "TOPIC", topic, "events of this topic"),                                         \
         TEXT("reason", "REASON", reason, "events rejected for this reason; with --topic: both"),   \
         SWITCH("all", all, "every rejected event")
-#define MESSAGE_ID "a number, as `outbox list` prints it"
+#define MESSAGE_ID "a number, as `outbox list` prints it, or an identity"
 #define MESSAGE_SELECTION                                                                          \
     TEXT("topic", "TOPIC", topic, "messages for this topic"),                                      \
         TEXT("key", "KEY", key, "messages with this key; with --topic: both"),                     \
@@ -109,7 +109,7 @@ const struct option_spec command_common_options[] = {
      .kind = OPTION_WORD,
      .words = log_levels,
      .offset = FIELD(log_level),
-     .help = "debug, info, warning or error"},
+     .help = "debug, info, warning (or warn), error (or critical)"},
     SWITCH("help", help, "print this; also -h and `aggregator help COMMAND`"),
     SWITCH("version", version, "print the version"),
     {.name = NULL},

@@ -1,7 +1,6 @@
 /* commands: the table of all commands, with options and help. arguments.c reads the command line by
  * it; help.c prints it. Constant; any thread. */
-#ifndef AGG_HOST_COMMAND_COMMANDS_H
-#define AGG_HOST_COMMAND_COMMANDS_H
+#pragma once
 
 #include <stddef.h>
 
@@ -71,5 +70,3 @@ bool commands_is_group(const char *word);
 /* The option of the command, or of all (spec NULL: these alone), by the len bytes of its name. */
 const struct option_spec *commands_option(const struct command_spec *spec, const char *name,
                                           size_t len);
-
-#endif

@@ -1,6 +1,5 @@
 /* help: the table of commands as text of 80 columns. */
-#ifndef AGG_HOST_COMMAND_HELP_H
-#define AGG_HOST_COMMAND_HELP_H
+#pragma once
 
 #include "base/buffer.h"
 #include "commands.h"
@@ -15,5 +14,3 @@ void help_json(struct buffer *json);
 int help_print(struct buffer *text);
 /* The lines under an error: the usage of the command, or, without spec, of the group or program. */
 void help_usage(const struct command_spec *spec, const char *group, struct buffer *out);
-
-#endif

@@ -1,6 +1,5 @@
 /* live: what the running program answers, as text for the terminal of standard output. */
-#ifndef AGG_HOST_COMMAND_LIVE_H
-#define AGG_HOST_COMMAND_LIVE_H
+#pragma once
 
 #include <stdio.h>
 
@@ -24,5 +23,3 @@ void live_begin(struct buffer *json);
  * may hold anything: the chunk cleans them. */
 bool live_print(const char *name, struct slice chunk, const struct buffer *json, FILE *out,
                 struct err *err);
-
-#endif

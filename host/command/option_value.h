@@ -1,6 +1,5 @@
 /* option_value: checks an option's text and stores it in its field of struct command. */
-#ifndef AGG_HOST_COMMAND_OPTION_VALUE_H
-#define AGG_HOST_COMMAND_OPTION_VALUE_H
+#pragma once
 
 #include "base/err.h"
 #include "commands.h"
@@ -11,5 +10,3 @@ bool option_value_set(const struct option_spec *option, const char *text, struct
                       struct err *err);
 /* Stores the default. */
 void option_value_default(const struct option_spec *option, struct command *command);
-
-#endif

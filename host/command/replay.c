@@ -6,6 +6,7 @@
 
 #include "command.h"
 #include "bindings/kafka_consumer.h"
+#include "base/plural.h"
 #include "base/xalloc.h"
 #include "config/config.h"
 #include "view/sql_session.h"
@@ -84,8 +85,9 @@ static bool command_replay_rewind_one(struct replay *replay, const struct kafka_
         return false;
     }
     if (pg_rows_count(result) == 1) {
-        printf("%s/%d: reads again from offset %lld: %s offsets\n", place->topic, place->partition,
-               (long long)place->offset, pg_rows_text(result, 0, 0));
+        int64_t count = pg_rows_int(result, 0, 0);
+        printf("%s/%d: reads again from offset %lld: %lld offset%s\n", place->topic,
+               place->partition, (long long)place->offset, (long long)count, plural_of(count));
     } else {
         printf("%s/%d: has not come to offset %lld yet\n", place->topic, place->partition,
                (long long)place->offset);
@@ -126,7 +128,7 @@ int command_replay(const struct command *command) {
                                command->config->postgres.statement_timeout_ms, &err) &&
               command_replay_run(&replay, &err);
     if (!ok) {
-        fprintf(stderr, "replay: %s\n", err.text);
+        fprintf(stderr, "aggregator: replay: %s\n", err.text);
     }
     sql_session_close(&replay.session);
     return ok ? 0 : 1;

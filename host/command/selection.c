@@ -27,7 +27,7 @@ int selection_run(const struct command *command, const char *what, const char *v
               run(&selection, &err);
     if (!ok) {
         program_schema_advise(&err);
-        fprintf(stderr, "%s %s: %s\n", what, verb, err.text);
+        fprintf(stderr, "aggregator: %s %s: %s\n", what, verb, err.text);
     }
     sql_session_close(&selection.session);
     free(ids);

@@ -1,7 +1,6 @@
 /* selection: what the commands on rejected events and on messages of the outbox share: rows chosen
  * by ids, by --topic and a second option, or all. */
-#ifndef AGG_HOST_COMMAND_SELECTION_H
-#define AGG_HOST_COMMAND_SELECTION_H
+#pragma once
 
 #include "command.h"
 #include "stored/choice.h"
@@ -35,5 +34,3 @@ bool selection_confirm(const struct selection *selection, const char *verb, int6
                        const char *what, struct err *err);
 /* Runs the filled statement; the number of changed rows, -1: err. */
 int64_t selection_change(struct selection *selection, const char *sql, struct err *err);
-
-#endif

@@ -2,8 +2,7 @@
  * of these that has it: a variable AGGREGATOR_SECTION_KEY, the file, the files that it `extends`,
  * the default (fields.c). An unknown key, a wrong type or a value out of bounds is an error with
  * key, file and line. */
-#ifndef AGG_HOST_CONFIG_CONFIG_H
-#define AGG_HOST_CONFIG_CONFIG_H
+#pragma once
 
 #include <stdatomic.h>
 #include <stddef.h>
@@ -177,5 +176,3 @@ const char *config_kafka_instance(const struct config *config);
 /* Any thread. */
 const struct config *config_ref(const struct config *config);
 void config_unref(const struct config *config);
-
-#endif

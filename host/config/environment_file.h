@@ -1,8 +1,7 @@
 /* environment_file: the file `environment` beside the configuration, for passwords and keys:
  * NAME=value lines, as in the EnvironmentFile= of systemd.exec(5). The service and an operator's
  * command read the same values, whatever started them. */
-#ifndef AGG_HOST_CONFIG_ENVIRONMENT_FILE_H
-#define AGG_HOST_CONFIG_ENVIRONMENT_FILE_H
+#pragma once
 
 #include "base/err.h"
 
@@ -13,5 +12,3 @@
 bool environment_file_read(const char *config_path, struct err *err);
 /* Whether the variable was taken from it. */
 bool environment_file_has(const char *variable);
-
-#endif

@@ -1,7 +1,6 @@
 /* fields: the table of settings, with defaults and descriptions. values.c copies, compares and
  * frees their values. Private to config. */
-#ifndef AGG_HOST_CONFIG_FIELDS_H
-#define AGG_HOST_CONFIG_FIELDS_H
+#pragma once
 
 #include "config.h"
 
@@ -45,5 +44,3 @@ void config_strings_free(struct config_strings *strings);
 /* Adds the pair or replaces its value; keeps the names sorted. */
 void config_pairs_put(struct config_pairs *pairs, const char *name, const char *value);
 void config_pairs_remove(struct config_pairs *pairs, const char *name);
-
-#endif

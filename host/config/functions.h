@@ -1,6 +1,5 @@
 /* functions: the program's functions for config.lua. Private to config. */
-#ifndef AGG_HOST_CONFIG_FUNCTIONS_H
-#define AGG_HOST_CONFIG_FUNCTIONS_H
+#pragma once
 
 #include "reader.h"
 
@@ -19,5 +18,3 @@ bool config_push_secret(lua_State *L, struct config_reader *reader, const char *
 bool config_push_list(lua_State *L, const char *text);
 /* Pushes the table of "name=value, name=value" or of a JSON object. False: pushes another value. */
 bool config_push_map(lua_State *L, const char *text);
-
-#endif

@@ -1,6 +1,5 @@
 /* lines: finds a key in the text of config.lua, for errors: Lua does not keep its line. */
-#ifndef AGG_HOST_CONFIG_LINES_H
-#define AGG_HOST_CONFIG_LINES_H
+#pragma once
 
 #include "base/slice.h"
 
@@ -11,5 +10,3 @@ int config_line_of(const char *text, const char *section, const char *key);
 /* The string literal of the key, escapes not decoded; len 0: none. Also of a text that Lua refuses.
  */
 struct slice config_string_of(const char *text, const char *section, const char *key);
-
-#endif

@@ -1,6 +1,5 @@
 /* location: finds the configuration that a command uses. */
-#ifndef AGG_HOST_CONFIG_LOCATION_H
-#define AGG_HOST_CONFIG_LOCATION_H
+#pragma once
 
 #include "base/buffer.h"
 
@@ -15,5 +14,3 @@ void config_find(const char *given, struct buffer *path);
  * (AGGREGATOR_ADMIN_SOCKET, ADMIN_SOCKET), /run/aggregator/admin.sock for the one in /etc, else
  * aggregator.sock beside it. malloc'ed. */
 char *config_default_socket(const char *path);
-
-#endif

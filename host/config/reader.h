@@ -1,6 +1,5 @@
 /* reader: what the units that read a configuration share. Private to config. One thread. */
-#ifndef AGG_HOST_CONFIG_READER_H
-#define AGG_HOST_CONFIG_READER_H
+#pragma once
 
 #include <lua.h>
 
@@ -81,5 +80,3 @@ void config_variables_check(struct config_reader *reader);
  */
 void config_origin_note(struct config_reader *reader, const struct config_field *field,
                         struct config_source source);
-
-#endif

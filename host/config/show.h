@@ -1,6 +1,5 @@
 /* show: the settings as JSON, each with its source; secrets are hidden. */
-#ifndef AGG_HOST_CONFIG_SHOW_H
-#define AGG_HOST_CONFIG_SHOW_H
+#pragma once
 
 #include "base/buffer.h"
 #include "config.h"
@@ -19,5 +18,3 @@ bool config_show(const struct config_view *view, struct buffer *json, struct err
 
 /* The settings of such an object, of a running program (`plain`). NULL: err. */
 struct config *config_of_settings(struct slice json, struct err *err);
-
-#endif

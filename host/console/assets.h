@@ -1,6 +1,5 @@
 /* assets: the console's files, which the binary carries. They hold no data and need no session. */
-#ifndef AGG_HOST_CONSOLE_ASSETS_H
-#define AGG_HOST_CONSOLE_ASSETS_H
+#pragma once
 
 #include "http/exchange.h"
 
@@ -11,5 +10,3 @@ void assets_destroy(struct assets *assets);
 
 /* False: the path is none of theirs. Else sets the response. */
 bool assets_answer(const struct assets *assets, struct exchange *exchange);
-
-#endif

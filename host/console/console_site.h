@@ -7,8 +7,7 @@
  *
  * A request for a verb is admitted by its key or by the cookie. One with the cookie must come from
  * the console's own origin (console_site.c). */
-#ifndef AGG_HOST_CONSOLE_CONSOLE_SITE_H
-#define AGG_HOST_CONSOLE_CONSOLE_SITE_H
+#pragma once
 
 #include "admin/admin_site.h"
 
@@ -18,5 +17,3 @@ struct console_site;
 struct console_site *console_site_create(struct admin_site *admin);
 void console_site_destroy(struct console_site *site);
 struct site console_site(struct console_site *site);
-
-#endif

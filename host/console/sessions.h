@@ -1,7 +1,6 @@
 /* sessions: who is signed in to the console, in memory only: a restart ends them all. Of a token
  * only its SHA-256 is kept. Any thread. Times are of the monotonic clock. */
-#ifndef AGG_HOST_CONSOLE_SESSIONS_H
-#define AGG_HOST_CONSOLE_SESSIONS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -31,5 +30,3 @@ void sessions_close(struct sessions *sessions, struct slice token);
 /* False: too many sign-ins failed; the key must not be looked at. */
 bool sessions_may_try(struct sessions *sessions, int64_t now_us);
 void sessions_note_failure(struct sessions *sessions, int64_t now_us);
-
-#endif

@@ -1,8 +1,7 @@
 /* admission: authenticates requests to the API: each needs one of http.api_keys and a service of
  * http.allowed_services. With an empty list every request is refused. Immutable but for its
  * references; any thread. */
-#ifndef AGG_HOST_HTTP_ADMISSION_H
-#define AGG_HOST_HTTP_ADMISSION_H
+#pragma once
 
 #include "base/problems.h"
 #include "config/config.h"
@@ -41,5 +40,3 @@ const char *admission_reason(enum admission_result result);
 /* Settings of http and admin that are valid but probably wrong: no key, no service, keys that can
  * be guessed. Owned by the admission. */
 const struct problems *admission_warnings(const struct admission *admission);
-
-#endif

@@ -1,7 +1,6 @@
 /* api_site: the API: builtin paths, authentication, the scripts' routes and the cache in front of
  * them. Scripts and settings can be replaced while requests are answered. */
-#ifndef AGG_HOST_HTTP_API_SITE_H
-#define AGG_HOST_HTTP_API_SITE_H
+#pragma once
 
 #include "cache/cache.h"
 #include "script/script.h"
@@ -31,5 +30,3 @@ void api_put_warnings(struct api *api, struct buffer *json);
 /* Later requests use `scripts`, which the api then owns. Requests under way keep the old scripts,
  * which are freed after the last of them. Never waits. */
 void api_replace(struct api *api, struct api_scripts *scripts);
-
-#endif

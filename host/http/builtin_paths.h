@@ -1,7 +1,6 @@
 /* builtin_paths: paths of the program itself: /healthz, /readyz, /readyz/read, /readyz/consume,
  * /metrics, /openapi.json and `OPTIONS *`. */
-#ifndef AGG_HOST_HTTP_BUILTIN_PATHS_H
-#define AGG_HOST_HTTP_BUILTIN_PATHS_H
+#pragma once
 
 #include "config/config.h"
 #include "script/script.h"
@@ -42,5 +41,3 @@ bool builtin_paths_leave_routes(const struct script_generation *generation, stru
 /* False: the path is not builtin. Else sets the exchange's endpoint, and its response or plan; the
  * paths must stay until the plan is released. */
 bool builtin_paths_plan(struct builtin_paths *paths, struct exchange *exchange);
-
-#endif

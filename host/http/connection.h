@@ -1,7 +1,6 @@
 /* connection: one client's socket: a TLS handshake if the listener has a certificate, then requests
  * and their responses in order. Never blocks: the loop calls again when the socket is ready. */
-#ifndef AGG_HOST_HTTP_CONNECTION_H
-#define AGG_HOST_HTTP_CONNECTION_H
+#pragma once
 
 #include <sys/socket.h>
 
@@ -54,5 +53,3 @@ void connection_abandon(struct connection *connection);
 void connection_give_up_handshake(struct connection *connection);
 /* Its state's deadline has passed. May destroy the connection. */
 void connection_expire(struct connection *connection);
-
-#endif

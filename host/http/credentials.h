@@ -1,7 +1,6 @@
 /* credentials: a list of secrets or names, of which a request must send one. Immutable; any
  * thread. */
-#ifndef AGG_HOST_HTTP_CREDENTIALS_H
-#define AGG_HOST_HTTP_CREDENTIALS_H
+#pragma once
 
 #include "config/config.h"
 #include "base/slice.h"
@@ -20,5 +19,3 @@ bool credentials_are_none(const struct credentials *credentials);
 /* Whether the value is in the list. The time taken depends neither on the list's values nor on
  * their lengths. */
 bool credentials_include(const struct credentials *credentials, struct slice given);
-
-#endif

@@ -1,7 +1,6 @@
 /* endpoint: the metrics of one route; workers.c also queues by it. A cell is looked up at its first
  * use and kept: counting a request is a few atomic additions. Any thread. */
-#ifndef AGG_HOST_HTTP_ENDPOINT_H
-#define AGG_HOST_HTTP_ENDPOINT_H
+#pragma once
 
 #include <stdatomic.h>
 
@@ -42,5 +41,3 @@ size_t endpoint_error_type(int status);
 const char *endpoint_error_name(size_t type);
 
 void endpoint_visit(void (*visit)(struct endpoint *endpoint, void *context), void *context);
-
-#endif

@@ -1,7 +1,6 @@
 /* error_log: logs requests that fail, at a bounded rate for each endpoint and endpoint_error_type
  * (log_limit.h). A 404 is not logged. Any thread. */
-#ifndef AGG_HOST_HTTP_ERROR_LOG_H
-#define AGG_HOST_HTTP_ERROR_LOG_H
+#pragma once
 
 #include "exchange.h"
 
@@ -13,5 +12,3 @@ void error_log_write_slow(const struct exchange *exchange, int64_t took_us);
 int64_t error_log_due_us(void);
 /* Logs how many lines were left out of windows that have ended by now; INT64_MAX: of all. */
 void error_log_flush(int64_t now_us);
-
-#endif

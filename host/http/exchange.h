@@ -1,7 +1,6 @@
 /* exchange: one request and its response: parsing, correlation id, deadline, metrics, log. Knows no
  * socket. The loop parses and plans a request once; a worker carries out a plan that may wait. */
-#ifndef AGG_HOST_HTTP_EXCHANGE_H
-#define AGG_HOST_HTTP_EXCHANGE_H
+#pragma once
 
 #include "base/traceparent.h"
 #include "http_server.h"
@@ -52,5 +51,3 @@ void exchange_refuse(struct exchanges *exchanges, struct exchange *exchange,
 void exchange_carry_out(struct exchanges *exchanges, struct exchange *exchange);
 /* Worker: releases the plan of an abandoned request. Makes no response. */
 void exchange_drop(struct exchange *exchange);
-
-#endif

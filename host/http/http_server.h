@@ -9,8 +9,7 @@
  *   api_site.c       the API: authentication, routes, cache, scripts
  *   builtin_paths.c  /healthz, /metrics, /openapi.json
  *   plan.h           the part of a request that a worker carries out */
-#ifndef AGG_HOST_HTTP_HTTP_SERVER_H
-#define AGG_HOST_HTTP_HTTP_SERVER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -79,5 +78,3 @@ bool http_server_await_end(struct http_server *server, int64_t deadline_us);
  * request was not answered by the monotonic deadline; nothing is freed, and what the site uses must
  * stay. */
 bool http_server_stop(struct http_server *server, int64_t deadline_us);
-
-#endif

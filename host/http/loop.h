@@ -1,8 +1,7 @@
 /* loop: one thread with many connections: epoll, deadlines, and a mailbox for connections from the
  * accepting loop and from workers. Connections belong to their loop's thread; while one is busy, a
  * worker owns its exchange. */
-#ifndef AGG_HOST_HTTP_LOOP_H
-#define AGG_HOST_HTTP_LOOP_H
+#pragma once
 
 #include "response.h"
 #include "exchange.h"
@@ -83,5 +82,3 @@ void loop_close(struct loop *loop, struct connection *connection);
 
 /* Any thread: returns a finished exchange to its connection's loop. */
 void loop_post_done(struct exchange *exchange);
-
-#endif

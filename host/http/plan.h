@@ -1,7 +1,6 @@
 /* plan: the part of a request that may wait. A site makes it on the loop, a worker carries it out.
  */
-#ifndef AGG_HOST_HTTP_PLAN_H
-#define AGG_HOST_HTTP_PLAN_H
+#pragma once
 
 #include "base/buffer.h"
 #include "cache/cache.h"
@@ -21,5 +20,3 @@ struct plan {
     struct cache_key key;   /* no text: the route is not cached */
     struct buffer key_text; /* the key's text; its memory is reused */
 };
-
-#endif

@@ -1,8 +1,7 @@
 /* request: parses an HTTP/1.x request head (RFC 9112). Pure: no allocation, no I/O; slices point
  * into the given bytes. Refuses what a proxy could read in another way: bare line feeds, folded
  * lines, two lengths, a transfer coding. */
-#ifndef AGG_HOST_HTTP_REQUEST_H
-#define AGG_HOST_HTTP_REQUEST_H
+#pragma once
 
 #include "base/slice.h"
 
@@ -73,5 +72,3 @@ bool correlation_id_acceptable(struct slice text);
 
 /* The head is longer than REQUEST_MAX_HEAD_BYTES: 414 or 431. */
 struct refusal request_too_large(struct slice bytes);
-
-#endif

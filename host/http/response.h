@@ -1,6 +1,5 @@
 /* response: status, headers and body for a client. */
-#ifndef AGG_HOST_HTTP_RESPONSE_H
-#define AGG_HOST_HTTP_RESPONSE_H
+#pragma once
 
 #include "cache/cache.h"
 #include "request.h"
@@ -54,5 +53,3 @@ size_t response_format_head(const struct response *response, const char *correla
 struct slice response_body(const struct response *response);
 /* An IMF-fixdate (RFC 9110 5.6.7). */
 void response_format_date(int64_t wall_us, char out[RESPONSE_DATE_BYTES]);
-
-#endif

@@ -1,6 +1,5 @@
 /* router: finds a path's route and parameters; parses query strings. Pure. */
-#ifndef AGG_HOST_HTTP_ROUTER_H
-#define AGG_HOST_HTTP_ROUTER_H
+#pragma once
 
 #include "script/script.h"
 #include "response.h"
@@ -34,5 +33,3 @@ void router_refuse(enum router_result result, const struct router_match *match,
 
 /* NULL, or why the query string is invalid (a literal). An empty string has no pairs. */
 const char *router_parse_query(struct slice query, struct router_pairs *pairs);
-
-#endif

@@ -1,6 +1,5 @@
 /* unavailable: the reasons for a 503. Pure. */
-#ifndef AGG_HOST_HTTP_UNAVAILABLE_H
-#define AGG_HOST_HTTP_UNAVAILABLE_H
+#pragma once
 
 #include "base/err.h"
 
@@ -25,5 +24,3 @@ const char *unavailable_name(enum unavailable reason);
 
 /* For the client; NULL where the response has a body of its own. A literal. */
 const char *unavailable_message(enum unavailable reason);
-
-#endif

@@ -1,7 +1,6 @@
 /* vocabulary: translates words in a response into its caller's vocabulary. The cache has one
  * response for all callers. Pure; any thread. */
-#ifndef AGG_HOST_HTTP_VOCABULARY_H
-#define AGG_HOST_HTTP_VOCABULARY_H
+#pragma once
 
 #include "cache/cache.h"
 #include "script/script.h"
@@ -11,5 +10,3 @@
  * and vocabulary may be NULL. */
 struct cached_response *vocabulary_apply(struct cached_response *cached,
                                          const struct script_words *words, const char *vocabulary);
-
-#endif

@@ -1,6 +1,5 @@
 /* workers: threads that carry out plans, which may wait. */
-#ifndef AGG_HOST_HTTP_WORKERS_H
-#define AGG_HOST_HTTP_WORKERS_H
+#pragma once
 
 #include "exchange.h"
 
@@ -16,5 +15,3 @@ struct workers *workers_start(struct exchanges *exchanges, int count, workers_on
 void workers_submit(struct workers *workers, struct exchange *exchange);
 /* Every connection must be closed. */
 void workers_stop(struct workers *workers);
-
-#endif

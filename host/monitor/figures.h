@@ -1,7 +1,6 @@
 /* figures: what the process did in the last hour, a sample every five seconds, for the console.
  * Prometheus keeps longer; this answers at once, also where no Prometheus reaches. */
-#ifndef AGG_HOST_MONITOR_FIGURES_H
-#define AGG_HOST_MONITOR_FIGURES_H
+#pragma once
 
 #include <stdint.h>
 
@@ -24,5 +23,3 @@ void figures_stop(struct figures *figures); /* NULL is allowed */
 void figures_append(struct figures *figures, int64_t after, struct buffer *json);
 /* Appends the newest sample: an object with a number or null for each figure; null: none yet. */
 void figures_append_newest(struct figures *figures, struct buffer *json);
-
-#endif

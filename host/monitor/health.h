@@ -2,8 +2,7 @@
  * with its own connections checks when a caller asks and the last check is older than a second,
  * else every five seconds: a dependency that hangs blocks that thread only. A stuck script makes
  * the process unready at once. Any thread may ask. */
-#ifndef AGG_HOST_MONITOR_HEALTH_H
-#define AGG_HOST_MONITOR_HEALTH_H
+#pragma once
 
 #include "base/buffer.h"
 #include "config/config.h"
@@ -43,5 +42,3 @@ bool health_is_fresh(struct health *health);
  * several callers wait, further ones get the last check. */
 bool health_report(struct health *health, enum health_question question, int timeout_ms,
                    struct buffer *json);
-
-#endif

@@ -1,10 +1,7 @@
 /* metrics_page: the body of /metrics. Any thread. */
-#ifndef AGG_HOST_MONITOR_METRICS_PAGE_H
-#define AGG_HOST_MONITOR_METRICS_PAGE_H
+#pragma once
 
 #include "base/buffer.h"
 
 /* Appends all metrics, also under the platform's names. service: service.name. Reads /proc. */
 void metrics_page_append(struct buffer *page, const char *service);
-
-#endif

@@ -1,7 +1,6 @@
 /* sample: what the process did up to this moment, as JSON, for `aggregator top` and `aggregator
  * status`: the caller computes rates from two samples. Any thread. */
-#ifndef AGG_HOST_MONITOR_SAMPLE_H
-#define AGG_HOST_MONITOR_SAMPLE_H
+#pragma once
 
 #include <stddef.h>
 
@@ -16,5 +15,3 @@ void sample_put(struct buffer *json);
 /* Appends an object: the lag and the committed offset of each partition that this process reads or
  * read. */
 void sample_put_lag(struct buffer *json, const char *name);
-
-#endif

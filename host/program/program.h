@@ -1,6 +1,5 @@
 /* program: starts the parts of the service in order and stops them in reverse. */
-#ifndef AGG_HOST_PROGRAM_PROGRAM_H
-#define AGG_HOST_PROGRAM_PROGRAM_H
+#pragma once
 
 #include "config/config.h"
 
@@ -28,5 +27,3 @@ void program_reload_if_changed(struct program *program);
 void program_announce(const struct program *program);
 /* Readable once another process has taken over: this one has to stop. */
 int program_upgrade_fd(const struct program *program);
-
-#endif

@@ -1,8 +1,7 @@
 /* program_private: what the files of program/ share. program.c starts and stops the parts,
  * administration.c those for operators; handover.c takes over from another process and hands over
  * to one; drain.c ends requests and ingestion. */
-#ifndef AGG_HOST_PROGRAM_PROGRAM_PRIVATE_H
-#define AGG_HOST_PROGRAM_PROGRAM_PRIVATE_H
+#pragma once
 
 #include "admin/admin_site.h"
 #include "admin/socket.h"
@@ -75,5 +74,3 @@ bool handover_take(struct program *program, struct err *err);
 /* Ends requests and ingestion side by side: another process gets the partitions at once. False: a
  * request or command is not answered by the deadline. */
 bool drain_run(struct program *program);
-
-#endif

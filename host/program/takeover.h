@@ -1,7 +1,6 @@
 /* takeover: what a process does that was started by `aggregator upgrade`, before it has clients and
  * partitions: it waits for the database, and refuses a schema that its scripts do not fit. */
-#ifndef AGG_HOST_PROGRAM_TAKEOVER_H
-#define AGG_HOST_PROGRAM_TAKEOVER_H
+#pragma once
 
 #include "config/config.h"
 #include "monitor/health.h"
@@ -17,5 +16,3 @@ enum takeover_result {
 enum takeover_result takeover_await(const struct config *config,
                                     const struct script_generation *generation,
                                     struct health *health, struct err *err);
-
-#endif

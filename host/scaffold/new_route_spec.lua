@@ -10,18 +10,18 @@ end
 describe("routes.@name@", function()
   it("hands on what the database says, and what it depends on", function()
     pg.answers("@name@", { { body = '{"answer":1}', tags = { "id-1" } } })
-    local answer = ask()
-    assert.are.equal(200, answer.status, answer.failure)
-    assert.are.equal('{"answer":1}', answer.body)
-    assert.are.same({ [routes.tag("id-1")] = true }, answer.tags)
+    local response = ask()
+    assert.are.equal(200, response.status, response.failure)
+    assert.are.equal('{"answer":1}', response.body)
+    assert.are.same({ [routes.tag("id-1")] = true }, response.tags)
     assert.are.same(PARAMS, pg.calls()[1].params)
   end)
 
   it("says 404 where there is no row, until there is one", function()
-    local answer = ask()
-    assert.are.equal(404, answer.status)
+    local response = ask()
+    assert.are.equal(404, response.status)
     for _, id in pairs(PARAMS) do
-      assert.is_true(answer.tags[routes.tag(id)])
+      assert.is_true(response.tags[routes.tag(id)])
     end
   end)
 

@@ -1,6 +1,5 @@
 /* choice: which rejected events or messages of the outbox a command or verb is for. */
-#ifndef AGG_HOST_STORED_CHOICE_H
-#define AGG_HOST_STORED_CHOICE_H
+#pragma once
 
 #include "view/sql_session.h"
 
@@ -19,5 +18,3 @@ void choice_add_text(struct pg_params *params, struct slice text);
 /* Runs a statement with the session's parameters; appends its rows as a JSON list of objects. */
 bool choice_append_json(struct sql_session *session, const char *sql, struct buffer *json,
                         struct err *err);
-
-#endif

@@ -1,7 +1,6 @@
 /* messages: the statements on messages of the outbox. Each begins with the parameters of choice.h;
  * the second one is the key. An id is a number. */
-#ifndef AGG_HOST_STORED_MESSAGES_H
-#define AGG_HOST_STORED_MESSAGES_H
+#pragma once
 
 /* The newest first: id, created_at (UTC), state, topic, key, identity, error, attempts, source. $4
  * state or NULL; $5 number of rows; $6 the id that they follow, or NULL; $7 a text that key,
@@ -19,5 +18,3 @@ extern const char messages_read_sql[];
 extern const char messages_retry_sql[];
 /* Settles pending and failed ones. */
 extern const char messages_drop_sql[];
-
-#endif

@@ -1,7 +1,6 @@
 /* rejected: the statements on rejected events. Each begins with the parameters of choice.h; the
  * second one is the reason. An id is "TOPIC/PARTITION/OFFSET". */
-#ifndef AGG_HOST_STORED_REJECTED_H
-#define AGG_HOST_STORED_REJECTED_H
+#pragma once
 
 #define REJECTED_SELECTED                                                                          \
     "($1::text IS NULL OR topic = $1::text) AND ($2::text IS NULL OR reason = $2::text) AND "      \
@@ -22,5 +21,3 @@ extern const char rejected_drop_sql[];
 extern const char rejected_show_sql[];
 /* The same without the value, with its `bytes` and its beginning in base64, `value_base64`. */
 extern const char rejected_read_sql[];
-
-#endif

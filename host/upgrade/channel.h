@@ -9,8 +9,7 @@
  *
  * Before `took` the predecessor goes on, whatever happens to its successor. A successor whose
  * predecessor dies takes over. */
-#ifndef AGG_HOST_UPGRADE_CHANNEL_H
-#define AGG_HOST_UPGRADE_CHANNEL_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,5 +37,3 @@ bool channel_send(int fd, const char *word, const char *text);
 /* Waits until the monotonic deadline. stop_fd -1: not stopped. */
 enum channel_result channel_receive(int fd, int stop_fd, int64_t deadline_us,
                                     struct channel_message *message);
-
-#endif

@@ -1,7 +1,6 @@
 /* predecessor: the process that this one takes over from, of which `aggregator upgrade` started it.
  */
-#ifndef AGG_HOST_UPGRADE_PREDECESSOR_H
-#define AGG_HOST_UPGRADE_PREDECESSOR_H
+#pragma once
 
 #include "channel.h"
 
@@ -15,5 +14,3 @@ void predecessor_fail(const char *reason);
 /* Waits for a message. CHANNEL_GONE also without a predecessor. */
 enum channel_result predecessor_await(int stop_fd, int timeout_ms);
 void predecessor_leave(void);
-
-#endif

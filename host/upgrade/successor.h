@@ -2,8 +2,7 @@
  * the arguments, environment and working directory of this process. It gets the sockets by the
  * service manager's protocol (LISTEN_FDS), and the channel as one of them. It is no child of
  * this process, so that it lives on when this one ends. */
-#ifndef AGG_HOST_UPGRADE_SUCCESSOR_H
-#define AGG_HOST_UPGRADE_SUCCESSOR_H
+#pragma once
 
 #include <sys/types.h>
 
@@ -35,5 +34,3 @@ bool successor_await(const struct successor *successor, const char *word, int st
 /* Ends it by SIGTERM, or SIGKILL after some seconds. */
 void successor_end(const struct successor *successor);
 void successor_close(struct successor *successor);
-
-#endif

@@ -1,7 +1,6 @@
 /* upgrade: has the installed program take over from this process, or nothing at all: if the new
  * process does not get ready, this one goes on. */
-#ifndef AGG_HOST_UPGRADE_UPGRADE_H
-#define AGG_HOST_UPGRADE_UPGRADE_H
+#pragma once
 
 #include "base/buffer.h"
 #include "successor.h"
@@ -32,5 +31,3 @@ bool upgrade_run(struct upgrade *upgrade, struct buffer *json);
 bool upgrade_is_under_way(struct upgrade *upgrade);
 /* Readable once this process has handed over and has to end. */
 int upgrade_fd(const struct upgrade *upgrade);
-
-#endif

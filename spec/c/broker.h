@@ -1,7 +1,6 @@
 /* broker: librdkafka's mock cluster of one broker in this process, with one topic of one partition.
  */
-#ifndef AGG_SPEC_BROKER_H
-#define AGG_SPEC_BROKER_H
+#pragma once
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -43,5 +42,3 @@ static inline void broker_publish(struct broker *broker, int64_t time_ms) {
               0);
     CHECK_INT(rd_kafka_flush(broker->producer, BROKER_TIMEOUT_MS), 0);
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* caches: the caches of several processes in one process, on a Redis database of the test. Needs
  * REDIS_TEST_URL. */
-#ifndef AGG_SPEC_CACHES_H
-#define AGG_SPEC_CACHES_H
+#pragma once
 
 #include "bindings/redis.h"
 #include "base/log.h"
@@ -136,5 +135,3 @@ static inline void begin(void) {
     log_configure(LOG_ERROR, false);
     command("FLUSHDB", NULL, NULL);
 }
-
-#endif

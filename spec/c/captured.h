@@ -1,6 +1,5 @@
 /* captured: captures the program's log as text. */
-#ifndef AGG_SPEC_CAPTURED_H
-#define AGG_SPEC_CAPTURED_H
+#pragma once
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -41,5 +40,3 @@ static inline void captured_end(void) {
     close(captured_kept_fd);
     close(captured_reading);
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* outbox_tables: the program's tables in a database of the test, and queries on the outbox. Needs
  * PG_TEST_URL. */
-#ifndef AGG_SPEC_OUTBOX_TABLES_H
-#define AGG_SPEC_OUTBOX_TABLES_H
+#pragma once
 
 #include <libpq-fe.h>
 #include "bindings/pg.h"
@@ -49,5 +48,3 @@ static inline const char *outbox_ask(struct pg *pg, const char *sql) {
     PQclear(rows);
     return text;
 }
-
-#endif

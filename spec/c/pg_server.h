@@ -1,6 +1,5 @@
 /* pg_server: a connection to the server at PG_TEST_URL, and questions to it. */
-#ifndef AGG_SPEC_PG_SERVER_H
-#define AGG_SPEC_PG_SERVER_H
+#pragma once
 
 #include <libpq-fe.h>
 
@@ -57,5 +56,3 @@ static inline const char *ask_with(const char *sql, struct pg_params *params) {
     pg_params_reset(params);
     return text;
 }
-
-#endif

@@ -1,8 +1,7 @@
 /* proxy: a TCP relay on loopback between a test and its server, on a thread of its own. It can
  * freeze (forward nothing), cut (close every connection, also new ones) and forward again. Without
  * a target it is a server that accepts and never replies. */
-#ifndef AGG_SPEC_PROXY_H
-#define AGG_SPEC_PROXY_H
+#pragma once
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -154,5 +153,3 @@ static inline int proxy_url_port(const char *url) {
     const char *colon = strrchr(url, ':');
     return colon ? atoi(colon + 1) : 0;
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* sandbox: a Lua state as in production with the scripts and queries of spec/bindings. Each route
  * there is a table of cases; a test calls one by name and reads its result. */
-#ifndef AGG_SPEC_SANDBOX_H
-#define AGG_SPEC_SANDBOX_H
+#pragma once
 
 #include <libgen.h>
 #include <stdio.h>
@@ -101,5 +100,3 @@ static inline const char *sandbox_call(struct sandbox *sandbox, const char *rout
     free(response.tags);
     return sandbox->answer;
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* scripts: a folder of scripts of a test, loaded as in production. */
-#ifndef AGG_SPEC_SCRIPTS_H
-#define AGG_SPEC_SCRIPTS_H
+#pragma once
 
 #include <stdarg.h>
 #include <sys/stat.h>
@@ -99,5 +98,3 @@ static inline struct extract_value *scripts_event(struct script_generation *gene
     "{\"event_id\":\"0123abcd-4567-89ef-0123-456789abcdef\",\"event_type\":\"t\","                 \
     "\"source_service\":\"s\",\"event_timestamp\":\"2025-06-28T08:00:00Z\",\"data\":{\"id\":"      \
     "\"a\",\"word\":\"w\"}}"
-
-#endif

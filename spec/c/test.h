@@ -1,8 +1,7 @@
 /* test: a table of named cases, and checks. A test program prints a line a case and `N passed, N
  * failed` at the end; arguments select cases whose names contain one of them. Any thread may check.
  */
-#ifndef AGG_SPEC_TEST_H
-#define AGG_SPEC_TEST_H
+#pragma once
 
 #include <signal.h>
 #include <stdatomic.h>
@@ -131,5 +130,3 @@ static inline int test_run(const struct test_case *cases, size_t count, int argc
     int main(int argc, char **argv) {                                                              \
         return test_run((cases), sizeof(cases) / sizeof *(cases), argc, argv);                     \
     }
-
-#endif

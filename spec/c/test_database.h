@@ -1,6 +1,5 @@
 /* test_database: an empty database of a test on the server of PG_TEST_URL. */
-#ifndef AGG_SPEC_TEST_DATABASE_H
-#define AGG_SPEC_TEST_DATABASE_H
+#pragma once
 
 #include "bindings/pg.h"
 #include "test.h"
@@ -37,5 +36,3 @@ static inline void test_database_renew(const char *name, bool make) {
     CHECK_OK(!make || pg_script(pg, sql, TEST_DATABASE_WAIT_MS, &err), &err);
     pg_destroy(pg);
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* words: sets of names from Lua tables, error messages and definition files, and their differences.
  */
-#ifndef AGG_SPEC_WORDS_H
-#define AGG_SPEC_WORDS_H
+#pragma once
 
 #include <ctype.h>
 #include <lua.h>
@@ -142,5 +141,3 @@ static inline void words_check_same(const char *owner, const struct words *real,
         TEST_FAIL("%s: nothing was found to compare", owner);
     }
 }
-
-#endif

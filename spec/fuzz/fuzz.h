@@ -1,7 +1,6 @@
 /* fuzz: what the fuzz targets share. Each is a program of its own, linked with libFuzzer: see
  * tools/fuzz. A broken promise aborts, so that the input is kept as a crash. */
-#ifndef AGG_SPEC_FUZZ_H
-#define AGG_SPEC_FUZZ_H
+#pragma once
 
 #include <stdint.h>
 #include <stdio.h>
@@ -19,5 +18,3 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
-
-#endif

@@ -1,6 +1,5 @@
 /* kafka_conf: creates a librdkafka client from a table of properties, for the tools. */
-#ifndef AGG_TOOLS_KAFKA_CONF_H
-#define AGG_TOOLS_KAFKA_CONF_H
+#pragma once
 
 #include <librdkafka/rdkafka.h>
 #include <stdbool.h>
@@ -35,5 +34,3 @@ static inline rd_kafka_t *kafka_conf_client(rd_kafka_type_t type, rd_kafka_conf_
     }
     return client;
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* own_cpu: CPU time of a measuring tool. */
-#ifndef AGG_TOOLS_OWN_CPU_H
-#define AGG_TOOLS_OWN_CPU_H
+#pragma once
 
 #include <sys/resource.h>
 
@@ -13,5 +12,3 @@ static inline double own_cpu_us(void) {
     return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 +
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* spellcheck_upsert: the upsert of a spell check's result into essay_results, for tools that write
  * such rows without the program. A SELECT of these columns goes between the two parts. */
-#ifndef AGG_TOOLS_SPELLCHECK_UPSERT_H
-#define AGG_TOOLS_SPELLCHECK_UPSERT_H
+#pragma once
 
 #define SPELLCHECK_INSERT                                                                          \
     "INSERT INTO essay_results (essay_id, spellcheck_at, spellcheck_event_id, spellcheck_status, " \
@@ -16,5 +15,3 @@
     "spellcheck_metrics = excluded.spellcheck_metrics WHERE (excluded.spellcheck_at, "             \
     "excluded.spellcheck_event_id) > (essay_results.spellcheck_at, "                               \
     "essay_results.spellcheck_event_id)"
-
-#endif

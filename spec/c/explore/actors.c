@@ -197,7 +197,7 @@ int __wrap_pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *mu
         return ETIMEDOUT;
     }
     self->waits_on = condition;
-    int signal = actor_wait(WAIT_FLIGHT, "waits for another request's answer");
+    int signal = actor_wait(WAIT_FLIGHT, "waits for another request's response");
     self->waits_on = NULL;
     __wrap_pthread_mutex_lock(mutex);
     return signal == SIGNAL_LATE ? ETIMEDOUT : 0;

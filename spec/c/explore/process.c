@@ -24,7 +24,7 @@ static int tags_of(int key) {
     return key == 0 ? 1 : 2;
 }
 
-/* The query's snapshot is taken at one moment, its answer used at a later one. It may be taken as
+/* The query's snapshot is taken at one moment, its reply used at a later one. It may be taken as
  * soon as Redis' replies have arrived: the time of their reading is not observable. */
 static struct cached_response *compute(void *context, uint64_t **tags, size_t *tag_count,
                                        struct err *err) {
@@ -37,7 +37,7 @@ static struct cached_response *compute(void *context, uint64_t **tags, size_t *t
         return NULL;
     }
     struct versions seen = world->database;
-    actor_wait(WAIT_TURN, "has the database's answer");
+    actor_wait(WAIT_TURN, "has the database's reply");
     *tag_count = (size_t)tags_of(request->key);
     *tags = xcalloc(*tag_count, sizeof **tags);
     for (size_t tag = 0; tag < *tag_count; tag++) {
@@ -113,14 +113,14 @@ static void reader_body(int actor) {
     request->must = least_versions();
     request->busy = true;
     struct err err = {0};
-    struct cached_response *answer =
+    struct cached_response *response =
         cache_get(self()->cache, &keys[request->key], 1000, compute, request, &err);
     memset(&process_answer, 0, sizeof process_answer);
-    if (answer) {
-        memcpy(process_answer.of, answer->body.data, TAGS);
+    if (response) {
+        memcpy(process_answer.of, response->body.data, TAGS);
         check_request(request, process_answer);
     }
-    cached_response_unref(answer);
+    cached_response_unref(response);
     memset(request, 0, sizeof *request);
 }
 

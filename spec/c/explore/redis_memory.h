@@ -1,6 +1,5 @@
 /* redis_memory: what the model of Redis holds: rows in order of key and member. */
-#ifndef AGG_SPEC_EXPLORE_REDIS_MEMORY_H
-#define AGG_SPEC_EXPLORE_REDIS_MEMORY_H
+#pragma once
 
 #include "base/slice.h"
 #include "world.h"
@@ -14,5 +13,3 @@ void memory_delete_row(struct memory *memory, int row);
 void memory_add(struct memory *memory, struct slice key, struct slice member, double score);
 /* The rows of a key: from *first on, their count. */
 int memory_rows(const struct memory *memory, struct slice key, int *first);
-
-#endif

@@ -1,6 +1,5 @@
 /* search: every state that can be reached, depth first; each state once. */
-#ifndef AGG_SPEC_EXPLORE_SEARCH_H
-#define AGG_SPEC_EXPLORE_SEARCH_H
+#pragma once
 
 #include "steps.h"
 
@@ -25,5 +24,3 @@ void search_make(int table_bits);
 void search_run(struct search *search);
 /* The same, for the shortest way to a violation; for so many seconds at most. */
 void search_run_shortest(struct search *search);
-
-#endif

@@ -247,13 +247,13 @@ static const char *woken_text(const struct step *step) {
                : connection->lost ? "sees its connection lost"
                                   : "has Redis' replies";
     case WAIT_MESSAGE:
-        return late               ? "has heard nothing for a while"
+        return late               ? "received nothing for a while"
                : connection->lost ? "sees its subscription lost"
                                   : "hears what was announced";
     case WAIT_RETRY:
         return "connects again";
     case WAIT_FLIGHT:
-        return "has the other request's answer";
+        return "has the other request's response";
     case WAIT_COMMIT:
         return step->what == COMMIT_UNKNOWN ? "loses the database before COMMIT's end is known"
                                             : "sees the end of COMMIT";
@@ -494,7 +494,7 @@ void steps_check_quiet(const struct steps_setting *setting) {
         for (int key = 0; key < setting->keys; key++) {
             ask(setting, process, key);
             if (!ask(setting, process, key)) {
-                violation("all is done, and process %c keeps no answer", 'A' + process);
+                violation("all is done, and process %c keeps no response", 'A' + process);
             }
         }
     }

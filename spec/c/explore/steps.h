@@ -1,6 +1,5 @@
 /* steps: what can happen next in a state, and how it happens. */
-#ifndef AGG_SPEC_EXPLORE_STEPS_H
-#define AGG_SPEC_EXPLORE_STEPS_H
+#pragma once
 
 #include "world.h"
 
@@ -52,5 +51,3 @@ bool steps_settle(const struct steps_setting *setting);
 /* In a state without enabled steps: every process answers every key with the contents of
  * the database, and a second time from its own memory. Changes the state. */
 void steps_check_quiet(const struct steps_setting *setting);
-
-#endif

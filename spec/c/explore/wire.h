@@ -5,8 +5,7 @@
  *               versions that an announcement speaks of
  *     reply:    2 bytes of length, then a value (a letter of its type, then an integer, a text or
  *               values), then the versions that a message speaks of */
-#ifndef AGG_SPEC_EXPLORE_WIRE_H
-#define AGG_SPEC_EXPLORE_WIRE_H
+#pragma once
 
 #include "base/slice.h"
 #include "world.h"
@@ -36,5 +35,3 @@ void wire_put_counted(struct wire *wire, const char *bytes, int len);
 void wire_drop_first(struct wire *wire);
 int wire_number(const char *bytes); /* of two bytes */
 void wire_read_command(const struct wire *wire, struct command *command);
-
-#endif

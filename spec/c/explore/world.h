@@ -5,8 +5,7 @@
  * the way, and two processes. What a process does is the real code of host/cache and
  * host/pipeline/announcer.c on coroutines ("actors"); it runs from one place where it waits for
  * somebody else to the next, and nothing comes in between. */
-#ifndef AGG_SPEC_EXPLORE_WORLD_H
-#define AGG_SPEC_EXPLORE_WORLD_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,7 +29,7 @@
 enum { SUBSCRIBER, WRITER, AUDITOR, FIRST_READER, ACTORS_A_PROCESS = FIRST_READER + READERS };
 #define ACTORS (PROCESSES * ACTORS_A_PROCESS)
 
-/* How old an answer may be: the least version of each tag that it must show. */
+/* How old a response may be: the least version of each tag that it must show. */
 struct versions {
     uint8_t of[TAGS];
 };
@@ -90,7 +89,7 @@ enum waiting {               /* what an actor waits for */
                WAIT_REQUEST, /* a reader: to be asked */
                WAIT_WORK,    /* a writer */
                WAIT_LOOK,    /* an auditor: until it compares again */
-               WAIT_COMMIT,  /* a writer: the answer to COMMIT */
+               WAIT_COMMIT,  /* a writer: the reply to COMMIT */
                WAIT_DATABASE /* to be there */
 };
 
@@ -286,5 +285,3 @@ const char *mutation_name(enum mutation of, const char **text);
 bool mutation_is_covered(enum mutation of); /* nothing is found without its guard */
 /* A copy of a script, without the guard that is taken out. For free(). */
 char *mutation_of_script(struct slice script, size_t *len);
-
-#endif
