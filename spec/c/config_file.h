@@ -1,6 +1,5 @@
 /* config_file: loads configurations from texts. A program of cases runs at the project's root. */
-#ifndef AGG_SPEC_CONFIG_FILE_H
-#define AGG_SPEC_CONFIG_FILE_H
+#pragma once
 
 #include <unistd.h>
 
@@ -143,5 +142,3 @@ static inline int config_file_run(const struct test_case *cases, size_t count, i
     int main(int argc, char **argv) {                                                              \
         return config_file_run(cases, sizeof(cases) / sizeof *(cases), argc, argv);                \
     }
-
-#endif

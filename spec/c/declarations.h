@@ -1,6 +1,5 @@
 /* declarations: a folder of scripts whose files a test writes, and the error of loading them. */
-#ifndef AGG_SPEC_DECLARATIONS_H
-#define AGG_SPEC_DECLARATIONS_H
+#pragma once
 
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -97,5 +96,3 @@ static inline void refuses(const char *name, const char *text, const char *wante
     }
     CHECK_TEXT(strlen(got) > skip ? got + skip : got, wanted);
 }
-
-#endif

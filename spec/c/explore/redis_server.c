@@ -138,7 +138,7 @@ bool server_knows_counts(void) {
     return true;
 }
 
-/* ---- what befalls the server --------------------------------------------------------------- */
+/* ---- failures of the server --------------------------------------------------------------- */
 
 void server_crash(void) {
     world->server.up = false;
