@@ -1,4 +1,5 @@
 /* main: reads arguments and configuration, sets up the log, runs one command. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,7 +138,7 @@ static char **main_copy_arguments(int argc, char **argv) {
     return copy;
 }
 
-int main(int argc, char **argv) {
+static int main_run(int argc, char **argv) {
     struct arguments arguments;
     struct err err = {0};
     if (!descriptors_reserve()) {
@@ -162,4 +163,17 @@ int main(int argc, char **argv) {
     }
     return arguments.spec->without_config ? arguments.spec->run(&arguments.command)
                                           : main_run_configured(arguments.spec, &arguments.command);
+}
+
+/* Status 1 has its own error text, which often says the same. */
+static int main_finish_output(int status) {
+    if (terminal_finish_output() || status == 1) {
+        return status;
+    }
+    fprintf(stderr, "aggregator: standard output cannot be written: %s\n", strerror(errno));
+    return 1;
+}
+
+int main(int argc, char **argv) {
+    return main_finish_output(main_run(argc, argv));
 }

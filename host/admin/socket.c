@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/json_scan.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 
@@ -47,16 +48,19 @@ static bool socket_make_address(const char *path, struct sockaddr_un *address, s
     return true;
 }
 
-/* Appends a line without its end. False: none in time. */
+/* Appends a line without its end. False: none in time, or ECONNRESET in errno: the other side
+ * closed the connection before the end of the line. */
 static bool socket_read_line(int fd, int64_t deadline_us, struct buffer *line, size_t max_bytes) {
     for (;;) {
         struct pollfd wait = {fd, POLLIN, 0};
         char bytes[4096];
         if (poll(&wait, 1, clock_remaining_ms(deadline_us)) <= 0) {
+            errno = ETIMEDOUT;
             return false;
         }
         ssize_t got = read(fd, bytes, sizeof bytes);
         if (got <= 0) {
+            errno = ECONNRESET;
             return false;
         }
         const char *end = memchr(bytes, '\n', (size_t)got);
@@ -363,6 +367,31 @@ bool admin_socket_stop(struct admin_socket *admin, int64_t deadline_us) {
 
 /* ---- the command's side -------------------------------------------------------------------- */
 
+bool admin_misunderstand(const char *path, struct err *err) {
+    return err_set(err, ERR_UNAVAILABLE,
+                   "the program at %s gave an answer that this release does not understand: is it "
+                   "of another release?",
+                   path);
+}
+
+static bool socket_check_response(const char *path, struct slice response, struct err *err) {
+    struct json_cursor cursor;
+    struct json_value value;
+    json_begin(&cursor, response);
+    bool understood =
+        json_read(&cursor, &value) && json_finish(&cursor) && value.type == JSON_OBJECT;
+    return understood || admin_misunderstand(path, err);
+}
+
+static bool socket_fail_call(const char *path, int failure, struct err *err) {
+    return failure == ETIMEDOUT
+               ? err_set(err, ERR_TIMEOUT, "the aggregator at %s did not answer in time", path)
+               : err_set(err, ERR_UNAVAILABLE,
+                         "the aggregator at %s closed the connection without an answer: has it "
+                         "just ended?",
+                         path);
+}
+
 bool admin_call(const char *path, const char *line, int timeout_ms, struct buffer *response,
                 struct err *err) {
     struct buffer request = {0};
@@ -374,7 +403,9 @@ bool admin_call(const char *path, const char *line, int timeout_ms, struct buffe
     bool ok =
         socket_write_all(fd, buffer_slice(&request)) &&
         socket_read_line(fd, clock_monotonic_us() + timeout_ms * 1000LL, response, SIZE_MAX - 1);
+    int failure = errno;
     close(fd);
     buffer_free(&request);
-    return ok || err_set(err, ERR_TIMEOUT, "the aggregator at %s did not answer in time", path);
+    return ok ? socket_check_response(path, buffer_slice(response), err)
+              : socket_fail_call(path, failure, err);
 }

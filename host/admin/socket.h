@@ -28,9 +28,12 @@ void admin_socket_close(struct admin_socket *socket, bool hands_over);
  * deadline; nothing is freed, and the context must stay. */
 bool admin_socket_stop(struct admin_socket *socket, int64_t deadline_us);
 
-/* The client's side: sends a line, waits at most timeout_ms, appends the response. */
+/* The client's side: sends a line, waits at most timeout_ms, appends the response, a JSON object.
+ * ERR_TIMEOUT: none in time; ERR_UNAVAILABLE: the program is away, or answers something else. */
 bool admin_call(const char *path, const char *line, int timeout_ms, struct buffer *response,
                 struct err *err);
+/* Sets the error for a response that lacks what a caller needs. Returns false. */
+bool admin_misunderstand(const char *path, struct err *err);
 
 #define ADMIN_WORDS_MAX 8
 

@@ -68,6 +68,9 @@ static void tap_keep_line(struct admin_tap *tap, struct slice line) {
 static void tap_take_output(void *context, struct buffer *output) {
     struct slice rest = buffer_slice(output);
     const char *feed;
+    if (rest.len == 0) {
+        return; /* end of file; the buffer may have no data */
+    }
     while (rest.len > 0 && (feed = memchr(rest.data, '\n', rest.len))) {
         size_t len = (size_t)(feed - rest.data);
         tap_keep_line(context, (struct slice){rest.data, len});

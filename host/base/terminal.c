@@ -89,7 +89,7 @@ size_t terminal_append(struct buffer *out, struct slice text) {
 bool terminal_print(FILE *out, struct slice text) {
     struct buffer shown = {0};
     terminal_append(&shown, text);
-    bool ok = fwrite(shown.data, 1, shown.len, out) == shown.len && fflush(out) == 0;
+    bool ok = fwrite(buffer_slice(&shown).data, 1, shown.len, out) == shown.len && fflush(out) == 0;
     buffer_free(&shown);
     return ok;
 }
@@ -133,6 +133,10 @@ static FILE *terminal_guard_stream(struct guard *guard, int buffering) {
     static const cookie_io_functions_t functions = {.write = terminal_guard_write};
     FILE *stream = fopencookie(guard, "w", functions);
     return stream && setvbuf(stream, NULL, buffering, BUFSIZ) == 0 ? stream : NULL;
+}
+
+bool terminal_finish_output(void) {
+    return !ferror(stdout) && fflush(stdout) == 0;
 }
 
 bool terminal_guard_output(struct err *err) {

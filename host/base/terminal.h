@@ -18,3 +18,6 @@ bool terminal_print(FILE *out, struct slice text);
 /* Passes all further output on stdout and stderr through terminal_append. For commands that print
  * parts of events. Call it once, before the first print. */
 bool terminal_guard_output(struct err *err);
+
+/* Writes what stdout still holds. False: this, or an earlier write, failed. */
+bool terminal_finish_output(void);

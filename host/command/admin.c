@@ -4,6 +4,7 @@
 
 #include "admin/socket.h"
 #include "command.h"
+#include "live.h"
 #include "reload/reload.h"
 #include "script/script.h"
 #include "script/text_report.h"
@@ -106,7 +107,7 @@ static int admin_show(const struct command *command, const struct buffer *answer
     }
     if (command->json) {
         puts(answer->data);
-    } else if (!text_report_print(&report, stdout, &err)) {
+    } else if (!text_report_print(&report, stdout, &err) && !live_misread(command->socket, &err)) {
         fprintf(stderr, "aggregator: diff: %s\n", err.text);
         return 2;
     }

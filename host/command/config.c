@@ -3,24 +3,21 @@
 
 #include <stdio.h>
 
-#include "admin/socket.h"
 #include "command.h"
 #include "config_report.lua.h"
+#include "live.h"
 #include "script/text_report.h"
 
-#define ANSWER_TIMEOUT_MS 30000
 #define LINE_CAP 256
-#define REFUSED "{\"error\""
 
 static bool config_ask_program(const struct command *command, const char *only, struct buffer *json,
                                struct err *err) {
     char line[LINE_CAP];
     snprintf(line, sizeof line, "config%s%.64s%s", only[0] ? " only=" : "", only,
              command->changed ? " changed=true" : "");
-    return admin_call(command->socket, line, ANSWER_TIMEOUT_MS, json, err);
+    return live_ask(command->socket, line, json, err);
 }
 
-/* Wrong usage: no such setting. */
 static int config_fail(const char *text, int status) {
     fprintf(stderr, "aggregator: config: %s\n", text);
     return status;
@@ -32,12 +29,13 @@ static int config_print(const struct command *command, const struct buffer *json
                                  .chunk = EMBEDDED(config_report_lua),
                                  .json = buffer_slice(json),
                                  .limit = describe};
-    bool refused = strncmp(json->data, REFUSED, strlen(REFUSED)) == 0; /* by the program */
-    if (command->json && !refused) {
+    if (command->json) {
         puts(json->data);
         return 0;
     }
-    return text_report_print(&report, stdout, &err) ? 0 : config_fail(err.text, refused ? 2 : 1);
+    bool ok = text_report_print(&report, stdout, &err) ||
+              (command->running && live_misread(command->socket, &err));
+    return ok ? 0 : config_fail(err.text, 1);
 }
 
 int command_config(const struct command *command) {
@@ -49,8 +47,9 @@ int command_config(const struct command *command) {
     bool ok = command->running ? config_ask_program(command, only, &json, &err)
                                : config_show(&view, &json, &err);
     bool describe = command->describe || strchr(only, '.');
+    /* Wrong usage: no such setting. */
     int status = ok ? config_print(command, &json, describe)
-                    : config_fail(err.text, err.kind == ERR_UNAVAILABLE ? 1 : 2);
+                    : config_fail(err.text, err.kind == ERR_INPUT && only[0] ? 2 : 1);
     buffer_free(&json);
     return status;
 }

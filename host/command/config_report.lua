@@ -5,10 +5,6 @@ local shown = assert(json.decode(text))
 local KEY_WIDTH, VALUE_WIDTH = 30, 30
 local parts = {}
 
-if shown.error then
-  error(shown.error, 0)
-end
-
 local function put(format, ...)
   parts[#parts + 1] = format:format(...)
 end

@@ -6,6 +6,9 @@
 
 #include "admin/socket.h"
 #include "base/json_put.h"
+#include "base/json_scan.h"
+#include "base/log.h"
+#include "base/xalloc.h"
 #include "script/text_report.h"
 
 #include "report_text.lua.h"
@@ -13,8 +16,29 @@
 #define ANSWER_TIMEOUT_MS 30000
 
 bool live_ask(const char *socket, const char *verb, struct buffer *answer, struct err *err) {
+    struct json_cursor cursor;
+    struct json_value key, text;
+    bool more;
     buffer_clear(answer);
-    return admin_call(socket, verb, ANSWER_TIMEOUT_MS, answer, err);
+    if (!admin_call(socket, verb, ANSWER_TIMEOUT_MS, answer, err)) {
+        return false;
+    }
+    json_begin(&cursor, buffer_slice(answer));
+    if (!json_enter(&cursor) || !json_next_member(&cursor, &key, &more) || !more ||
+        !slice_equal(key.raw, slice_of("error")) || !json_read(&cursor, &text) ||
+        text.type != JSON_STRING) {
+        return true;
+    }
+    char *said = xcalloc(text.raw.len + 1, 1);
+    json_unescape(&text, said);
+    err_set(err, ERR_INPUT, "%s", said);
+    free(said);
+    return false;
+}
+
+bool live_misread(const char *socket, struct err *err) {
+    log_debug("an answer of the program cannot be shown", LOG_TEXT("error", err->text));
+    return admin_misunderstand(socket, err);
 }
 
 struct live_size live_terminal_size(void) {

@@ -7,8 +7,12 @@
 #include "base/err.h"
 #include "base/slice.h"
 
-/* Asks the running program over its socket. `answer` is emptied first. */
+/* Asks the running program over its socket. `answer` is emptied first. False, with ERR_INPUT: the
+ * program refused, with this text. */
 bool live_ask(const char *socket, const char *verb, struct buffer *answer, struct err *err);
+/* For an answer that a report cannot show, as of an older release: replaces the report's error,
+ * which is logged at level debug. Returns false. */
+bool live_misread(const char *socket, struct err *err);
 
 struct live_size {
     int columns, rows; /* 0: standard output is no terminal */

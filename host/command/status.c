@@ -22,17 +22,20 @@ static int status_of(const struct buffer *answer) {
     return health && healthy > health ? STATUS_HEALTHY : STATUS_DEGRADED;
 }
 
-static bool status_print(const struct buffer *answer, bool as_json, struct err *err) {
-    if (as_json) {
+static bool status_print(const struct command *command, const struct buffer *answer,
+                         struct err *err) {
+    if (command->json) {
         terminal_print(stdout, buffer_slice(answer));
-        return putchar('\n') != EOF;
+        putchar('\n');
+        return true;
     }
     struct buffer json = {0};
     live_begin(&json);
     json_put_name(&json, "status");
     buffer_append(&json, answer->data, answer->len);
     buffer_append_text(&json, "}");
-    bool ok = live_print("status_report", EMBEDDED(status_report_lua), &json, stdout, err);
+    bool ok = live_print("status_report", EMBEDDED(status_report_lua), &json, stdout, err) ||
+              live_misread(command->socket, err);
     buffer_free(&json);
     return ok;
 }
@@ -42,7 +45,7 @@ int command_status(const struct command *command) {
     struct err err = {0};
     int status = STATUS_NO_ANSWER;
     if (live_ask(command->socket, "status", &answer, &err) &&
-        status_print(&answer, command->json, &err)) {
+        status_print(command, &answer, &err)) {
         status = status_of(&answer);
     } else {
         fprintf(stderr, "aggregator: status: %s\n", err.text);

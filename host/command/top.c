@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/json_put.h"
+#include "base/log.h"
 #include "base/signals.h"
 #include "base/stop.h"
 #include "command.h"
@@ -52,8 +53,9 @@ static void top_restore_terminal(void) {
     }
 }
 
-/* Keys arrive one by one and unseen. Ctrl-C stays a signal; Ctrl-Z does nothing, because the
- * shell's terminal would stay in this mode. */
+/* Keys arrive one by one and unseen. Ctrl-C stays a signal; Ctrl-Z and Ctrl-\ do nothing,
+ * because the shell's terminal would stay in this mode. Lines of the log would end up in the page.
+ */
 static bool top_take_terminal(struct err *err) {
     if (tcgetattr(STDIN_FILENO, &top_cooked) != 0 || !isatty(STDOUT_FILENO)) {
         return err_set(err, ERR_INPUT,
@@ -64,10 +66,12 @@ static bool top_take_terminal(struct err *err) {
     raw.c_cc[VMIN] = 0;
     raw.c_cc[VTIME] = 0;
     raw.c_cc[VSUSP] = _POSIX_VDISABLE;
+    raw.c_cc[VQUIT] = _POSIX_VDISABLE;
     if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &raw) != 0) {
         return err_set(err, ERR_INTERNAL, "cannot set up the terminal");
     }
     is_raw = true;
+    log_configure(LOG_ERROR, true);
     atexit(top_restore_terminal);
     fputs(ENTER_SCREEN, stdout);
     return true;
@@ -106,7 +110,8 @@ static bool top_compose(const struct top *top, FILE *out, struct err *err) {
     top_put_sample(&json, "before", &top->before);
     top_put_sample(&json, "now", &top->now);
     buffer_append_text(&json, "}");
-    bool ok = live_print("top_report", EMBEDDED(top_report_lua), &json, out, err);
+    bool ok = live_print("top_report", EMBEDDED(top_report_lua), &json, out, err) ||
+              live_misread(top->socket, err);
     buffer_free(&json);
     return ok;
 }

@@ -9,10 +9,9 @@ int command_types(const struct command *command) {
     struct script_generation *generation = script_generation_load(command->config, 1, &err);
     struct buffer text = {0};
     bool ok = generation && script_types(generation, &text, &err);
-    if (ok && (fwrite(text.data, 1, text.len, stdout) != text.len || fflush(stdout) != 0)) {
-        ok = err_set(&err, ERR_INPUT, "standard output cannot be written");
-    }
-    if (!ok) {
+    if (ok) {
+        fwrite(text.data, 1, text.len, stdout);
+    } else {
         fprintf(stderr, "aggregator: types: %s\n", err.text);
     }
     buffer_free(&text);

@@ -170,3 +170,11 @@ def test_stopping_does_not_wait_for_an_explanation(service, held_up):
     assert answers[0][:2] == (503, {"error": "the program is stopping"})
     assert not service.query("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
                              "AND starts_with(application_name, 'aggregator') AND state <> 'active'")
+
+
+def test_a_tap_of_a_topic_that_kafka_lacks_ends_with_the_reason(service):
+    assert ask(service.program, "/admin/tap/start?topic=nope", "POST")[1]["running"]
+    ended = wait_until("the end", lambda: (lambda said: not said["running"] and said)(
+        ask(service.program, "/admin/tap")[1]))
+    assert "nope" in ended["ended"] and not ended["events"]
+    assert ask(service.program, "/admin/status")[0] == 200

@@ -54,8 +54,10 @@ def test_version_and_help(build):
         assert failed.stderr.startswith("aggregator: ") and said in failed.stderr
         assert "\nusage: aggregator " in failed.stderr and "\x1b" not in failed.stderr
     with open("/dev/full", "w", encoding="utf-8") as full:
-        failed = run("help", stdout=full)
-    assert failed.returncode == 1 and "standard output" in failed.stderr
+        for words in (["help"], ["version"], ["help", "--json"], ["new", "--help"]):
+            failed = run(*words, stdout=full)
+            assert failed.returncode == 1, words
+            assert failed.stderr.count("standard output cannot be written: No space left") == 1
 
 
 def test_migrations_are_applied_once(empty_service):

@@ -1,6 +1,7 @@
 """`aggregator config`, layers of files, variables, and commands while the configuration is wrong."""
 import json
 import re
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -144,6 +145,17 @@ def test_the_running_program_shows_its_settings_and_what_differs_on_the_disk(sit
     assert shown["http.states"]["files"] == [f"{site.path}:4"]
     failed = program.command("config", "http.loop", "--running", "--json", check=False)
     assert failed.returncode == 2 and 'did you mean "http.loops"?' in failed.stderr
+
+
+def test_output_that_cannot_be_written_is_a_failure(site):
+    program = site.prepare()
+    for words in ("config", "config --json", "config --describe"):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            failed = subprocess.run(
+                [program.build / "aggregator", *words.split(), *program.options], cwd=ROOT,
+                env=program.env, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert failed.returncode == 1, words
+        assert "aggregator: standard output cannot be written: No space left" in failed.stderr
 
 
 @pytest.mark.parametrize("text, place", [

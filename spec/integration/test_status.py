@@ -1,6 +1,8 @@
 """aggregator status: a page for people, JSON for programs, and an exit status that says the health."""
 import contextlib
 import json
+import socketserver
+import threading
 import uuid
 
 import pytest
@@ -144,3 +146,47 @@ def test_a_database_that_was_read_only_is_healthy_once_it_is_not(service):
     service.query(f'SET transaction_read_only = off; ALTER DATABASE "{name}" RESET '
                   "default_transaction_read_only")
     wait_until("health", lambda: dependencies(service.program)["database"]["status"] == "healthy", 20)
+
+
+MISREAD = "gave an answer that this release does not understand: is it of another release?"
+
+
+@pytest.fixture
+def answering(make_service, cleanup, tmp_path):
+    """answering(BYTES): a program whose socket belongs to a server that answers BYTES."""
+    program = make_service(cleanup, migrate=False).prepare()
+
+    def start(said):
+        class Answer(socketserver.StreamRequestHandler):
+            def handle(self):
+                self.rfile.readline()
+                self.wfile.write(said)
+
+        path = tmp_path / "own.sock"
+        server = cleanup.enter_context(socketserver.UnixStreamServer(str(path), Answer))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        cleanup.callback(server.shutdown)
+        program.env["ADMIN_SOCKET"] = str(path)
+        return program
+    return start
+
+
+@pytest.mark.parametrize("said, words, reason", [
+    (b"", "status", "closed the connection without an answer"),
+    (b"", "health", "closed the connection without an answer"),
+    (b"\n", "status --json", MISREAD),
+    (b"garbage\n", "status --json", MISREAD),
+    (b"garbage\n", "health", MISREAD),
+    (b"[1]\n", "upgrade", MISREAD),
+    (b'{"ready":true}\n', "status", MISREAD),
+    (b'{"ready":true}\n', "top --once", MISREAD),
+    (b'{"ready":true}\n', "config --running", MISREAD),
+    (b"", "config --running", "closed the connection without an answer"),
+    (b'{"error":"too \\"busy\\""}\n', "status", 'aggregator: status: too "busy"\n'),
+    (b'{"error":"too \\"busy\\""}\n', "status --json", 'aggregator: status: too "busy"\n'),
+    (b'{"error":"too \\"busy\\""}\n', "top --once", 'aggregator: top: too "busy"\n'),
+    (b'{"error":"too \\"busy\\""}\n', "config --running", 'aggregator: config: too "busy"\n')])
+def test_an_answer_that_cannot_be_shown_fails_with_its_reason(answering, said, words, reason):
+    failed = answering(said).command(*words.split(), check=False)
+    assert (failed.returncode, failed.stdout) == (NO_ANSWER, ""), failed.stdout
+    assert reason in failed.stderr and "_report:" not in failed.stderr

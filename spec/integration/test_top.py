@@ -89,9 +89,10 @@ def test_the_terminal_is_restored_at_each_end(top, number, status):
     if number:
         terminal.process.send_signal(number)
     else:
-        terminal.type("q")
+        terminal.type("\x1cq")  # Ctrl-\\ does nothing
     terminal.wait_for(lambda screen: screen.endswith(LEAVE))
     assert terminal.finish() in (status, -(number or 0))
+    assert "stopping" not in terminal.screen
     assert attributes(terminal) == terminal.before
 
 
