@@ -97,7 +97,6 @@ static int tls_context_no_passphrase(char *text, int size, int writing, void *as
 
 static EVP_PKEY *tls_context_read_key(const char *path, struct err *err) {
     struct buffer text = {0};
-    char why[256];
     bool encrypted = false;
     BIO *bio = tls_context_open(path, &text, err);
     EVP_PKEY *key =
@@ -108,7 +107,10 @@ static EVP_PKEY *tls_context_read_key(const char *path, struct err *err) {
                 "program's user alone (openssl pkey -in FILE -out FILE)",
                 path);
     } else if (bio && !key) {
-        err_set(err, ERR_INPUT, "%s holds no private key in PEM: %s", path, tls_failure_text(why));
+        err_set(err, ERR_INPUT,
+                "%s holds no private key in PEM: it must have one whole, from \"-----BEGIN PRIVATE "
+                "KEY-----\" (or RSA or EC PRIVATE KEY) to its END line",
+                path);
     }
     tls_context_close(bio, &text);
     ERR_clear_error();

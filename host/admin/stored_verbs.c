@@ -28,6 +28,9 @@ static const char *stored_verbs_read_ids(struct slice list, struct stored_query 
     while (list.len > 0 && count < STORED_IDS_MAX) {
         const char *comma = memchr(list.data, ',', list.len);
         size_t len = comma ? (size_t)(comma - list.data) : list.len;
+        if (len == 0) {
+            return "ids has an empty id: send one or more, with commas between them";
+        }
         query->ids[count++] = (struct slice){list.data, len};
         len += comma != NULL;
         list = (struct slice){list.data + len, list.len - len};
@@ -85,11 +88,13 @@ static const char *stored_verbs_read_query(const struct admin_request *request, 
     if (!problem && (query->limit < 1 || query->limit > STORED_LIMIT_MAX)) {
         return "limit is a number from 1 to 1000";
     }
+    int64_t id;
+    bool of_message = slice_equal(slice_of(second), slice_of("key"));
+    if (!problem && of_message && query->before.data &&
+        !admin_read_number(query->before, 0, INT64_MAX, &id)) {
+        return "before is the id of a message, a whole number";
+    }
     return problem;
-}
-
-static bool stored_verbs_chooses(const struct stored_query *query) {
-    return query->choice.topic.data || query->choice.second.data || query->choice.id_count > 0;
 }
 
 /* ---- one request --------------------------------------------------------------------------- */
@@ -238,12 +243,20 @@ int stored_verbs_read_message(void *context, const struct admin_request *request
 
 /* ---- changes ------------------------------------------------------------------------------- */
 
+static bool stored_verbs_is_empty(struct slice text) {
+    return text.data && text.len == 0;
+}
+
 static bool stored_verbs_check_choice(const struct stored_query *query, struct err *err) {
-    return (query->all != stored_verbs_chooses(query) && !query->contains.data &&
-            !query->state.data) ||
+    const struct choice *choice = &query->choice;
+    int ways = query->all + (choice->id_count > 0) + (choice->topic.data || choice->second.data);
+    if (stored_verbs_is_empty(choice->topic) || stored_verbs_is_empty(choice->second)) {
+        return err_set(err, ERR_INPUT, "topic, reason and key must not be empty");
+    }
+    return (ways == 1 && !query->contains.data && !query->state.data) ||
            err_set(err, ERR_INPUT,
-                   "say which: send ids, a topic, a reason (events) or a key (messages); or "
-                   "all=true and none of these. contains and state are for lists");
+                   "say which in one way: send ids; or a topic, a reason (events) or a key "
+                   "(messages); or all=true. contains and state are for lists");
 }
 
 static bool stored_verbs_change(struct stored_call *call, const char *sql, const char *done,
@@ -298,21 +311,37 @@ int stored_verbs_drop_messages(void *context, const struct admin_request *reques
 
 /* ---- retry of rejected events ---------------------------------------------------------------- */
 
+/* What the command would refuse with a status that says no more than "failed". */
+static bool stored_verbs_find_rejected(struct stored_call *call, struct err *err) {
+    struct pg_result *rows;
+    bool by_ids = call->query.choice.id_count > 0;
+    if (!stored_verbs_check_choice(&call->query, err)) {
+        return false;
+    }
+    stored_verbs_begin(call);
+    if (!sql_query(&call->session, slice_of(by_ids ? rejected_missing_sql : rejected_count_sql),
+                   &rows, err)) {
+        return false;
+    }
+    bool found = by_ids == (pg_rows_count(rows) == 0);
+    pg_rows_free(rows);
+    return found || err_set(err, ERR_INPUT,
+                            "no such rejected event: it was retried, dropped, or is older than "
+                            "what is kept");
+}
+
 int stored_verbs_retry_rejected(void *context, const struct admin_request *request,
                                 struct buffer *json) {
     struct admin_context *program = context;
     struct stored_query query;
     struct buffer output = {0};
-    struct err err = {0};
     struct slice options[6];
     size_t count = 0;
-    const char *problem = stored_verbs_read_query(request, "reason", &query);
-    if (problem) {
-        return admin_fail(json, 400, slice_of(problem));
+    int found = stored_verbs_run(context, request, "reason", stored_verbs_find_rejected, json);
+    if (found != 200) {
+        return found;
     }
-    if (!stored_verbs_check_choice(&query, &err)) {
-        return stored_verbs_fail(json, &err);
-    }
+    stored_verbs_read_query(request, "reason", &query);
     options[count++] = slice_of("--yes");
     if (query.all) {
         options[count++] = slice_of("--all");

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/json_put.h"
+#include "base/log.h"
 #include "base/subprocess.h"
 #include "base/xalloc.h"
 #include "verbs.h"
@@ -191,6 +192,13 @@ static struct admin_tap *tap_of(void *context) {
     return ((struct admin_context *)context)->tap;
 }
 
+static bool tap_is_running(struct admin_tap *tap) {
+    pthread_mutex_lock(&tap->lock);
+    bool running = tap->running;
+    pthread_mutex_unlock(&tap->lock);
+    return running;
+}
+
 /* Appends what is kept behind number `after`. */
 static void tap_put_state(struct admin_tap *tap, int64_t after, struct buffer *json) {
     pthread_mutex_lock(&tap->lock);
@@ -227,6 +235,9 @@ int tap_verbs_start(void *context, const struct admin_request *request, struct b
         }
     }
     pthread_mutex_lock(&tap->change);
+    if (tap_is_running(tap)) {
+        log_info("a new tap ended the one that ran");
+    }
     tap_end_child(tap);
     tap_set_arguments(tap, topic, contains);
     bool started = tap_start_child(tap, &err);

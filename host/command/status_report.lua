@@ -26,7 +26,10 @@ end
 local todo = {}
 
 local function advise(format, ...)
-  todo[#todo + 1] = format:format(...)
+  local item = format:format(...)
+  if not todo[item] then
+    todo[#todo + 1], todo[item] = item, true
+  end
 end
 
 local function put_head()
@@ -89,13 +92,30 @@ local function add(a, b)
   return a + b
 end
 
-local function put_waiting(one)
-  local cause = known(one.cause) and one.cause or "?"
-  put_wrapped("", ("waits: %s%s, %s: %s, since %s, try %s, next %s"):format(one.topic,
-    known(one.partition) and (" [%d]"):format(one.partition) or "", cause,
-    known(one.reason) and one.reason or "-", ago(one.since), tostring(one.tries),
-    known(one.next_try) and one.next_try:sub(1, 19) .. "Z" or "at its time"), "degraded")
-  advise("%s waits (%s): correct the cause; `aggregator resume` tries it at once", one.topic, cause)
+--- What waits for the same is one line, since the first of it waits.
+local function put_waiting(waiting)
+  local groups, order = {}, {}
+  for _, one in ipairs(waiting) do
+    local cause = known(one.cause) and one.cause or "?"
+    local why = ("%s: %s%s%s"):format(cause, known(one.reason) and one.reason or "-",
+      known(one.tries) and (", try %d"):format(one.tries) or "",
+      known(one.next_try) and ", next try " .. one.next_try:sub(1, 19) .. "Z" or "")
+    local group = groups[why]
+    if not group then
+      group = { why = why, since = one.since }
+      order[#order + 1], groups[why] = group, group
+    end
+    if known(one.since) and known(group.since) and one.since < group.since then
+      group.since = one.since
+    end
+    group[#group + 1] = one.topic ..
+      (known(one.partition) and (" [%d]"):format(one.partition) or "")
+    advise("ingestion waits (%s): correct the cause; `aggregator resume` tries it at once", cause)
+  end
+  for _, group in ipairs(order) do
+    put_wrapped("", ("waits: %s; %s, since %s"):format(table.concat(group, ", "), group.why,
+      ago(group.since)), "degraded")
+  end
 end
 
 local function put_topics()
@@ -119,9 +139,7 @@ local function put_topics()
     put("%s%10d%11s%11s", pad(topic, width), partitions[topic], count_of(records[topic]),
       (seconds[topic] or 0) > 0 and span(seconds[topic]) or "-")
   end
-  for _, one in ipairs(kafka.waiting or {}) do
-    put_waiting(one)
-  end
+  put_waiting(kafka.waiting or {})
 end
 
 local function put_instances()
@@ -141,7 +159,7 @@ local function put_scripts()
     ago(running.since)))
   for _, call in ipairs(health.scripts.stuck or {}) do
     put_wrapped("", "hangs: " .. json.encode(call), "unhealthy")
-    advise("a script hangs: docs/operate/recover.md, a script that hangs")
+    advise("a script hangs: the docs, operate/recover.md, a script that hangs")
   end
   if known(status.instances) and #status.instances > 1 then
     put_instances()
@@ -251,7 +269,7 @@ local function put_advice()
   for _, name in ipairs({ "database", "redis", "kafka" }) do
     local one = health.dependencies[name]
     if one and known(one.reason) then
-      advise("%s: docs/operate/watch.md, what a reason means", name)
+      advise("%s: the docs, operate/watch.md, what a reason means", name)
     end
   end
   put_list("WARNINGS", status.warnings, "warning")

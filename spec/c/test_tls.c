@@ -490,7 +490,10 @@ static void files_that_cannot_be_used_are_named(void) {
     options.key = path_of("absent.key");
     check_refused(&options, "absent.key cannot be read: No such file");
     options.key = path_of("server.pem");
-    check_refused(&options, "server.pem holds no private key");
+    check_refused(&options, "server.pem holds no private key in PEM: it must have one whole");
+    write_file("empty.key", "");
+    options.key = path_of("empty.key");
+    check_refused(&options, "empty.key holds no private key in PEM: it must have one whole");
     options = options_of("server", NULL);
     options.certificate = path_of("server.key");
     check_refused(&options, "server.key holds no certificate");

@@ -178,3 +178,27 @@ def test_a_tap_of_a_topic_that_kafka_lacks_ends_with_the_reason(service):
         ask(service.program, "/admin/tap")[1]))
     assert "nope" in ended["ended"] and not ended["events"]
     assert ask(service.program, "/admin/status")[0] == 200
+
+
+@pytest.mark.parametrize("query, reason", [
+    ("ids=", "ids is empty"), ("ids=,", "ids has an empty id"), ("topic=", "must not be empty"),
+    ("topic=x&SECOND=", "must not be empty"), ("ids=1&topic=x", "say which in one way"),
+    ("all=true&topic=x", "say which in one way"), ("ids=1&all=true", "say which in one way"),
+    ("", "say which in one way")])
+def test_what_a_change_is_for_is_said_in_one_way(service, query, reason):
+    for path, second in (("rejected/retry", "reason"), ("rejected/drop", "reason"),
+                         ("outbox/retry", "key"), ("outbox/drop", "key")):
+        status, said, _ = ask(service.program, f"/admin/{path}?{query.replace('SECOND', second)}", "POST")
+        assert status == 400 and reason in said["error"], path
+
+
+@pytest.mark.parametrize("query", ["ids=x", "topic=nope", "reason=x", "all=true"])
+def test_a_retry_of_no_event_is_a_mistake_of_the_request(service, query):
+    status, said, _ = ask(service.program, f"/admin/rejected/retry?{query}", "POST")
+    assert status == 400 and said["error"].startswith("no such rejected event: it was retried")
+
+
+def test_a_list_of_messages_follows_a_number(service):
+    for before in ("x", "9" * 40):
+        status, said, _ = ask(service.program, f"/admin/outbox?before={before}")
+        assert (status, said["error"]) == (400, "before is the id of a message, a whole number")

@@ -87,6 +87,9 @@ def test_refused_login_group_and_topic_are_reported_and_recover_without_restart(
     assert {wait["cause"] for wait in waiting} == {"kafka"}
     assert "does not allow reading the topic" in waiting[0]["reason"]
     assert program.get("/readyz/consume")[0] == 503
+    page = program.command("status", check=False).stdout
+    assert page.count("\nwaits: ") == 1 and " nil" not in page, page
+    assert page.count("ingestion waits (kafka): correct the cause") == 1
 
     strict_kafka.grant("--operation Read --topic")
     wait_until("the events of the topic", lambda: service.query(
