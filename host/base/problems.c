@@ -17,12 +17,20 @@ static int problems_compare(const void *a, const void *b) {
     return order ? order : strcmp(one->text, other->text);
 }
 
+/* A name from outside may hold a line feed, which would look like a further problem. */
+static void problems_keep_line(char *text) {
+    for (char *at = strpbrk(text, "\r\n"); at; at = strpbrk(at, "\r\n")) {
+        *at = ' ';
+    }
+}
+
 void problems_add(struct problems *problems, const char *file, int line, const char *format, ...) {
     char text[ERR_TEXT_CAP];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    problems_keep_line(text);
     struct problem problem = {(char *)file, line, text};
     for (size_t i = 0; i < problems->count; i++) {
         if (problems_compare(&problem, &problems->items[i]) == 0) {

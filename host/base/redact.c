@@ -84,17 +84,42 @@ static struct slice redact_authority_password(const char *url) {
                                 : (struct slice){NULL, 0};
 }
 
+/* The keyword with which libpq would read the text at `at`, any of its bytes percent-encoded, and
+ * the `=` with the blanks around it: the bytes up to the value; 0: another text. */
+static size_t redact_password_key(const char *at) {
+    const char *key = at;
+    for (const char *want = "password"; *want; want++) {
+        int byte = *key == '%' && key[1] && key[2] ? hex_byte(key + 1) : -1;
+        if ((byte > 0 ? byte : *key) != *want) {
+            return 0;
+        }
+        key += byte > 0 ? 3 : 1;
+    }
+    key += strspn(key, " \t");
+    return *key == '=' ? (size_t)(key + 1 + strspn(key + 1, " \t") - at) : 0;
+}
+
+/* A value of key=value words: a quoted one ends at a quote that no backslash precedes. */
+static struct slice redact_password_value(const char *at) {
+    size_t len = 0;
+    if (*at != '\'') {
+        return (struct slice){at, strcspn(at, " &")};
+    }
+    for (at++; at[len] && at[len] != '\''; len++) {
+        len += at[len] == '\\' && at[len + 1];
+    }
+    return (struct slice){at, len};
+}
+
 /* The next password of the URL or key=value words from `at` on; data NULL: no more. */
 static struct slice redact_next_password(const char *url, const char *at) {
     struct slice password = {NULL, 0};
     if (at == url) {
         password = redact_authority_password(url);
     }
-    if (!password.data && (at = strstr(at, "password="))) {
-        at += strlen("password=");
-        bool quoted = *at == '\'';
-        at += quoted;
-        password = (struct slice){at, strcspn(at, quoted ? "'" : " &")};
+    for (; !password.data && *at; at++) {
+        size_t key = redact_password_key(at);
+        password = key > 0 ? redact_password_value(at + key) : password;
     }
     return password;
 }

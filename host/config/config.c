@@ -262,8 +262,13 @@ static int config_read(lua_State *L) {
 /* ---- secrets ------------------------------------------------------------------------------- */
 
 bool config_is_secret_option(const char *name) {
-    return strstr(name, "password") || strstr(name, "secret") || strstr(name, "key.pem") ||
-           strstr(name, "oauthbearer.config");
+    static const char *const parts[] = {"pass", "secret", "key.pem", "oauthbearer.config", "jaas"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (strcasestr(name, parts[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void config_redact_pairs(const struct config_pairs *pairs) {

@@ -31,7 +31,7 @@ static void functions_complain(lua_State *L, struct config_reader *reader, const
                                const char *what) {
     int line = functions_main_line(L);
     const char *file = line > 0 ? reader->layers[reader->layer_count - 1].path : "";
-    problems_add(&reader->problems, file, line, "%s_FILE names %s", name, what);
+    problems_add(&reader->problems, file, line, "%s_FILE: %s", name, what);
 }
 
 /* Pushes the text of the file without trailing line ends. False: a problem is noted. */

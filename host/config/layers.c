@@ -61,7 +61,9 @@ static char *layers_base(struct config_reader *reader, const struct config_layer
     lua_State *L = reader->L;
     lua_pushstring(L, "extends");
     lua_rawget(L, layer->table);
-    bool is_path = lua_type(L, -1) == LUA_TSTRING && lua_tostring(L, -1)[0];
+    size_t len = 0;
+    const char *path = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : "";
+    bool is_path = len > 0 && strlen(path) == len;
     if (!is_path && !lua_isnil(L, -1)) {
         config_complain(reader, (struct config_source){(int)(layer - reader->layers), NULL},
                         "extends", "", "must be the path of a configuration file");
@@ -70,7 +72,7 @@ static char *layers_base(struct config_reader *reader, const struct config_layer
                         "extends", "", "too many files: does one extend itself?");
         is_path = false;
     }
-    char *base = is_path ? config_resolve(layer->path, lua_tostring(L, -1)) : NULL;
+    char *base = is_path ? config_resolve(layer->path, path) : NULL;
     lua_pop(L, 1);
     return base;
 }

@@ -27,6 +27,14 @@ static void read_value_refuse(const struct value *value, const char *what) {
 
 /* ---- numbers and switches ------------------------------------------------------------------- */
 
+/* Only a text that is short or begins like a number is quoted: another may be a secret, of a
+ * variable that was mixed up. */
+static const char *read_value_shown(lua_State *L) {
+    const char *text = lua_isstring(L, -1) ? lua_tostring(L, -1) : luaL_typename(L, -1);
+    bool is_quoted = strlen(text) < 9 || strchr("+-.0123456789", text[0]);
+    return is_quoted ? text : "another text";
+}
+
 static void read_value_integer(const struct value *value) {
     lua_State *L = value->reader->L;
     const struct config_field *field = value->field;
@@ -37,8 +45,8 @@ static void read_value_integer(const struct value *value) {
         *(int *)value->target = (int)number;
         return;
     }
-    snprintf(what, sizeof what, "must be a whole number from %ld to %ld, not %.80s", field->min,
-             field->max, lua_isstring(L, -1) ? lua_tostring(L, -1) : luaL_typename(L, -1));
+    snprintf(what, sizeof what, "must be a whole number from %ld to %ld, not %.20s", field->min,
+             field->max, read_value_shown(L));
     read_value_refuse(value, what);
 }
 

@@ -172,7 +172,7 @@ static void secrets_come_from_files(void) {
     int fd = mkstemp(secret);
     setenv("HULEEDU_INTERNAL_API_KEY_FILE", secret, 1);
     CHECK(!load(shipped));
-    CHECK_HAS(err.text, "HULEEDU_INTERNAL_API_KEY_FILE names /tmp/test_config_secret.");
+    CHECK_HAS(err.text, "HULEEDU_INTERNAL_API_KEY_FILE: /tmp/test_config_secret.");
     CHECK_HAS(err.text, "is empty");
     CHECK(write(fd, "from-file\r\n", 11) == 11);
     struct config *config = load(shipped);
@@ -193,7 +193,7 @@ static void secrets_come_from_files(void) {
     CHECK_HAS(err.text, "cannot be read: No such file");
     setenv("HULEEDU_INTERNAL_API_KEY_FILE", "/tmp", 1);
     CHECK(!load(shipped));
-    CHECK_HAS(err.text, "HULEEDU_INTERNAL_API_KEY_FILE names /tmp is a folder");
+    CHECK_HAS(err.text, "HULEEDU_INTERNAL_API_KEY_FILE: /tmp is a folder");
     unsetenv("HULEEDU_INTERNAL_API_KEY_FILE");
 }
 
@@ -211,7 +211,7 @@ static void an_invalid_key_in_a_key_file_is_refused(void) {
         close(fd);
         setenv("HULEEDU_INTERNAL_API_KEY_FILE", secret, 1);
         CHECK(!load(shipped));
-        CHECK_HAS(err.text, "HULEEDU_INTERNAL_API_KEY_FILE names /tmp/test_config_secret.");
+        CHECK_HAS(err.text, "HULEEDU_INTERNAL_API_KEY_FILE: /tmp/test_config_secret.");
         CHECK_HAS(err.text, wrong[i].said);
         unlink(secret);
     }

@@ -39,6 +39,15 @@ static void a_setting_without_a_value_has_its_default(void) {
     config_unref(config);
 }
 
+static void options_that_may_be_secrets_are_hidden_however_they_are_spelt(void) {
+    static const char *const secret[] = {"sasl.password", "sasl.passwrd", "SASL.PASSWORD",
+                                         "ssl.key.pem", "sasl.jaas.config"};
+    for (size_t i = 0; i < sizeof secret / sizeof *secret; i++) {
+        CHECK(config_is_secret_option(secret[i]));
+    }
+    CHECK(!config_is_secret_option("sasl.username"));
+}
+
 static void a_file_says_what_differs_from_the_one_it_extends(void) {
     struct config *config = load_over(
         "return { http = { port = 1, threads = 2, allowed_services = { 'a', 'b' } },\n"
@@ -103,6 +112,10 @@ static void a_mistake_in_an_extended_file_is_named_there(void) {
     CHECK_HAS(err.text, "http.prot: unknown key: did you mean \"port\"?");
     CHECK(!load_over("return 5", ""));
     CHECK_HAS(err.text, "must return a table");
+    CHECK(!load("return { extends = 'base.lua\\0.txt' }"));
+    CHECK_HAS(err.text, ":1: extends: must be the path of a configuration file");
+    CHECK(!load("return { http = { ['port\\nhttp.host: fine'] = 1 } }"));
+    CHECK(!strchr(err.text, '\n'));
     CHECK(!load("return { extends = 5 }"));
     CHECK_HAS(err.text, ":1: extends: must be the path of a configuration file");
     CHECK(!load("return { extends = '/nowhere/base.lua' }"));
@@ -300,6 +313,8 @@ static const struct test_case cases[] = {
     {"the configuration of an earlier release means the same",
      the_configuration_of_an_earlier_release_means_the_same},
     {"a setting without a value has its default", a_setting_without_a_value_has_its_default},
+    {"options that may be secrets are hidden, however they are spelt",
+     options_that_may_be_secrets_are_hidden_however_they_are_spelt},
     {"a file says what differs from the one it extends",
      a_file_says_what_differs_from_the_one_it_extends},
     {"a relative path lies beside the file that names it",

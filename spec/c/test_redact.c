@@ -47,6 +47,9 @@ static void a_password_of_a_url_is_redacted_in_each_of_its_forms(void) {
 static void a_url_is_shown_without_its_passwords(void) {
     static const char *const table[][2] = {
         {"postgresql://u:abc@h/d", "postgresql://u:***@h/d"},
+        {"host=h password = abc", "host=h password = ***"},
+        {"host=h password='a b\\'c' user=u", "host=h password='***' user=u"},
+        {"postgresql://h/d?pass%77ord=abc", "postgresql://h/d?pass%77ord=***"},
         {"postgresql://u:p@w@h/d?password=x&a=b", "postgresql://u:***@h/d?password=***&a=b"},
         {"host=h password='q s' user=u sslpassword=t",
          "host=h password='***' user=u sslpassword=***"},

@@ -160,7 +160,7 @@ def test_output_that_cannot_be_written_is_a_failure(site):
 
 @pytest.mark.parametrize("text, place", [
     ("  htp = {},", ":4: htp: unknown section"), ("  http = {", ":"),
-    ("  http = { api_keys = list(env_or_file('KEYS')) },", ":4: KEYS_FILE names /nowhere")])
+    ("  http = { api_keys = list(env_or_file('KEYS')) },", ":4: KEYS_FILE: /nowhere")])
 def test_commands_reach_the_program_while_the_configuration_is_wrong(site, text, place):
     program = site.start(KEYS_FILE="/nowhere")
     site.write(text)
