@@ -180,7 +180,9 @@ static bool tap_start_child(struct admin_tap *tap, struct err *err) {
     if (failure != 0) {
         close(tap->stop_fd);
         tap->stop_fd = -1;
+        pthread_mutex_lock(&tap->lock);
         tap->running = false;
+        pthread_mutex_unlock(&tap->lock);
         return err_set(err, ERR_INTERNAL, "cannot start a thread: %s", strerror(failure));
     }
     return true;

@@ -157,6 +157,7 @@ static void console_site_sign_in(struct console_site *site, struct exchange *exc
     } else if (!sessions_open(site->sessions, now_us, token)) {
         response_set_error(&exchange->response, 500, "No session could be made");
     } else {
+        sessions_close(site->sessions, console_site_token(&exchange->request)); /* it is replaced */
         log_info("console session opened", LOG_INT("ends_in_s", SESSIONS_ABSOLUTE_S));
         console_site_set_cookie(exchange, token);
         console_site_answer_session(exchange, SESSIONS_ABSOLUTE_S);

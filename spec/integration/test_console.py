@@ -75,6 +75,13 @@ def test_a_session_admits_to_the_verbs_until_it_is_closed(console):
     assert console.ask("GET", "/console/session", {"Cookie": cookie})[2]["ends_in_s"] == 0
 
 
+def test_a_new_sign_in_ends_the_session_that_its_browser_had(console):
+    before = console.cookie()
+    status, headers, _ = console.sign_in(Cookie=before)
+    assert status == 200 and headers["Set-Cookie"].split(";")[0] != before
+    assert console.ask("GET", "/admin/status", {"Cookie": before})[0] == 401
+
+
 @pytest.mark.parametrize("headers, status", [
     ({"Sec-Fetch-Site": "same-origin"}, 200),
     ({"Origin": "own"}, 200),
