@@ -27,7 +27,7 @@ FUZZ_PACKAGES="clang-14 libclang-rt-14-dev"
 PACKAGE_PACKAGES="build-essential debhelper git lintian" # and Build-Depends of packaging/debian/control
 # For tools/package --test.
 MACHINE_PACKAGES="mmdebstrap systemd-container"
-# For tools/package --image.
+# For tools/package --image; podman for --test-image.
 IMAGE_PACKAGES="mmdebstrap skopeo umoci"
 # For tools/docs.
 DOCS_PACKAGES="luajit2 lua-ldoc lua-discount"

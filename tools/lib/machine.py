@@ -15,11 +15,11 @@ exec systemd-nspawn --quiet --register=no --keep-unit --resolv-conf=copy-host --
 """
 
 
-def make_base(path):
-    """The essential packages, apt and systemd, as a tar file; once."""
+def make_base(path, package="systemd-sysv"):
+    """The essential packages, apt and that package, as a tar file; once."""
     if not path.exists():
         draft = path.with_suffix(".new.tar")
-        subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", "--include=systemd-sysv",
+        subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", f"--include={package}",
                         "bookworm", draft], check=True)
         draft.rename(path)
     return path
