@@ -280,7 +280,14 @@ static bool socket_listen_at(struct admin_socket *admin, struct err *err) {
 
 /* While two processes accept from it, the other may take a client first. */
 static bool socket_unblock(const struct admin_socket *admin, struct err *err) {
-    int flags = fcntl(admin->listener, F_GETFL);
+    int flags = fcntl(admin->listener, F_GETFL), domain = 0, listens = 0;
+    socklen_t len = sizeof domain;
+    if (getsockopt(admin->listener, SOL_SOCKET, SO_DOMAIN, &domain, &len) != 0 ||
+        getsockopt(admin->listener, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) != 0 ||
+        domain != AF_UNIX || !listens) {
+        return err_set(err, ERR_INPUT,
+                       "the inherited socket for admin.socket is no listening Unix socket");
+    }
     return (flags >= 0 && fcntl(admin->listener, F_SETFL, flags | O_NONBLOCK) == 0) ||
            err_set(err, ERR_INPUT, "the inherited socket for admin.socket cannot be used: %s",
                    strerror(errno));

@@ -78,6 +78,16 @@ void handover_start(struct program *program) {
 
 /* ---- from another process ------------------------------------------------------------------ */
 
+/* Until the predecessor is told, it goes on if this process ends: what both share is left to it. */
+static bool handover_is_stopped(struct program *program) {
+    if (!stop_requested()) {
+        return false;
+    }
+    program->is_successor = true;
+    admin_socket_close(program->admin_socket, true);
+    return true;
+}
+
 bool handover_take(struct program *program, struct err *err) {
     if (!program->is_successor) {
         return true;
@@ -96,6 +106,9 @@ bool handover_take(struct program *program, struct err *err) {
     }
     ingest_join(program->ingest);
     (void)ingest_await_joined(program->ingest, JOIN_TIMEOUT_MS);
+    if (handover_is_stopped(program)) {
+        return false;
+    }
     (void)predecessor_tell(CHANNEL_TOOK, "");
     (void)predecessor_await(stop_fd(), MAIN_TIMEOUT_MS); /* for the service manager alone */
     predecessor_leave();

@@ -1,4 +1,5 @@
 /* config: files that extend others, variables of settings, and settings of another release. */
+#include "config/fields.h"
 #include "config/show.h"
 #include "config_file.h"
 

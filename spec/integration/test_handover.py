@@ -225,16 +225,20 @@ def test_a_new_process_that_is_killed_changes_nothing(installed):
     installed.check_it_goes_on()
 
 
-@pytest.mark.parametrize("options", ["", '["group.instance.id"] = "one"'], ids=["dynamic", "static"])
-def test_a_new_process_that_is_killed_while_it_takes_over_leaves_all_to_the_old_one(
-        bare_service, install, options):
+STATIC = '["group.instance.id"] = "one"'
+
+
+@pytest.mark.parametrize("options, end", [("", signal.SIGKILL), (STATIC, signal.SIGKILL), ("", signal.SIGTERM)],
+                         ids=["dynamic", "static", "stopped"])
+def test_a_new_process_that_ends_while_it_takes_over_leaves_all_to_the_old_one(
+        bare_service, install, options, end):
     config = edited_config(bare_service.folder / "edited.lua", (
         "options = {},", f"options = {{ {options} }},"))
     installed = install(config)
     bare_service.kafka.send(signal.SIGSTOP)  # the new process waits for its partitions
     process = installed.begin()
     wait_until("the takeover", lambda: installed.logged("this process takes clients and partitions"))
-    os.kill(installed.started(), signal.SIGKILL)
+    os.kill(installed.started(), end)
     assert installed.result(process)[0] == 1
     assert installed.program.running() and installed.program.get("/healthz")[0] == 200
     bare_service.kafka.send(signal.SIGCONT)
