@@ -11,8 +11,6 @@
 #include "lua_host.h"
 #include "lua_util.h"
 
-#define MAX_TEXT_BYTES (16 * 1024 * 1024)
-
 /* ---- encode ------------------------------------------------------------------------------- */
 
 static const char encode_call[] = "json.encode";
@@ -95,7 +93,7 @@ static bool lua_json_is_list(lua_State *L) {
 static void lua_json_encode_value(lua_State *L, struct buffer *out, int depth) {
     struct slice text;
     luaL_checkstack(L, 8, encode_call);
-    if (out->len > MAX_TEXT_BYTES) {
+    if (out->len > LUA_JSON_MAX_BYTES) {
         luaL_error(L, "%s: the text is over 16 MiB", encode_call);
     }
     switch (lua_type(L, -1)) {
@@ -262,7 +260,7 @@ int lua_json_decode(lua_State *L) {
     struct json_cursor cursor;
     struct err err = {0};
     struct slice text = lua_check_text(L, 1, "json.decode", "the argument");
-    if (text.len > MAX_TEXT_BYTES) {
+    if (text.len > LUA_JSON_MAX_BYTES) {
         err_set(&err, ERR_INPUT, "the text is over 16 MiB");
         return lua_push_failure(L, &err);
     }

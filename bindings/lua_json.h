@@ -3,6 +3,9 @@
 
 #include <lua.h>
 
+/* No longer text is read or written. */
+#define LUA_JSON_MAX_BYTES (16 * 1024 * 1024)
+
 /* Replaces the value at the top by its JSON text, keys sorted: equal tables have equal texts.
  * Raises for a value without a JSON form, and above 16 MiB. */
 void lua_json_push_text(lua_State *L);

@@ -4,6 +4,7 @@
 #include "base/json_put.h"
 #include "base/lua_job.h"
 #include "base/nearest.h"
+#include "bindings/lua_json.h"
 #include "bindings/lua_modules.h"
 #include "advice.h"
 #include "declared.h"
@@ -116,7 +117,8 @@ void manifest_check_literals(struct manifest_reader *r) {
     buffer_append_text(&json, "}");
     struct literals literals = {r, buffer_slice(&json)};
     struct lua_job job = {"literals", literals_run, &literals, TIMEOUT_MS, MEMORY_BYTES};
-    if (!lua_job_run(&job, &err)) {
+    /* Declarations too large for json are read no further: this check only advises. */
+    if (json.len <= LUA_JSON_MAX_BYTES && !lua_job_run(&job, &err)) {
         problems_add(r->problems, "", 0, "cannot check the names in scripts: %s", err.text);
     }
     buffer_free(&json);

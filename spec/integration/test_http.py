@@ -1,4 +1,5 @@
 """The HTTP interface of the running program."""
+import contextlib
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import time
 import uuid
 
 import http_client
+import psycopg2
 import pytest
 import stack
 from harness import log_lines
@@ -441,9 +443,10 @@ def test_a_stop_answers_requests_under_way_and_closes_others_after_the_drain_tim
 
 def http_query(url):
     """The statements that the database runs at the moment."""
-    return subprocess.run(
-        ["psql", "-qtAX", url, "-c", "SELECT query FROM pg_stat_activity WHERE state = 'active' "
-         "AND pid <> pg_backend_pid()"], check=True, capture_output=True, text=True).stdout
+    with contextlib.closing(psycopg2.connect(url)) as database, database.cursor() as cursor:
+        cursor.execute("SELECT query FROM pg_stat_activity WHERE state = 'active' "
+                       "AND pid <> pg_backend_pid()")
+        return str(cursor.fetchall())
 
 
 def test_a_port_in_use_is_named(world, program):
