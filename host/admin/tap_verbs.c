@@ -19,7 +19,7 @@
 
 struct admin_tap {
     const char *config_path;
-    pthread_mutex_t change; /* held by whoever starts or stops a child; taken before `lock` */
+    pthread_mutex_t change; /* the thread that starts or stops a child holds it; before `lock` */
     pthread_t thread;
     bool started;                       /* the thread is to be joined; under `change` */
     int stop_fd;                        /* an eventfd: readable once the child has to end */

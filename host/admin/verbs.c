@@ -50,17 +50,23 @@ static void verbs_put_recent(struct buffer *json) {
     log_recent_append(json);
 }
 
-static int verbs_answer_status(void *context, const struct admin_request *request,
-                               struct buffer *json) {
-    struct admin_context *program = context;
+static bool verbs_put_health(const struct admin_context *program, struct buffer *json) {
     struct buffer health = {0};
-    (void)request;
     bool ready = health_report(program->health, HEALTH_READY, HEALTH_TIMEOUT_MS, &health);
-    buffer_append_text(json, "{");
-    json_put_int(json, "port", http_server_port(program->http));
     json_put_bool(json, "ready", ready);
     json_put_name(json, "health");
     buffer_append(json, health.data, health.len);
+    buffer_free(&health);
+    return ready;
+}
+
+static int verbs_answer_status(void *context, const struct admin_request *request,
+                               struct buffer *json) {
+    struct admin_context *program = context;
+    (void)request;
+    buffer_append_text(json, "{");
+    json_put_int(json, "port", http_server_port(program->http));
+    bool ready = verbs_put_health(program, json);
     verbs_put_warnings(program, json);
     verbs_put_certificates(program, json);
     reactor_report(program->reactor, json);
@@ -78,7 +84,6 @@ static int verbs_answer_status(void *context, const struct admin_request *reques
     sample_put_metric(json, "rejected_events", "ras_invalid_messages_total");
     verbs_put_recent(json);
     buffer_append_text(json, "}");
-    buffer_free(&health);
     return 200;
 }
 
@@ -86,20 +91,15 @@ static int verbs_answer_status(void *context, const struct admin_request *reques
 static int verbs_answer_sample(void *context, const struct admin_request *request,
                                struct buffer *json) {
     struct admin_context *program = context;
-    struct buffer health = {0};
     (void)request;
-    bool ready = health_report(program->health, HEALTH_READY, HEALTH_TIMEOUT_MS, &health);
     buffer_append_text(json, "{");
-    json_put_bool(json, "ready", ready);
-    json_put_name(json, "health");
-    buffer_append(json, health.data, health.len);
+    (void)verbs_put_health(program, json);
     verbs_put_process(program, json);
     reactor_report(program->reactor, json);
     outbox_relay_report(program->relay, json);
     sample_put(json);
     verbs_put_recent(json);
     buffer_append_text(json, "}");
-    buffer_free(&health);
     return 200;
 }
 
