@@ -13,12 +13,12 @@ from crashtest import verify
 from . import streams
 from .report import Report
 from .servers import Servers, committed
+from .streams import ESSAYS
 
 PAGE = stack.ROOT / "docs/operate/capacity.md"
 ALL_HISTORY = {"OUTBOX_HORIZON_HOURS": "876000"}  # the samples are old, and are published all the same
 WAITING = "SELECT (SELECT count(*) FROM aggregator_state.reaction_marks) " \
     "+ (SELECT count(*) FROM aggregator_state.outbox WHERE state = 'pending')"
-ESSAYS = 30  # of a batch
 LEAST_ROWS = 1000  # smaller tables do not grow with the events
 
 

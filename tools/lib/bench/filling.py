@@ -5,7 +5,8 @@ import subprocess
 import stack
 from crashtest import verify
 
-ESSAYS = 30  # of a batch
+from .streams import ESSAYS
+
 # Filling is not measured: with full pages the write-ahead log would be ten times the data.
 POSTGRES_SETTINGS = ("fsync=off", "full_page_writes=off", "synchronous_commit=off",
                      "autovacuum=off", "max_wal_size=16GB")

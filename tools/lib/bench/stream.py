@@ -7,10 +7,10 @@ import spell_results
 import stack
 
 from .servers import committed
+from .streams import ESSAYS
 
 REGISTERED = "huleedu.batch.essays.registered.v1"
 BATCHES = 50
-ESSAYS = 25  # of a batch
 USERS = 10
 BATCHES_FOR_A_PAGE = 19  # of queries
 RESTATED_EVERY = 200  # events of the backlog, so that cached answers are outdated now and then

@@ -14,29 +14,26 @@ HOT_BATCHES = 10
 MIXED = 100  # copies of the sample stream, of twelve batches each, that are under way at once
 
 
-def fresh_ids(count):
-    return [{"event_id": uuid.uuid4(), "essay_id": uuid.uuid4()} for _ in range(count)]
-
-
 def in_batches(count):
-    """Of essays that are new, in batches of their own."""
-    for begun in range(0, count, ESSAYS):
-        batch_id = uuid.uuid4()
-        for ids in fresh_ids(min(ESSAYS, count - begun)):
-            yield ids | {"batch_id": batch_id}
+    """Of essays that are new, in batches of their own: one batch of all would make the index over
+    batches cheaper than it is."""
+    for number in range(count):
+        if number % ESSAYS == 0:
+            batch_id = uuid.uuid4()
+        yield {"event_id": uuid.uuid4(), "essay_id": uuid.uuid4(), "batch_id": batch_id}
 
 
 def write_spell(folder, events):
     """Results of essays that are all new: a row each."""
-    spell_results.write(folder / "1.jsonl", fresh_ids(events))
+    spell_results.write(folder / "1.jsonl", in_batches(events))
 
 
 def write_again(folder, events):
     """Later results of essays that have one: updates."""
-    first = fresh_ids(events)
+    first = list(in_batches(events))
     spell_results.write(folder / "1.jsonl", first)
-    spell_results.write(folder / "2.jsonl", ({"event_id": uuid.uuid4(), "at": LATER,
-                                              "essay_id": one["essay_id"]} for one in first))
+    spell_results.write(folder / "2.jsonl", (one | {"event_id": uuid.uuid4(), "at": LATER}
+                                             for one in first))
 
 
 def write_hot(folder, events):
