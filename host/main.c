@@ -124,9 +124,11 @@ static int main_run_configured(const struct command_spec *spec, struct command *
     struct config *config =
         environment_file_read(path.data, &err) ? config_load(path.data, &err) : NULL;
     bool reaches = spec->asks_program || spec->takes_settings || command->running;
-    int status = config    ? main_run_with(spec, command, config)
-                 : reaches ? main_run_without(spec, command, &err)
-                           : main_fail_start(&err);
+    command->config_problem = err.text;
+    int status = config                       ? main_run_with(spec, command, config)
+                 : spec->takes_config_problem ? signals_status(spec->run(command))
+                 : reaches                    ? main_run_without(spec, command, &err)
+                                              : main_fail_start(&err);
     buffer_free(&path);
     return status;
 }

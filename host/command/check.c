@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "schema/migrate.h"
 #include "check/schema_check.h"
+#include "check/findings.h"
 #include "check/lint.h"
 #include "script/script.h"
 #include "view/sql_session.h"
@@ -55,104 +56,124 @@ static bool check_redis(const struct config *config, struct err *err) {
     return redis != NULL;
 }
 
-static bool check_names(const struct script_generation *generation) {
+static bool check_names(const struct script_generation *generation, struct findings *findings) {
     struct err err = {0};
     struct lint *lint = lint_create();
     enum lint_result result = lint_generation(lint, generation, NULL, &err);
     lint_destroy(lint);
     switch (result) {
     case LINT_GOOD:
-        puts("names: good, none undefined, unused or shadowed");
-        return true;
+        return findings_add(findings, FINDING_GOOD, "names",
+                            "good, none undefined, unused or shadowed");
     case LINT_MISSING:
-        puts("names: not checked: luacheck is not installed (on Debian: lua-check)");
-        return true;
+        return findings_add(findings, FINDING_GOOD, "names",
+                            "not checked: luacheck is not installed (on Debian: lua-check)");
     case LINT_BAD:
         break;
     }
-    fprintf(stderr, "names: %s\n", err.text);
-    return false;
+    return findings_add(findings, FINDING_ERROR, "names", err.text);
 }
 
-static bool check_certificates(const struct config *config) {
+static bool check_certificates(const struct config *config, struct findings *findings) {
     const struct certificates_of listeners[] = {certificates_of_http(config),
                                                 certificates_of_admin(config)};
     struct err err = {0};
     for (size_t i = 0; i < sizeof listeners / sizeof *listeners; i++) {
         struct tls_certificate about;
         if (!certificates_check(&listeners[i], &about, &err)) {
-            fprintf(stderr, "configuration: %s\n", err.text);
-            return false;
+            return findings_add(findings, FINDING_ERROR, "configuration", err.text);
         }
         if (about.not_after_s > 0) {
             char until[TIMESTAMP_TEXT_CAP];
+            struct buffer text = {0};
             timestamp_format(about.not_after_s * 1000000, until);
-            printf("tls: good, the listener %s has the certificate of %s, which expires at %s\n",
-                   listeners[i].listener, about.subject, until);
+            buffer_append_format(
+                &text, "good, the listener %s has the certificate of %s, which expires at %s",
+                listeners[i].listener, about.subject, until);
+            findings_add(findings, FINDING_GOOD, "tls", text.data);
+            buffer_free(&text);
         }
     }
     return true;
 }
 
 /* Keys, services and certificates. */
-static bool check_admission(const struct config *config) {
+static bool check_admission(const struct config *config, struct findings *findings) {
     struct err err = {0};
     struct admission *admission = admission_create(config, &err);
     struct credentials *admin =
         admission ? credentials_create("admin.keys", &config->admin.keys, &err) : NULL;
     const struct problems *warnings = admin ? admission_warnings(admission) : NULL;
     for (size_t i = 0; warnings && i < warnings->count; i++) {
-        fprintf(stderr, "warning: %s\n", warnings->items[i].text);
+        findings_add(findings, FINDING_WARNING, "configuration", warnings->items[i].text);
     }
-    if (!admin) {
-        fprintf(stderr, "configuration: %s\n", err.text);
-    }
+    bool good = admin || findings_add(findings, FINDING_ERROR, "configuration", err.text);
     credentials_destroy(admin);
     admission_unref(admission);
-    return admin != NULL && check_certificates(config);
+    return good && check_certificates(config, findings);
 }
 
-int command_check(const struct command *command) {
-    const struct config *config = command->config;
-    struct err err = {0};
-    if (!check_admission(config)) {
-        return 1;
-    }
-    struct script_generation *generation = script_generation_load_service(config, 1, &err);
-    if (!generation || !builtin_paths_leave_routes(generation, &err)) {
-        fprintf(stderr, "scripts: %s\n", err.text);
-        script_generation_unref(generation);
-        return 1;
-    }
+static void check_count_scripts(const struct script_generation *generation,
+                                struct findings *findings) {
+    struct buffer text = {0};
     size_t handlers, routes, reactions;
     script_generation_handlers(generation, &handlers);
     script_generation_routes(generation, &routes);
     script_generation_reactions(generation, &reactions);
     const struct view *view = script_generation_view(generation);
-    printf("configuration: good\nscripts: good, %zu handler%s, %zu route%s, %zu reaction%s, %zu "
-           "table%s, hash %s\n",
-           handlers, plural_of((int64_t)handlers), routes, plural_of((int64_t)routes), reactions,
-           plural_of((int64_t)reactions), view->table_count, plural_of((int64_t)view->table_count),
-           script_generation_hash(generation));
-    bool names = check_names(generation);
-    bool kafka = check_kafka(config, &err);
-    if (!kafka) {
-        fprintf(stderr, "kafka: %s\n", err.text);
+    buffer_append_format(&text,
+                         "good, %zu handler%s, %zu route%s, %zu reaction%s, %zu table%s, hash %s",
+                         handlers, plural_of((int64_t)handlers), routes, plural_of((int64_t)routes),
+                         reactions, plural_of((int64_t)reactions), view->table_count,
+                         plural_of((int64_t)view->table_count), script_generation_hash(generation));
+    findings_add(findings, FINDING_GOOD, "scripts", text.data);
+    buffer_free(&text);
+}
+
+/* What the scripts need of the other systems. */
+static void check_services(const struct config *config, const struct script_generation *generation,
+                           struct findings *findings) {
+    struct err err = {0};
+    if (!check_kafka(config, &err)) {
+        findings_add(findings, FINDING_ERROR, "kafka", err.text);
         err_clear(&err);
     }
-    bool redis = check_redis(config, &err);
-    if (!redis) {
-        fprintf(stderr, "redis: %s\n", err.text);
+    if (!check_redis(config, &err)) {
+        findings_add(findings, FINDING_ERROR, "redis", err.text);
         err_clear(&err);
     }
-    bool database = check_database(config, generation, &err);
-    if (database) {
-        puts("database: good, view and queries agree with its schema");
+    bool good = check_database(config, generation, &err);
+    findings_add(findings, good ? FINDING_GOOD : FINDING_ERROR, "database",
+                 good ? "good, view and queries agree with its schema" : err.text);
+}
+
+static void check_all(const struct config *config, struct findings *findings) {
+    struct err err = {0};
+    if (!check_admission(config, findings)) {
+        return;
+    }
+    struct script_generation *generation = script_generation_load_service(config, 1, &err);
+    if (!generation || !builtin_paths_leave_routes(generation, &err)) {
+        findings_add(findings, FINDING_ERROR, "scripts", err.text);
     } else {
-        fprintf(stderr, "database: %s\n", err.text);
+        findings_add(findings, FINDING_GOOD, "configuration", "good");
+        check_count_scripts(generation, findings);
+        check_names(generation, findings);
+        check_services(config, generation, findings);
     }
     script_generation_unref(generation);
-    return names && kafka && redis && database ? 0 : 1;
+}
+
+int command_check(const struct command *command) {
+    struct findings findings = {.format = findings_format_of(command->format)};
+    if (command->config) {
+        check_all(command->config, &findings);
+    } else {
+        findings_add(&findings, FINDING_ERROR,
+                     findings.format == FINDINGS_TEXT ? "aggregator" : "configuration",
+                     command->config_problem);
+    }
+    return findings_finish(&findings);
 }
 
 int command_migrate(const struct command *command) {

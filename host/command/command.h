@@ -9,12 +9,15 @@
 /* The checked command line (arguments.h). A field is set only if the command takes its option
  * (commands.c). Texts are NULL if not given, and never empty. */
 struct command {
-    const struct config *config; /* NULL: it cannot be read, and the command asks the program */
+    const struct config *config; /* NULL: it cannot be read, and the command asks the program, or
+                                    prints the problem */
+    const char *config_problem;  /* why it cannot be read; of commands that take it */
     const char *config_path;
     const char *socket; /* of the running program: --socket, or admin.socket */
     char **argv;        /* the whole command line as it was given */
     const char *log_format, *log_level;
-    char **words; /* the arguments after the command's name; none is empty */
+    const char *format; /* of check */
+    char **words;       /* the arguments after the command's name; none is empty */
     int word_count;
     bool help, version;
     const char *reaction, *row; /* of try */

@@ -87,6 +87,7 @@ static const char *commands_try_conflict(const struct command *command) {
 /* ---- the table ------------------------------------------------------------------------------ */
 
 static const char *const message_states[] = {"pending", "sent", "settled", "failed", NULL};
+static const char *const findings_formats[] = {"text", "json", "github", NULL};
 static const char *const log_formats[] = {"json", "text", NULL};
 static const char *const log_levels[] = {"debug", "info",     "warning", "error",
                                          "warn",  "critical", NULL};
@@ -131,10 +132,18 @@ const struct command_spec commands[] = {
     {
         .name = "check",
         .run = command_check,
-        .synopsis = "",
+        .takes_config_problem = true,
+        .synopsis = "[--format=text|json|github]",
         .summary = "check configuration, scripts, and the view against the schema",
         .help = "Reads configuration and scripts, and asks the database whether it has what they "
                 "name. Changes nothing and touches no queue. Warnings do not change the status.",
+        .options = {{.name = "format",
+                     .value = "FORMAT",
+                     .kind = OPTION_WORD,
+                     .words = findings_formats,
+                     .offset = FIELD(format),
+                     .help = "text; json: one object with every finding; github: annotations of a "
+                             "workflow, at file and line. Default: text"}},
     },
     {
         .name = "config",

@@ -51,9 +51,10 @@ struct command_spec {
     /* NULL, or why the options exclude each other (a literal). */
     const char *(*conflict)(const struct command *command);
     bool is_raw; /* prints terminal controls of its own, and cleans what comes from events */
-    bool without_config; /* does not need config.lua */
-    bool asks_program;   /* it needs the admin socket alone */
-    bool takes_settings; /* of the running program, while those on the disk are wrong */
+    bool without_config;       /* does not need config.lua */
+    bool asks_program;         /* it needs the admin socket alone */
+    bool takes_config_problem; /* prints itself why the configuration cannot be read */
+    bool takes_settings;       /* of the running program, while those on the disk are wrong */
 };
 
 extern const struct command_spec commands[];

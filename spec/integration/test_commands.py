@@ -1,5 +1,6 @@
 """Commands beside `run`, errors of the configuration, secrets, and edited scripts."""
 import concurrent.futures
+import json
 import re
 import subprocess
 
@@ -184,6 +185,35 @@ def test_check_names_the_script_at_fault(bare_service, scripts, script, words):
                                                                          timeout=30)
         assert failed.returncode == 1
         assert all(word in failed.stderr for word in words), failed.stderr
+
+
+def test_check_prints_findings_for_programs(bare_service, scripts):
+    """One finding for each mistake, with its place; the same ones as annotations."""
+    (scripts / "lib" / "wrong.lua").write_text("local unused = 1\nreturn { other = undefined }\n")
+    program = bare_service.prepare(SCRIPTS_ROOT=str(scripts))
+    done = program.command("check", "--format=json", check=False)
+    report = json.loads(done.stdout)
+    assert done.returncode == 1 and report["good"] is False
+    wrong = [(found["line"], found["about"]) for found in report["findings"]
+             if (found["file"] or "").endswith("lib/wrong.lua") and found["level"] == "error"]
+    assert wrong == [(1, "names"), (2, "names")], report
+    assert {found["about"] for found in report["findings"] if found["level"] == "good"} >= {
+        "configuration", "scripts", "database"}
+    annotated = program.command("check", "--format=github", check=False)
+    assert annotated.returncode == 1
+    places = [re.match(r"::error title=names,file=(.*),line=(\d)::", line)
+              for line in annotated.stdout.splitlines() if line.startswith("::error")]
+    assert [(place[1].endswith("lib/wrong.lua"), place[2]) for place in places] == [
+        (True, "1"), (True, "2")], annotated.stdout
+
+
+def test_check_prints_the_configurations_mistake_as_a_finding(bare_service):
+    config = bare_service.folder / "wrong.lua"
+    config.write_text("return {\n  http = = 1,\n}\n")
+    done = bare_service.prepare(config).command("check", "--format=json", check=False)
+    found, = json.loads(done.stdout)["findings"]
+    assert done.returncode == 1 and (found["about"], found["line"]) == ("configuration", 2)
+    assert found["file"].endswith("wrong.lua") and "unexpected symbol" in found["text"]
 
 
 def test_check_refuses_invalid_kafka_options(bare_service):
