@@ -27,8 +27,14 @@ POSTGRES_BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
 KAFKA_JARS = ROOT / ".kafka"
 API_KEY = "test-key"
 UNREAD_TOPIC = "huleedu.batch.spellcheck.phase.completed.v1"
-# Paths of scripts and SQL for any configuration file.
-ROOTS = {"SCRIPTS_ROOT": str(ROOT / "scripts"), "SQL_ROOT": str(ROOT / "sql")}
+
+
+def roots(tree):
+    """Environment: the paths of a checkout's scripts and SQL, for any configuration file."""
+    return {"SCRIPTS_ROOT": str(tree / "scripts"), "SQL_ROOT": str(tree / "sql")}
+
+
+ROOTS = roots(ROOT)
 HEADERS = {"X-Internal-API-Key": API_KEY, "X-Service-ID": "admin-dashboard-service"}
 
 
@@ -418,6 +424,7 @@ class Aggregator(Process):
     configuration file, the project's own if None."""
 
     tls = None  # the ssl.SSLContext of its clients, if its listener speaks TLS
+    tree = ROOT  # the checkout whose config.lua it reads by default
 
     def __init__(self, folder, build, database_url, redis_url, brokers, env=None, config=None):
         super().__init__(folder)
@@ -440,7 +447,7 @@ class Aggregator(Process):
     def command(self, *arguments, check=True, **options):
         """Runs `aggregator ARGUMENTS` to its end; the completed process, with text output."""
         return subprocess.run(
-            [self.build / "aggregator", *map(str, [*arguments, *self.options])], cwd=ROOT,
+            [self.build / "aggregator", *map(str, [*arguments, *self.options])], cwd=self.tree,
             env=self.env, check=check, capture_output=True, text=True, **options)
 
     def ask(self, verb):
@@ -452,7 +459,7 @@ class Aggregator(Process):
                 return json.loads(answer.readline())
 
     def start(self, wait=True):
-        self.spawn([self.build / "aggregator", "run", *self.options], cwd=ROOT, env=self.env)
+        self.spawn([self.build / "aggregator", "run", *self.options], cwd=self.tree, env=self.env)
         if wait:
             self.wait_ready(lambda: self.get("/healthz")[0] in (200, 503))
         return self

@@ -1,5 +1,6 @@
 """The command line: one subcommand a benchmark; without one all run. Each has `add_options(parser)` and
-`run(options, folder, cleanup)`, which prints its figures and returns the problems."""
+`run(options, folder, cleanup)`, which prints its figures and returns the problems. Those that run
+others have `run(options, run_one)`."""
 import argparse
 import contextlib
 import os
@@ -10,13 +11,14 @@ import tempfile
 
 import stack
 
-from . import (batches, beside, capacity, drain, every, flame, footprint, fresh, growth, handling, http, peer,
+from . import (against, batches, beside, capacity, drain, every, flame, footprint, fresh, growth, handling, http, peer,
                plot, reactions, reload, scale, settings, stopped)
 
 BENCHES = {"drain": drain, "handling": handling, "peer": peer, "scale": scale, "growth": growth,
            "stopped": stopped, "fresh": fresh, "beside": beside, "http": http,
            "footprint": footprint, "reactions": reactions, "reload": reload,
            "settings": settings, "batches": batches, "capacity": capacity, "flame": flame, "plot": plot}
+COMPOSED = {"all": every, "against": against}
 
 
 def add_word(words, name, bench):
@@ -25,16 +27,19 @@ def add_word(words, name, bench):
     bench.add_options(own)
     own.add_argument("--build", type=pathlib.Path, default=stack.ROOT / "build",
                      help="folder of the built program (default: build)")
+    own.add_argument("--tree", type=pathlib.Path, default=stack.ROOT,
+                     help="checkout whose program, built in its folder build, is measured (default: "
+                          "this one)")
     own.add_argument("--keep", action="store_true", help="keeps the logs in any case")
 
 
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
     words = parser.add_subparsers(dest="bench", required=True, metavar="BENCH")
-    for name, bench in {**BENCHES, "all": every}.items():
+    for name, bench in {**BENCHES, **COMPOSED}.items():
         add_word(words, name, bench)
     options = parser.parse_args(arguments)
-    options.build = options.build.resolve()
+    options.build, options.tree = options.build.resolve(), options.tree.resolve()
     return options
 
 
@@ -60,8 +65,8 @@ def main(arguments):
     word = arguments[:1]
     is_all = not word or (word[0].startswith("--") and word[0] != "--help")
     options = parse(["all", *arguments] if is_all else arguments)
-    if options.bench == "all":
-        problems = every.run(options, lambda part: run_one(parse(part)))
+    if options.bench in COMPOSED:
+        problems = COMPOSED[options.bench].run(options, lambda part: run_one(parse(part)))
     else:
         problems = run_one(options)
     sys.exit(1 if problems else 0)

@@ -5,10 +5,9 @@ handled by the scripts, merged, and encoded as the parameters of upserts. Nothin
 import pathlib
 import subprocess
 
-import stack
-
 from . import streams
 from .report import Report
+from .servers import program_build
 
 STREAMS = ("spell", "lifecycle")
 
@@ -23,7 +22,7 @@ def add_options(parser):
 
 def once(options, records):
     """Microseconds of its CPU for each event: (until it is merged, to encode it)."""
-    done = subprocess.run([options.build / "handling", stack.ROOT / "config.lua", records,
+    done = subprocess.run([program_build(options) / "handling", options.tree / "config.lua", records,
                            str(options.events)], check=True, stdout=subprocess.PIPE, text=True)
     return [float(figure) for figure in done.stdout.split()]
 

@@ -40,8 +40,8 @@ def percentile(values, percent):
 
 
 class Report:
-    def __init__(self, title, columns):
-        self.title, self.columns = title, columns
+    def __init__(self, title, columns, last="target"):
+        self.title, self.columns, self.last = title, columns, last
         self.figures = []
         self.notes = []
 
@@ -71,7 +71,7 @@ class Report:
         return [figure.name for figure in self.figures if figure.correctness and not figure.met]
 
     def print(self):
-        rows = [("", *self.columns, "target", "")] + [figure.row() for figure in self.figures]
+        rows = [("", *self.columns, self.last, "")] + [figure.row() for figure in self.figures]
         widths = [max(len(row[i]) for row in rows) for i in range(5)]
         print(f"\n{self.title}")
         for row in rows:

@@ -11,11 +11,13 @@ CHUNK_EVENTS = 200000  # of one file: what the disk and the producer's memory ho
 
 
 class Servers:
-    """`cleanup` (an ExitStack) ends them."""
+    """`cleanup` (an ExitStack) ends them. The program is that of `options.tree`; what loads it is
+    that of `options.build`."""
 
     def __init__(self, options, folder, cleanup, redis, partitions=3, postgres_settings=(),
                  kafka_properties=None):
         self.build, self.folder, self.cleanup = options.build, folder, cleanup
+        self.tree = options.tree
         self.postgres = stack.Postgres(folder / "postgres", postgres_settings)
         cleanup.callback(self.postgres.remove)
         self.kafka = stack.ApacheKafka(folder / "kafka", partitions=partitions,
@@ -39,9 +41,10 @@ class Servers:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         config = stack.edited_config(folder / "config.lua", *edits) if edits else None
-        program = stack.Aggregator(folder, self.build, url,
+        program = stack.Aggregator(folder, program_build(self), url,
                                    self.redis.url if self.redis else "none", self.kafka.brokers,
-                                   stack.ROOTS | env, config)
+                                   stack.roots(self.tree) | env, config)
+        program.tree = self.tree
         self.cleanup.callback(program.stop)
         return program
 
@@ -62,22 +65,29 @@ class Servers:
         path.unlink(missing_ok=True)
 
 
+def program_build(options):
+    """The build folder of the program that is measured."""
+    return options.build if options.tree == stack.ROOT else options.tree / "build"
+
+
+# An earlier release has these tables in the schema public.
+SEARCH_PATH = "-c search_path=aggregator_state,public"
 COMMITTED = "SELECT coalesce(sum(next_offset) FILTER (WHERE next_offset > 0), 0) " \
-    "FROM aggregator_state.consumer_offsets"
-REJECTED = "SELECT coalesce(sum(rejected), 0) FROM aggregator_state.consumer_offsets"
-REASON = "SELECT topic, reason, detail FROM aggregator_state.rejected_events LIMIT 1"
+    "FROM consumer_offsets"
+REJECTED = "SELECT coalesce(sum(rejected), 0) FROM consumer_offsets"
+REASON = "SELECT topic, reason, detail FROM rejected_events LIMIT 1"
 
 
 def committed(url):
     """How many events' offsets are."""
-    return int(verify.query(url, COMMITTED)[0][0])
+    return int(verify.query(url, COMMITTED, options=SEARCH_PATH)[0][0])
 
 
 @contextlib.contextmanager
 def committing(url):
     """committed() over one connection: to open one costs Postgres more than a hundred events do. A
     rejected event is an error: what is not stored is stored fast."""
-    with contextlib.closing(psycopg2.connect(url)) as connection:
+    with contextlib.closing(psycopg2.connect(url, options=SEARCH_PATH)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
             def ask():

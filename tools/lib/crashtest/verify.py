@@ -14,9 +14,9 @@ import stack
 OUTCOMES = ("applied", "superseded", "ignored", "duplicate", "rejected")
 
 
-def query(url, sql):
-    """The rows of the last statement; committed."""
-    with contextlib.closing(psycopg2.connect(url)) as connection:
+def query(url, sql, **connecting):
+    """The rows of the last statement; committed. `connecting`: keywords of psycopg2.connect."""
+    with contextlib.closing(psycopg2.connect(url, **connecting)) as connection:
         with connection, connection.cursor() as cursor:
             cursor.execute(sql)
             return cursor.fetchall() if cursor.description else []
