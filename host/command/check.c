@@ -175,15 +175,3 @@ int command_check(const struct command *command) {
     }
     return findings_finish(&findings);
 }
-
-int command_migrate(const struct command *command) {
-    const struct config *config = command->config;
-    struct err err = {0};
-    int applied = 0;
-    if (!migrate_run(config, &applied, &err)) {
-        fprintf(stderr, "migrate: %s\n", err.text);
-        return 1;
-    }
-    printf("%d migration%s applied\n", applied, plural_of(applied));
-    return 0;
-}

@@ -46,6 +46,7 @@ struct command {
     bool running;
     bool changed;
     bool describe;
+    bool redo;
 };
 
 /* Runs the service until SIGTERM or SIGINT; a second signal ends it at once. */
@@ -102,6 +103,8 @@ int command_test(const struct command *command);
 int command_new_handler(const struct command *command);
 int command_new_route(const struct command *command);
 int command_new_reaction(const struct command *command);
+/* new migration NAME: writes the DDL that the database lacks. */
+int command_new_migration(const struct command *command);
 /* repl: a console with the modules of scripts. */
 int command_repl(const struct command *command);
 

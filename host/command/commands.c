@@ -66,6 +66,10 @@ static const char *commands_replay_conflict(const struct command *command) {
                : NULL;
 }
 
+static const char *commands_migrate_conflict(const struct command *command) {
+    return command->yes && !command->redo ? "--yes needs --redo" : NULL;
+}
+
 static const char *commands_reload_conflict(const struct command *command) {
     return !command->shadow_run && (command->events != 0 || command->accept >= 0)
                ? "--events and --accept need --shadow-run"
@@ -170,10 +174,17 @@ const struct command_spec commands[] = {
     {
         .name = "migrate",
         .run = command_migrate,
-        .synopsis = "",
+        .synopsis = "[--redo] [--yes]",
         .summary = "apply the migrations that the database lacks",
         .help = "Applies them in the order of their numbers, each in one transaction. Concurrent "
                 "runs wait for one another.",
+        .options = {SWITCH(
+                        "redo", redo,
+                        "first take back the newest migration, by the lines `-- undo: STATEMENT` "
+                        "that it had when it was applied: for a draft that has changed, on one's "
+                        "own database. The rows of tables and columns that it made are lost"),
+                    YES},
+        .conflict = commands_migrate_conflict,
     },
     {
         .name = "status",
@@ -606,6 +617,16 @@ const struct command_spec commands[] = {
                          "the table of the view that it follows; default: the first"),
                     TEXT("topic", "TOPIC", topic,
                          "what it publishes to; default: NAME with dots for _, and .v1")},
+    },
+    {
+        .name = "new migration",
+        .run = command_new_migration,
+        .synopsis = "NAME",
+        .summary = "write the DDL of what the view declares and the database lacks",
+        .help = "Compares scripts/view.lua with the database, and writes sql/migrations/NNNN_NAME."
+                "sql with the next number: tables, columns, and how `aggregator migrate --redo` "
+                "takes them back. Applies nothing.",
+        .arguments = {{.name = "NAME", .help = "lower-case letters, digits and _"}},
     },
     {
         .name = "repl",

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "new.h"
 #include "base/nearest.h"
 #include "http/builtin_paths.h"
 #include "scaffold/scaffold.h"
@@ -11,7 +12,7 @@
 
 #define MAX_NAME_BYTES 48 /* keeps generated lines within 100 columns */
 
-static bool new_check_name(const char *name, struct err *err) {
+bool new_check_name(const char *name, struct err *err) {
     size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_");
     return (len > 0 && len <= MAX_NAME_BYTES && name[len] == '\0') ||
            err_set(err, ERR_INPUT,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "bindings/pg.h"
+#include "bindings/pg_rows.h"
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/regular_file.h"
@@ -145,6 +146,11 @@ static bool migrate_read(const struct config *config, struct migrations *migrati
 #define VERSION_COLUMNS                                                                            \
     " (version int PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, "                      \
     "applied_at timestamptz NOT NULL DEFAULT now())"
+/* The statements of the lines `-- undo: ` of the text $2, the last one first; NULL: none. */
+#define UNDO                                                                                       \
+    "(SELECT string_agg(substr(line, 10), E'\\n' ORDER BY at DESC) FROM "                          \
+    "regexp_split_to_table($2::text, E'\\n') WITH ORDINALITY AS lines (line, at) "                 \
+    "WHERE line LIKE '-- undo: %')"
 
 /* One transaction creates schema and tables. The service's table comes first, because the program's
  * first file reads it. CREATE SCHEMA IF NOT EXISTS needs the right even if the schema exists. The
@@ -156,6 +162,8 @@ static const char *const migrate_tables_sql[] = {
     "CREATE TABLE IF NOT EXISTS " UNNUMBERED_FILES " (name text PRIMARY KEY, "
     "checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())",
     "CREATE TABLE IF NOT EXISTS " SERVICE_VERSIONS VERSION_COLUMNS,
+    "ALTER TABLE " PROGRAM_VERSIONS " ADD COLUMN IF NOT EXISTS undo text",
+    "ALTER TABLE " SERVICE_VERSIONS " ADD COLUMN IF NOT EXISTS undo text",
     "DELETE FROM " PROGRAM_VERSIONS
     " WHERE version >= (SELECT min(file) FROM " PROGRAM_SCHEMA_MISSING ")",
 };
@@ -175,8 +183,8 @@ struct migrate_statements {
         .newest = "SELECT coalesce(max(version), -1) FROM " table,                                 \
         .is_applied = "SELECT checksum = " CHECKSUM " OR " REPLACES " FROM " table                 \
                       " WHERE version = left($1::text, 4)::int",                                   \
-        .record = "INSERT INTO " table " (version, checksum, name) "                               \
-                  "VALUES (left($1::text, 4)::int, " CHECKSUM ", $1::text)",                       \
+        .record = "INSERT INTO " table " (version, checksum, name, undo) "                         \
+                  "VALUES (left($1::text, 4)::int, " CHECKSUM ", $1::text, " UNDO ")",             \
     }
 
 static const struct migrate_statements numbered[MIGRATE_OWNERS] = {
@@ -322,8 +330,7 @@ static bool migrate_apply_missing(struct pg *pg, const struct migrations *migrat
     return ok;
 }
 
-bool migrate_run(const struct config *config, int *applied, struct err *err) {
-    struct migrations migrations = {0};
+static struct pg *migrate_create_session(const struct config *config) {
     struct pg_options options = {
         .url = config->postgres.url,
         .application_name = "aggregator migrate",
@@ -331,13 +338,72 @@ bool migrate_run(const struct config *config, int *applied, struct err *err) {
         .writes = true,
         .statement_timeout_ms = 0, /* another instance may hold the lock for a whole migration */
     };
+    return pg_create(&options);
+}
+
+bool migrate_run(const struct config *config, int *applied, struct err *err) {
+    struct migrations migrations = {0};
     *applied = 0;
-    struct pg *pg = pg_create(&options);
+    struct pg *pg = migrate_create_session(config);
     bool ok = migrate_read(config, &migrations, err) && pg_connect(pg, err) &&
               migrate_apply_missing(pg, &migrations, applied, err);
     pg_destroy(pg);
     migrate_free(&migrations);
     return ok;
+}
+
+/* ---- undoing -------------------------------------------------------------------------------- */
+
+static const char migrate_newest_sql[] =
+    "SELECT name, undo FROM " SERVICE_VERSIONS " ORDER BY version DESC LIMIT 1";
+static const char migrate_forget_sql[] =
+    "DELETE FROM " SERVICE_VERSIONS " WHERE version = (SELECT max(version) FROM " SERVICE_VERSIONS
+    ")";
+
+static bool migrate_undo_newest(struct pg *pg, char **name, struct err *err) {
+    struct pg_result *row;
+    if (!pg_query(pg, "migration_undo", migrate_newest_sql, NULL, MIGRATION_TIMEOUT_MS, &row,
+                  err)) {
+        return false;
+    }
+    bool ok = true;
+    if (pg_rows_count(row) == 0) {
+        ok = err_set(err, ERR_INPUT, "no migration is applied");
+    } else if (pg_rows_is_null(row, 0, 1)) {
+        ok = err_set(err, ERR_INPUT,
+                     "%s had no line `-- undo: STATEMENT` when it was applied: restore its text, "
+                     "and write a new migration",
+                     pg_rows_text(row, 0, 0));
+    } else {
+        *name = xstrdup(pg_rows_text(row, 0, 0));
+        ok = (pg_script(pg, pg_rows_text(row, 0, 1), MIGRATION_TIMEOUT_MS, err) ||
+              err_wrap(err, "%s: undo", *name)) &&
+             migrate_run_plain(pg, migrate_forget_sql, err);
+    }
+    pg_rows_free(row);
+    return ok;
+}
+
+bool migrate_undo(const struct config *config, char **name, struct err *err) {
+    struct pg *pg = migrate_create_session(config);
+    *name = NULL;
+    bool ok = pg_connect(pg, err) && migrate_check_role(pg, err) && migrate_make_tables(pg, err) &&
+              migrate_begin_locked(pg, err) && migrate_undo_newest(pg, name, err) &&
+              migrate_run_plain(pg, "COMMIT", err);
+    pg_destroy(pg);
+    return ok;
+}
+
+/* ---- looking -------------------------------------------------------------------------------- */
+
+bool migrate_next_number(const struct config *config, int *number, struct err *err) {
+    struct migrations migrations = {0};
+    bool ok = migrate_read_folder(config->scripts.sql, "migrations", true, &migrations, err);
+    *number = 1 + (ok && migrations.count > 0 ? migrations.items[migrations.count - 1].version : 0);
+    migrate_free(&migrations);
+    return ok &&
+           (*number < 10000 || err_set(err, ERR_INPUT, "%s/migrations: the number 9999 is taken",
+                                       config->scripts.sql));
 }
 
 static bool migrate_look(struct pg *pg, const struct migrations *migrations, int *pending,

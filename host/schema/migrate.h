@@ -16,6 +16,14 @@ struct pg;
  * of the program's schema. *applied counts the files applied, also before a failure. */
 bool migrate_run(const struct config *config, int *applied, struct err *err);
 
+/* Takes back the newest of the service's migrations, in one transaction: runs the lines `-- undo: `
+ * that its file had when it was applied, the last one first, and forgets it. The caller owns
+ * *name, the file. ERR_INPUT: it had no such lines, or none is applied. */
+bool migrate_undo(const struct config *config, char **name, struct err *err);
+
+/* The number after that of the newest file of the service. */
+bool migrate_next_number(const struct config *config, int *number, struct err *err);
+
 /* Counts the missing files. Writes nothing. */
 bool migrate_pending(struct pg *pg, const struct config *config, int *pending, struct err *err);
 

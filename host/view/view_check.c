@@ -47,15 +47,6 @@ static void view_check_name_column(char name[MAX_COLUMN], const struct view_tabl
     buffer_free(&quoted);
 }
 
-/* In the database's spelling. declared NULL: a column of a version. */
-static const char *view_check_wanted_type(const struct view_column *declared, int column) {
-    if (!declared) {
-        return column == -1 ? "timestamp with time zone" : "uuid";
-    }
-    return strcmp(declared->sql_type, "timestamptz") == 0 ? "timestamp with time zone"
-                                                          : declared->sql_type;
-}
-
 static bool view_check_load_enums(struct checker *checker) {
     if (!checker->enums && !checker->failed) {
         pg_params_reset(checker->params);
@@ -103,7 +94,7 @@ static void view_check_column(void *context, const struct view_table *table, int
     struct checker *checker = context;
     const struct view_column *declared =
         column < 0 ? NULL : view_sql_column_at(table, group, column);
-    const char *want = view_check_wanted_type(declared, column);
+    const char *want = view_sql_type_of(table, group, column);
     char name[MAX_COLUMN];
     view_check_name_column(name, table, group, column);
     int row = view_check_find_column(checker->columns, name);

@@ -42,6 +42,15 @@ void view_sql_append_name(struct buffer *out, const struct view_table *table, in
     }
 }
 
+const char *view_sql_type_of(const struct view_table *table, int group, int column) {
+    static const char time[] = "timestamp with time zone";
+    if (column < 0) {
+        return column == -1 ? time : "uuid";
+    }
+    const char *declared = view_sql_column_at(table, group, column)->sql_type;
+    return strcmp(declared, "timestamptz") == 0 ? time : declared;
+}
+
 static enum pg_array view_sql_array_of(enum view_type type) {
     switch (type) {
     case VIEW_INTEGER:

@@ -23,6 +23,9 @@ void view_sql_columns(const struct view_table *table, uint32_t groups, view_sql_
 void view_sql_append_name(struct buffer *out, const struct view_table *table, int group,
                           int column);
 
+/* The column's type as Postgres' format_type spells it. */
+const char *view_sql_type_of(const struct view_table *table, int group, int column);
+
 /* Bit g set: group g is in some row. */
 uint32_t view_sql_groups(const struct view_table *table, struct merge_row *const *rows,
                          size_t count);

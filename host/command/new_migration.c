@@ -1,0 +1,73 @@
+/* new_migration: `aggregator new migration`. */
+#include <stdio.h>
+#include <string.h>
+
+#include "command.h"
+#include "new.h"
+#include "schema/migrate.h"
+#include "scaffold/scaffold.h"
+#include "script/script.h"
+#include "view/sql_session.h"
+#include "view/view_draft.h"
+
+static const char new_migration_head[] =
+    "-- What scripts/view.lua declares and the database lacks. Add the indexes of your queries.\n"
+    "--\n"
+    "-- A draft: after a change of this file, `aggregator migrate --redo` runs the lines `-- "
+    "undo:` "
+    "that\n"
+    "-- were applied, and the file again. Remove these lines before others apply it.\n";
+
+/* Of a database that lacks migrations the draft would repeat them. */
+static bool new_migration_draft(const struct config *config, const struct view *view,
+                                struct buffer *sql, struct err *err) {
+    struct sql_session session;
+    int timeout_ms = config->postgres.statement_timeout_ms, pending = 0;
+    bool ok = sql_session_open(&session, config, "aggregator new", timeout_ms, err) &&
+              migrate_pending(session.pg, config, &pending, err);
+    if (ok && pending > 0) {
+        ok = err_set(err, ERR_INPUT, "%d migration%s not applied: run `aggregator migrate` first",
+                     pending, pending == 1 ? " is" : "s are");
+    }
+    ok = ok && view_draft_append(session.pg, view, timeout_ms, sql, err);
+    sql_session_close(&session);
+    return ok && (sql->len > 0 ||
+                  err_set(err, ERR_INPUT,
+                          "the database has every table and column of the view: declare the new "
+                          "ones in scripts/view.lua first"));
+}
+
+static bool new_migration_fill(const struct command *command, struct scaffold_file *file,
+                               struct err *err) {
+    const struct config *config = command->config;
+    struct script_generation *generation = script_generation_load(config, 1, err);
+    struct buffer sql = {0};
+    int number = 0;
+    bool ok = generation && migrate_next_number(config, &number, err) &&
+              new_migration_draft(config, script_generation_view(generation), &sql, err);
+    if (ok) {
+        snprintf(file->path, sizeof file->path, "%s/migrations/%04d_%s.sql", config->scripts.sql,
+                 number, command->words[0]);
+        buffer_append_text(&file->text, new_migration_head);
+        buffer_append_text(&file->text, sql.data);
+    }
+    buffer_free(&sql);
+    script_generation_unref(generation);
+    return ok;
+}
+
+int command_new_migration(const struct command *command) {
+    struct scaffold scaffold = {.count = 1};
+    struct err err = {0};
+    bool ok = new_check_name(command->words[0], &err) &&
+              new_migration_fill(command, &scaffold.files[0], &err) &&
+              scaffold_write(&scaffold, &err);
+    if (ok) {
+        printf("wrote %s\n\nRead it, then:\n  aggregator migrate\n  aggregator check\n",
+               scaffold.files[0].path);
+    } else {
+        fprintf(stderr, "aggregator: new: %s\n", err.text);
+    }
+    scaffold_free(&scaffold);
+    return ok ? 0 : 1;
+}
