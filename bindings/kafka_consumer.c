@@ -292,6 +292,11 @@ struct slice kafka_message_header(const struct kafka_message *message, const cha
     return (struct slice){value, len};
 }
 
+struct slice kafka_message_key(const void *owner) {
+    const rd_kafka_message_t *message = owner;
+    return (struct slice){message->key, message->key_len};
+}
+
 void kafka_message_release(void *owner) {
     rd_kafka_message_destroy(owner);
 }

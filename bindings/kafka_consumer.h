@@ -88,6 +88,8 @@ bool kafka_consumer_next(struct kafka_consumer *consumer, int timeout_ms,
                          struct kafka_message *message);
 /* The last header of that name; data NULL: none. Borrowed from the message. */
 struct slice kafka_message_header(const struct kafka_message *message, const char *name);
+/* The record's key; data NULL: none. owner: of a message. */
+struct slice kafka_message_key(const void *owner);
 /* owner: of a message. */
 void kafka_message_release(void *owner);
 /* Of a member: an eventfd(2), readable when the empty queue gets a message. */

@@ -1,5 +1,6 @@
 #include "record.h"
 
+#include "base/json_put.h"
 #include "base/json_scan.h"
 #include "script/script.h"
 
@@ -46,10 +47,13 @@ static bool record_read_members(struct json_cursor *cursor, struct members *memb
     return json_finish(cursor);
 }
 
+/* RFC 4648, section 4. */
+static const char record_digits[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 /* `out` may be text.data: the result never overtakes the text. JSON may write a slash as "\/".
  * False: no base64 of whole groups. */
 static bool record_decode_base64(struct slice text, char *out, size_t *len) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     unsigned bits = 0, held = 0;
     size_t count = 0, padding = 0;
     *len = 0;
@@ -60,12 +64,12 @@ static bool record_decode_base64(struct slice text, char *out, size_t *len) {
         if (text.data[i] == '\\' && i + 1 < text.len && text.data[i + 1] == '/') {
             continue;
         }
-        const char *digit = memchr(digits, text.data[i], 64);
+        const char *digit = memchr(record_digits, text.data[i], 64);
         if (!digit) {
             return false;
         }
         count++;
-        bits = bits << 6 | (unsigned)(digit - digits);
+        bits = bits << 6 | (unsigned)(digit - record_digits);
         held += 6;
         if (held >= 8) {
             held -= 8;
@@ -116,6 +120,50 @@ bool record_read(char *text, struct record *record) {
     json_begin(&cursor, slice_of(text));
     return record_read_members(&cursor, &members) && members.topic.type == JSON_STRING &&
            record_take_members(&members, text, record, &err);
+}
+
+/* ---- writing -------------------------------------------------------------------------------- */
+
+static void record_append_base64(struct buffer *out, struct slice bytes) {
+    buffer_append_text(out, "\"");
+    for (size_t i = 0; i < bytes.len; i += 3) {
+        size_t left = bytes.len - i;
+        unsigned bits = (unsigned)(uint8_t)bytes.data[i] << 16;
+        bits |= left > 1 ? (unsigned)(uint8_t)bytes.data[i + 1] << 8 : 0;
+        bits |= left > 2 ? (unsigned)(uint8_t)bytes.data[i + 2] : 0;
+        char group[4] = {record_digits[bits >> 18], record_digits[bits >> 12 & 63],
+                         left > 1 ? record_digits[bits >> 6 & 63] : '=',
+                         left > 2 ? record_digits[bits & 63] : '='};
+        buffer_append(out, group, sizeof group);
+    }
+    buffer_append_text(out, "\"");
+}
+
+static bool record_is_json_line(struct slice text) {
+    struct json_cursor cursor;
+    struct json_value value;
+    json_begin(&cursor, text);
+    return text.len > 0 && !memchr(text.data, '\n', text.len) && !json_is_space(text.data[0]) &&
+           !json_is_space(text.data[text.len - 1]) && json_read(&cursor, &value) &&
+           json_finish(&cursor);
+}
+
+void record_append(struct buffer *line, const struct record *record) {
+    buffer_append_text(line, "{");
+    json_put_text(line, "topic", slice_of(record->topic));
+    json_put_int(line, "partition", record->partition);
+    json_put_int(line, "offset", record->offset);
+    json_put_text(line, "key", record->key);
+    if (record->payload.data && record_is_json_line(record->payload)) {
+        json_put_name(line, "value");
+        buffer_append(line, record->payload.data, record->payload.len);
+    } else if (record->payload.data) {
+        json_put_name(line, "raw_b64");
+        record_append_base64(line, record->payload);
+    } else {
+        json_put_text(line, "raw_b64", (struct slice){0});
+    }
+    buffer_append_text(line, "}\n");
 }
 
 /* ---- records or envelopes ------------------------------------------------------------------ */

@@ -3,8 +3,8 @@
 
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "base/err.h"
-#include "base/slice.h"
 
 struct script_generation;
 
@@ -22,7 +22,12 @@ struct record {
  * base64 is decoded in place. False: not such an object. */
 bool record_read(char *text, struct record *record);
 
-/* The same, or a bare envelope: an object that is no record but has a member of the scripts'
- * envelope; it is its own payload. False: err says what is wrong, at byte *at. */
+/* Appends the record as such a line, with its line feed: `value` where the payload is JSON on one
+ * line, else raw_b64, so that record_read gives the same bytes. A key that is not UTF-8 is damaged.
+ */
+void record_append(struct buffer *line, const struct record *record);
+
+/* The same as record_read, or a bare envelope: an object that is no record but has a member of the
+ * scripts' envelope; it is its own payload. False: err says what is wrong, at byte *at. */
 bool record_read_event(const struct script_generation *generation, char *text,
                        struct record *record, size_t *at, struct err *err);

@@ -1,5 +1,6 @@
 #include "tap.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include "rebuild/log_reader.h"
 #include "base/timestamp.h"
 #include "base/xalloc.h"
+#include "record.h"
 #include "show.h"
 
 #define POLL_MS 200 /* the delay of a signal */
@@ -20,6 +22,7 @@ struct tap {
     struct log_reader reader;
     struct dry_run dry_run;
     struct buffer out;
+    FILE *file; /* of --record; NULL: none */
     int64_t read, shown;
 };
 
@@ -41,6 +44,14 @@ static void tap_catch_signals(void) {
 
 /* ---- which topics -------------------------------------------------------------------------- */
 
+static int tap_count_partitions(const struct log_reader *reader, const char *topic) {
+    int count = 0;
+    for (size_t i = 0; i < reader->count; i++) {
+        count += strcmp(reader->partitions[i].topic, topic) == 0;
+    }
+    return count;
+}
+
 static bool tap_refuse_topic(const struct tap *tap, const char *topic, struct err *err) {
     size_t handler_count, count = 0;
     const struct script_handler *handlers =
@@ -56,11 +67,10 @@ static bool tap_refuse_topic(const struct tap *tap, const char *topic, struct er
     }
     const char *nearest = nearest_name(topic, names, count);
     if (nearest) {
-        err_set(err, ERR_INPUT,
-                "no handler declares the topic \"%s\": did you mean \"%s\"? There are:%s", topic,
-                nearest, all.data);
+        err_set(err, ERR_INPUT, "kafka has no topic %s: did you mean \"%s\"? Handlers declare:%s",
+                topic, nearest, all.data);
     } else {
-        err_set(err, ERR_INPUT, "no handler declares the topic \"%s\". There are:%s", topic,
+        err_set(err, ERR_INPUT, "kafka has no topic %s. Handlers declare:%s", topic,
                 all.len ? all.data : " none");
     }
     free(names);
@@ -70,30 +80,9 @@ static bool tap_refuse_topic(const struct tap *tap, const char *topic, struct er
 
 static bool tap_check_topics(const struct tap *tap, struct err *err) {
     for (size_t i = 0; i < tap->options->topic_count; i++) {
-        if (script_handler_of(tap->generation, tap->options->topics[i]) < 0) {
+        if (tap_count_partitions(&tap->reader, tap->options->topics[i]) == 0) {
             return tap_refuse_topic(tap, tap->options->topics[i], err);
         }
-    }
-    return true;
-}
-
-static int tap_count_partitions(const struct log_reader *reader, const char *topic) {
-    int count = 0;
-    for (size_t i = 0; i < reader->count; i++) {
-        count += strcmp(reader->partitions[i].topic, topic) == 0;
-    }
-    return count;
-}
-
-static bool tap_choose_topics(struct tap *tap, struct err *err) {
-    const struct tap_options *options = tap->options;
-    for (size_t i = 0; i < options->topic_count; i++) {
-        if (tap_count_partitions(&tap->reader, options->topics[i]) == 0) {
-            return err_set(err, ERR_INPUT, "kafka has no topic %s", options->topics[i]);
-        }
-    }
-    if (options->topic_count > 0) {
-        log_reader_keep(&tap->reader, options->topics, options->topic_count);
     }
     return true;
 }
@@ -114,6 +103,13 @@ static void tap_announce(const struct tap *tap) {
             }
         }
     }
+    for (size_t i = 0; i < tap->options->topic_count; i++) {
+        const char *topic = tap->options->topics[i];
+        if (script_handler_of(tap->generation, topic) < 0) {
+            fprintf(stderr, "%s: %d partitions, no handler declares it\n", topic,
+                    tap_count_partitions(&tap->reader, topic));
+        }
+    }
     fprintf(stderr, "reading %s; Ctrl-C ends\n",
             tap->options->from_beginning ? "from the beginning" : "from now on");
 }
@@ -130,40 +126,96 @@ static bool tap_matches(const struct tap_options *options, const struct log_reco
     return true;
 }
 
-static void tap_show(struct tap *tap, const struct dry_run_outcome *outcome) {
-    const struct log_record *message = &outcome->event->record;
-    const struct log_partition *partition = &tap->reader.partitions[message->partition];
-    struct buffer *out = &tap->out;
+static void tap_begin_json(struct buffer *out, const struct record *record, int64_t stored_at_us) {
+    buffer_append_text(out, "{");
+    json_put_text(out, "topic", slice_of(record->topic));
+    json_put_int(out, "partition", record->partition);
+    json_put_int(out, "offset", record->offset);
+    json_put_time(out, "stored_at", stored_at_us);
+}
+
+static void tap_show_place(struct buffer *out, const struct record *record, int64_t stored_at_us,
+                           const char *outcome) {
     char stored[TIMESTAMP_TEXT_CAP] = "unknown";
+    if (stored_at_us > 0) {
+        timestamp_format(stored_at_us, stored);
+    }
+    buffer_append_format(out, "%s/%" PRId64 "/%" PRId64 "  stored %s  %s", record->topic,
+                         record->partition, record->offset, stored, outcome);
+}
+
+static void tap_show_event(struct tap *tap, const struct record *record,
+                           const struct dry_run_outcome *outcome) {
+    int64_t stored_at_us = outcome->event->record.broker_time_us;
     if (tap->options->json) {
-        buffer_append_text(out, "{");
-        json_put_text(out, "topic", slice_of(partition->topic));
-        json_put_int(out, "partition", partition->number);
-        json_put_int(out, "offset", message->offset);
-        json_put_time(out, "stored_at", message->broker_time_us);
-        show_event_json(out, outcome);
+        tap_begin_json(&tap->out, record, stored_at_us);
+        show_event_json(&tap->out, outcome);
+        buffer_append_text(&tap->out, "}\n");
+        return;
+    }
+    tap_show_place(&tap->out, record, stored_at_us, show_outcome_name(outcome));
+    buffer_append_format(&tap->out, "  %s\n", outcome->handler->name);
+    show_event(&tap->out, outcome);
+    buffer_append_text(&tap->out, "\n");
+}
+
+static void tap_show_bytes(struct buffer *out, struct slice bytes) {
+    struct slice shown = bytes.data ? bytes : slice_of("none");
+    buffer_append(out, shown.data, shown.len);
+}
+
+/* Of a topic that no handler declares. In JSON, U+FFFD stands for bytes that are not UTF-8. */
+static void tap_show_undeclared(struct tap *tap, const struct record *record,
+                                int64_t stored_at_us) {
+    struct buffer *out = &tap->out;
+    if (tap->options->json) {
+        tap_begin_json(out, record, stored_at_us);
+        json_put_text(out, "outcome", slice_of("undeclared"));
+        json_put_text(out, "key", record->key);
+        json_put_text(out, "text", record->payload);
         buffer_append_text(out, "}\n");
         return;
     }
-    if (message->broker_time_us > 0) {
-        timestamp_format(message->broker_time_us, stored);
+    tap_show_place(out, record, stored_at_us, "undeclared\n  key    ");
+    tap_show_bytes(out, record->key);
+    buffer_append_text(out, "\n  value  ");
+    tap_show_bytes(out, record->payload);
+    buffer_append_text(out, "\n\n");
+}
+
+static bool tap_keep(struct tap *tap, const struct record *record, struct err *err) {
+    if (!tap->file) {
+        return true;
     }
-    buffer_append_format(out, "%s/%d/%" PRId64 "  stored %s  %s  %s\n", partition->topic,
-                         partition->number, message->offset, stored, show_outcome_name(outcome),
-                         outcome->handler->name);
-    show_event(out, outcome);
-    buffer_append_text(out, "\n");
+    struct buffer line = {0};
+    record_append(&line, record);
+    bool ok = fwrite(line.data, 1, line.len, tap->file) == line.len && fflush(tap->file) == 0;
+    buffer_free(&line);
+    return ok || err_set(err, ERR_INPUT, "%s cannot be written: %s", tap->options->record,
+                         strerror(errno));
 }
 
 static bool tap_handle(struct tap *tap, const struct log_record *message, struct err *err) {
     struct dry_run_outcome outcome;
-    if (!dry_run_handle(&tap->dry_run, message, &outcome, err)) {
-        return false;
+    const struct log_partition *partition = &tap->reader.partitions[message->partition];
+    struct record record = {.topic = partition->topic,
+                            .key = kafka_message_key(message->owner),
+                            .payload = message->payload,
+                            .partition = partition->number,
+                            .offset = message->offset};
+    bool kept = tap_keep(tap, &record, err);
+    if (kept && partition->handler >= 0) {
+        if (!dry_run_handle(&tap->dry_run, message, &outcome, err)) {
+            return false;
+        }
+        tap_show_event(tap, &record, &outcome);
+        dry_run_clear(&tap->dry_run); /* releases the record */
+    } else {
+        tap_show_undeclared(tap, &record, message->broker_time_us);
+        kafka_message_release(message->owner);
     }
-    tap_show(tap, &outcome);
-    dry_run_clear(&tap->dry_run);
     tap->shown++;
-    return show_write(&tap->out, err);
+    return kept && show_write(&tap->out, err);
 }
 
 static bool tap_follow(struct tap *tap, struct err *err) {
@@ -201,8 +253,10 @@ static bool tap_start(struct tap *tap, struct err *err) {
 
 static bool tap_open_and_run(struct tap *tap, struct err *err) {
     const struct config *config = tap->options->config;
-    bool ok =
-        log_reader_open(&tap->reader, config, tap->generation, err) && tap_choose_topics(tap, err);
+    const struct tap_options *options = tap->options;
+    bool ok = log_reader_open_topics(&tap->reader, config, tap->generation, options->topics,
+                                     options->topic_count, err) &&
+              tap_check_topics(tap, err);
     if (ok) {
         ok = dry_run_open(&tap->dry_run, tap->generation, "tap touches no outside system",
                           kafka_message_release, err) &&
@@ -213,6 +267,14 @@ static bool tap_open_and_run(struct tap *tap, struct err *err) {
     return ok;
 }
 
+/* Appended to: a second tap adds to what the first one recorded. */
+static bool tap_open_file(struct tap *tap, struct err *err) {
+    const char *path = tap->options->record;
+    tap->file = path ? fopen(path, "ae") : NULL;
+    return !path || tap->file ||
+           err_set(err, ERR_INPUT, "%s cannot be written: %s", path, strerror(errno));
+}
+
 bool tap_run(const struct tap_options *options, struct err *err) {
     struct tap tap = {.options = options};
     tap.generation = script_generation_load(options->config, 1, err);
@@ -220,7 +282,10 @@ bool tap_run(const struct tap_options *options, struct err *err) {
         err->kind = ERR_INTERNAL;
         return false;
     }
-    bool ok = tap_check_topics(&tap, err) && tap_open_and_run(&tap, err);
+    bool ok = tap_open_file(&tap, err) && tap_open_and_run(&tap, err);
+    if (tap.file && fclose(tap.file) != 0 && ok) {
+        ok = err_set(err, ERR_INPUT, "%s cannot be written: %s", options->record, strerror(errno));
+    }
     buffer_free(&tap.out);
     script_generation_unref(tap.generation);
     return ok;

@@ -1,5 +1,5 @@
-/* tap: reads Kafka outside the consumer group and prints each event as its handler gets it. Moves
- * no offset, writes nowhere; one thread. */
+/* tap: reads Kafka outside the consumer group and prints each event as its handler gets it, and
+ * records of topics that no handler declares as they are. Moves no offset; one thread. */
 #pragma once
 
 #include "config/config.h"
@@ -12,8 +12,9 @@ struct tap_options {
     int64_t limit;          /* events to print; 0: no limit */
     bool from_beginning;
     bool json;
+    const char *record; /* the file that gets the shown records too; NULL: none */
 };
 
-/* Until the limit, SIGINT or SIGTERM. False: err; ERR_INPUT for a topic that no handler declares
- * or Kafka lacks. */
+/* Until the limit, SIGINT or SIGTERM. False: err; ERR_INPUT for a topic that Kafka lacks, and a
+ * file that cannot be opened. */
 bool tap_run(const struct tap_options *options, struct err *err);

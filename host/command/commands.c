@@ -555,7 +555,7 @@ const struct command_spec commands[] = {
         .run = command_tap,
         .takes_settings = true,
         .synopsis = "[--topic TOPIC]… [--batch ID] [--contains TEXT] [--limit N] "
-                    "[--from-beginning] [--json]",
+                    "[--from-beginning] [--json] [--record FILE]",
         .summary = "print new events of Kafka, and what the scripts make of them",
         .help = "Prints of each event where it stands, its ids and times, its fields as the "
                 "handler on the disk gets them, its merges, or why it would be rejected. Reads "
@@ -569,14 +569,18 @@ const struct command_spec commands[] = {
                  .value = "TOPIC",
                  .kind = OPTION_TOPICS,
                  .offset = FIELD(topics),
-                 .help = "this topic only; may be repeated; default: all that handlers declare. "
-                         "Topics and partitions made later are not followed"},
+                 .help = "this topic only, declared by a handler or not; may be repeated; default: "
+                         "all that handlers declare. Topics and partitions made later are not "
+                         "followed"},
                 TEXT("batch", "ID", batch, "events that name the id anywhere in their bytes"),
                 TEXT("contains", "TEXT", contains, "events that hold the text, byte for byte"),
                 WHOLE("limit", "N", limit, 1, INT64_MAX, 0, "end after N events"),
                 SWITCH("from-beginning", from_beginning,
                        "first what Kafka still has; default: what comes from now on"),
                 SWITCH("json", json, "one JSON object a line"),
+                TEXT("record", "FILE", record,
+                     "append each shown record to the file, as a line that `aggregator try` and "
+                     "specs (testing.events) read"),
             },
     },
     {

@@ -36,7 +36,7 @@ struct argument_spec {
     const char *help;
 };
 
-#define COMMAND_MAX_OPTIONS 6
+#define COMMAND_MAX_OPTIONS 7
 #define COMMAND_MAX_ARGUMENTS 2
 
 struct command_spec {

@@ -13,6 +13,7 @@ int command_tap(const struct command *command) {
         .from_beginning = command->from_beginning,
         .limit = command->limit,
         .json = command->json,
+        .record = command->record,
     };
     struct err err = {0};
     if (!tap_run(&options, &err)) {

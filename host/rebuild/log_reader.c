@@ -19,13 +19,25 @@ static int log_reader_compare_partitions(const void *a, const void *b) {
 struct log_reader_search {
     struct log_reader *reader;
     const struct script_generation *generation;
+    const char *const *topics; /* count 0: all that handlers declare */
+    size_t count;
 };
+
+static bool log_reader_is_wanted(const struct log_reader_search *search, const char *topic,
+                                 int handler) {
+    for (size_t i = 0; i < search->count; i++) {
+        if (strcmp(search->topics[i], topic) == 0) {
+            return true;
+        }
+    }
+    return search->count == 0 && handler >= 0;
+}
 
 static void log_reader_add(void *context, const char *topic, int32_t number) {
     const struct log_reader_search *search = context;
     struct log_reader *reader = search->reader;
     int handler = script_handler_of(search->generation, topic);
-    if (handler < 0) {
+    if (!log_reader_is_wanted(search, topic, handler)) {
         return;
     }
     reader->partitions =
@@ -34,14 +46,12 @@ static void log_reader_add(void *context, const char *topic, int32_t number) {
         (struct log_partition){.topic = xstrdup(topic), .number = number, .handler = handler};
 }
 
-static bool log_reader_find_partitions(struct log_reader *reader,
-                                       const struct script_generation *generation,
-                                       struct err *err) {
-    struct log_reader_search search = {reader, generation};
-    if (!kafka_consumer_list(reader->kafka, log_reader_add, &search, err)) {
+static bool log_reader_find_partitions(struct log_reader_search *search, struct err *err) {
+    struct log_reader *reader = search->reader;
+    if (!kafka_consumer_list(reader->kafka, log_reader_add, search, err)) {
         return false;
     }
-    if (reader->count == 0) {
+    if (reader->count == 0 && search->count == 0) {
         return err_set(err, ERR_UNAVAILABLE, "kafka has no topic that a handler declares");
     }
     qsort(reader->partitions, reader->count, sizeof *reader->partitions,
@@ -61,13 +71,20 @@ bool log_reader_ask_bounds(struct log_reader *reader, struct log_partition *part
 
 bool log_reader_open(struct log_reader *reader, const struct config *config,
                      const struct script_generation *generation, struct err *err) {
+    return log_reader_open_topics(reader, config, generation, NULL, 0, err);
+}
+
+bool log_reader_open_topics(struct log_reader *reader, const struct config *config,
+                            const struct script_generation *generation, const char *const *topics,
+                            size_t count, struct err *err) {
+    struct log_reader_search search = {reader, generation, topics, count};
     *reader = (struct log_reader){0};
     struct kafka_consumer_options options = {
         .settings = config_kafka_settings(config),
         .skips_gaps = true, /* Kafka may delete records during the read */
     };
     reader->kafka = kafka_consumer_open(&options, err);
-    bool ok = reader->kafka && log_reader_find_partitions(reader, generation, err);
+    bool ok = reader->kafka && log_reader_find_partitions(&search, err);
     for (size_t i = 0; ok && i < reader->count; i++) {
         ok = log_reader_ask_bounds(reader, &reader->partitions[i], err);
         reader->partitions[i].until = reader->partitions[i].high;
@@ -87,23 +104,6 @@ void log_reader_close(struct log_reader *reader) {
     }
     free(reader->partitions);
     *reader = (struct log_reader){0};
-}
-
-void log_reader_keep(struct log_reader *reader, const char *const *topics, size_t count) {
-    size_t kept = 0;
-    for (size_t i = 0; i < reader->count; i++) {
-        struct log_partition *partition = &reader->partitions[i];
-        size_t t = 0;
-        while (t < count && strcmp(topics[t], partition->topic) != 0) {
-            t++;
-        }
-        if (t < count) {
-            reader->partitions[kept++] = *partition;
-        } else {
-            free(partition->topic);
-        }
-    }
-    reader->count = kept;
 }
 
 /* ---- where to start ------------------------------------------------------------------------ */

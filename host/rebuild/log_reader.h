@@ -1,6 +1,6 @@
-/* log_reader: reads the topics of all handlers from Kafka's log, up to a bound for each partition,
- * outside any consumer group. One thread. Used by rebuild (up to the live view), explain, the
- * shadow run (the newest records) and tap (without a bound). */
+/* log_reader: reads the topics of all handlers, or named ones, from Kafka's log, up to a bound for
+ * each partition, outside any consumer group. One thread. Used by rebuild (up to the live view),
+ * explain, the shadow run (the newest records) and tap (without a bound). */
 #pragma once
 
 #include "config/config.h"
@@ -11,7 +11,7 @@
 struct log_partition {
     char *topic;
     int32_t number;
-    int handler;      /* index in the generation */
+    int handler;      /* index in the generation; -1: none declares the topic */
     int64_t low;      /* the first offset in Kafka */
     int64_t high;     /* after the last one, at the last query */
     int64_t start;    /* where reading began */
@@ -37,14 +37,17 @@ struct log_reader {
  * Kafka does not have. False: log_reader_close is still to be called. */
 bool log_reader_open(struct log_reader *reader, const struct config *config,
                      const struct script_generation *generation, struct err *err);
+/* The same for these topics, whether a handler declares them or not; count 0: as log_reader_open.
+ */
+bool log_reader_open_topics(struct log_reader *reader, const struct config *config,
+                            const struct script_generation *generation, const char *const *topics,
+                            size_t count, struct err *err);
 void log_reader_close(struct log_reader *reader);
 
 /* Starts at the first record since that broker time (microseconds); since_us < 0: of all. */
 bool log_reader_start(struct log_reader *reader, int64_t since_us, struct err *err);
 /* Or: each partition at `start`, which the caller has set. */
 bool log_reader_start_at(struct log_reader *reader, struct err *err);
-/* Before the start: removes all partitions but those of these topics. */
-void log_reader_keep(struct log_reader *reader, const char *const *topics, size_t count);
 /* Or: at the first record or after the last one, without a bound. */
 bool log_reader_follow(struct log_reader *reader, bool from_beginning, struct err *err);
 /* Queries one partition's bounds again. */

@@ -180,6 +180,41 @@ def test_only_the_named_topics_are_followed(tap, publish):
         sorted(set(stack.topics()) - {stack.UNREAD_TOPIC})
 
 
+def test_a_topic_that_no_handler_declares_is_shown_as_it_is(tap, publish):
+    running = tap("--json", "--topic", stack.UNREAD_TOPIC).wait_said(FOLLOWS)
+    assert f"{stack.UNREAD_TOPIC}: 3 partitions, no handler declares it" in running.said
+    publish({"topic": stack.UNREAD_TOPIC, "key": "k", "value": {"a": 1}})
+    shown = running.wait_lines(1)[0]
+    assert (shown["outcome"], shown["key"]) == ("undeclared", "k")
+    assert json.loads(shown["text"]) == {"a": 1}
+    text = tap("--topic", stack.UNREAD_TOPIC).wait_said(FOLLOWS)
+    publish({"topic": stack.UNREAD_TOPIC, "key": "k", "value": [1, "ö"]},
+            {"topic": stack.UNREAD_TOPIC, "key": None, "raw_b64": None})
+    wait_until("two records", lambda: text.lines.count("") == 2)
+    assert "undeclared" in text.lines[0]
+    assert {"  key    k", '  value  [1, "ö"]', "  key    none", "  value  none"} <= set(text.lines)
+
+
+def test_recorded_records_are_the_bytes_that_kafka_has_and_can_be_tried(tap, publish, build, tmp_path):
+    published = [slot_event("b-1", "e-1", "f"), {"topic": SLOT, "key": "k", "raw_b64": "eyJhIjoK"},
+                 {"topic": SLOT, "key": None, "raw_b64": None},
+                 {"topic": stack.UNREAD_TOPIC, "key": "ö", "value": [1, "ö"]}]
+    publish(*published)
+    file = tmp_path / "recorded.jsonl"
+    for topic, count in ((SLOT, 3), (stack.UNREAD_TOPIC, 1)):  # the second one adds to the first
+        running = tap("--from-beginning", "--topic", topic, "--limit", count, "--record", file)
+        assert running.finish() == 0, running.said
+    recorded = [json.loads(line) for line in file.read_text().splitlines()]
+    for record in recorded:
+        assert {record.pop("partition") in (0, 1, 2), record.pop("offset") >= 0} == {True}
+    assert sorted(map(str, recorded)) == sorted(str({"topic": one["topic"], "key": one.get("key"),
+        **{name: one[name] for name in ("value", "raw_b64") if name in one}}) for one in published)
+    tried = subprocess.run([build / "aggregator", "try", file, "--json"], cwd=ROOT, check=False,
+                           capture_output=True, text=True)
+    outcomes = [json.loads(line).get("outcome") for line in tried.stdout.splitlines()]
+    assert outcomes.count("applied") == 1 and outcomes.count("rejected") == 2, tried
+
+
 def test_handlers_reach_no_outside_system(tap, publish, tmp_path):
     scripts = tmp_path / "scripts"
     (scripts / "handlers").mkdir(parents=True)
@@ -212,8 +247,9 @@ def test_no_offset_is_moved_and_a_running_service_keeps_its_partitions(service, 
 
 
 @pytest.mark.parametrize("arguments, reason", [
-    (("--topic", SLOT + "x"), f'no handler declares the topic "{SLOT}x": did you mean "{SLOT}"?'),
-    (("--topic", "pupils"), 'no handler declares the topic "pupils". There are:'),
+    (("--topic", SLOT + "x"), f'kafka has no topic {SLOT}x: did you mean "{SLOT}"?'),
+    (("--topic", "pupils"), 'kafka has no topic pupils. Handlers declare:'),
+    (("--record", "/no/such/folder/file"), "/no/such/folder/file cannot be written: No such file"),
     (("--limit", "0"), '--limit is "0"'), (("--limit", "many"), '--limit is "many"'),
     (("word",), 'tap takes no "word"'),
     (("--topic", SLOT) * 65, "--topic is given more than 64 times")])
@@ -233,7 +269,8 @@ def test_topics_that_kafka_lacks_are_named(build, tmp_path, cleanup):
         running.wait_said(FOLLOWS)
         assert f"{SLOT}: not in kafka" in running.said
         lacking = Tap(build, env, ["--topic", SLOT])
-        assert lacking.finish() == 2 and f"kafka has no topic {SLOT}" in lacking.said[-1]
+        assert lacking.finish() == 2
+        assert any(f"kafka has no topic {SLOT}" in line for line in lacking.said)
 
 
 def test_an_unreachable_kafka_is_a_failure(build, tmp_path, cleanup):

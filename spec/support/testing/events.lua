@@ -13,6 +13,26 @@ function M.load(name)
   return fixtures.load("events/" .. name .. ".json")
 end
 
+--- Recorded events, for `handlers.replay`.
+---@param path string below spec/fixtures, of a file that `aggregator tap --record` wrote
+---@param names string[] `{ "handlers/x", … }`: events of the topics that these declare
+---@return [string, table][] events `{ { name, event }, … }`, in the order of the file
+function M.recorded(path, names)
+  local handler_of, found = {}, {}
+  for _, name in ipairs(names) do
+    for _, topic in ipairs(require((name:gsub("/", "."))).topics) do
+      handler_of[topic] = name
+    end
+  end
+  for _, line in ipairs(fixtures.lines(path)) do
+    local record = fixtures.decode(line)
+    if handler_of[record.topic] and type(record.value) == "table" then
+      found[#found + 1] = { handler_of[record.topic], record.value }
+    end
+  end
+  return found
+end
+
 local function key_of(word)
   return tonumber(word) or word
 end
