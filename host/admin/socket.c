@@ -293,6 +293,18 @@ static bool socket_unblock(const struct admin_socket *admin, struct err *err) {
                    strerror(errno));
 }
 
+/* A relative path counts from the working directory, which an upgrade keeps. */
+static void socket_compare_path(const struct admin_socket *admin) {
+    struct sockaddr_un address = {0};
+    socklen_t len = sizeof address;
+    if (getsockname(admin->listener, (struct sockaddr *)&address, &len) == 0 &&
+        strncmp(address.sun_path, admin->path, sizeof address.sun_path) != 0) {
+        log_warning("the inherited admin socket has another path than the configuration: commands "
+                    "reach this process with --socket PATH",
+                    LOG_TEXT("path", address.sun_path), LOG_TEXT("configured", admin->path));
+    }
+}
+
 static void socket_free(struct admin_socket *admin) {
     if (admin->listener >= 0) {
         close(admin->listener);
@@ -322,6 +334,7 @@ struct admin_socket *admin_socket_start(const struct admin_socket_options *optio
     if (admin->stop_fd < 0) {
         err_set(err, ERR_INTERNAL, "cannot create an eventfd");
     } else if (inherits ? socket_unblock(admin, err) : socket_listen_at(admin, err)) {
+        socket_compare_path(admin);
         if (pthread_create(&admin->thread, NULL, socket_main, admin) == 0) {
             return admin;
         }

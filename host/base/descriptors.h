@@ -4,5 +4,6 @@
 
 #include <stdbool.h>
 
-/* Opens the closed ones of 0, 1 and 2 on /dev/null. Call it first. False: see errno. */
+/* Opens the closed ones of 0, 1 and 2 on /dev/null, 1 for reading: a command whose output is closed
+ * fails when it prints. Call it first. False: see errno. */
 bool descriptors_reserve(void);

@@ -80,7 +80,8 @@ static void signals_exit_at_once(const char *why, const char *signal_name) {
     _exit(ENDED_AT_ONCE);
 }
 
-static void signals_act(const struct listener *listener, int number) {
+/* The sender's pid is 0 for a key of the terminal and for a sender outside this container. */
+static void signals_act(const struct listener *listener, int number, pid_t sender) {
     const char *name = strsignal(number);
     if (number == SIGUSR1 || number == SIGUSR2) {
         log_warning("signal " IGNORED, LOG_TEXT("signal", name));
@@ -90,7 +91,7 @@ static void signals_act(const struct listener *listener, int number) {
         signals_exit_at_once("a second signal", name);
     } else {
         atomic_store(&ended_by, number);
-        log_info("stopping", LOG_TEXT("signal", name));
+        log_info("stopping", LOG_TEXT("signal", name), LOG_INT("sender_pid", (int64_t)sender));
         stop_request();
     }
 }
@@ -100,10 +101,11 @@ static void *signals_listen_main(void *context) {
     const struct listener *listener = context;
     struct timespec limit = {listener->limit_s, 0};
     for (;;) {
-        int number = stop_requested() ? sigtimedwait(&listener->signals, NULL, &limit)
-                                      : sigwaitinfo(&listener->signals, NULL);
+        siginfo_t info;
+        int number = stop_requested() ? sigtimedwait(&listener->signals, &info, &limit)
+                                      : sigwaitinfo(&listener->signals, &info);
         if (number > 0) {
-            signals_act(listener, number);
+            signals_act(listener, number, info.si_pid);
         } else if (errno == EAGAIN) {
             signals_exit_at_once("it did not end in time", NULL);
         }

@@ -6,6 +6,7 @@
 #include "command.h"
 #include "live.h"
 #include "reload/reload.h"
+#include "report_text.lua.h"
 #include "script/script.h"
 #include "script/text_report.h"
 #include "shadow_run_report.lua.h"
@@ -60,7 +61,7 @@ int command_resume(const struct command *command) {
 }
 
 #define CHANGED "{\"done\":true"
-#define UNCHANGED "\"reason\":\"" RELOAD_NOTHING_CHANGED "\""
+#define UNCHANGED(reason) "\"reason\":\"" reason "\""
 
 /* Adds " name=N" to the line. */
 static void admin_add_number(char line[LINE_BYTES], const char *name, int64_t number) {
@@ -82,7 +83,9 @@ int command_reload(const struct command *command) {
     bool ok = admin_call_program(command, line, CHECKS_TIMEOUT_MS, &answer);
     if (ok) {
         puts(answer.data);
-        ok = admin_starts_with(&answer, CHANGED) || strstr(answer.data, UNCHANGED);
+        ok = admin_starts_with(&answer, CHANGED) ||
+             strstr(answer.data, UNCHANGED(RELOAD_NOTHING_CHANGED)) ||
+             strstr(answer.data, UNCHANGED(RELOAD_NEEDS_RESTART));
     }
     buffer_free(&answer);
     return ok ? 0 : 1;
@@ -98,6 +101,7 @@ int command_upgrade(const struct command *command) {
 static int admin_show(const struct command *command, const struct buffer *answer) {
     struct text_report report = {.name = "shadow_run_report",
                                  .chunk = EMBEDDED(shadow_run_report_lua),
+                                 .helper = EMBEDDED(report_text_lua),
                                  .json = buffer_slice(answer)};
     struct err err = {0};
     bool equal = admin_starts_with(answer, "{\"equal\":true");

@@ -16,10 +16,39 @@
 #include "check/findings.h"
 #include "check/lint.h"
 #include "script/script.h"
+#include "stored/messages.h"
 #include "view/sql_session.h"
 
+static void check_list_read_topics(const struct script_generation *generation,
+                                   struct findings *findings) {
+    struct buffer text = {0};
+    size_t count;
+    const struct script_handler *handlers = script_generation_handlers(generation, &count);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t t = 0; t < handlers[i].topic_count; t++) {
+            buffer_append_format(&text, "%s%s", text.len > 0 ? ", " : "", handlers[i].topics[t]);
+        }
+    }
+    findings_add(findings, FINDING_GOOD, "topics read", text.data);
+    buffer_free(&text);
+}
+
+/* Scripts name a topic when they publish: only what they have published is known. */
+static bool check_list_published_topics(struct sql_session *session, struct findings *findings,
+                                        struct err *err) {
+    struct pg_result *row;
+    if (!sql_query(session, slice_of(messages_topics_sql), &row, err)) {
+        return false;
+    }
+    const char *topics = pg_rows_text(row, 0, 0);
+    findings_add(findings, FINDING_GOOD, "topics published, by the newest messages of the outbox",
+                 *topics ? topics : "none yet");
+    pg_rows_free(row);
+    return true;
+}
+
 static bool check_database(const struct config *config, const struct script_generation *generation,
-                           struct err *err) {
+                           struct findings *findings, struct err *err) {
     struct sql_session session;
     int timeout_ms = config->postgres.statement_timeout_ms;
     int pending = 0;
@@ -30,7 +59,8 @@ static bool check_database(const struct config *config, const struct script_gene
                      pending, pending == 1 ? " is" : "s are");
     }
     ok = ok && migrate_check_tables(session.pg, err) &&
-         schema_check(&session, generation, SCHEMA_RUN, err);
+         schema_check(&session, generation, SCHEMA_RUN, err) &&
+         check_list_published_topics(&session, findings, err);
     sql_session_close(&session);
     return ok;
 }
@@ -142,7 +172,7 @@ static void check_services(const struct config *config, const struct script_gene
         findings_add(findings, FINDING_ERROR, "redis", err.text);
         err_clear(&err);
     }
-    bool good = check_database(config, generation, &err);
+    bool good = check_database(config, generation, findings, &err);
     findings_add(findings, good ? FINDING_GOOD : FINDING_ERROR, "database",
                  good ? "good, view and queries agree with its schema" : err.text);
 }
@@ -158,6 +188,7 @@ static void check_all(const struct config *config, struct findings *findings) {
     } else {
         findings_add(findings, FINDING_GOOD, "configuration", "good");
         check_count_scripts(generation, findings);
+        check_list_read_topics(generation, findings);
         check_names(generation, findings);
         check_services(config, generation, findings);
     }

@@ -6,6 +6,7 @@
 #include "command.h"
 #include "config_report.lua.h"
 #include "live.h"
+#include "report_text.lua.h"
 #include "script/text_report.h"
 
 #define LINE_CAP 256
@@ -27,6 +28,7 @@ static int config_print(const struct command *command, const struct buffer *json
     struct err err = {0};
     struct text_report report = {.name = "config_report",
                                  .chunk = EMBEDDED(config_report_lua),
+                                 .helper = EMBEDDED(report_text_lua),
                                  .json = buffer_slice(json),
                                  .limit = describe};
     if (command->json) {

@@ -1,22 +1,10 @@
---- The settings as text for people. Arguments: the module json, the object's text, and whether
---- settings are described (1).
-local json, text, describe = ...
+--- The settings as text for people. Arguments: the module json, the object's text, whether
+--- settings are described (1), and the helpers of report_text.lua.
+local json, text, describe, report_text = ...
 local shown = assert(json.decode(text))
 local KEY_WIDTH, VALUE_WIDTH = 30, 30
-local parts = {}
-
-local function put(format, ...)
-  parts[#parts + 1] = format:format(...)
-end
-
-local function sorted_names(object)
-  local names = {}
-  for name in pairs(object) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return names
-end
+local ui = report_text(0, false)
+local put, sorted_names = ui.put, ui.sorted_names
 
 --- A list or map as in the configuration, other values as JSON.
 local function value_text(value)
@@ -85,4 +73,4 @@ end
 for _, warning in ipairs(shown.warnings) do
   put("# warning: %s\n", warning)
 end
-return table.concat(parts)
+return table.concat(ui.lines)

@@ -50,9 +50,14 @@ struct live_size live_terminal_size(void) {
     return known ? (struct live_size){size.ws_col, size.ws_row} : (struct live_size){80, 24};
 }
 
+bool live_terminal_obeys(void) {
+    const char *kind = getenv("TERM");
+    return isatty(STDOUT_FILENO) && kind && kind[0] && strcmp(kind, "dumb") != 0;
+}
+
 static bool live_has_colours(void) {
-    const char *none = getenv("NO_COLOR"), *kind = getenv("TERM");
-    return isatty(STDOUT_FILENO) && !(none && none[0]) && kind && strcmp(kind, "dumb") != 0;
+    const char *none = getenv("NO_COLOR");
+    return live_terminal_obeys() && !(none && none[0]);
 }
 
 void live_begin(struct buffer *json) {
@@ -63,23 +68,11 @@ void live_begin(struct buffer *json) {
     json_put_bool(json, "colour", live_has_colours());
 }
 
-/* The chunk as a function, whose fourth argument is what report_text.lua returns. */
-static void live_append_chunk(struct slice chunk, struct buffer *source) {
-    struct slice helpers = EMBEDDED(report_text_lua);
-    buffer_append_text(source, "local json, text, limit = ...; return (function(...) ");
-    buffer_append(source, chunk.data, chunk.len);
-    buffer_append_text(source, " end)(json, text, limit, (function(...) ");
-    buffer_append(source, helpers.data, helpers.len);
-    buffer_append_text(source, " end)(json))");
-}
-
 bool live_print(const char *name, struct slice chunk, const struct buffer *json, FILE *out,
                 struct err *err) {
-    struct buffer source = {0};
-    live_append_chunk(chunk, &source);
-    struct text_report report = {
-        .name = name, .chunk = buffer_slice(&source), .json = buffer_slice(json), .limit = 0};
-    bool ok = text_report_print(&report, out, err);
-    buffer_free(&source);
-    return ok;
+    struct text_report report = {.name = name,
+                                 .chunk = chunk,
+                                 .helper = EMBEDDED(report_text_lua),
+                                 .json = buffer_slice(json)};
+    return text_report_print(&report, out, err);
 }

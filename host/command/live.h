@@ -18,6 +18,9 @@ struct live_size {
     int columns, rows; /* 0: standard output is no terminal */
 };
 struct live_size live_terminal_size(void);
+/* Standard output is a terminal that obeys control sequences: not one with TERM=dumb or without
+ * TERM. */
+bool live_terminal_obeys(void);
 
 /* Begins the object that a report gets: "columns", "rows" and "colour": false without a terminal,
  * on a dumb one, and with NO_COLOR (no-color.org). The caller adds members and the bracket. */

@@ -61,6 +61,12 @@ static bool top_take_terminal(struct err *err) {
         return err_set(err, ERR_INPUT,
                        "standard input and output must be a terminal; --once prints one page");
     }
+    if (!live_terminal_obeys()) {
+        const char *kind = getenv("TERM");
+        return err_set(err, ERR_INPUT,
+                       "this terminal (TERM=%s) cannot redraw; --once prints one page",
+                       kind ? kind : "");
+    }
     struct termios raw = top_cooked;
     raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
     raw.c_cc[VMIN] = 0;

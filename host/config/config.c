@@ -93,8 +93,9 @@ static void config_check_section(struct config_reader *reader, struct config_sou
         config_refuse_unknown(reader, source, name, NULL);
         return;
     }
-    if (!lua_istable(L, -1) || lua_getmetatable(L, -1)) {
-        config_complain(reader, source, name, "", "must be a table, without a metatable");
+    char mistake[CONFIG_TABLE_MISTAKE_CAP];
+    if (!config_table_check(L, "be", mistake)) {
+        config_complain(reader, source, name, "", mistake);
         return;
     }
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {

@@ -35,6 +35,20 @@ static bool layers_fail(struct config_reader *reader, const struct err *err) {
     return false;
 }
 
+bool config_table_check(lua_State *L, const char *must, char mistake[CONFIG_TABLE_MISTAKE_CAP]) {
+    if (!lua_istable(L, -1)) {
+        snprintf(mistake, CONFIG_TABLE_MISTAKE_CAP, "must %s a table, got %s%s", must,
+                 lua_isnil(L, -1) ? "" : "a ", luaL_typename(L, -1));
+        return false;
+    }
+    if (lua_getmetatable(L, -1)) {
+        lua_pop(L, 1);
+        snprintf(mistake, CONFIG_TABLE_MISTAKE_CAP, "must %s a table without a metatable", must);
+        return false;
+    }
+    return true;
+}
+
 /* Leaves the file's table on the stack. */
 static bool layers_run_file(struct config_reader *reader, struct config_layer *layer) {
     lua_State *L = reader->L;
@@ -49,8 +63,9 @@ static bool layers_run_file(struct config_reader *reader, struct config_layer *l
     }
     lua_call(L, 0, 1);
     layer->table = lua_gettop(L);
-    if (!lua_istable(L, -1) || lua_getmetatable(L, -1)) {
-        err_set(&err, ERR_INPUT, "%s: must return a table, without a metatable", layer->path);
+    char mistake[CONFIG_TABLE_MISTAKE_CAP];
+    if (!config_table_check(L, "return", mistake)) {
+        err_set(&err, ERR_INPUT, "%s: %s", layer->path, mistake);
         return layers_fail(reader, &err);
     }
     return true;

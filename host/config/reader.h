@@ -58,6 +58,10 @@ void config_complain(struct config_reader *reader, struct config_source source, 
 /* layers.c. Reads and runs the file `path` and those that it extends; leaves their tables on the
  * stack. False: a problem is noted. May raise. */
 bool config_layers_run(struct config_reader *reader);
+/* Whether the value at the top of the stack is a table without a metatable. False: what it must
+ * "be" or "return". */
+#define CONFIG_TABLE_MISTAKE_CAP 64
+bool config_table_check(lua_State *L, const char *must, char mistake[CONFIG_TABLE_MISTAKE_CAP]);
 /* A relative path, from the folder of the file; "" stays. malloc'ed. */
 char *config_resolve(const char *file, const char *name);
 

@@ -104,26 +104,33 @@ static void console_site_set_cookie(struct exchange *exchange, const char *token
 
 /* ---- whose request it is ------------------------------------------------------------------- */
 
-/* "https://HOST" or "http://HOST" with the request's own host. */
-static bool console_site_is_own_origin(const struct request *request) {
-    struct slice origin = request->fields[FIELD_ORIGIN], host = request->fields[FIELD_HOST];
-    const char *slashes = origin.data ? memmem(origin.data, origin.len, "://", 3) : NULL;
-    size_t scheme_len = slashes ? (size_t)(slashes - origin.data) + 3 : 0;
-    return slashes && host.len > 0 &&
-           slice_equal((struct slice){origin.data + scheme_len, origin.len - scheme_len}, host);
+static bool console_site_is_of(struct slice origin, const char *scheme, struct slice host) {
+    size_t len = strlen(scheme);
+    return origin.len > len && memcmp(origin.data, scheme, len) == 0 &&
+           slice_equal((struct slice){origin.data + len, origin.len - len}, host);
+}
+
+/* The scheme, too, is part of an origin (RFC 6454, 4): a page that came over plain HTTP may be
+ * anybody's. Without TLS of this listener the browser may still speak TLS, to a proxy before it. */
+static bool console_site_is_own_origin(const struct exchange *exchange) {
+    struct slice origin = exchange->request.fields[FIELD_ORIGIN];
+    struct slice host = exchange->request.fields[FIELD_HOST];
+    return console_site_is_of(origin, "https://", host) ||
+           (!exchange->is_encrypted && console_site_is_of(origin, "http://", host));
 }
 
 /* Against forged requests of other pages (CSRF), beside SameSite, which other ports of the same
  * host pass: Sec-Fetch-Site (Fetch Metadata, W3C), and where the browser does not send it, as over
  * plain HTTP to another machine, Origin (RFC 6454), which browsers send with all but GET and HEAD.
- * A request that changes something has one of the two. */
-static bool console_site_is_same_origin(const struct request *request) {
+ * A request that changes something has one of the two; a GET may have neither. */
+static bool console_site_is_same_origin(const struct exchange *exchange) {
+    const struct request *request = &exchange->request;
     struct slice from = request->fields[FIELD_FETCH_SITE];
     if (from.len > 0) {
         return slice_equal(from, slice_of("same-origin")) ||
                (slice_equal(from, slice_of("none")) && request->method != METHOD_OTHER);
     }
-    return request->fields[FIELD_ORIGIN].len > 0 ? console_site_is_own_origin(request)
+    return request->fields[FIELD_ORIGIN].len > 0 ? console_site_is_own_origin(exchange)
                                                  : request->method != METHOD_OTHER;
 }
 
@@ -183,7 +190,7 @@ static void console_site_plan_session(struct console_site *site, struct exchange
     const struct request *request = &exchange->request;
     if (request->has_body) {
         response_set_body_refused(&exchange->response);
-    } else if (!console_site_is_same_origin(request)) {
+    } else if (!console_site_is_same_origin(exchange)) {
         console_site_refuse_origin(exchange);
     } else if (request->method != METHOD_OTHER) {
         console_site_answer_session(exchange, console_site_use_session(site, exchange));
@@ -209,7 +216,7 @@ static void console_site_plan(void *context, struct exchange *exchange) {
         return;
     } else if (request->fields[FIELD_AUTHORIZATION].data || !console_site_token(request).data) {
         admin_site(site->admin).plan(site->admin, exchange);
-    } else if (!console_site_is_same_origin(request)) {
+    } else if (!console_site_is_same_origin(exchange)) {
         console_site_refuse_origin(exchange);
     } else if (console_site_use_session(site, exchange) > 0) {
         admin_site_plan_admitted(site->admin, exchange);

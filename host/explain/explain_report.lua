@@ -1,22 +1,15 @@
---- An explanation as text for people. Arguments: the module json, the explanation's text, and how
---- many of each list are printed.
-local json, text, limit = ...
+--- An explanation as text for people. Arguments: the module json, the explanation's text, how many
+--- of each list are printed, and the helpers of report_text.lua.
+local json, text, limit, report_text = ...
 local explanation = assert(json.decode(text))
-local parts = {}
-
-local function put(format, ...)
-  parts[#parts + 1] = select("#", ...) > 0 and format:format(...) or format
-end
+local ui = report_text(0, false)
+local put, sorted_names, plural = ui.put, ui.sorted_names, ui.plural
 
 --- Puts `before` and the value, if there is one.
 local function put_part(before, value)
   if value ~= json.null then
     put("%s%s", before, value)
   end
-end
-
-local function plural(count)
-  return count == 1 and "" or "s"
 end
 
 --- Puts the first items of the list, and how many more there are, `left_out` included.
@@ -29,15 +22,6 @@ local function put_list(title, items, put_item, left_out)
   if more > 0 then
     put("    … and %d more\n", more)
   end
-end
-
-local function sorted_names(object)
-  local names = {}
-  for name in pairs(object) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  return names
 end
 
 local function put_place(record)
@@ -154,8 +138,8 @@ local function put_reaction(reaction)
   if reaction.error ~= json.null then
     put("%s", reaction.error)
   else
-    put("%d row%s of queries/%s now, %d message%s", #reaction.rows, plural(#reaction.rows),
-      reaction.query, reaction.messages, plural(reaction.messages))
+    put("%s of queries/%s now, %s", plural(#reaction.rows, "row"), reaction.query,
+      plural(reaction.messages, "message"))
   end
   put_part("\n        marked since ", reaction.marked_at)
   put_part(", failed attempts ", reaction.mark_attempts)
@@ -196,6 +180,6 @@ if #explanation.rows + #explanation.rejected + #explanation.without_effect
     + #explanation.published == 0 then
   put("neither the view nor the log contains %s\n", explanation.id)
 end
-put("%d record%s read, from %s on\n", explanation.records_read, plural(explanation.records_read),
+put("%s read, from %s on\n", plural(explanation.records_read, "record"),
   explanation.read_since == json.null and "the beginning" or explanation.read_since)
-return table.concat(parts)
+return table.concat(ui.lines)

@@ -3,6 +3,7 @@
 #include "script/text_report.h"
 #include "explain.h"
 #include "explain_report.lua.h"
+#include "report_text.lua.h"
 
 static void report_put_place(struct buffer *json, const struct explanation *explanation,
                              const struct explain_place *place) {
@@ -160,6 +161,7 @@ bool explain_print(const struct explanation *explanation, int64_t limit, FILE *o
     explain_json(explanation, &json);
     struct text_report report = {.name = "explain_report",
                                  .chunk = EMBEDDED(explain_report_lua),
+                                 .helper = EMBEDDED(report_text_lua),
                                  .json = buffer_slice(&json),
                                  .limit = limit};
     bool ok = text_report_print(&report, out, err);

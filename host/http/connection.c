@@ -143,6 +143,7 @@ void connection_turn_away(struct connection *connection) {
 static struct exchange *connection_take_exchange(struct connection *connection) {
     struct exchange *exchange = loop_take_exchange(connection->loop);
     exchange->client = transport_client(&connection->transport);
+    exchange->is_encrypted = connection->transport.tls != NULL;
     return exchange;
 }
 

@@ -23,6 +23,7 @@ struct exchange {
     struct plan plan;
     struct response response; /* the connection releases its body */
     const char *client;       /* the name in the client's certificate, verified; NULL: none */
+    bool is_encrypted;        /* by TLS of this listener */
     char *why;                /* an error's details, for the log only; freed once logged */
     /* For workers.c: */
     struct exchange *next;

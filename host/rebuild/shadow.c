@@ -142,6 +142,9 @@ bool shadow_create(struct shadow *shadow, struct sql_session *session,
                  ? shadow_make_twin(shadow, session, shadow->live, view->tables[i].name, err)
                  : shadow_make_table(shadow, session, &view->tables[i], err);
     }
+    if (!ok) {
+        program_schema_advise_right(err, kind->publishes ? REMEDY_CREATE : REMEDY_OWNER);
+    }
     return ok || err_wrap(err, "making the schema %s", kind->schema);
 }
 

@@ -9,19 +9,29 @@
 #include "spec_gate.h"
 #include "reload_private.h"
 
-static void from_disk_count_live(void *count, const char *section, const char *key, bool live) {
+struct setting_counts {
+    int live, at_restart; /* changed settings */
+};
+
+static void from_disk_count_setting(void *context, const char *section, const char *key,
+                                    bool live) {
+    struct setting_counts *counts = context;
     (void)section;
     (void)key;
-    *(int *)count += live;
+    *(live ? &counts->live : &counts->at_restart) += 1;
 }
 
-static bool from_disk_is_same(const struct script_generation *running,
-                              const struct script_generation *generation,
-                              const struct config *fresh) {
-    int live = 0;
-    config_compare(script_generation_config(running), fresh, from_disk_count_live, &live);
-    return live == 0 &&
-           strcmp(script_generation_hash(running), script_generation_hash(generation)) == 0;
+/* Why a reload has nothing to do; NULL: it has. */
+static const char *from_disk_find_same(const struct script_generation *running,
+                                       const struct script_generation *generation,
+                                       const struct config *fresh) {
+    struct setting_counts counts = {0};
+    config_compare(script_generation_config(running), fresh, from_disk_count_setting, &counts);
+    if (counts.live > 0 ||
+        strcmp(script_generation_hash(running), script_generation_hash(generation)) != 0) {
+        return NULL;
+    }
+    return counts.at_restart > 0 ? RELOAD_NEEDS_RESTART : RELOAD_NOTHING_CHANGED;
 }
 
 static void from_disk_note_step(struct reload *reload, struct in_progress_item *item,
@@ -115,9 +125,10 @@ static void from_disk_put_result(const struct from_disk *from, bool done, struct
 static bool from_disk_replace(struct from_disk *from, struct buffer *json) {
     struct candidate candidate;
     struct err err = {0};
-    if (from_disk_is_same(from->change.running, from->generation, from->fresh)) {
+    const char *same = from_disk_find_same(from->change.running, from->generation, from->fresh);
+    if (same) {
         from_disk_put_result(from, false, json);
-        json_put_text(json, "reason", slice_of(RELOAD_NOTHING_CHANGED));
+        json_put_text(json, "reason", slice_of(same));
         buffer_append_text(json, "}");
         return false;
     }

@@ -12,8 +12,10 @@
 
 struct reload;
 
-/* The reason in the report of a reload whose scripts and settings run already. */
+/* Reasons in the report of a reload that had nothing to do: its scripts and settings run already,
+ * but for settings that only a restart applies. */
 #define RELOAD_NOTHING_CHANGED "nothing has changed"
+#define RELOAD_NEEDS_RESTART "only a restart or an upgrade applies what has changed"
 
 struct reload_options {
     const char *config_path;

@@ -347,6 +347,9 @@ bool migrate_run(const struct config *config, int *applied, struct err *err) {
     struct pg *pg = migrate_create_session(config);
     bool ok = migrate_read(config, &migrations, err) && pg_connect(pg, err) &&
               migrate_apply_missing(pg, &migrations, applied, err);
+    if (!ok) {
+        program_schema_advise_right(err, REMEDY_OWNER);
+    }
     pg_destroy(pg);
     migrate_free(&migrations);
     return ok;

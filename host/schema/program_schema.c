@@ -17,9 +17,19 @@ const struct program_schema_file program_schema_files[] = {
 
 const char *const program_schema_functions = (const char *)functions_sql;
 
-void program_schema_advise(struct err *err) {
+static void program_schema_append(struct err *err, const char *remedy) {
     size_t len = strlen(err->text);
+    snprintf(err->text + len, sizeof err->text - len, ": %s", remedy);
+}
+
+void program_schema_advise(struct err *err) {
     if (strcmp(err->sqlstate, "42P01") == 0 || strcmp(err->sqlstate, "42703") == 0) {
-        snprintf(err->text + len, sizeof err->text - len, ": run `aggregator migrate`");
+        program_schema_append(err, "run `aggregator migrate`");
+    }
+}
+
+void program_schema_advise_right(struct err *err, const char *remedy) {
+    if (strcmp(err->sqlstate, "42501") == 0) {
+        program_schema_append(err, remedy);
     }
 }

@@ -34,3 +34,12 @@ extern const char *const program_schema_functions;
 
 /* Appends the remedy to Postgres' error of a missing table or column. */
 void program_schema_advise(struct err *err);
+/* Appends `remedy`, one of these, to Postgres' error of a missing right. */
+#define REMEDY_OWNER                                                                               \
+    "this command needs the owner of the tables: put "                                             \
+    "AGGREGATOR_POSTGRES_URL_FILE=/etc/aggregator/migrate_url, or the owner's URL as "             \
+    "AGGREGATOR_POSTGRES_URL, before it (docs/operate/rights.md)"
+#define REMEDY_CREATE                                                                              \
+    "a shadow run needs the right to create a schema: GRANT CREATE ON DATABASE "                   \
+    "(docs/operate/rights.md)"
+void program_schema_advise_right(struct err *err, const char *remedy);

@@ -32,7 +32,8 @@ static int text_report_run(lua_State *L) {
     lua_pushnumber(L, (lua_Number)report->limit);
     if (report->helper.data) {
         text_report_push(L, report->name, report->helper);
-        lua_call(L, 0, 1);
+        lua_pushvalue(L, 3);
+        lua_call(L, 1, 1);
     }
     lua_call(L, lua_gettop(L) - 2, 1);
     const char *text = lua_tolstring(L, -1, &len);

@@ -17,7 +17,7 @@ struct text_report {
     /* Its arguments: the module json, the object, the limit, the helper's result. It returns the
      * text. */
     struct slice chunk;
-    struct slice helper; /* another chunk, or absent */
+    struct slice helper; /* another chunk, whose argument is the module json, or absent */
     struct slice json;
     int64_t limit; /* of a list that the chunk prints */
 };

@@ -1,15 +1,9 @@
---- A shadow run's result as text for people. Arguments: the module json, the result's text.
-local json, text = ...
+--- A shadow run's result as text for people. Arguments: the module json, the result's text, a
+--- number, and the helpers of report_text.lua.
+local json, text, _, report_text = ...
 local result = assert(json.decode(text))
-local lines = {}
-
-local function say(format, ...)
-  lines[#lines + 1] = format:format(...)
-end
-
-local function counted(count, noun)
-  return ("%d %s%s"):format(count, noun, count == 1 and "" or "s")
-end
+local ui = report_text(0, false)
+local say, counted = ui.put, ui.plural
 
 local function shown(value)
   return value == json.null and "(null)" or tostring(value)
@@ -167,4 +161,4 @@ say_undecided()
 say_rejected("old", result.no_longer_rejected, result.rejected_by_old_only)
 say_rejected("new", result.newly_rejected, result.rejected_by_new_only)
 say(result.equal and "equal" or "different")
-return table.concat(lines, "\n") .. "\n"
+return table.concat(ui.lines, "\n") .. "\n"

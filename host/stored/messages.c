@@ -37,6 +37,10 @@ const char messages_read_sql[] =
     "SELECT " FACTS ", about, octet_length(value) AS bytes, encode(substr(value, 1, 262144), "
     "'base64') AS value_base64 FROM aggregator_state.outbox WHERE " SELECTED;
 
+const char messages_topics_sql[] =
+    "SELECT coalesce(string_agg(DISTINCT topic, ', ' ORDER BY topic), '') FROM "
+    "(SELECT topic FROM aggregator_state.outbox ORDER BY id DESC LIMIT 10000) AS newest";
+
 const char messages_retry_sql[] =
     "UPDATE aggregator_state.outbox SET state = 'pending', done_at = NULL, error = NULL "
     "WHERE " SELECTED " AND state = 'failed'";

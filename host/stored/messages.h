@@ -14,6 +14,8 @@ extern const char messages_missing_sql[];
 extern const char messages_show_sql[];
 /* The same without the value, with its `bytes` and its beginning in base64, `value_base64`. */
 extern const char messages_read_sql[];
+/* The topics of the newest 10,000, separated by commas; "": there is no message. */
+extern const char messages_topics_sql[];
 /* Makes failed ones pending. */
 extern const char messages_retry_sql[];
 /* Settles pending and failed ones. */

@@ -89,7 +89,7 @@ static void unknown_keys_are_named(void) {
     refuses("log = {", "lgo = {", "lgo", "unknown section");
     refuses("options = {}", "[\"strange key\"] = 1", "kafka.strange key", "unknown key");
     CHECK(!load("return { log = 5 }"));
-    CHECK_HAS(err.text, ":1: log: must be a table");
+    CHECK_HAS(err.text, ":1: log: must be a table, got a number");
     CHECK(!load("return { 5 }"));
     CHECK_HAS(err.text, "[number]: unknown section");
 }
@@ -134,7 +134,9 @@ static void any_file_ends_in_a_message_or_a_configuration(void) {
     } table[] = {
         {"return setmetatable({}, { __index = function(_, k) error('no ' .. k) end })",
          "without a metatable"},
-        {"return { http = setmetatable({}, { __index = error }) }", "http: must be a table"},
+        {"return { http = setmetatable({}, { __index = error }) }",
+         "http: must be a table without a metatable"},
+        {"return { kafka = 5 }", "kafka: must be a table, got a number"},
         {"error(setmetatable({}, { __tostring = function() error('again') end }))",
          "a table value"},
         {"error()", "a nil value"},

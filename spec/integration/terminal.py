@@ -23,14 +23,14 @@ def plain(text):
 class Terminal:
     """`screen` is all that the command wrote."""
 
-    def __init__(self, command, env, columns=80, rows=24):
+    def __init__(self, command, env, columns=80, rows=24, kind="xterm"):
         self.master, slave = pty.openpty()
         self.resize(columns, rows)
         self.before = termios.tcgetattr(self.master)
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.screen = ""
         self.process = subprocess.Popen(
-            [str(word) for word in command], cwd=ROOT, env=env | {"TERM": "xterm"}, stdin=slave,
+            [str(word) for word in command], cwd=ROOT, env=env | {"TERM": kind}, stdin=slave,
             stdout=slave, stderr=slave, start_new_session=True)
         os.close(slave)
 

@@ -34,7 +34,7 @@ def test_a_strict_config_is_refused(build, words):
     config = str(CASES / "config_strict.lua")
     done = run(build, *words, "--config", config)
     assert done.returncode not in (0, None) and done.returncode > 0, done.stderr
-    assert f"{config}: must return a table, without a metatable" in done.stderr
+    assert f"{config}: must return a table without a metatable" in done.stderr
 
 
 def ask(program, path, connection=None):

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from harness import edited_config, log_lines, read_records
-from stack import ROOT, wait_until
+from stack import ROOT, UNREAD_TOPIC, topics, wait_until
 from views import check_view, status_path, wait_for_view
 
 MIGRATIONS = [path for folder in ("host/schema", "sql/migrations", "sql/functions")
@@ -59,6 +59,11 @@ def test_version_and_help(build):
             failed = run(*words, stdout=full)
             assert failed.returncode == 1, words
             assert failed.stderr.count("standard output cannot be written: No space left") == 1
+    for words in (["help"], ["version"], ["help", "--json"]):
+        failed = subprocess.run(["sh", "-c", 'exec "$0" "$@" >&-', build / "aggregator", *words],
+                                stderr=subprocess.PIPE, text=True, check=False)
+        assert failed.returncode == 1, words
+        assert failed.stderr.count("standard output cannot be written: Bad file descriptor") == 1
 
 
 def test_migrations_are_applied_once(empty_service):
@@ -84,6 +89,14 @@ def test_check_names_what_is_missing(empty_service):
     program.command("migrate")
     good = program.command("check")
     assert "database: good" in good.stdout
+    (read,) = re.findall(r"^topics read: (.*)$", good.stdout, re.M)
+    assert sorted(read.split(", ")) == [name for name in topics() if name != UNREAD_TOPIC]
+    published = "topics published, by the newest messages of the outbox: "
+    assert published + "none yet\n" in good.stdout
+    empty_service.query("INSERT INTO aggregator_state.outbox (identity, topic, value, fact_at, source, "
+                        "scripts) SELECT topic, left(topic, 4), '', now(), 'reactions/r', 'h' FROM "
+                        "unnest('{b.v1 1,a.v1 1,b.v1 2}'::text[]) AS topic")
+    assert published + "a.v1, b.v1\n" in program.command("check").stdout
     empty_service.query("DROP TABLE aggregator_state.outbox")
     lacking = program.command("check", check=False)
     assert lacking.returncode == 1 and "database: good" not in lacking.stdout

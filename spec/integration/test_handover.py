@@ -30,9 +30,17 @@ def is_alive(pid):
     return True
 
 
-def end(pid):
+def end_later(cleanup, pid):
+    """By a descriptor: when the test ends, the number may be another process' one."""
     with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+        process = os.pidfd_open(pid)
+        cleanup.callback(os.close, process)
+        cleanup.callback(end, process)
+
+
+def end(process):
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(process, signal.SIGKILL)
 
 
 class Installed:
@@ -70,7 +78,7 @@ class Installed:
         """The pid of the last process that was started to take over."""
         pid = wait_until("the start", lambda: self.logged(
             "a new process was started to take over"))[-1]["pid"]
-        self.cleanup.callback(end, pid)
+        end_later(self.cleanup, pid)
         return pid
 
     def begin(self):
@@ -89,7 +97,7 @@ class Installed:
         said = json.loads(process.communicate()[0])
         if said["done"]:
             self.pid = said["pid"]
-            self.cleanup.callback(end, said["pid"])
+            end_later(self.cleanup, said["pid"])
         return process.returncode, said
 
     def wait_ended(self, pid):
@@ -269,6 +277,19 @@ def test_a_stop_of_the_old_process_ends_both(installed):
 
 
 # ---- at once with other commands ---------------------------------------------------------------------
+
+
+def test_another_admin_socket_takes_a_restart_and_a_warning(bare_service, install):
+    config, key = bare_service.folder / "edited.lua", 'socket = env("ADMIN_SOCKET", "aggregator.sock")'
+    installed = install(edited_config(config))
+    here = installed.program.env["ADMIN_SOCKET"]
+    edited_config(config, (key, 'socket = "/tmp/elsewhere.sock"'))
+    assert installed.upgrade()[0] == 0
+    (line,) = installed.logged("the inherited admin socket has another path than the configuration: "
+                               "commands reach this process with --socket PATH")
+    assert (line["path"], line["configured"]) == (here, "/tmp/elsewhere.sock")
+    asked = installed.program.command("health", "ready", "--socket", here, check=False)
+    assert '"service":"program0"' in asked.stdout, asked
 
 
 def test_one_upgrade_at_a_time_and_no_reload_meanwhile(installed):

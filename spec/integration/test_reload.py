@@ -303,6 +303,9 @@ def test_settings_that_can_change_do_and_the_others_are_named(bare_service, scri
     said = reload(program)
     assert said["settings"] == ["http.api_keys"] and said["changed"] == []
     assert said["needs_restart"] == ["http.keep_alive_timeout_ms"]
+    status, again = command(program, "reload")
+    assert (status, again["done"], again["needs_restart"]) == (0, False, said["needs_restart"])
+    assert again["reason"] == "only a restart or an upgrade applies what has changed"
     path = "/internal/v1/batches/x/status"
     assert program.get(path)[0] == 401
     assert program.get(path, HEADERS | {"X-Internal-API-Key": "fresh-key"})[0] == 404

@@ -90,9 +90,22 @@ def test_the_documented_rights_are_enough_for_the_service_and_its_commands(limit
     assert as_owner(service, roles).command("verify").returncode == 0
     refused = program.command("diff", check=False)
     assert refused.returncode != 0 and "permission denied" in refused.stderr
+    assert "GRANT CREATE ON DATABASE (docs/operate/rights.md)" in refused.stderr
     roles.run(CREATE, roles.url("aggregator_owner"))
     program.command("diff")
     assert "permission denied" not in program.log.read_text()
+
+
+def test_commands_of_the_owner_name_the_owners_url(limited_service, roles, tmp_path):
+    url_file = tmp_path / "migrate_url"
+    url_file.write_text(roles.url("aggregator_owner"))
+    for words in (["migrate"], ["verify"], ["rebuild"]):
+        refused = limited_service.prepare().command(*words, check=False)
+        assert refused.returncode == 1, words
+        assert "permission denied for" in refused.stderr
+        assert "AGGREGATOR_POSTGRES_URL_FILE=/etc/aggregator/migrate_url" in refused.stderr
+        given = limited_service.prepare(AGGREGATOR_POSTGRES_URL_FILE=str(url_file))
+        assert "permission denied" not in given.command(*words, check=False).stderr, words
 
 
 def test_the_running_role_changes_no_table_and_deletes_no_row_of_the_view(limited_service):

@@ -1,6 +1,7 @@
 """SIGTERM: requests and transactions end, the worker leaves the group, nothing is lost. A second
 signal stops at once."""
 import contextlib
+import os
 import signal
 import threading
 import time
@@ -59,7 +60,8 @@ def test_stops_in_order_within_a_bound(service):
 def test_requests_under_way_get_their_responses(slow, number):
     with request_under_way(slow) as answers:
         slow.program.send(number)
-        wait_until("the log", lambda: log_lines(slow.program, "stopping"))
+        (line,) = wait_until("the log", lambda: log_lines(slow.program, "stopping"))
+        assert line["sender_pid"] == os.getpid()
         assert slow.program.running()
     assert slow.program.process.wait(BOUND_S) == 0
     assert answers[0][0] == 200

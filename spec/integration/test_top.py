@@ -111,6 +111,17 @@ def test_once_prints_a_page_for_pipes(service):
         assert part in page
 
 
+@pytest.mark.parametrize("kind", ["dumb", ""])
+def test_a_terminal_that_cannot_redraw_gets_no_control_sequence(bare_service, kind):
+    program = bare_service.prepare()
+    terminal = Terminal([bare_service.build / "aggregator", "top", *program.options], program.env,
+                        kind=kind)
+    assert terminal.finish() == 1
+    assert f"this terminal (TERM={kind}) cannot redraw; --once prints one page" in terminal.screen
+    assert "\x1b" not in terminal.screen
+    terminal.close()
+
+
 def test_without_a_terminal_or_a_program_it_fails(service, bare_service):
     refused = service.program.command("top", check=False)
     assert refused.returncode == 1 and "--once prints one page" in refused.stderr

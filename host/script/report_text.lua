@@ -1,5 +1,5 @@
---- Helpers of reports for a terminal: text, numbers and times. Argument: the module json. Returns a
---- function that makes the helpers for a terminal.
+--- Helpers of reports for people: text, numbers and times. Argument: the module json. Returns a
+--- function that makes the helpers for a terminal, or for a file.
 local json = ...
 
 local colours = { healthy = "32", degraded = "33", unhealthy = "31", warning = "33", error = "31",
@@ -32,6 +32,15 @@ end
 
 local function plural(count, noun)
   return ("%d %s%s"):format(count, noun, count == 1 and "" or "s")
+end
+
+local function sorted_names(object)
+  local names = {}
+  for name in pairs(object) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return names
 end
 
 local function span(seconds)
@@ -84,8 +93,8 @@ end
 
 --- columns: of the terminal; 0: no limit. colour: whether it shows colours.
 return function(columns, colour)
-  local ui = { clean = clean, known = known, plural = plural, span = span, count_of = count_of,
-    duration = duration, seconds_of = seconds_of, lines = {} }
+  local ui = { clean = clean, known = known, plural = plural, sorted_names = sorted_names,
+    span = span, count_of = count_of, duration = duration, seconds_of = seconds_of, lines = {} }
 
   function ui.paint(kind, shown)
     local code = colour and colours[kind]
