@@ -39,7 +39,7 @@ class Chart(typing.NamedTuple):
 CHARTS = (
     Chart("streams", "A backlog of each stream: the program, and what others make of its rows",
           "drain-*.json", ("events/s",),
-          r"drain-(?P<label>.+): (?P<series>aggregator|bare unnest|bare copy|single)"),
+          r"drain-(?P<label>.+): (?P<series>aggregator|bare|single)"),
     Chart("http", "One status answer, 16 connections", "http.json", ("requests/s",),
           r"http: (?P<label>.+)"),
     Chart("scale", "Spell checks, by partitions, processes and workers of each", "scale.json",

@@ -9,6 +9,7 @@ import contextlib
 import pathlib
 import statistics
 
+import spell_results
 import stack
 from crashtest import verify
 
@@ -60,6 +61,7 @@ class Growth:
         self.held = 1  # rows
         self.missing = 0  # of those that there should be after a run
         self.copies = 0
+        self.backlog = servers.folder / "backlog.jsonl"
 
     def begin(self):
         """The view's first row is the program's; the backlog comes behind it in Kafka's log."""
@@ -68,7 +70,8 @@ class Growth:
         program.start()
         stack.wait_until("the first row", lambda: committed(url) == self.held)
         program.stop()
-        self.servers.feed_results(streams.in_batches(self.options.events))
+        spell_results.write(self.backlog, streams.in_batches(self.options.events))
+        self.servers.feed(self.backlog)
         self.on_copy(self.drain)  # Kafka's first reading is slow: later ones would seem to gain
 
     def fill(self, rows):
@@ -95,11 +98,10 @@ class Growth:
         return drain.timed(program, url, self.servers, (1, 1 + self.options.events))
 
     def write(self, name):
-        """By the statement that the program has, too: what grows is the same then."""
         rows, seconds = self.options.events, []
         with counting_cpu(self.servers.postgres, seconds):
-            figures = bare.measured([self.servers.build / "bare", "unnest", rows, CONNECTIONS,
-                                     bare.BATCH_ROWS, self.servers.postgres.url(name)], rows)
+            figures = bare.measured([self.servers.build / "bare", stack.ROOT / "config.lua", self.backlog,
+                                     CONNECTIONS, bare.BATCH_EVENTS, self.servers.postgres.url(name)], rows)
         return figures | {"postgres_cpu_us": seconds[0] / rows * 1e6}
 
     def measure(self, rows):
