@@ -125,8 +125,9 @@ static void view_sql_write_array(void *context, const struct view_table *table, 
                                  int column) {
     struct writer *writer = context;
     view_sql_separate(writer);
-    buffer_append_format(writer->out, "$%d::%s", writer->number,
+    buffer_append_format(writer->out, "unnest($%d::%s) AS ", writer->number,
                          view_sql_array_sql(view_sql_array_at(table, group, column)));
+    view_sql_append_name(writer->out, table, group, column);
 }
 
 static void view_sql_write_list(const struct view_table *table, uint32_t groups,
@@ -191,11 +192,9 @@ void view_sql_upsert(const struct view_table *table, uint32_t groups, struct buf
     view_sql_write_list(table, groups, view_sql_write_name, sql);
     buffer_append_text(sql, ") SELECT ");
     view_sql_write_list(table, groups, view_sql_write_selected, sql);
-    buffer_append_text(sql, " FROM unnest(");
+    buffer_append_text(sql, " FROM (SELECT ");
     view_sql_write_list(table, groups, view_sql_write_array, sql);
-    buffer_append_text(sql, ") AS u (");
-    view_sql_write_list(table, groups, view_sql_write_name, sql);
-    buffer_append_text(sql, ") ON CONFLICT (");
+    buffer_append_text(sql, ") AS u ON CONFLICT (");
     view_sql_write_list(table, 0, view_sql_write_name, sql);
     buffer_append_text(sql, ") DO UPDATE SET ");
     struct setter setter = {sql, 0, (groups & (groups - 1)) == 0};

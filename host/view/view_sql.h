@@ -30,8 +30,10 @@ const char *view_sql_type_of(const struct view_table *table, int group, int colu
 uint32_t view_sql_groups(const struct view_table *table, struct merge_row *const *rows,
                          size_t count);
 
-/* INSERT … SELECT FROM unnest($1…) ON CONFLICT DO UPDATE for the groups in the mask. It replaces a
- * group's columns only if its version wins, and writes a row only if a group wins. */
+/* INSERT … SELECT unnest($1), … ON CONFLICT DO UPDATE for the groups in the mask. It replaces a
+ * group's columns only if its version wins, and writes a row only if a group wins. The arrays are
+ * unnested in the select list, which reads them in step: FROM unnest($1, …) would first copy each
+ * of them into a tuplestore, a tenth of the statement's time. */
 void view_sql_upsert(const struct view_table *table, uint32_t groups, struct buffer *sql);
 
 /* The arrays of that statement, one element per row. */
