@@ -40,11 +40,14 @@ struct lua_services {
 struct lua_host {
     lua_State *L;
     struct lua_services services;
-    struct lua_limit limit;      /* of the innermost call under way */
-    const char *stack_base;      /* the C stack at its begin */
-    size_t large_bytes;          /* in the state's large blocks: see lua_host_count_block */
-    bool healthy;                /* false after a limit was hit: the state is retired */
-    bool loading;                /* scripts are loading: no use of outside systems */
+    struct lua_limit limit; /* of the innermost call under way */
+    const char *stack_base; /* the C stack at its begin */
+    size_t large_bytes;     /* in the state's large blocks: see lua_host_count_block */
+    bool full;     /* the memory cap was hit in the call under way, even if the script caught it */
+    bool compiled; /* LuaJIT's compiler is on: scripts have guards */
+    int fuel_ref;  /* their guard in the registry, if `compiled` */
+    bool healthy;  /* false after a limit was hit: the state is retired */
+    bool loading;  /* scripts are loading: no use of outside systems */
     const char *muted;           /* why outside systems must not be used; NULL: they may */
     const char *may_not_produce; /* why records must not be produced; NULL: they may */
     const char *rests_on;        /* the first binding that a muted call used; NULL: none */
@@ -71,6 +74,9 @@ void lua_host_check_stack(lua_State *L);
 /* Called by the allocator: a block changed its size. The more bytes one instruction can read, the
  * more often the hook reads the clock. */
 void lua_host_count_block(struct lua_host *host, size_t old_size, size_t new_size);
+/* For the guard of scripts: raises after the deadline of the call, in the name of the line that
+ * called the guard. Else returns the number of guards until the next call. */
+int lua_host_refuel(lua_State *L);
 /* lua_host_check_time at the next instruction, for callers that must not raise. */
 void lua_host_hurry(struct lua_host *host);
 /* The time left for the call under way, at least 0. Raises while scripts are loading. `call` names

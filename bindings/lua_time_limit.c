@@ -1,8 +1,9 @@
 /* lua_time_limit: the time and the C stack that a call of a script may use. A count hook enforces
- * the time limit. The compiler is off in script states, because a hook does not fire in compiled
- * code. After the deadline the hook fires at every instruction, so that no pcall can swallow the
- * error; the state is not used again. Calls can be nested (a spec runs a handler): each level has
- * its own limit, and time in an inner call does not count for the outer. */
+ * the time limit in interpreted code. It does not fire in compiled code: there the guards of
+ * host/script/fuel.c count. After the deadline the hook fires at every instruction and each guard
+ * raises, so that no pcall can swallow the error; the state is not used again. Calls can be nested
+ * (a spec runs a handler): each level has its own limit, and time in an inner call does not count
+ * for the outer. */
 #include "lua_host.h"
 
 #include "base/clock.h"
@@ -21,11 +22,18 @@ static bool lua_time_limit_is_interrupted(const struct lua_host *host) {
     return host->interrupted && *host->interrupted;
 }
 
+/* Elsewhere LuaJIT raises the error of its allocator. */
+static bool lua_time_limit_is_full(const struct lua_host *host) {
+    return host->full && host->compiled;
+}
+
 /* Pushes the reason for ending the call. */
 static const char *lua_time_limit_push_reason(lua_State *L, const struct lua_host *host) {
     const struct lua_limit *limit = &host->limit;
     if (lua_time_limit_is_interrupted(host)) {
         lua_pushliteral(L, "interrupted");
+    } else if (lua_time_limit_is_full(host)) {
+        lua_pushliteral(L, "not enough memory");
     } else {
         lua_pushfstring(L, "the script took too long: %d ms, its limit is %d ms",
                         (int)((clock_monotonic_us() - limit->started_us) / 1000),
@@ -34,18 +42,31 @@ static const char *lua_time_limit_push_reason(lua_State *L, const struct lua_hos
     return lua_tostring(L, -1);
 }
 
+/* The call has to end. */
 static bool lua_time_limit_is_late(const struct lua_host *host) {
     const struct lua_limit *limit = &host->limit;
-    return limit->hit || lua_time_limit_is_interrupted(host) ||
+    return limit->hit || lua_time_limit_is_full(host) || lua_time_limit_is_interrupted(host) ||
            (limit->deadline_us && clock_monotonic_us() >= limit->deadline_us);
+}
+
+/* The next guard reads the clock. A compiled loop that runs has its own copy of the count: it goes
+ * on counting. */
+static void lua_time_limit_empty_fuel(lua_State *L, const struct lua_host *host) {
+    if (host->compiled && lua_checkstack(L, 2)) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, host->fuel_ref);
+        lua_pushinteger(L, 0);
+        lua_setupvalue(L, -2, 1);
+        lua_pop(L, 1);
+    }
 }
 
 static void lua_time_limit_on_hook(lua_State *L, lua_Debug *where);
 
 /* From now on the hook fires at every instruction and raises. */
 static void lua_time_limit_raise_always(lua_State *L, struct lua_host *host) {
-    host->limit.hit = true;
+    host->limit.hit = host->limit.hit || !lua_time_limit_is_full(host);
     host->healthy = false;
+    lua_time_limit_empty_fuel(L, host);
     lua_sethook(L, lua_time_limit_on_hook, LUA_MASKLINE | LUA_MASKCOUNT, 1);
 }
 
@@ -54,8 +75,11 @@ static void lua_time_limit_on_hook(lua_State *L, lua_Debug *where) {
     if (where->event == LUA_HOOKLINE && host->on_line) {
         host->on_line(L, where);
     }
-    bool counts_only = where->event == LUA_HOOKLINE && !host->limit.hit;
+    bool counts_only = where->event == LUA_HOOKLINE && !host->limit.hit && !host->full;
     if (counts_only || !lua_time_limit_is_late(host)) {
+        if (lua_gethookcount(L) < HOOK_INSTRUCTIONS) {
+            lua_time_limit_empty_fuel(L, host);
+        }
         return;
     }
     lua_time_limit_raise_always(L, host);
@@ -69,11 +93,28 @@ static int lua_time_limit_hook_instructions(const struct lua_host *host) {
     return fitting >= HOOK_INSTRUCTIONS ? HOOK_INSTRUCTIONS : fitting > 0 ? (int)fitting : 1;
 }
 
+int lua_host_refuel(lua_State *L) {
+    lua_Debug where;
+    struct lua_host *host = lua_host_of(L);
+    if (!lua_time_limit_is_late(host)) {
+        lua_pushinteger(L, lua_time_limit_hook_instructions(host));
+        return 1;
+    }
+    lua_time_limit_raise_always(L, host);
+    if (!lua_getstack(L, 2, &where)) { /* 0: this function, 1: the guard */
+        return luaL_error(L, "%s", lua_time_limit_push_reason(L, host));
+    }
+    lua_getinfo(L, "Sl", &where);
+    lua_pushfstring(L, "%s:%d: %s", where.short_src, where.currentline,
+                    lua_time_limit_push_reason(L, host));
+    return lua_error(L); /* luaL_error would name the guard */
+}
+
 /* Setting a hook costs as much as a short call: it stays set between calls, without a limit. */
 static void lua_time_limit_arm(struct lua_host *host) {
     lua_State *L = host->L;
     int lines = host->on_line ? LUA_MASKLINE : 0;
-    if (host->limit.hit) {
+    if (host->limit.hit || lua_time_limit_is_full(host)) {
         lua_sethook(L, lua_time_limit_on_hook, LUA_MASKLINE | LUA_MASKCOUNT, 1);
     } else if (lua_gethookmask(L) != (LUA_MASKCOUNT | lines) ||
                lua_gethookcount(L) != lua_time_limit_hook_instructions(host)) {

@@ -2,6 +2,11 @@
 
 #include <ctype.h>
 
+/* LuaJIT's names may have any byte above 0x7F. */
+static bool lua_lexer_is_name(char c) {
+    return isalnum((unsigned char)c) || c == '_' || (unsigned char)c >= 0x80;
+}
+
 static void lua_lexer_advance(struct lua_lexer *lexer, size_t count) {
     for (; count > 0 && *lexer->at; count--, lexer->at++) {
         lexer->line += *lexer->at == '\n';
@@ -33,7 +38,7 @@ static void lua_lexer_skip_blank(struct lua_lexer *lexer) {
         if (level >= 0) {
             lua_lexer_skip_long(lexer, level);
         } else {
-            lua_lexer_advance(lexer, strcspn(lexer->at, "\n"));
+            lua_lexer_advance(lexer, strcspn(lexer->at, "\r\n"));
         }
     }
 }
@@ -54,7 +59,7 @@ enum lua_token lua_lexer_next(struct lua_lexer *lexer) {
     const char *at = lexer->at;
     size_t len = 0;
     lexer->quote = '\0';
-    while (isalnum((unsigned char)at[len]) || at[len] == '_') {
+    while (lua_lexer_is_name(at[len])) {
         len++;
     }
     if (len > 0) {

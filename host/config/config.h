@@ -131,6 +131,8 @@ struct config {
         int trial_margin_percent;
         int canary_events;
         int canary_accept_percent;
+        int compile;                       /* 0 | 1: LuaJIT's compiler */
+        struct config_strings interpreted; /* names of scripts that are never compiled */
         int memory_limit_mb;
         int handler_timeout_ms;
         int route_timeout_ms;

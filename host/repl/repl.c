@@ -8,6 +8,7 @@
 #include "bindings/lua_names.h"
 #include "base/terminal.h"
 #include "base/xalloc.h"
+#include "script/fuel.h"
 #include "repl_private.h"
 
 #define CHUNK "=console"
@@ -70,7 +71,7 @@ static int repl_find_global(lua_State *L) {
     sandbox_push_globals(L);
     lua_pushvalue(L, 2);
     lua_rawget(L, -2);
-    if (!lua_isnil(L, -1) || lua_type(L, 2) != LUA_TSTRING) {
+    if (!lua_isnil(L, -1) || lua_type(L, 2) != LUA_TSTRING || fuel_find_global(L, 2)) {
         return 1;
     }
     const char *name = lua_tostring(L, 2), *nearest = lua_names_nearest(L, 1, name);
@@ -155,9 +156,9 @@ static bool repl_compile(lua_State *L, const char *before, const struct console 
     luaL_addstring(&chunk, before);
     luaL_addstring(&chunk, text);
     luaL_pushresult(&chunk);
-    size_t len;
-    const char *whole = lua_tolstring(L, -1, &len);
-    int status = luaL_loadbufferx(L, whole, len, CHUNK, "t");
+    struct fuel_source source = {.chunk_name = CHUNK};
+    source.text.data = lua_tolstring(L, -1, &source.text.len);
+    int status = fuel_load(L, &source);
     lua_remove(L, -2);
     return status == 0;
 }

@@ -1,4 +1,6 @@
 /* repl_show: what repl_show.lua, which the binary carries, needs of C. */
+#include <luajit.h>
+
 #include "bindings/lua_util.h"
 #include "repl_private.h"
 #include "repl_show.lua.h"
@@ -41,6 +43,7 @@ void repl_push_chunk(lua_State *L, const unsigned char *chunk, size_t len, const
     if (luaL_loadbuffer(L, (const char *)chunk, len, name)) {
         lua_error(L);
     }
+    luaJIT_setmode(L, -1, LUAJIT_MODE_ALLFUNC | LUAJIT_MODE_OFF); /* it has no guards */
 }
 
 void repl_show_push(lua_State *L) {

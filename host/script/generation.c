@@ -104,6 +104,30 @@ static bool generation_check_vocabularies(const struct script_generation *genera
     return true;
 }
 
+/* Each name of scripts.interpreted is a script's. */
+static bool generation_check_interpreted(const struct script_generation *generation,
+                                         struct err *err) {
+    char hint[NEAREST_HINT_CAP];
+    const struct config_strings *wanted = &generation->config->scripts.interpreted;
+    const struct bundle *bundle = &generation->bundle;
+    const char **names = xcalloc(bundle->count + 1, sizeof *names);
+    const char *unknown = NULL;
+    for (size_t i = 0; i < bundle->count; i++) {
+        names[i] = bundle->files[i].name;
+    }
+    for (size_t i = 0; i < wanted->count && !unknown; i++) {
+        unknown = bundle_find(bundle, wanted->items[i]) ? NULL : wanted->items[i];
+    }
+    if (unknown) {
+        err_set(err, ERR_INPUT, "%s: scripts.interpreted: %s has no file \"%.200s.lua\": %s",
+                config_place_of(generation->config, "scripts", "interpreted"),
+                generation->config->scripts.root, unknown,
+                nearest_hint(hint, unknown, names, bundle->count));
+    }
+    free(names);
+    return !unknown;
+}
+
 static bool generation_check_service(const struct script_generation *generation, struct err *err) {
     const char *root = generation->config->scripts.root;
     const char *missing = generation->handler_count == 0 ? "handler"
@@ -114,7 +138,8 @@ static bool generation_check_service(const struct script_generation *generation,
                        "%s/%ss declares no %s: is %s (scripts.root) the right folder?", root,
                        missing, missing, root);
     }
-    return generation_check_vocabularies(generation, err);
+    return generation_check_interpreted(generation, err) &&
+           generation_check_vocabularies(generation, err);
 }
 
 struct script_generation *script_generation_load_service(const struct config *config,

@@ -47,6 +47,16 @@ static void guard_cut_addresses(lua_State *L, size_t message_len) {
     lua_pushlstring(L, copy, kept);
 }
 
+/* The first level of a traceback from the error handler: not the guard of compiled code, which
+ * raised, nor its C function. */
+static int guard_first_level(lua_State *L) {
+    lua_Debug where;
+    bool is_guard = lua_getstack(L, 1, &where) && lua_getinfo(L, "f", &where) &&
+                    lua_tocfunction(L, -1) == lua_host_refuel;
+    lua_settop(L, 1);
+    return is_guard ? 3 : 1;
+}
+
 /* luaL_traceback takes a C string: a NUL would end the error at index 1. */
 static void guard_replace_nuls(lua_State *L) {
     size_t len;
@@ -64,17 +74,18 @@ static void guard_replace_nuls(lua_State *L) {
 }
 
 int script_on_error(lua_State *L) {
+    int level = guard_first_level(L);
     outage_look(L);
     if (lua_isstring(L, 1)) {
         size_t len;
         guard_replace_nuls(L);
-        luaL_traceback(L, L, lua_tostring(L, 1), 1);
+        luaL_traceback(L, L, lua_tostring(L, 1), level);
         const char *text = lua_tolstring(L, -1, &len);
         lua_pushlstring(L, text, guard_cut_traceback(text, lua_objlen(L, 1), len));
         guard_cut_addresses(L, lua_objlen(L, 1));
     } else {
         lua_pushfstring(L, "an error that is a %s value", luaL_typename(L, 1));
-        luaL_traceback(L, L, lua_tostring(L, -1), 1);
+        luaL_traceback(L, L, lua_tostring(L, -1), level);
         guard_cut_addresses(L, 0);
     }
     return 1;
@@ -172,18 +183,21 @@ enum script_result script_call(struct script_instance *instance, lua_CFunction b
     char here;
     struct entry entry = {instance, body, context, err, 0};
     const char *outer_base = instance->host.stack_base;
-    bool outer_full = instance->out_of_memory;
-    instance->out_of_memory = false;
+    bool outer_full = instance->host.full;
+    instance->host.full = false;
     /* cppcheck-suppress autoVariables -- only its address is wanted, while the call lasts */
     instance->host.stack_base = &here;
     struct lua_limit outer = script_limit_begin(instance, timeout_ms);
     int status = guard_enter_state(&entry);
     bool timed_out = script_limit_end(instance, outer);
     instance->host.stack_base = outer_base;
-    bool full = instance->out_of_memory;
-    instance->out_of_memory = outer_full;
-    if (full || status == LUA_ERRMEM || status == LUA_ERRERR) {
+    bool full = instance->host.full;
+    instance->host.full = outer_full;
+    if (full || status == LUA_ERRMEM) {
         guard_fail_for_memory(instance, err);
+    } else if (status == LUA_ERRERR) {
+        /* Compiled code that leaves a deep recursion has no stack for the error handler. */
+        err_set(err, ERR_INPUT, "stack overflow");
     } else if (status == 0 && timed_out) {
         err_set(err, ERR_INPUT, "the script timed out and caught the error: its limit is %d ms",
                 timeout_ms);

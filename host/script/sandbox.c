@@ -9,8 +9,10 @@
 #include "bindings/lua_modules.h"
 #include "bindings/lua_names.h"
 #include "advice.h"
+#include "compiler.h"
 #include "config/config.h"
 #include "base/lua_lexer.h"
+#include "fuel.h"
 #include "script_private.h"
 
 /* An allocation of this size may take long: it makes the hook check the time. */
@@ -19,6 +21,8 @@
 /* One string or table, which one instruction may read whole. A string's buffer may be twice as
  * long. */
 #define MAX_BLOCK_BYTES (32UL * 1024 * 1024 + LARGE_BYTES)
+/* Above the cap: more than compiled code takes between two guards. */
+#define COMPILED_RESERVE_BYTES (256UL * 1024 * 1024)
 
 _Static_assert(offsetof(struct script_instance, host) == 0, "a state leads to its instance");
 
@@ -32,6 +36,22 @@ void sandbox_push_globals(lua_State *L) {
     lua_remove(L, -2);
 }
 
+/* Whether the state may grow. LuaJIT (up to May 2023) may crash if an allocation of compiled code
+ * fails. There the cap is no refusal: the call ends at the next guard or interpreted instruction.
+ */
+static bool sandbox_may_grow(struct script_instance *instance, size_t old_size, size_t new_size) {
+    size_t used = instance->memory_used + new_size - old_size;
+    if (new_size <= MAX_BLOCK_BYTES && used <= instance->memory_limit) {
+        return true;
+    }
+    instance->host.full = true;
+    if (!instance->host.compiled || used > instance->memory_limit + COMPILED_RESERVE_BYTES) {
+        return false;
+    }
+    lua_host_hurry(&instance->host);
+    return true;
+}
+
 static void *sandbox_allocate(void *context, void *memory, size_t old_size, size_t new_size) {
     struct script_instance *instance = context;
     if (new_size == 0) {
@@ -39,10 +59,7 @@ static void *sandbox_allocate(void *context, void *memory, size_t old_size, size
         lua_host_count_block(&instance->host, old_size, 0);
         return instance->heap(instance->heap_context, memory, old_size, 0);
     }
-    if (new_size > old_size &&
-        (new_size > MAX_BLOCK_BYTES ||
-         instance->memory_used + new_size - old_size > instance->memory_limit)) {
-        instance->out_of_memory = true;
+    if (new_size > old_size && !sandbox_may_grow(instance, old_size, new_size)) {
         return NULL;
     }
     void *grown = instance->heap(instance->heap_context, memory, old_size, new_size);
@@ -96,6 +113,16 @@ static void sandbox_refuse_c_numbers(lua_State *L, const char *text, const char 
     }
 }
 
+static bool sandbox_is_interpreted(const struct script_instance *instance, const char *name) {
+    const struct config_strings *names = &instance->config->scripts.interpreted;
+    for (size_t i = 0; i < names->count; i++) {
+        if (strcmp(names->items[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* require "lib.x" or "pg" */
 static int sandbox_lua_require(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
@@ -128,8 +155,10 @@ static int sandbox_lua_require(lua_State *L) {
             return sandbox_refuse_module(L, name);
         }
         sandbox_refuse_c_numbers(L, file->text, file->path);
-        lua_pushfstring(L, "@%s", file->path);
-        if (luaL_loadbufferx(L, file->text, file->len, lua_tostring(L, -1), "t")) {
+        struct fuel_source source = {{file->text, file->len},
+                                     lua_pushfstring(L, "@%s", file->path),
+                                     sandbox_is_interpreted(instance, file->name)};
+        if (fuel_load(L, &source) != 0) {
             return lua_error(L);
         }
         lua_call(L, 0, 1);
@@ -140,6 +169,9 @@ static int sandbox_lua_require(lua_State *L) {
 }
 
 static int sandbox_refuse_global(lua_State *L) {
+    if (fuel_find_global(L, 2)) {
+        return 1;
+    }
     const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
     const char *nearest = lua_names_nearest(L, 1, name), *instead = advice_instead_of(name);
     if (instead) {
@@ -216,6 +248,10 @@ static int sandbox_set_up(lua_State *L) {
         lua_setfield(L, -2, hidden[i].name);
         lua_pop(L, 1);
     }
+    if (instance->host.compiled) {
+        compiler_open(L);
+        fuel_open(L);
+    }
     library_replace(L);
     order_replace(L);
     text_replace(L);
@@ -268,6 +304,9 @@ bool sandbox_open(struct script_instance *instance, struct err *err) {
     lua_atpanic(instance->host.L, script_panic);
     watched_add(&instance->watched, instance->generation);
     luaJIT_setmode(instance->host.L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+    /* Compiled code calls no line hook. */
+    instance->host.compiled =
+        instance->config->scripts.compile && !instance->host.on_line && compiler_is_allowed();
     if (lua_cpcall(instance->host.L, sandbox_set_up, instance) != 0) {
         const char *text = lua_type(instance->host.L, -1) == LUA_TSTRING
                                ? lua_tostring(instance->host.L, -1)

@@ -90,8 +90,6 @@ struct script_instance {
     lua_Alloc heap; /* LuaJIT's own allocator of this state */
     void *heap_context;
     size_t memory_limit;
-    bool out_of_memory; /* the memory cap was hit in the call under way, even if the script caught
-                           the error */
     bool outage_passed_on; /* see outage.c */
     struct script_callable *handlers, *routes, *reactions;
     int view_ref;

@@ -1,12 +1,14 @@
 #include "spec.h"
 
 #include <limits.h>
+#include <luajit.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/lua_job.h"
 #include "base/xalloc.h"
 #include "script/bundle_disk.h"
+#include "script/fuel.h"
 #include "coverage.h"
 #include "spec_coverage.lua.h"
 #include "spec_private.h"
@@ -69,8 +71,8 @@ static int spec_limited_xpcall(lua_State *L) {
     const char *hidden = script_limit_end(instance, outer) && status == 0
                              ? "the script timed out and caught the error"
                              : NULL;
-    if (instance->out_of_memory) { /* Lua calls no error handler for it */
-        instance->out_of_memory = false;
+    if (instance->host.full) { /* Lua calls no error handler for it */
+        instance->host.full = false;
         script_collect_all(instance);
         hidden = "the script met the memory cap";
     }
@@ -91,6 +93,7 @@ static void spec_push_chunk(lua_State *L, const unsigned char *text, size_t len,
     if (luaL_loadbuffer(L, (const char *)text, len, name) != 0) {
         lua_error(L);
     }
+    luaJIT_setmode(L, -1, LUAJIT_MODE_ALLFUNC | LUAJIT_MODE_OFF); /* it has no guards */
 }
 
 static void spec_push_double_names(lua_State *L, const struct spec_run *run) {
@@ -178,9 +181,10 @@ struct file_run {
 /* [file run] */
 static int spec_run_chunk(lua_State *L) {
     const struct file_run *run = lua_touserdata(L, 1);
-    const char *chunk = lua_pushfstring(L, "@%s", run->path);
+    const struct fuel_source source = {
+        {run->file->text, run->file->len}, lua_pushfstring(L, "@%s", run->path), false};
     lua_getfield(L, LUA_REGISTRYINDEX, RUNNER);
-    if (luaL_loadbufferx(L, run->file->text, run->file->len, chunk, "t") != 0) {
+    if (fuel_load(L, &source) != 0) {
         return lua_error(L);
     }
     lua_pushstring(L, run->path);

@@ -1,8 +1,8 @@
 /* Opens io, os, debug and package for busted and the runner, in a table of its own that scripts
  * cannot reach, with copies of the tables that these libraries extend. */
-#include <luajit.h>
 #include <lualib.h>
 
+#include "script/compiler.h"
 #include "spec_private.h"
 
 static void spec_libraries_copy_table(lua_State *L, int from, int to) {
@@ -46,6 +46,6 @@ void spec_libraries_push(lua_State *L) {
         lua_pop(L, 2);
         lua_setfield(L, libraries, copied[i]);
     }
-    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF); /* luaopen_jit turned it on */
+    compiler_restore(L); /* luaopen_jit turned it on */
     lua_settop(L, libraries);
 }

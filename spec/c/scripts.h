@@ -14,6 +14,9 @@ struct scripts {
     struct config config;
 };
 
+/* Whether the states of the following cases compile their scripts. */
+static bool scripts_compile = true;
+
 static inline void scripts_write(const struct scripts *scripts, const char *name,
                                  const char *format, ...) __attribute__((format(printf, 3, 4)));
 static inline void scripts_write(const struct scripts *scripts, const char *name,
@@ -45,6 +48,7 @@ static inline void scripts_begin(struct scripts *scripts) {
     scripts->config.refs = 1; /* owned by the test: never freed */
     scripts->config.scripts.root = scripts->folder;
     scripts->config.scripts.sql = scripts->folder;
+    scripts->config.scripts.compile = scripts_compile;
     scripts->config.scripts.memory_limit_mb = 16;
     scripts->config.scripts.handler_timeout_ms = 10000;
     scripts->config.scripts.route_timeout_ms = 10000;
@@ -98,3 +102,16 @@ static inline struct extract_value *scripts_event(struct script_generation *gene
     "{\"event_id\":\"0123abcd-4567-89ef-0123-456789abcdef\",\"event_type\":\"t\","                 \
     "\"source_service\":\"s\",\"event_timestamp\":\"2025-06-28T08:00:00Z\",\"data\":{\"id\":"      \
     "\"a\",\"word\":\"w\"}}"
+
+/* Runs the cases interpreted, then compiled. */
+#define SCRIPTS_TEST_MAIN(cases)                                                                   \
+    int main(int argc, char **argv) {                                                              \
+        scripts_compile = false;                                                                   \
+        printf("interpreted:\n");                                                                  \
+        if (test_run((cases), sizeof(cases) / sizeof *(cases), argc, argv) != 0) {                 \
+            return 1;                                                                              \
+        }                                                                                          \
+        scripts_compile = true;                                                                    \
+        printf("compiled:\n");                                                                     \
+        return test_run((cases), sizeof(cases) / sizeof *(cases), argc, argv);                     \
+    }

@@ -421,4 +421,4 @@ static const struct test_case cases[] = {
     {"files that do not load are named", files_that_do_not_load_are_named},
 };
 
-TEST_MAIN(cases)
+SCRIPTS_TEST_MAIN(cases)

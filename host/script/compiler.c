@@ -1,0 +1,113 @@
+#include "compiler.h"
+
+#include <luajit.h>
+#include <lualib.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "script_private.h"
+
+#define CODE_OF "aggregator.code_of" /* registry key of jit.util.tracemc */
+#define MAX_TRACES 1000
+#define MAX_TRACES_TEXT "1000"
+/* A process has dozens of states: each keeps at most 512 KiB of code. */
+static const char *const compiler_options[] = {"sizemcode=64", "maxmcode=512",
+                                               "maxtrace=" MAX_TRACES_TEXT, "maxrecord=4000",
+                                               "maxirconst=500"};
+
+static bool allowed;
+
+/* What LuaJIT does with the memory of its code. */
+static void compiler_probe(void) {
+    size_t bytes = (size_t)sysconf(_SC_PAGESIZE);
+    void *page = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) {
+        return;
+    }
+    allowed = mprotect(page, bytes, PROT_READ | PROT_EXEC) == 0 &&
+              mprotect(page, bytes, PROT_READ | PROT_WRITE) == 0;
+    munmap(page, bytes);
+    if (!allowed) {
+        log_warning("scripts run interpreted: the system refuses to make memory executable "
+                    "(MemoryDenyWriteExecute= of the systemd unit, or SELinux); allow it, or set "
+                    "scripts.compile = false");
+    }
+}
+
+bool compiler_is_allowed(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, compiler_probe);
+    return allowed;
+}
+
+/* [.., jit] The library's options are a table of functions. */
+static void compiler_set_options(lua_State *L) {
+    size_t count = sizeof compiler_options / sizeof *compiler_options;
+    lua_getfield(L, -1, "opt");
+    lua_getfield(L, -1, "start");
+    for (size_t i = 0; i < count; i++) {
+        lua_pushstring(L, compiler_options[i]);
+    }
+    lua_call(L, (int)count, 0);
+    lua_pop(L, 1);
+}
+
+void compiler_restore(lua_State *L) {
+    bool on = lua_host_of(L)->compiled;
+    if (on) {
+        lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+        lua_getfield(L, -1, LUA_JITLIBNAME);
+        compiler_set_options(L);
+        lua_pop(L, 2);
+    }
+    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | (on ? LUAJIT_MODE_ON : LUAJIT_MODE_OFF));
+}
+
+/* jit.attach would report events as they happen, aborts too, but LuaJIT (up to September
+ * 2023) may walk off the stack when it reports an abort after an error. */
+static int compiler_count(lua_State *L) {
+    struct compiler_figures *figures = lua_touserdata(L, 1);
+    lua_getfield(L, LUA_REGISTRYINDEX, CODE_OF);
+    for (int i = 1; i <= MAX_TRACES; i++) {
+        lua_pushvalue(L, -1);
+        lua_pushinteger(L, i);
+        lua_call(L, 1, 1);
+        if (lua_isstring(L, -1)) {
+            figures->traces++;
+            figures->code_bytes += lua_objlen(L, -1);
+        }
+        lua_pop(L, 1);
+    }
+    return 0;
+}
+
+struct compiler_figures compiler_measure(struct script_instance *instance) {
+    struct compiler_figures figures = {0};
+    lua_State *L = instance->host.L;
+    if (instance->host.compiled && lua_cpcall(L, compiler_count, &figures) != 0) {
+        lua_pop(L, 1); /* out of memory: a part was counted */
+    }
+    return figures;
+}
+
+/* Keeps jit.util.tracemc, which returns the code of a trace. */
+static void compiler_keep_code_of(lua_State *L) {
+    lua_getfield(L, LUA_REGISTRYINDEX, "_PRELOAD");
+    lua_getfield(L, -1, "jit.util");
+    lua_call(L, 0, 1);
+    lua_getfield(L, -1, "tracemc");
+    lua_setfield(L, LUA_REGISTRYINDEX, CODE_OF);
+    lua_pop(L, 2);
+}
+
+void compiler_open(lua_State *L) {
+    lua_pushcfunction(L, luaopen_jit);
+    lua_pushliteral(L, LUA_JITLIBNAME);
+    lua_call(L, 1, 0);
+    lua_pushnil(L);
+    lua_setglobal(L, LUA_JITLIBNAME);
+    compiler_keep_code_of(L);
+    compiler_restore(L);
+}
