@@ -57,6 +57,9 @@
 ---@field auth? boolean false: without credentials
 ---@field cache? RouteCache caches the responses; for GET
 ---@field words? RouteWords words of the body that differ by caller
+---@field query? table<string, string|Field> the query parameters: their names instead of paths, by the name that `request.query` has them under; default: the field's own name. A parameter that is not among them gives a 400 with the nearest; without `query` any is passed, as text. Types: string, integer, number, boolean, timestamp, uuid
+---@field headers? table<string, string|Field> the headers that `request.headers` has, declared likewise: `{ key = { "Idempotency-Key", optional = true } }`
+---@field body? RouteBody the body of a POST, PUT, PATCH or DELETE; without it a request with a body gets a 413
 ---@field handle fun(request: Request): Response called once a request; an error gives a 500
 
 --- How a route's responses are cached.
@@ -71,11 +74,21 @@
 ---@field known? string|string[] the words that a body may have there: a vocabulary with a word for another one is refused
 ---@field vocabularies table<string, table<string, string>> by name: the translation of each word of the body; other words stay
 
+--- The body of a route's requests. One of another media type gets a 415, without a length a 411, and a
+--- longer one a 413, before it is read; one that does not fit the fields gets a 400.
+---@class RouteBody
+---@field fields? table<string, string|Field> of a JSON object, declared as those of an event: `request.body` has them. Without `fields` it is the bytes as they are
+---@field content_type? string its media type, without parameters; default: `"application/json"`, to which `fields` belong
+---@field max_bytes? integer default 65536, at most 16 MiB
+
 --- A request as a route gets it, decoded. Reading another name of it is an error, which names the
 --- nearest.
 ---@class Request
 ---@field params table<string, string> of the path, by name; reading one that no path of the route has is an error
----@field query table<string, string?> by name; a cached route has none
+---@field query table<string, any> by name; a cached route has none. Of a route that declares `query` the fields, in their types
+---@field headers table<string, any> the fields of a route that declares `headers`
+---@field body any the fields, or the bytes, of a route that declares `body`
+---@field method string the route's: `"GET"` also for HEAD
 ---@field correlation_id string
 ---@field traceparent? string the header of W3C Trace Context, to be passed on; nil if missing or malformed
 

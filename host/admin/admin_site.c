@@ -85,8 +85,8 @@ static void admin_site_ask(void *context, struct exchange *exchange) {
     struct buffer json = {0};
     int status = site->verbs[exchange->plan.match.route].answer(site->context, &request, &json);
     /* A console that is open asks every few seconds. */
-    bool routine = !exchange->request.fields[FIELD_AUTHORIZATION].data &&
-                   exchange->request.method != METHOD_OTHER;
+    bool routine =
+        !exchange->request.fields[FIELD_AUTHORIZATION].data && request_reads(&exchange->request);
     LOG_AT(routine ? LOG_DEBUG : LOG_INFO, "admin request answered",
            LOG_TEXT("endpoint", exchange->endpoint->name), LOG_INT("status", status),
            LOG_TEXT("client_certificate", exchange->client));

@@ -88,7 +88,7 @@ bool assets_answer(const struct assets *assets, struct exchange *exchange) {
     if (which == ASSETS_COUNT) {
         return false;
     }
-    if (request->method == METHOD_OTHER) {
+    if (!request_reads(request)) {
         response_set_wrong_method(&exchange->response, "GET, HEAD");
     } else if (request->has_body) {
         response_set_body_refused(&exchange->response);

@@ -128,10 +128,10 @@ static bool console_site_is_same_origin(const struct exchange *exchange) {
     struct slice from = request->fields[FIELD_FETCH_SITE];
     if (from.len > 0) {
         return slice_equal(from, slice_of("same-origin")) ||
-               (slice_equal(from, slice_of("none")) && request->method != METHOD_OTHER);
+               (slice_equal(from, slice_of("none")) && request_reads(request));
     }
     return request->fields[FIELD_ORIGIN].len > 0 ? console_site_is_own_origin(exchange)
-                                                 : request->method != METHOD_OTHER;
+                                                 : request_reads(request);
 }
 
 static void console_site_refuse_origin(struct exchange *exchange) {
@@ -192,7 +192,7 @@ static void console_site_plan_session(struct console_site *site, struct exchange
         response_set_body_refused(&exchange->response);
     } else if (!console_site_is_same_origin(exchange)) {
         console_site_refuse_origin(exchange);
-    } else if (request->method != METHOD_OTHER) {
+    } else if (request_reads(request)) {
         console_site_answer_session(exchange, console_site_use_session(site, exchange));
     } else if (slice_equal(request->method_name, slice_of("POST"))) {
         console_site_sign_in(site, exchange);

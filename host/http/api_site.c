@@ -12,6 +12,8 @@
 #include "admission.h"
 #include "builtin_paths.h"
 #include "endpoint.h"
+#include "route_inputs.h"
+#include "request_body.h"
 #include "router.h"
 #include "vocabulary.h"
 
@@ -266,8 +268,17 @@ static void api_site_set_cached(const struct api_scripts *scripts, struct exchan
     for (size_t i = 0; route->words && i < callers->count && !vocabulary; i++) {
         vocabulary = slice_equal(slice_of(callers->names[i]), caller) ? callers->values[i] : NULL;
     }
-    response_set(&exchange->response, &exchange->request,
-                 vocabulary_apply(cached, route->words, vocabulary), JSON);
+    cached = vocabulary_apply(cached, route->words, vocabulary);
+    if (request_reads(&exchange->request)) {
+        response_set(&exchange->response, &exchange->request, cached, JSON);
+    } else { /* what it did is no representation of the path */
+        response_set_momentary(&exchange->response, cached, JSON);
+    }
+}
+
+static void api_site_set_refused(struct exchange *exchange, const struct err *err) {
+    response_set_refused(&exchange->response, 400, err->text,
+                         "The request does not fit the route's declaration");
 }
 
 /* On a worker. cache_get looks into the process' cache again: the response may have been stored
@@ -275,17 +286,23 @@ static void api_site_set_cached(const struct api_scripts *scripts, struct exchan
 static void api_site_ask_script(void *context, struct exchange *exchange) {
     struct api_scripts *scripts = context;
     const struct plan *plan = &exchange->plan;
-    const struct router_pairs *params = &plan->match.params, *query = &plan->query;
     struct err err = {0};
+    struct route_inputs inputs;
     struct computation computation = {
         .pool = scripts->pool,
-        .request = {plan->match.route, params->items, params->count, query->items, query->count,
-                    exchange->correlation_id, traceparent_read(slice_of(exchange->traceparent))},
+        .request = {.route = plan->match.route, .correlation_id = exchange->correlation_id},
         .timeout_ms = clock_remaining_ms(exchange->deadline_us),
     };
+    if (!route_inputs_read(&inputs, &scripts->routes[plan->match.route], exchange,
+                           &computation.request, &err)) {
+        api_site_set_refused(exchange, &err);
+        route_inputs_free(&inputs);
+        return;
+    }
     struct cached_response *cached =
         cache_get(scripts->api->cache, &plan->key, computation.timeout_ms, api_site_compute,
                   &computation, &err);
+    route_inputs_free(&inputs);
     if (cached) {
         api_site_set_cached(scripts, exchange, cached);
     } else {
@@ -308,13 +325,28 @@ static void api_site_plan_answer(struct api_scripts *scripts, struct exchange *e
         api_site_set_cached(scripts, exchange, kept);
     } else {
         plan->context = scripts;
+        plan->takes_body = route->body != NULL;
         plan->carry_out = api_site_ask_script;
     }
 }
 
+/* False: the response is a 400. */
+static bool api_site_allows_query(const struct script_route *route,
+                                  const struct router_pairs *query, struct exchange *exchange) {
+    struct err err;
+    if (!route->query) {
+        return true;
+    }
+    bool known = script_query_known(route, query->items, query->count, &err);
+    if (!known) {
+        api_site_set_refused(exchange, &err);
+    }
+    return known;
+}
+
 static void api_site_plan_route(struct api_scripts *scripts, const struct admission *admission,
                                 struct exchange *exchange) {
-    const struct request *request = &exchange->request;
+    struct request *request = &exchange->request;
     struct router_match *match = &exchange->plan.match;
     enum router_result found = router_find(scripts->routes, scripts->route_count, request, match);
     if (found == ROUTER_FOUND || found == ROUTER_BAD_PARAMETER) {
@@ -328,12 +360,15 @@ static void api_site_plan_route(struct api_scripts *scripts, const struct admiss
         !api_site_admit_request(admission, exchange)) {
         return;
     }
-    const char *problem = router_parse_query(request->query, &exchange->plan.query);
-    if (request->has_body) {
-        response_set_body_refused(&exchange->response);
-    } else if (problem) {
+    const struct script_route *route = &scripts->routes[match->route];
+    struct router_pairs *query = &exchange->plan.query;
+    const char *problem = router_parse_query(request->query, query);
+    if (!request_body_fits(request, route->body, &exchange->response)) {
+        return;
+    }
+    if (problem) {
         response_set_error(&exchange->response, 400, problem);
-    } else {
+    } else if (api_site_allows_query(route, query, exchange)) {
         api_site_plan_answer(scripts, exchange);
     }
 }

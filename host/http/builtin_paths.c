@@ -190,7 +190,7 @@ bool builtin_paths_plan(struct builtin_paths *paths, struct exchange *exchange) 
         return false;
     }
     exchange->endpoint = paths->endpoints[which];
-    if (request->method == METHOD_OTHER && builtin[which].kind != BUILTIN_SERVER) {
+    if (!request_reads(request) && builtin[which].kind != BUILTIN_SERVER) {
         response_set_wrong_method(&exchange->response, "GET, HEAD");
     } else if (request->has_body) {
         response_set_body_refused(&exchange->response);

@@ -11,6 +11,7 @@
 #define MAX_TURNS 64         /* pipelined requests served before other connections */
 #define PROGRESS_BYTES 16384 /* a client that reads this much gets a new deadline */
 #define LINGER_MAX_BYTES (256 * 1024)
+#define BODY_PIECE_BYTES 16384 /* the least room for the next bytes of a body */
 
 struct connection *connection_create(struct loop *loop, int fd) {
     struct connection *connection = xcalloc(1, sizeof *connection);
@@ -33,7 +34,17 @@ static void connection_release_input(struct connection *connection) {
     connection->len = connection->scanned = 0;
 }
 
+/* Ends a request whose body did not come. */
+static void connection_release_receiving(struct connection *connection) {
+    if (connection->receiving) {
+        exchange_drop(connection->receiving);
+        loop_give_exchange(connection->loop, connection->receiving);
+        connection->receiving = NULL;
+    }
+}
+
 void connection_destroy(struct connection *connection) {
+    connection_release_receiving(connection);
     connection_release_response(connection);
     connection_release_input(connection);
     transport_close(&connection->transport);
@@ -163,7 +174,122 @@ static void connection_use_input(struct connection *connection, size_t len) {
     }
 }
 
-/* Serves the head that the input begins with. False: a worker has it, or as connection_write. */
+struct room {
+    char *to;
+    size_t bytes;
+};
+
+/* The number of bytes read. 0: none now, or at_end, or *gone: the connection is destroyed. */
+static size_t connection_read(struct connection *connection, struct room room, bool *gone) {
+    size_t got;
+    bool more;
+    *gone = false;
+    if (!connection->readable || connection->at_end) {
+        return 0;
+    }
+    enum tls_result result =
+        transport_read(&connection->transport, room.to, room.bytes, &got, &more);
+    if (result == TLS_DONE) {
+        connection->readable = more || connection->hung_up;
+        return got;
+    }
+    connection->readable = result == TLS_YIELDS || result == TLS_WANTS_WRITE;
+    connection->at_end = result == TLS_CLOSED;
+    if (result == TLS_FAILED) {
+        loop_close(connection->loop, connection);
+    }
+    *gone = result == TLS_FAILED ||
+            (result == TLS_YIELDS && !loop_requeue(connection->loop, connection));
+    return 0;
+}
+
+/* Gives the exchange to a worker. */
+static void connection_submit(struct connection *connection, struct exchange *exchange) {
+    exchange->connection = connection;
+    connection->exchange = exchange;
+    loop_set_state(connection->loop, connection, CONNECTION_BUSY);
+    workers_submit(loop_shared(connection->loop)->workers, exchange); /* now owned by the worker */
+}
+
+/* ---- bodies ------------------------------------------------------------------------------- */
+
+/* RFC 9110 10.1.1. False: the socket has no room for the line, though the client waits for it: the
+ * connection is destroyed. */
+static bool connection_send_continue(struct connection *connection) {
+    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    struct iovec piece = {(char *)line, sizeof line - 1};
+    size_t sent;
+    bool good = transport_write(&connection->transport, &piece, 1, &sent) == TLS_DONE &&
+                sent == piece.iov_len;
+    if (!good) {
+        loop_close(connection->loop, connection);
+    }
+    return good;
+}
+
+/* Moves the part of the body that came with the head out of the input: what stays is the head and
+ * what follows the body. */
+static void connection_move_body(struct connection *connection, struct exchange *exchange) {
+    size_t head_len = connection->exchange_len, there = connection->len - head_len;
+    size_t len = exchange_lacks_bytes(exchange);
+    len = len < there ? len : there;
+    char *from = connection->input + head_len;
+    buffer_append(&exchange->body, from, len);
+    memmove(from, from + len, there - len);
+    connection->len -= len;
+}
+
+/* Begins to receive the body of the exchange. As connection_serve. */
+static bool connection_begin_body(struct connection *connection, struct exchange *exchange) {
+    bool waits = exchange->request.fields[FIELD_EXPECT].data && !exchange->request.is_1_0;
+    connection->receiving = exchange;
+    connection_move_body(connection, exchange);
+    if (waits && exchange->body.len == 0 && !connection_send_continue(connection)) {
+        return false;
+    }
+    if (connection->state != CONNECTION_READING) { /* one time limit for head and body */
+        loop_set_state(connection->loop, connection, CONNECTION_READING);
+    }
+    return true;
+}
+
+/* Memory grows with what has arrived: a length that a client only claims takes none. */
+static bool connection_read_body(struct connection *connection, struct exchange *exchange,
+                                 bool *gone) {
+    size_t lacks = exchange_lacks_bytes(exchange);
+    size_t most = exchange->body.len > BODY_PIECE_BYTES ? exchange->body.len : BODY_PIECE_BYTES;
+    size_t bytes = lacks < most ? lacks : most;
+    struct room room = {buffer_reserve(&exchange->body, bytes), bytes};
+    size_t got = connection_read(connection, room, gone);
+    if (!*gone) {
+        exchange->body.len += got;
+    }
+    return got > 0;
+}
+
+/* As connection_serve. */
+static bool connection_receive_body(struct connection *connection) {
+    struct exchange *exchange = connection->receiving;
+    bool gone;
+    if (exchange_lacks_bytes(exchange) == 0) {
+        connection->receiving = NULL;
+        exchange_end_body(loop_shared(connection->loop)->exchanges, exchange);
+        connection_submit(connection, exchange);
+        return false;
+    }
+    if (connection_read_body(connection, exchange, &gone)) {
+        return true;
+    }
+    if (!gone && connection->at_end) {
+        loop_close(connection->loop, connection);
+    }
+    return false;
+}
+
+/* ---- serving ------------------------------------------------------------------------------ */
+
+/* Serves the head that the input begins with. True: go on. False: a worker has it, or as
+ * connection_write. */
 static bool connection_serve(struct connection *connection, size_t head_len) {
     const struct loop_shared *shared = loop_shared(connection->loop);
     struct exchange *exchange = connection_take_exchange(connection);
@@ -171,11 +297,11 @@ static bool connection_serve(struct connection *connection, size_t head_len) {
         connection_use_input(connection, head_len);
         return connection_write_response(connection, exchange);
     }
-    exchange->connection = connection;
-    connection->exchange = exchange;
     connection->exchange_len = head_len;
-    loop_set_state(connection->loop, connection, CONNECTION_BUSY);
-    workers_submit(shared->workers, exchange); /* now owned by the worker */
+    if (exchange_awaits_body(exchange)) {
+        return connection_begin_body(connection, exchange);
+    }
+    connection_submit(connection, exchange);
     return false;
 }
 
@@ -202,7 +328,7 @@ void connection_abandon(struct connection *connection) {
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-/* False: no bytes now, or at_end, or *gone: the connection is destroyed. */
+/* Reads a head. */
 static bool connection_read_more(struct connection *connection, bool *gone) {
     *gone = false;
     if (!connection->readable || connection->at_end) {
@@ -211,27 +337,14 @@ static bool connection_read_more(struct connection *connection, bool *gone) {
     if (!connection->input) {
         connection->input = loop_take_buffer(connection->loop);
     }
-    size_t room = REQUEST_MAX_HEAD_BYTES - connection->len;
-    size_t got;
-    bool more;
-    enum tls_result result = transport_read(&connection->transport,
-                                            connection->input + connection->len, room, &got, &more);
-    if (result == TLS_DONE) {
-        connection->len += got;
-        connection->readable = more || connection->hung_up;
-        return true;
-    }
-    if (connection->len == 0) {
+    struct room room = {connection->input + connection->len,
+                        REQUEST_MAX_HEAD_BYTES - connection->len};
+    size_t got = connection_read(connection, room, gone);
+    connection->len += *gone ? 0 : got;
+    if (!*gone && connection->len == 0) {
         connection_release_input(connection);
     }
-    connection->readable = result == TLS_YIELDS || result == TLS_WANTS_WRITE;
-    connection->at_end = result == TLS_CLOSED;
-    if (result == TLS_FAILED) {
-        loop_close(connection->loop, connection);
-    }
-    *gone = result == TLS_FAILED ||
-            (result == TLS_YIELDS && !loop_requeue(connection->loop, connection));
-    return false;
+    return got > 0;
 }
 
 /* RFC 9112 2.2: empty lines before a request are ignored. */
@@ -350,7 +463,8 @@ void connection_drive(struct connection *connection) {
         case CONNECTION_FRESH:
         case CONNECTION_READING:
         case CONNECTION_IDLE:
-            go_on = connection_take_request(connection);
+            go_on = connection->receiving ? connection_receive_body(connection)
+                                          : connection_take_request(connection);
             break;
         case CONNECTION_WRITING:
             go_on = connection_write(connection);
@@ -369,10 +483,22 @@ void connection_drive(struct connection *connection) {
     loop_requeue(connection->loop, connection);
 }
 
+static void connection_refuse_late(struct connection *connection) {
+    static const struct refusal late = {408, "The request did not come in time"};
+    struct exchange *exchange = connection->receiving;
+    if (exchange) {
+        connection->receiving = NULL;
+        exchange_refuse_body(loop_shared(connection->loop)->exchanges, exchange, late);
+        connection_write_response(connection, exchange);
+    } else {
+        connection_refuse(connection, late);
+    }
+}
+
 void connection_expire(struct connection *connection) {
     if (connection->state == CONNECTION_READING) {
         metric_add(loop_shared(connection->loop)->timed_out, 1);
-        connection_refuse(connection, (struct refusal){408, "The request did not come in time"});
+        connection_refuse_late(connection);
     } else {
         if (connection->state == CONNECTION_HANDSHAKE) {
             connection_count_failure(connection, HANDSHAKE_TIMEOUT,

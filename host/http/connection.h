@@ -23,8 +23,9 @@ struct connection {
     char *input;    /* REQUEST_MAX_HEAD_BYTES from the loop; NULL while empty */
     size_t len;     /* of the input, which begins with the current request */
     size_t scanned; /* bytes of it known to hold no end of a head */
-    struct exchange *exchange; /* NULL unless a worker has it */
-    size_t exchange_len;       /* of its head in the input */
+    struct exchange *receiving; /* NULL unless its request's body is being received */
+    struct exchange *exchange;  /* NULL unless a worker has it */
+    size_t exchange_len;        /* of its head in the input */
     /* The response being written. */
     char head[RESPONSE_HEAD_BYTES];
     size_t head_len;

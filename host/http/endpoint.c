@@ -5,12 +5,10 @@
 
 #include "base/xalloc.h"
 
-static const int statuses[] = {200, 204, 304, 400, 401, 404, 405, 408,
-                               413, 414, 417, 431, 500, 503, 504, 505};
+static const int statuses[] = {200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 408, 409, 411,
+                               412, 413, 414, 415, 417, 422, 429, 431, 500, 501, 503, 504, 505};
 #define STATUS_COUNT (sizeof statuses / sizeof *statuses)
 _Static_assert(STATUS_COUNT < ENDPOINT_STATUSES, "one slot is for the other statuses");
-
-static const char *const methods[METHOD_COUNT] = {"GET", "HEAD", "other"};
 
 enum { ERROR_VALIDATION, ERROR_AUTHENTICATION, ERROR_INTERNAL, ERROR_UNAVAILABLE };
 static const char *const error_types[ENDPOINT_ERRORS + 1] = {"validation", "authentication",
@@ -65,7 +63,7 @@ static void endpoint_count_status(struct endpoint *endpoint, enum request_method
     if (slot < STATUS_COUNT) {
         snprintf(code, sizeof code, "%d", status);
     }
-    const char *const values[] = {endpoint->name, methods[method], code};
+    const char *const values[] = {endpoint->name, request_method_names[method], code};
     metric_add(endpoint_cell(&endpoint->requests[method][slot], &requests, values, 3), 1);
 }
 
@@ -92,7 +90,7 @@ void endpoint_count(struct endpoint *endpoint, enum request_method method, int s
                                             "endpoint,method"};
     static const struct family errors = {METRIC_COUNTER, "ras_api_errors_total",
                                          "Requests answered with an error.", "endpoint,error_type"};
-    const char *const values[] = {endpoint->name, methods[method]};
+    const char *const values[] = {endpoint->name, request_method_names[method]};
     endpoint_count_status(endpoint, method, status);
     metric_observe(endpoint_cell(&endpoint->seconds[method], &durations, values, 2), seconds);
     if (status >= 400 && status != 404) {

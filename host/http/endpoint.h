@@ -10,7 +10,7 @@
 #include "request.h"
 #include "unavailable.h"
 
-#define ENDPOINT_STATUSES 17 /* the server's own, and one slot for all others */
+#define ENDPOINT_STATUSES 27 /* the server's own, and one slot for all others */
 #define ENDPOINT_ERRORS 4
 #define ENDPOINT_SLOW ENDPOINT_ERRORS /* the limit of the lines about slow requests */
 

@@ -48,6 +48,7 @@ struct exchange *exchange_create(void) {
 void exchange_destroy(struct exchange *exchange) {
     if (exchange) {
         buffer_free(&exchange->plan.key_text);
+        buffer_free(&exchange->body);
         free(exchange);
     }
 }
@@ -60,6 +61,7 @@ static void exchange_begin(struct exchanges *exchanges, struct exchange *exchang
     exchange->deadline_us = now_us + exchanges->request_timeout_ms * 1000LL;
     exchange->endpoint = exchanges->unknown;
     exchange->plan.carry_out = NULL;
+    exchange->plan.takes_body = false;
     exchange->plan.release = NULL;
     exchange->response = (struct response){0};
 }
@@ -153,6 +155,29 @@ void exchange_refuse(struct exchanges *exchanges, struct exchange *exchange,
     if (refusal.status == 503) { /* the only 503 before a request is parsed */
         exchange->response.unavailable = UNAVAILABLE_CONNECTIONS;
     }
+    exchange_finish(exchanges, exchange);
+    exchange_unbind_log();
+}
+
+bool exchange_awaits_body(const struct exchange *exchange) {
+    return exchange->plan.carry_out && exchange->plan.takes_body && exchange->request.has_body;
+}
+
+size_t exchange_lacks_bytes(const struct exchange *exchange) {
+    return (size_t)exchange->request.body_bytes - exchange->body.len;
+}
+
+void exchange_end_body(struct exchanges *exchanges, struct exchange *exchange) {
+    exchange->request.keep_alive = exchange->request.keep_alive_after_body;
+    exchange->started_us = clock_monotonic_us();
+    exchange->deadline_us = exchange->started_us + exchanges->request_timeout_ms * 1000LL;
+}
+
+void exchange_refuse_body(struct exchanges *exchanges, struct exchange *exchange,
+                          struct refusal refusal) {
+    exchange_drop(exchange);
+    exchange_bind_log(exchange);
+    exchange_set_refused(exchange, refusal);
     exchange_finish(exchanges, exchange);
     exchange_unbind_log();
 }

@@ -21,6 +21,7 @@ struct exchange {
     int64_t deadline_us;       /* of the monotonic clock */
     struct endpoint *endpoint; /* never NULL */
     struct plan plan;
+    struct buffer body;       /* the received part of request.body_bytes */
     struct response response; /* the connection releases its body */
     const char *client;       /* the name in the client's certificate, verified; NULL: none */
     bool is_encrypted;        /* by TLS of this listener */
@@ -47,6 +48,16 @@ bool exchange_plan(struct exchanges *exchanges, struct exchange *exchange, struc
 /* Loop: makes the response of a connection that sent no valid request or is above the limit. */
 void exchange_refuse(struct exchanges *exchanges, struct exchange *exchange,
                      struct refusal refusal);
+
+/* Loop: whether the plan needs the request's body, which has to be received before it is carried
+ * out; then the bytes that lack. */
+bool exchange_awaits_body(const struct exchange *exchange);
+size_t exchange_lacks_bytes(const struct exchange *exchange);
+/* Loop: the body is complete. The request's time begins. */
+void exchange_end_body(struct exchanges *exchanges, struct exchange *exchange);
+/* Loop: the body did not come: releases the plan and makes the response. */
+void exchange_refuse_body(struct exchanges *exchanges, struct exchange *exchange,
+                          struct refusal refusal);
 
 /* Worker: makes the response: carries out the plan, or 503 past the deadline. */
 void exchange_carry_out(struct exchanges *exchanges, struct exchange *exchange);

@@ -130,6 +130,7 @@ struct exchange *loop_take_exchange(struct loop *loop) {
 }
 
 void loop_give_exchange(struct loop *loop, struct exchange *exchange) {
+    buffer_free(&exchange->body);
     if (loop->exchanges.count < SPARES_MOST) {
         loop->exchanges.items[loop->exchanges.count++] = exchange;
     } else {

@@ -13,8 +13,9 @@ struct plan {
     void (*carry_out)(void *context, struct exchange *exchange);
     /* Called once, after carry_out or instead of it; may be NULL. */
     void (*release)(void *held);
-    void *context;             /* of carry_out */
-    void *held;                /* of release */
+    bool takes_body; /* the request's body is received before carry_out; else it is not read */
+    void *context;   /* of carry_out */
+    void *held;      /* of release */
     struct router_match match; /* .route may index another table of paths */
     struct router_pairs query;
     struct cache_key key;   /* no text: the route is not cached */

@@ -16,6 +16,9 @@ static const bool request_repeats[FIELD_COUNT] = {
     [FIELD_FETCH_SITE] = true,
 };
 
+const char *const request_method_names[METHOD_COUNT] = {"GET",   "HEAD",   "POST", "PUT",
+                                                        "PATCH", "DELETE", "other"};
+
 struct request_names request_names(const char *api_key, const char *caller,
                                    const char *correlation_id) {
     return (struct request_names){{
@@ -178,6 +181,14 @@ static bool request_parse_target(struct slice target, struct request *request,
     return true;
 }
 
+static enum request_method request_method_of(struct slice name) {
+    int method = METHOD_GET;
+    while (method < METHOD_OTHER && !slice_equal(name, slice_of(request_method_names[method]))) {
+        method++;
+    }
+    return (enum request_method)method;
+}
+
 static bool request_parse_line(struct slice line, struct request *request,
                                struct refusal *refusal) {
     request->method_name = (struct slice){line.data, request_token_len(line)};
@@ -188,9 +199,7 @@ static bool request_parse_line(struct slice line, struct request *request,
     if (method_len == 0 || !space) {
         return request_refuse(refusal, 400, "Invalid request line");
     }
-    request->method = slice_equal(request->method_name, slice_of("GET"))    ? METHOD_GET
-                      : slice_equal(request->method_name, slice_of("HEAD")) ? METHOD_HEAD
-                                                                            : METHOD_OTHER;
+    request->method = request_method_of(request->method_name);
     struct slice target = {line.data + method_len + 1,
                            (size_t)(space - line.data) - method_len - 1};
     struct slice version = request_after(line, (size_t)(space - line.data) + 1);
@@ -284,10 +293,24 @@ static bool request_check_length(struct request *request, struct refusal *refusa
     struct slice length = request->fields[FIELD_CONTENT_LENGTH];
     bool good = !length.data || length.len > 0;
     for (size_t i = 0; length.data && i < length.len; i++) {
-        good = good && length.data[i] >= '0' && length.data[i] <= '9';
-        request->has_body = request->has_body || length.data[i] != '0';
+        unsigned digit = (unsigned char)length.data[i] - (unsigned)'0';
+        bool fits = request->body_bytes <= (UINT64_MAX - 9) / 10;
+        good = good && digit <= 9;
+        request->body_bytes = fits ? request->body_bytes * 10 + digit % 10 : UINT64_MAX;
     }
+    request->has_body = request->body_bytes > 0;
     return good || request_refuse(refusal, 400, "Invalid Content-Length");
+}
+
+/* A body of chunks has no length, and readers differ in where it ends. */
+static bool request_refuse_coding(const struct request *request, struct refusal *refusal) {
+    if (!request_is_text(request->fields[FIELD_TRANSFER_ENCODING], "chunked")) {
+        return request_refuse(refusal, 501, "Transfer-Encoding is not accepted");
+    }
+    return request->fields[FIELD_CONTENT_LENGTH].data || request->is_1_0
+               ? request_refuse(refusal, 400, "Transfer-Encoding is not accepted")
+               : request_refuse(refusal, 411,
+                                "Transfer-Encoding is not accepted: send a Content-Length");
 }
 
 /* Host is empty where the target has no authority (RFC 9112 3.2). */
@@ -303,7 +326,7 @@ static bool request_check_host(const struct request *request, struct refusal *re
 static bool request_check_framing(struct request *request, struct refusal *refusal) {
     const struct slice *fields = request->fields;
     if (fields[FIELD_TRANSFER_ENCODING].data) {
-        return request_refuse(refusal, 400, "Transfer-Encoding is not accepted");
+        return request_refuse_coding(request, refusal);
     }
     if (!request_check_host(request, refusal) || !request_check_length(request, refusal)) {
         return false;
@@ -311,8 +334,9 @@ static bool request_check_framing(struct request *request, struct refusal *refus
     if (fields[FIELD_EXPECT].data && !request_is_text(fields[FIELD_EXPECT], "100-continue")) {
         return request_refuse(refusal, 417, "The expectation cannot be met");
     }
+    request->keep_alive_after_body = request->keep_alive;
     if (request->has_body) {
-        request->keep_alive = false; /* the body is not read, nor anything after it */
+        request->keep_alive = false; /* until the body is read: nothing after it can be */
     }
     return true;
 }
@@ -322,9 +346,29 @@ bool request_parse(struct slice head, const struct request_names *names, struct 
     struct slice rest = head;
     *request = (struct request){.method = METHOD_OTHER};
     struct slice line = request_next_line(&rest);
+    request->lines = rest;
     return request_parse_line(line, request, refusal) &&
            request_parse_fields(rest, names, request, refusal) &&
            request_check_framing(request, refusal);
+}
+
+size_t request_header(const struct request *request, const char *name, struct slice *value) {
+    struct slice lines = request->lines, line_name, line_value;
+    size_t count = 0;
+    *value = (struct slice){0};
+    while (request_next_header(&lines, &line_name, &line_value)) {
+        if (request_is_text(line_name, name) && ++count == 1) {
+            *value = line_value;
+        }
+    }
+    return count;
+}
+
+bool request_next_header(struct slice *lines, struct slice *name, struct slice *value) {
+    struct slice line = request_next_line(lines);
+    *name = (struct slice){line.data, request_token_len(line)};
+    *value = line.len > 0 ? request_trimmed(request_after(line, name->len + 1)) : line;
+    return line.len > 0;
 }
 
 bool correlation_id_acceptable(struct slice text) {

@@ -1,7 +1,9 @@
 /* request: parses an HTTP/1.x request head (RFC 9112). Pure: no allocation, no I/O; slices point
  * into the given bytes. Refuses what a proxy could read in another way: bare line feeds, folded
- * lines, two lengths, a transfer coding. */
+ * lines, two lengths, a transfer coding. A body has a Content-Length and follows the head. */
 #pragma once
+
+#include <stdint.h>
 
 #include "base/slice.h"
 
@@ -10,7 +12,16 @@
 #define REQUEST_MAX_FIELDS 64
 #define CORRELATION_MAX_BYTES 128
 
-enum request_method { METHOD_GET, METHOD_HEAD, METHOD_OTHER, METHOD_COUNT };
+enum request_method {
+    METHOD_GET,
+    METHOD_HEAD,
+    METHOD_POST,
+    METHOD_PUT,
+    METHOD_PATCH,
+    METHOD_DELETE,
+    METHOD_OTHER,
+    METHOD_COUNT
+};
 
 /* The header fields that the server reads; of others it checks the syntax only. */
 enum request_field {
@@ -46,16 +57,27 @@ struct refusal {
     const char *message; /* a literal */
 };
 
+extern const char *const request_method_names[METHOD_COUNT]; /* of METHOD_OTHER: "other" */
+
 struct request {
     struct slice method_name;
     enum request_method method;
     struct slice path;                /* percent-encoded; "*" only with OPTIONS */
     struct slice query;               /* without '?'; data NULL where there is none */
     struct slice fields[FIELD_COUNT]; /* trimmed; data NULL where absent */
+    struct slice lines;               /* the header lines, valid; for request_next_header */
     bool is_1_0;                      /* HTTP/1.0: connections end by default */
-    bool keep_alive;                  /* the connection may carry another request */
+    bool keep_alive; /* the connection may carry another request; false with a body, until it is
+                        read */
+    bool keep_alive_after_body;
     bool has_body;
+    uint64_t body_bytes; /* UINT64_MAX: as many or more */
 };
+
+/* GET or HEAD. */
+static inline bool request_reads(const struct request *request) {
+    return request->method == METHOD_GET || request->method == METHOD_HEAD;
+}
 
 /* Finds the end of a head that begins at bytes.data[0]; an earlier call has scanned the bytes
  * before `from`. Returns the head's length with its empty line; 0: incomplete. A line feed without
@@ -66,6 +88,13 @@ size_t request_scan(struct slice bytes, size_t from, bool *bad);
  * before the error, and the connection must be closed. */
 bool request_parse(struct slice head, const struct request_names *names, struct request *request,
                    struct refusal *refusal);
+
+/* How many header lines have the name, in any case; *value: of the first. */
+size_t request_header(const struct request *request, const char *name, struct slice *value);
+
+/* Cuts the next header line off `lines` of a parsed request; its value is trimmed. False: none is
+ * left. */
+bool request_next_header(struct slice *lines, struct slice *name, struct slice *value);
 
 /* True for 1 to 128 bytes of printable ASCII: safe in a header and in a log line. */
 bool correlation_id_acceptable(struct slice text);

@@ -16,6 +16,8 @@ static const char *response_phrase(int status) {
         const char *reason;
     } reasons[] = {
         {200, "OK"},
+        {201, "Created"},
+        {202, "Accepted"},
         {204, "No Content"},
         {205, "Reset Content"},
         {304, "Not Modified"},
@@ -26,12 +28,19 @@ static const char *response_phrase(int status) {
         {405, "Method Not Allowed"},
         {408, "Request Timeout"},
         {409, "Conflict"},
+        {410, "Gone"},
+        {411, "Length Required"},
+        {412, "Precondition Failed"},
         {413, "Content Too Large"},
         {414, "URI Too Long"},
+        {415, "Unsupported Media Type"},
         {417, "Expectation Failed"},
+        {422, "Unprocessable Content"},
+        {428, "Precondition Required"},
         {429, "Too Many Requests"},
         {431, "Request Header Fields Too Large"},
         {500, "Internal Server Error"},
+        {501, "Not Implemented"},
         {503, "Service Unavailable"},
         {505, "HTTP Version Not Supported"},
     };
@@ -74,6 +83,12 @@ void response_set_error(struct response *response, int status, const char *messa
     response_set_momentary(response, cached_response_create(status, buffer_slice(&body)), JSON);
     response->message = message;
     buffer_free(&body);
+}
+
+void response_set_refused(struct response *response, int status, const char *message,
+                          const char *logged) {
+    response_set_error(response, status, message);
+    response->message = logged;
 }
 
 void response_set_unavailable(struct response *response, enum unavailable reason) {

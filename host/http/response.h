@@ -37,6 +37,10 @@ void response_set_momentary(struct response *response, struct cached_response *c
                             const char *content_type);
 /* {"error":"…"}; the message is a literal. */
 void response_set_error(struct response *response, int status, const char *message);
+/* The same with a message for the client alone, not for the log: it quotes the request. `logged` is
+ * a literal. */
+void response_set_refused(struct response *response, int status, const char *message,
+                          const char *logged);
 /* A 503; the reason must have a message. */
 void response_set_unavailable(struct response *response, enum unavailable reason);
 /* A 405. allow: "GET, HEAD" */

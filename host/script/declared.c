@@ -85,12 +85,28 @@ static void declared_put_view(struct buffer *json, const struct view *view) {
 
 /* ---- routes, reactions and queries --------------------------------------------------------- */
 
+/* null: not declared. */
+static void declared_put_part(struct buffer *json, const char *key,
+                              const struct script_part *part) {
+    if (part) {
+        declared_put_fields(json, key, part->fields, part->field_count);
+    } else {
+        json_put_name(json, key);
+        buffer_append_text(json, "null");
+    }
+}
+
 /* The parameters of all its paths. */
 static void declared_put_route(struct buffer *json, const struct script_route *route) {
     struct manifest_params all = {.count = 0}, params;
     json_open(json, NULL, "{");
     json_put_text(json, "name", slice_of(route->name));
     json_put_text(json, "cache_key", slice_of(route->cache_key));
+    declared_put_part(json, "query", route->query);
+    declared_put_part(json, "headers", route->headers);
+    declared_put_part(json, "body",
+                      route->body && route->body->part.fields ? &route->body->part : NULL);
+    json_put_bool(json, "has_body", route->body != NULL);
     json_open(json, "params", "[");
     for (size_t p = 0; p < route->path_count; p++) {
         bool good = !manifest_check_path(route->paths[p], &params);

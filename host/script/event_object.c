@@ -35,14 +35,19 @@ static void event_object_add_lists(lua_State *L, const struct extract_field *fie
     }
 }
 
+void event_push_strict(lua_State *L, const struct extract_field *fields, size_t count,
+                       const char *owner, const char *place) {
+    event_object_add_lists(L, fields, count, place);
+    event_object_push_field_names(L, fields, count);
+    lua_names_push_strict(L, owner, "field ", place);
+}
+
 void event_push(struct script_instance *instance, const struct script_handler *handler) {
     lua_State *L = instance->host.L;
     const struct bundle_file *file = bundle_find(&instance->generation->bundle, handler->name);
     const char *place = lua_pushfstring(L, "`fields` of %s", file ? file->path : handler->name);
-    event_object_add_lists(L, handler->fields, handler->field_count, place);
     lua_createtable(L, 0, (int)handler->field_count);
-    event_object_push_field_names(L, handler->fields, handler->field_count);
-    lua_names_push_strict(L, "event", "field ", place);
+    event_push_strict(L, handler->fields, handler->field_count, "event", place);
     lua_setmetatable(L, -2);
     lua_remove(L, -2);
     protect_table(L, "event");
@@ -123,6 +128,17 @@ static void event_object_push_value(lua_State *L, const struct extract_field *fi
     case FIELD_LIST:
         event_object_push_list(L, field, value);
         break;
+    }
+}
+
+void event_push_values(lua_State *L, const struct extract_field *fields, size_t count,
+                       const struct extract_value *values) {
+    lua_createtable(L, 0, (int)count);
+    for (size_t i = 0; i < count; i++) {
+        if (!fields[i].check_only) {
+            event_object_push_value(L, &fields[i], &values[i]);
+            lua_setfield(L, -2, fields[i].name);
+        }
     }
 }
 

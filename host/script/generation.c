@@ -180,12 +180,25 @@ struct script_generation *script_generation_ref(struct script_generation *genera
     return generation;
 }
 
+static void generation_destroy_parts(const struct script_route *route) {
+    const struct script_part *parts[] = {route->query, route->headers,
+                                         route->body ? &route->body->part : NULL};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (parts[i]) {
+            extract_plan_destroy((struct extract_plan *)parts[i]->plan);
+        }
+    }
+}
+
 void script_generation_unref(struct script_generation *generation) {
     if (!generation || atomic_fetch_sub(&generation->refs, 1) != 1) {
         return;
     }
     for (size_t i = 0; i < generation->handler_count; i++) {
         extract_plan_destroy((struct extract_plan *)generation->handlers[i].plan);
+    }
+    for (size_t i = 0; i < generation->route_count; i++) {
+        generation_destroy_parts(&generation->routes[i]);
     }
     for (struct manifest_memory *memory = generation->memory, *next; memory; memory = next) {
         next = memory->next;

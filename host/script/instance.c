@@ -1,7 +1,6 @@
 /* instance: one Lua state with the functions of a generation; runs handlers and routes. */
 #include <stdlib.h>
 
-#include "bindings/lua_names.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/stop.h"
@@ -96,39 +95,6 @@ static int instance_take_function(lua_State *L, const char *name, const char *fu
     return ref;
 }
 
-/* A registry reference to the metatable of a route's path parameters. */
-static int instance_params_names(lua_State *L, const struct script_route *route) {
-    lua_newtable(L);
-    for (size_t i = 0; i < route->path_count; i++) {
-        for (const char *at = strchr(route->paths[i], '{'); at; at = strchr(at, '{')) {
-            size_t len = strcspn(++at, "}");
-            lua_pushlstring(L, at, len);
-            lua_pushboolean(L, 1);
-            lua_rawset(L, -3);
-        }
-    }
-    lua_names_push_strict(L, "request.params", "", route->paths[0]);
-    return luaL_ref(L, LUA_REGISTRYINDEX);
-}
-
-/* A registry reference to the metatable of requests. A cached response is the same for all queries.
- */
-static int instance_request_names(lua_State *L, bool cached) {
-    static const char *const names[] = {"params", "correlation_id", "traceparent", "query"};
-    lua_newtable(L);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        lua_pushboolean(L, 1);
-        lua_setfield(L, -2, names[i]);
-    }
-    if (cached) {
-        lua_pushliteral(L, "is not available to a cached route: its responses are cached under "
-                           "`cache.key`, whatever the query is");
-        lua_setfield(L, -2, "query");
-    }
-    lua_names_push_strict(L, "request", "", NULL);
-    return luaL_ref(L, LUA_REGISTRYINDEX);
-}
-
 static int instance_load_handler(lua_State *L) {
     const struct loading *loading = lua_touserdata(L, 1);
     struct script_instance *instance = loading->instance;
@@ -145,7 +111,8 @@ static int instance_load_route(lua_State *L) {
     const struct loading *loading = lua_touserdata(L, 1);
     const struct script_route *route = &loading->instance->generation->routes[loading->at];
     loading->callable->function_ref = instance_take_function(L, route->name, "handle");
-    loading->callable->params_ref = instance_params_names(L, route);
+    request_push_shared(loading->instance, route);
+    loading->callable->request_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
 }
 
@@ -158,8 +125,6 @@ static int instance_load_reaction(lua_State *L) {
 
 static int instance_load_shared(lua_State *L) {
     struct script_instance *instance = lua_touserdata(L, 1);
-    instance->request_ref = instance_request_names(L, false);
-    instance->cached_request_ref = instance_request_names(L, true);
     view_object_push(instance);
     instance->view_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
@@ -334,39 +299,14 @@ struct route_call {
     bool unavailable;
 };
 
-static void instance_push_pairs(lua_State *L, const struct script_pair *pairs, size_t count) {
-    lua_createtable(L, 0, (int)count);
-    for (size_t i = 0; i < count; i++) {
-        lua_pushlstring(L, pairs[i].name.data, pairs[i].name.len);
-        lua_pushlstring(L, pairs[i].value.data, pairs[i].value.len);
-        lua_rawset(L, -3);
-    }
-}
-
 static int instance_run_route(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     struct route_call *call = lua_touserdata(L, 1);
-    const struct script_request *request = call->request;
-    bool cached = instance->generation->routes[request->route].cache_key != NULL;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->routes[request->route].function_ref);
-    lua_createtable(L, 0, 4);
-    instance_push_pairs(L, request->params, request->param_count);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->routes[request->route].params_ref);
-    lua_setmetatable(L, -2);
-    lua_setfield(L, -2, "params");
-    if (!cached) {
-        instance_push_pairs(L, request->query, request->query_count);
-        lua_setfield(L, -2, "query");
-    }
-    lua_pushstring(L, request->correlation_id);
-    lua_setfield(L, -2, "correlation_id");
-    if (request->traceparent.data) {
-        lua_pushlstring(L, request->traceparent.data, request->traceparent.len);
-        lua_setfield(L, -2, "traceparent");
-    }
-    lua_rawgeti(L, LUA_REGISTRYINDEX,
-                cached ? instance->cached_request_ref : instance->request_ref);
-    lua_setmetatable(L, -2);
+    const struct script_callable *callable = &instance->routes[call->request->route];
+    lua_rawgeti(L, LUA_REGISTRYINDEX, callable->function_ref);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, callable->request_ref);
+    request_push(L, &instance->generation->routes[call->request->route], call->request);
+    lua_remove(L, -2);
     FAULT_POINT("route");
     lua_call(L, 1, 1);
     call->unavailable = response_take(L, call->response, call->outage);

@@ -423,8 +423,33 @@ function script:check_view(body)
   end)
 end
 
+--- `request.PART.NAME` at `at`, where the route declares the part's fields.
+function script:check_part(at, route)
+  local part = self.tokens[at + 2].text
+  local fields = (part == "query" or part == "headers" or part == "body") and route[part]
+  if not fields or not matches(self.tokens, at + 3, ". %n") then
+    return
+  end
+  if fields == json.null then
+    if part == "headers" or (part == "body" and not route.has_body) then
+      self:problem(at + 2, "the route declares no `%s`: add it to the declaration", part)
+    end
+    return
+  end
+  local readable, hidden = {}, {}
+  for _, field in ipairs(fields) do
+    hidden[field.name] = field.check_only
+    readable[#readable + 1] = not field.check_only and field.name or nil
+  end
+  if not hidden[self.tokens[at + 4].text] then
+    self:check_name(at + 4, "request." .. part, "field", readable)
+  end
+end
+
 function script:check_request(body, route)
-  local parts = { "params", "query", "correlation_id", "traceparent" }
+  local parts = {
+    "params", "query", "headers", "body", "method", "correlation_id", "traceparent",
+  }
   each_use(self.tokens, body, 1, function(at)
     if not matches(self.tokens, at + 1, ". %n") then
       return
@@ -435,6 +460,7 @@ function script:check_request(body, route)
         .. "path", route.cache_key:sub(1, 80))
     else
       self:check_name(at + 2, "request", "field", parts)
+      self:check_part(at, route)
     end
     if matches(self.tokens, at + 2, "params . %n") then
       self:check_name(at + 4, "request.params", "name", route.params)

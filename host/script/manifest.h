@@ -23,7 +23,8 @@ struct manifest_reader {
     const struct bundle_file *file; /* the current one */
     const struct manifest_scope *scope;
     bool view_good;
-    size_t fields_read; /* of the current handler, including those of lists */
+    size_t fields_read;   /* of the current handler or route, including those of lists */
+    bool names_are_paths; /* a field may omit its path, which is then its name */
 };
 
 void manifest_enter(struct manifest_reader *r, struct manifest_scope *scope, const char *word,
@@ -82,6 +83,11 @@ void manifest_read_envelope(struct manifest_reader *r);
 void manifest_read_view(struct manifest_reader *r);
 void manifest_read_handler(struct manifest_reader *r, const char *name);
 void manifest_read_route(struct manifest_reader *r, const char *name);
+/* The `query` and the `headers` of a route, at the top. */
+const struct script_part *manifest_read_query(struct manifest_reader *r);
+const struct script_part *manifest_read_headers(struct manifest_reader *r);
+/* The `body` of a route, at the top. */
+const struct script_body *manifest_read_body(struct manifest_reader *r);
 /* The `words` of a route, at the top. */
 const struct script_words *manifest_read_words(struct manifest_reader *r);
 void manifest_read_reaction(struct manifest_reader *r, const char *name);

@@ -152,6 +152,22 @@ static void manifest_handler_check_paths(struct manifest_reader *r,
     }
 }
 
+static void manifest_handler_take_paths(struct manifest_reader *r, struct extract_field *field,
+                                        bool named) {
+    const char **paths;
+    if (named) {
+        paths = manifest_alloc(r->generation, sizeof *paths);
+        paths[0] = field->name;
+        field->path_count = 1;
+    } else {
+        paths = manifest_take_texts(r, "path", MAX_PATHS, &field->path_count);
+    }
+    if (paths) {
+        field->paths = paths;
+        manifest_handler_check_paths(r, field);
+    }
+}
+
 /* The field's declaration, at the top, is a path, or a table with paths as its list part. */
 static void manifest_handler_read_field(struct manifest_reader *r, struct extract_field *field) {
     lua_State *L = r->L;
@@ -164,15 +180,11 @@ static void manifest_handler_read_field(struct manifest_reader *r, struct extrac
     if (table && !manifest_read_table(r, field_keys, COUNT(field_keys), true, &reading)) {
         return;
     }
-    if (table && lua_objlen(L, -1) == 0) {
+    if (table && lua_objlen(L, -1) == 0 && !r->names_are_paths) {
         manifest_problem(r, NULL, "its paths are missing: strings, at least one");
         return;
     }
-    const char **paths = manifest_take_texts(r, "path", MAX_PATHS, &field->path_count);
-    if (paths) {
-        field->paths = paths;
-        manifest_handler_check_paths(r, field);
-    }
+    manifest_handler_take_paths(r, field, table && lua_objlen(L, -1) == 0);
     manifest_handler_take_type(r, &reading);
     manifest_handler_take_bounds(r, &reading);
     field->optional = reading.optional;

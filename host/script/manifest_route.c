@@ -1,4 +1,5 @@
-/* Reads a route's declaration: method, path, endpoint, auth, cache, words. */
+/* Reads a route's declaration: method, path, endpoint, auth, cache, words; manifest_request.c reads
+ * what it declares of its requests. */
 #include "manifest.h"
 
 #define MAX_ALIASES 16
@@ -48,6 +49,18 @@ static void manifest_route_read_words(struct manifest_reader *r, void *target) {
     ((struct route_reading *)target)->route.words = manifest_read_words(r);
 }
 
+static void manifest_route_read_query(struct manifest_reader *r, void *target) {
+    ((struct route_reading *)target)->route.query = manifest_read_query(r);
+}
+
+static void manifest_route_read_headers(struct manifest_reader *r, void *target) {
+    ((struct route_reading *)target)->route.headers = manifest_read_headers(r);
+}
+
+static void manifest_route_read_body(struct manifest_reader *r, void *target) {
+    ((struct route_reading *)target)->route.body = manifest_read_body(r);
+}
+
 static const struct manifest_key route_keys[] = {
     {"method", MANIFEST_TEXT, false, offsetof(struct route_reading, route.method), NULL,
      manifest_route_read_method},
@@ -61,6 +74,12 @@ static const struct manifest_key route_keys[] = {
      manifest_route_read_cache},
     {"words", MANIFEST_TABLE, false, 0, "{ at = \"overall_status\", vocabularies = { … } }",
      manifest_route_read_words},
+    {"query", MANIFEST_TABLE, false, 0, "{ limit = { type = \"integer\", optional = true } }",
+     manifest_route_read_query},
+    {"headers", MANIFEST_TABLE, false, 0, "{ language = { \"Accept-Language\", optional = true } }",
+     manifest_route_read_headers},
+    {"body", MANIFEST_TABLE, false, 0, "{ fields = { name = \"name\" } }",
+     manifest_route_read_body},
     {"handle", MANIFEST_FUNCTION, true, 0, "function(request)", NULL},
 };
 
@@ -117,6 +136,27 @@ static void manifest_route_check_cache(struct manifest_reader *r, const struct s
     manifest_leave(r);
 }
 
+/* A cached response is the same for all requests of its key. */
+static void manifest_route_check_parts(struct manifest_reader *r,
+                                       const struct script_route *route) {
+    bool cached = route->cache_key != NULL;
+    if (cached && route->query && route->query->field_count > 0) {
+        manifest_problem(r, "query",
+                         "responses are cached under `cache.key`, whatever the query is: remove "
+                         "`cache`, or declare `query = {}`, which refuses all parameters");
+    }
+    if (cached && route->headers) {
+        manifest_problem(r, "headers",
+                         "responses are cached under `cache.key`, whatever the headers are: remove "
+                         "`cache` or `headers`");
+    }
+    if (route->body && strcmp(route->method, "GET") == 0) {
+        manifest_problem(r, "body",
+                         "a GET has no body: the method of a route with `body` is POST, "
+                         "PUT, PATCH or DELETE");
+    }
+}
+
 static void manifest_route_check_route(struct manifest_reader *r, struct route_reading *reading) {
     struct script_route *route = &reading->route;
     struct manifest_params params[1 + MAX_ALIASES];
@@ -142,6 +182,7 @@ static void manifest_route_check_route(struct manifest_reader *r, struct route_r
     if (route->cache_key) {
         manifest_route_check_cache(r, route, params);
     }
+    manifest_route_check_parts(r, route);
 }
 
 void manifest_read_route(struct manifest_reader *r, const char *name) {

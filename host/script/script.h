@@ -45,6 +45,20 @@ struct script_words {
     size_t count;
 };
 
+/* A part of a request as a route declares it: fields as those of an event, whose paths are names of
+ * query parameters or header fields, or paths in the body. */
+struct script_part {
+    const struct extract_plan *plan;
+    const struct extract_field *fields;
+    size_t field_count;
+};
+#define SCRIPT_BODY_BYTES 65536
+struct script_body {
+    struct script_part part;  /* plan NULL: the route gets the bytes as they are */
+    const char *content_type; /* "application/json", without parameters */
+    size_t max_bytes;
+};
+
 struct script_route {
     const char *name;         /* "routes/batch_status" */
     const char *method;       /* "GET" (HEAD follows it) */
@@ -52,9 +66,12 @@ struct script_route {
     size_t path_count;
     const char *endpoint; /* metrics label */
     bool authenticated;
-    const char *cache_key;            /* "api:batch:{batch_id}" or NULL */
-    const char *cache_type;           /* metrics label */
-    const struct script_words *words; /* NULL: all callers read the same */
+    const char *cache_key;             /* "api:batch:{batch_id}" or NULL */
+    const char *cache_type;            /* metrics label */
+    const struct script_words *words;  /* NULL: all callers read the same */
+    const struct script_part *query;   /* NULL: any parameter, as text */
+    const struct script_part *headers; /* NULL: none are passed */
+    const struct script_body *body;    /* NULL: a request with a body is refused */
 };
 
 /* A table that a reaction follows, and the text column that holds the reaction's key. */
@@ -211,12 +228,21 @@ enum script_result script_react(struct script_instance *instance, size_t reactio
                                 struct arena *arena, struct script_published *published,
                                 struct err *err);
 
+/* The values of what a route declares; in an arena, or in the request. */
+struct script_inputs {
+    const struct extract_value *query, *headers, *body;
+};
 struct script_request {
     size_t route;
     const struct script_pair *params; /* path parameters, decoded */
     size_t param_count;
     const struct script_pair *query; /* decoded */
     size_t query_count;
+    const struct script_pair *headers; /* in any spelling, each name once; undeclared ones may be
+                                          among them */
+    size_t header_count;
+    struct slice body;           /* of a route that declares one */
+    struct script_inputs inputs; /* of script_read_inputs */
     const char *correlation_id;
     struct slice traceparent; /* as traceparent_read returns it */
 };
@@ -226,7 +252,16 @@ struct script_response {
     uint64_t *tags;    /* surrogate keys: hash64 of the ids that the body depends on */
     size_t tag_count;
 };
-/* SCRIPT_OUTAGE: the route returned `unavailable`; err has its text, and there is no response. */
+/* Whether the route declares all of these query parameters, if it declares any. False: ERR_INPUT,
+ * for the client, with the nearest name. */
+bool script_query_known(const struct script_route *route, const struct script_pair *query,
+                        size_t count, struct err *err);
+/* Checks query, headers and body by the route's declaration and sets request->inputs. False:
+ * ERR_INPUT, a sentence for the client. Touches no Lua state. */
+bool script_read_inputs(const struct script_route *route, struct script_request *request,
+                        struct arena *arena, struct err *err);
+/* The request's inputs must have been read. SCRIPT_OUTAGE: the route returned `unavailable`; err
+ * has its text, and there is no response. */
 enum script_result script_answer(struct script_instance *instance,
                                  const struct script_request *request,
                                  struct script_response *response, struct err *err);

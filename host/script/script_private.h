@@ -75,7 +75,7 @@ struct script_metrics {
 struct script_callable {
     int function_ref;
     int event_ref, names_ref; /* handler: the reused event table, and its names */
-    int params_ref;           /* route: metatable of path parameters */
+    int request_ref;          /* route: what its requests share (request_object.c) */
     struct script_metrics metrics;
 };
 
@@ -93,9 +93,7 @@ struct script_instance {
     bool outage_passed_on; /* see outage.c */
     struct script_callable *handlers, *routes, *reactions;
     int view_ref;
-    int on_error_ref; /* script_on_error, created once */
-    int request_ref;
-    int cached_request_ref;
+    int on_error_ref;    /* script_on_error, created once */
     int rows_ref;        /* the rows of a reaction's query */
     struct merge *merge; /* of the handler call under way, as is handler_name */
     const char *handler_name;
@@ -202,6 +200,20 @@ void event_push(struct script_instance *instance, const struct script_handler *h
 
 /* Raises "WHAT takes …" unless the number at `at` is a time. */
 int64_t script_check_time_us(lua_State *L, int at, const char *what);
+
+/* Pushes the metatable of a table with these fields: reading another one raises. */
+void event_push_strict(lua_State *L, const struct extract_field *fields, size_t count,
+                       const char *owner, const char *place);
+/* Pushes a new table with the values of the fields. */
+void event_push_values(lua_State *L, const struct extract_field *fields, size_t count,
+                       const struct extract_value *values);
+
+/* request_object.c: the routes' `request`. */
+/* Pushes what all requests of a route share; request_push takes it. */
+void request_push_shared(struct script_instance *instance, const struct script_route *route);
+/* Pushes a request; what its route shares is at the top, and stays. */
+void request_push(lua_State *L, const struct script_route *route,
+                  const struct script_request *request);
 
 /* Pushes the list of field names, check_only ones included. */
 void event_push_names(lua_State *L, const struct script_handler *handler);

@@ -11,23 +11,44 @@ struct call {
     struct script_request request;
     struct script_pair params[MAX_PAIRS];
     struct script_pair query[MAX_PAIRS];
+    struct script_pair headers[MAX_PAIRS];
 };
 
 /* Reads the strings of request[key], borrowed from it. */
 static size_t spec_routes_read_pairs(lua_State *L, const char *key, struct script_pair *pairs) {
     size_t count = 0;
     lua_getfield(L, 2, key);
-    luaL_argcheck(L, lua_isnil(L, -1) || lua_istable(L, -1), 2, "params and query are tables");
+    luaL_argcheck(L, lua_isnil(L, -1) || lua_istable(L, -1), 2,
+                  "params, query and headers are tables");
     for (lua_pushnil(L); lua_istable(L, -2) && lua_next(L, -2); lua_pop(L, 1)) {
         luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING, 2,
-                      "params and query map strings to strings");
-        luaL_argcheck(L, count < MAX_PAIRS, 2, "too many params or query items");
+                      "params, query and headers map strings to strings");
+        luaL_argcheck(L, count < MAX_PAIRS, 2, "too many params, query items or headers");
         struct script_pair *pair = &pairs[count++];
         pair->name.data = lua_tolstring(L, -2, &pair->name.len);
         pair->value.data = lua_tolstring(L, -1, &pair->value.len);
     }
     lua_settop(L, 2);
     return count;
+}
+
+/* The body: a string as it is, a table as its JSON; it stays on the stack. */
+static struct slice spec_routes_read_body(lua_State *L) {
+    struct slice body = {0};
+    lua_getfield(L, 2, "body");
+    if (lua_istable(L, -1)) {
+        spec_call_json(L, "encode");
+        if (lua_isnil(L, -2)) {
+            lua_error(L);
+        }
+        lua_pop(L, 1);
+    }
+    luaL_argcheck(L, lua_isnil(L, -1) || lua_type(L, -1) == LUA_TSTRING, 2,
+                  "body is a string or a table");
+    if (!lua_isnil(L, -1)) {
+        body.data = lua_tolstring(L, -1, &body.len);
+    }
+    return body;
 }
 
 /* Sets `error` from a body {"error": "…"}. */
@@ -83,26 +104,36 @@ static void spec_routes_push_failure(lua_State *L, const struct err *err) {
     lua_setfield(L, -2, "failure");
 }
 
-static int spec_routes_lua_call_route(lua_State *L) {
-    struct script_instance *instance = sandbox_instance(L);
-    struct call call;
-    memset(&call, 0, sizeof call);
-    struct script_response response = {0};
-    struct err err = {0};
-    call.request.route =
-        spec_find_script(L, "route", luaL_checkstring(L, 1), instance->generation->routes,
-                         instance->generation->route_count, sizeof *instance->generation->routes);
-    lua_settop(L, 2);
+/* The server's own response to a request that the declaration does not allow. */
+static void spec_routes_push_refused(lua_State *L, const struct err *err) {
+    lua_newtable(L);
+    spec_routes_set_number(L, "status", 400);
+    lua_pushstring(L, err->text);
+    lua_setfield(L, -2, "error");
+    spec_set_tags(L, NULL, 0);
+}
+
+/* Reads the table at 2. The texts stay in it and on the stack. */
+static void spec_routes_read_request(lua_State *L, struct call *call) {
     luaL_checktype(L, 2, LUA_TTABLE);
     lua_getfield(L, 2, "correlation_id");
-    call.request.correlation_id = luaL_optstring(L, -1, "spec");
+    call->request.correlation_id = luaL_optstring(L, -1, "spec");
     lua_getfield(L, 2, "traceparent");
-    call.request.traceparent = traceparent_read(slice_of(luaL_optstring(L, -1, NULL)));
-    call.request.param_count = spec_routes_read_pairs(L, "params", call.params);
-    call.request.query_count = spec_routes_read_pairs(L, "query", call.query);
-    call.request.params = call.params;
-    call.request.query = call.query;
-    enum script_result result = script_answer(instance, &call.request, &response, &err);
+    call->request.traceparent = traceparent_read(slice_of(luaL_optstring(L, -1, NULL)));
+    call->request.param_count = spec_routes_read_pairs(L, "params", call->params);
+    call->request.query_count = spec_routes_read_pairs(L, "query", call->query);
+    call->request.header_count = spec_routes_read_pairs(L, "headers", call->headers);
+    call->request.params = call->params;
+    call->request.query = call->query;
+    call->request.headers = call->headers;
+    call->request.body = spec_routes_read_body(L);
+}
+
+static void spec_routes_push_answer(lua_State *L, const struct script_request *request) {
+    struct script_instance *instance = sandbox_instance(L);
+    struct script_response response = {0};
+    struct err err = {0};
+    enum script_result result = script_answer(instance, request, &response, &err);
     if (result == SCRIPT_OK) {
         spec_routes_push_response(L, &response);
     } else if (result == SCRIPT_OUTAGE) {
@@ -112,6 +143,24 @@ static int spec_routes_lua_call_route(lua_State *L) {
     }
     free((char *)response.body.data);
     free(response.tags);
+}
+
+static int spec_routes_lua_call_route(lua_State *L) {
+    const struct script_generation *generation = sandbox_instance(L)->generation;
+    struct call call;
+    struct err err = {0};
+    memset(&call, 0, sizeof call);
+    call.request.route = spec_find_script(L, "route", luaL_checkstring(L, 1), generation->routes,
+                                          generation->route_count, sizeof *generation->routes);
+    lua_settop(L, 2);
+    spec_routes_read_request(L, &call);
+    struct arena *arena = arena_create(4096);
+    if (script_read_inputs(&generation->routes[call.request.route], &call.request, arena, &err)) {
+        spec_routes_push_answer(L, &call.request);
+    } else {
+        spec_routes_push_refused(L, &err);
+    }
+    arena_destroy(arena);
     return 1;
 }
 

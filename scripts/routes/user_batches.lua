@@ -16,6 +16,12 @@ return {
     known = statuses.CLIENT,
     vocabularies = statuses.VOCABULARIES,
   },
+  query = {
+    limit = { optional = true },
+    offset = { optional = true },
+    status = { optional = true },
+    cursor = { optional = true },
+  },
   handle = function(request)
     local page, problem = pagination.read(request.query)
     if not page then

@@ -66,7 +66,7 @@ static inline void remove_file(const char *name) {
 }
 
 static inline void load_all(void) {
-    struct config config = {.refs = 1};
+    struct config config = {.refs = 1, .http.api_key_header = "X-Key"};
     config.scripts.root = config.scripts.sql = folder;
     config.scripts.memory_limit_mb = 16;
     config.postgres.url = config.redis.url = "";

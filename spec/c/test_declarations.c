@@ -287,6 +287,41 @@ static void names_wrong_values_of_a_route(void) {
     refuses_route("path = '/a\\0b'", "route: `path` has a NUL byte in it");
 }
 
+static void names_wrong_parts_of_a_request(void) {
+    refuses_route("path = '/', query = { limit = { type = 'json' } }",
+                  "field limit: the type json cannot be sent as text: use string, integer, number, "
+                  "boolean, timestamp or uuid");
+    refuses_route("path = '/', query = { a = { 'x y' } }",
+                  "field a: \"x y\" is not allowed as the name of a parameter: use letters, digits "
+                  "and -_~ only");
+    refuses_route("path = '/', query = { b = 'X', a = { 'x', 'y' } }",
+                  "field a: \"x\" is also declared by the field b");
+    refuses_route("path = '/', headers = { key = 'x-key' }",
+                  "route: the header x-key is the program's: a route does not get it");
+    refuses_route("path = '/', headers = { a = 'content-length' }",
+                  "route: the header content-length is the program's: a route does not get it");
+    refuses_route("path = '/', cache = { key = 'k' }, headers = { a = 'x' }",
+                  "route: responses are cached under `cache.key`, whatever the headers are: remove "
+                  "`cache` or `headers`");
+    refuses_route("path = '/', cache = { key = 'k' }, query = { a = {} }",
+                  "route: responses are cached under `cache.key`, whatever the query is: remove "
+                  "`cache`, or declare `query = {}`, which refuses all parameters");
+}
+
+static void names_wrong_bodies(void) {
+    refuses_route("path = '/', body = {}", "route: a GET has no body: the method of a route with "
+                                           "`body` is POST, PUT, PATCH or DELETE");
+    refuses_route("path = '/', method = 'POST', body = { max_bytes = 0 }",
+                  "body: `max_bytes` is a whole number from 1 to 16777216");
+    refuses_route("path = '/', method = 'POST', body = { content_type = 'text' }",
+                  "body: `content_type` is a media type without parameters, such as \"text/csv\"");
+    refuses_route("path = '/', method = 'POST', body = { fields = {}, content_type = 'text/csv' }",
+                  "body: `fields` belong to application/json: remove one of them");
+    refuses_route("path = '/', method = 'POST', body = { fields = { a = { 'a', type = 'x' } } }",
+                  "field a: no type \"x\": there are string, integer, number, boolean, timestamp, "
+                  "uuid, json, object, strings, list");
+}
+
 static void names_routes_that_hide_each_other(void) {
     make_folders();
     write_file("routes/b.lua",
@@ -330,6 +365,8 @@ static const struct test_case cases[] = {
     {"names vocabularies that a route does not declare",
      names_vocabularies_that_a_route_does_not_declare},
     {"names wrong values of a route", names_wrong_values_of_a_route},
+    {"names wrong parts of a request", names_wrong_parts_of_a_request},
+    {"names wrong bodies", names_wrong_bodies},
     {"names routes that hide each other", names_routes_that_hide_each_other},
 };
 

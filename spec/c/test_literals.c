@@ -100,6 +100,18 @@ static void requests(void) {
     route_says("", "return request.params.idd",
                "routes/r.lua:3: request.params has no name \"idd\": did you mean \"id\"?");
     route_says("", "return request.params.id, request.query.anything, request.correlation_id", "");
+    route_says("", "return request.headers.a",
+               "routes/r.lua:3: the route declares no `headers`: add it to the declaration");
+    route_says("", "return request.body", "");
+    route_says("", "return request.body.a",
+               "routes/r.lua:3: the route declares no `body`: add it to the declaration");
+    route_says("query = { limit = { optional = true } },", "return request.query.lmit",
+               "routes/r.lua:3: request.query has no field \"lmit\": did you mean \"limit\"?");
+    route_says("method = 'POST', body = { fields = { name = 'a.b' } },",
+               "return request.body.name, request.method, request.body.nam",
+               "routes/r.lua:3: request.body has no field \"nam\": did you mean \"name\"?");
+    route_says("method = 'POST', body = { content_type = 'text/csv' },", "return request.body.name",
+               "");
     route_says("cache = { key = 'x:{id}' },", "return request.query.n",
                "routes/r.lua:3: a cached route has no request.query: its responses are cached "
                "under `cache.key` \"x:{id}\", whatever the query is; remove `cache`, or move the "

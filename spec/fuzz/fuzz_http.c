@@ -6,6 +6,7 @@
 #include "http/authority.h"
 #include "http/response.h"
 #include "http/request.h"
+#include "http/request_body.h"
 #include "http/router.h"
 #include "http/etag.h"
 #include "base/utf8.h"
@@ -69,6 +70,26 @@ static void check_response(const struct request *request) {
     cached_response_unref(response.cached);
 }
 
+/* A body that is accepted has one length, within the bounds, and no coding. */
+static void check_body(struct request *request) {
+    static const struct script_body body = {.content_type = "application/json", .max_bytes = 1000};
+    struct response response = {0};
+    struct slice lines = request->lines, name, value;
+    if (request_body_fits(request, &body, &response)) {
+        want(request->body_bytes <= body.max_bytes);
+        want(request_header(request, "content-length", &value) == 1);
+        want(request_header(request, "transfer-encoding", &value) == 0);
+        want(request_header(request, "content-encoding", &value) == 0);
+    } else {
+        want(response.status == 411 || response.status == 413 || response.status == 415);
+        want(!request->keep_alive || !request->has_body);
+        cached_response_unref(response.cached);
+    }
+    for (size_t left = REQUEST_MAX_FIELDS; request_next_header(&lines, &name, &value); left--) {
+        want(left > 0 && name.len > 0);
+    }
+}
+
 static void serve(struct slice head) {
     static struct router_match match;
     static struct router_pairs query;
@@ -81,6 +102,7 @@ static void serve(struct slice head) {
         return;
     }
     want(!request.has_body || !request.keep_alive);
+    want(request.has_body == (request.body_bytes > 0));
     want(!request.fields[FIELD_TRANSFER_ENCODING].data);
     check_fields(&request);
     enum router_result result =
@@ -93,6 +115,7 @@ static void serve(struct slice head) {
         check_pairs(&query);
     }
     check_response(&request);
+    check_body(&request);
 }
 
 /* Byte by byte and at once, the same end is found. */

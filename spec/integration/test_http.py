@@ -274,14 +274,15 @@ def test_a_long_name_works_like_a_short_one(program, world):
     ("limit=%201", "limit"), ("limit=99999999999999999999", "limit"), ("offset=-1", "offset"),
     ("offset=x", "offset"), ("status=nothing", "status"), ("status=%27", "status"),
     ("cursor=x", "cursor"), ("a=%zz", "Invalid query"), ("a=%00", "Invalid query"),
-    ("%ff=1", "Invalid query"), ("&".join(f"p{i}=1" for i in range(17)), "Too many")])
+    ("%ff=1", "Invalid query"), ("lmit=5", 'did you mean "limit"'), ("x" * 7000, "Unknown"),
+    ("&".join(f"p{i}=1" for i in range(17)), "Too many")])
 def test_a_bad_query_is_refused_with_its_reason(program, query, reason):
     answer = program.ask(f"{LIST}?{query}")
     assert answer.status == 400 and reason in answer.json()["error"]
 
 
 @pytest.mark.parametrize("query", ["", "limit=100", "offset=2147483647", "status=", "&&limit=1&",
-                                   "status=processing,COMPLETED,cancelled", "other=1", "x" * 7000])
+                                   "status=processing,COMPLETED,cancelled"])
 def test_a_good_query_is_accepted(program, query):
     assert program.ask(f"{LIST}?{query}").status == 200
 
@@ -552,10 +553,10 @@ def test_the_platforms_metrics_are_present(program, world, name, labels):
      'endpoint="get_batch_status",method="GET",status_code="400"'),
     (LIST + "?limit=0", KEYS, "GET", 'endpoint="get_user_batches",method="GET",status_code="400"'),
     (LIST, KEYS, "GET", 'endpoint="get_user_batches",method="GET",status_code="200"'),
-    (STATUS, KEYS, "PUT", 'endpoint="unknown",method="other",status_code="405"'),
+    (STATUS, KEYS, "PUT", 'endpoint="unknown",method="PUT",status_code="405"'),
     ("/no", b"", "GET", 'endpoint="unknown",method="GET",status_code="404"'),
     ("/no", b"Content-Length: x\r\n", "GET", 'endpoint="unknown",method="GET",status_code="400"'),
-    ("/healthz", b"", "POST", 'endpoint="healthz",method="other",status_code="405"'),
+    ("/healthz", b"", "POST", 'endpoint="healthz",method="POST",status_code="405"'),
     ("*", b"", "OPTIONS", 'endpoint="server",method="other",status_code="204"')])
 def test_every_response_is_counted(program, path, headers, method, cell):
     name = "ras_api_requests_total{" + cell + "}"

@@ -8,6 +8,8 @@ local routes = {}
 ---@class testing.Request
 ---@field params? table<string, string>
 ---@field query? table<string, string>
+---@field headers? table<string, string> in any spelling
+---@field body? string|table bytes, or a table that is sent as JSON
 ---@field correlation_id? string
 ---@field traceparent? string
 

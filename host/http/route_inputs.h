@@ -1,0 +1,18 @@
+/* route_inputs: makes the request that a script gets of an exchange: its parameters, query, headers
+ * and body, checked by the route's declaration. On a worker. */
+#pragma once
+
+#include "base/arena.h"
+#include "script/script.h"
+#include "exchange.h"
+
+struct route_inputs {
+    struct arena *arena; /* of the values; NULL: the route declares nothing */
+};
+
+/* Sets all of the request but its route and correlation id; it borrows from the exchange and the
+ * inputs. False: ERR_INPUT, a sentence for the client. route_inputs_free follows in both cases. */
+bool route_inputs_read(struct route_inputs *inputs, const struct script_route *route,
+                       const struct exchange *exchange, struct script_request *request,
+                       struct err *err);
+void route_inputs_free(struct route_inputs *inputs);

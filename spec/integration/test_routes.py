@@ -1,0 +1,257 @@
+"""Routes of scripts: declared queries, headers and bodies, and the framing of bodies."""
+import json
+import shutil
+import socket
+import time
+
+import http_client
+import pytest
+from http_client import KEYS
+from stack import ROOT, wait_until
+
+ORDER = """
+local json = require("json")
+local metrics = require("metrics")
+local calls = metrics.counter("order_calls_total", "Calls.", {})
+return {
+  method = "POST", path = "/orders/{shop}", auth = true,
+  query = { limit = { type = "integer", optional = true, min = 1, max = 100 },
+            dry = { "dry_run", type = "boolean", optional = true } },
+  headers = { key = { "Idempotency-Key", optional = true, max = 40 },
+              tags = { "X-Tag", optional = true } },
+  body = { max_bytes = 100000, fields = {
+    name = "customer.name", note = { "note", optional = true },
+    count = { "count", type = "integer", min = 1, max = 9 },
+    items = { "items", type = "list", optional = true, fields = { sku = "sku" } },
+  } },
+  handle = function(request)
+    calls:add(1)
+    local skus = json.array({})
+    for i, item in ipairs(request.body.items or {}) do skus[i] = item.sku end
+    return { status = 200, body = json.encode({
+      shop = request.params.shop, method = request.method, name = request.body.name,
+      count = request.body.count, note_bytes = #(request.body.note or ""), skus = skus,
+      limit = request.query.limit, dry = request.query.dry,
+      key = request.headers.key, tags = request.headers.tags }) }
+  end,
+}
+"""
+TEXT = """
+return {
+  method = "PUT", path = "/texts", auth = false,
+  body = { content_type = "text/plain", max_bytes = 1000000 },
+  handle = function(request)
+    return { status = 200, body = '{"bytes":' .. #request.body .. "}" }
+  end,
+}
+"""
+PLAIN = """
+return { method = "DELETE", path = "/orders/{shop}", auth = true,
+         handle = function() return { status = 204, body = "" } end }
+"""
+BODY = {"customer": {"name": "Åsa"}, "count": 2, "items": [{"sku": "a"}, {"sku": "b"}]}
+ORDERS = "/orders/7"
+JSON = b"Content-Type: application/json\r\n"
+
+
+@pytest.fixture(scope="module")
+def program():
+    with http_client.servers() as world:
+        scripts = world.folder / "scripts"
+        shutil.copytree(ROOT / "scripts", scripts)
+        for name, text in {"order": ORDER, "text": TEXT, "plain": PLAIN}.items():
+            (scripts / f"routes/{name}.lua").write_text(text)
+        started = world.start(env={"SCRIPTS_ROOT": str(scripts)},
+                              edits=[("request_timeout_ms = 10000", "request_timeout_ms = 1500")])
+        yield started.wait_ready()
+        assert started.stop() == 0
+        log = started.log.read_text()
+        assert "Sanitizer" not in log and "runtime error" not in log
+
+
+def head(body, path=ORDERS, method="POST", keys=KEYS, more=JSON, length=None):
+    length = b"" if length is False else b"Content-Length: %d\r\n" % (
+        len(body) if length is None else length)
+    return b"%s %s HTTP/1.1\r\nHost: h\r\n%s%s%s\r\n" % (method.encode(), path.encode(), keys, more,
+                                                      length)
+
+
+def post(program, body, **options):
+    """One request with a body on a connection of its own, which it leaves open or not."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    with program.client() as client:
+        return client.send(head(data, **options) + data).answer()
+
+
+def calls(program):
+    return program.samples().get("order_calls_total", 0)
+
+
+# ---- queries and headers --------------------------------------------------------------------
+
+def test_a_post_route_reads_its_parts(program):
+    answer = post(program, BODY, path=ORDERS + "?limit=5&dry_run=true",
+                  more=JSON + b"idempotency-key: k-1\r\nX-Tag: a\r\nx-tag: b\r\n")
+    assert answer.status == 200, answer.body
+    assert answer.json() == {
+        "shop": "7", "method": "POST", "name": "Åsa", "count": 2, "note_bytes": 0,
+        "skus": ["a", "b"], "limit": 5, "dry": True, "key": "k-1", "tags": "a, b"}
+    assert answer.header("ETag") is None and answer.header("Cache-Control") == "no-store"
+
+
+@pytest.mark.parametrize("query, error", [
+    ("lmit=5", 'Unknown query parameter "lmit": did you mean "limit"?'),
+    ("limit=5&other=1", 'Unknown query parameter "other"'),
+    ("limit=x", 'limit is "x": it takes a whole number from 1 to 100'),
+    ("limit=", 'limit is "": it takes a whole number from 1 to 100'),
+    ("limit=101", "limit is 101: it takes a whole number from 1 to 100"),
+    ("limit=%201", "it takes a whole number"), ("limit=1.5", "not a whole number"),
+    ("dry_run=yes", 'dry_run is "yes": it takes true or false'), ("dry=true", "dry_run")])
+def test_a_query_that_the_route_does_not_declare_is_refused(program, query, error):
+    answer = post(program, BODY, path=f"{ORDERS}?{query}")
+    assert answer.status == 400 and error in answer.json()["error"], answer.body
+
+
+@pytest.mark.parametrize("value, error", [
+    (b"x" * 41, "Idempotency-Key is 41 bytes long: it takes a string of at most 40 bytes"),
+    (b"\xff", "Idempotency-Key is not UTF-8")])
+def test_a_header_that_the_route_does_not_allow_is_refused(program, value, error):
+    answer = post(program, BODY, more=JSON + b"Idempotency-Key: " + value + b"\r\n")
+    assert answer.status == 400 and error in answer.json()["error"], answer.body
+
+
+# ---- bodies ---------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("body, error", [
+    (b"", "Invalid body"), (b"{", "Invalid body"), (b"[]", "not a JSON object"),
+    (b'{"customer":{"name":"\xff"}}', "not UTF-8"), (b"{} {}", "Invalid body"),
+    ({"customer": {}, "count": 1}, "customer.name is missing"),
+    ({"customer": {"name": "a"}, "count": 10}, "count is 10: it takes a whole number from 1 to 9"),
+    ({"customer": {"name": "a"}, "count": "1"}, "count is a string"),
+    ({"customer": {"name": "a"}, "count": 1, "items": [{"sku": 1}]}, "items[0]: sku is a number")])
+def test_a_body_that_the_route_does_not_declare_is_refused(program, body, error):
+    before = calls(program)
+    answer = post(program, body)
+    assert answer.status == 400 and error in answer.json()["error"], answer.body
+    assert calls(program) == before
+
+
+@pytest.mark.parametrize("options, status, error", [
+    ({"more": b""}, 415, "Content-Type must be application/json"),
+    ({"more": b"Content-Type: text/plain\r\n"}, 415, "application/json"),
+    ({"more": JSON + JSON}, 415, "application/json"),
+    ({"more": JSON + b"Content-Encoding: gzip\r\n"}, 415, "Content-Encoding"),
+    ({"length": False}, 411, "Content-Length"), ({"length": 100001}, 413, "100000 bytes"),
+    ({"length": 1 << 70}, 413, "100000 bytes"),
+    ({"keys": b""}, 401, "Missing"), ({"path": "/orders/7/8"}, 404, "Not found"),
+    ({"path": "/healthz"}, 405, "Method not allowed"), ({"method": "DELETE"}, 413, "not accepted"),
+    ({"length": False, "more": JSON + b"Transfer-Encoding: chunked\r\n"}, 411, "Content-Length"),
+    ({"more": JSON + b"Transfer-Encoding: chunked\r\n"}, 400, "Transfer-Encoding"),
+    ({"length": False, "more": JSON + b"Transfer-Encoding: gzip, chunked\r\n"}, 501, "Transfer"),
+    ({"more": JSON + b"Content-Length: 3\r\n"}, 400, "repeated"),
+    ({"more": JSON + b"Expect: 200-maybe\r\n"}, 417, "expectation")])
+def test_a_refused_body_is_not_read_and_ends_the_connection(program, options, status, error):
+    smuggled = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
+    before = calls(program)
+    with program.client() as client:
+        answer = client.send(head(smuggled, **options) + smuggled).answer()
+        assert answer.status == status and error in answer.json()["error"], answer.body
+        assert answer.header("Connection") == "close" and client.closed()
+    assert calls(program) == before
+
+
+@pytest.mark.parametrize("type_", [b"Application/JSON; charset=utf-8", b"application/json ;x=y"])
+def test_the_media_type_may_have_parameters(program, type_):
+    assert post(program, BODY, more=b"Content-Type: " + type_ + b"\r\n").status == 200
+
+
+def test_405_names_the_methods_of_the_path(program):
+    answer = program.ask(ORDERS)
+    assert answer.status == 405 and answer.header("Allow") == "POST, DELETE"
+
+
+def test_a_method_without_a_declared_body_takes_none(program):
+    assert program.ask(ORDERS, method="DELETE").status == 204
+    assert post(program, b"", method="DELETE").status == 204
+
+
+def test_requests_after_a_body_are_served_in_order(program):
+    data = json.dumps(BODY | {"count": 3}).encode()
+    get = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
+    with program.client() as client:
+        client.send(head(data) + data + get + head(data, path="/orders/8") + data + get)
+        answers = [client.answer() for _ in range(4)]
+    assert [answer.status for answer in answers] == [200] * 4
+    assert answers[0].json()["shop"] == "7" and answers[2].json()["shop"] == "8"
+    assert answers[1].json()["status"] == answers[3].json()["status"] == "healthy"
+
+
+def test_a_body_may_arrive_byte_by_byte(program):
+    data = json.dumps(BODY).encode()
+    with program.client() as client:
+        client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in head(data) + data:
+            client.send(bytes([byte]))
+        assert client.answer().json()["name"] == "Åsa"
+
+
+@pytest.mark.parametrize("size", [1, 16384, 65537, 1000000])
+def test_a_body_as_long_as_allowed_arrives_whole(program, size):
+    answer = post(program, b"x" * size, path="/texts", method="PUT", keys=b"",
+                  more=b"Content-Type: text/plain\r\n")
+    assert answer.status == 200 and answer.json() == {"bytes": size}
+
+
+def test_a_client_that_expects_100_gets_it_before_its_body(program):
+    data = json.dumps(BODY).encode()
+    with program.client() as client:
+        client.send(head(data, more=JSON + b"Expect: 100-continue\r\n"))
+        interim = client.answer()
+        assert interim.status == 100 and interim.headers == []
+        assert client.send(data).answer().status == 200
+        client.send(head(data, more=JSON + b"Expect: 100-continue\r\n", length=100001))
+        assert client.answer().status == 413 and client.closed()
+
+
+def test_a_client_that_sent_its_body_is_not_told_to_continue(program):
+    assert post(program, BODY, more=JSON + b"Expect: 100-continue\r\n").status == 200
+
+
+def test_a_body_that_trickles_in_is_ended_in_time(program):
+    data = json.dumps(BODY).encode()
+    before = calls(program)
+    with program.client() as client:
+        began = time.monotonic()
+        client.send(head(data) + data[:-1])
+        answer = client.answer()
+        assert answer.status == 408 and 1 < time.monotonic() - began < 8 and client.closed()
+    assert calls(program) == before
+    assert program.samples()[
+        'ras_api_requests_total{endpoint="routes/order",method="POST",status_code="408"}'] == 1
+
+
+def test_a_client_that_leaves_within_its_body_leaves_nothing(program):
+    data = json.dumps(BODY).encode()
+    before = calls(program)
+    with program.client() as client:
+        client.send(head(data) + data[:-1])
+    with program.client() as client:
+        client.send(head(data) + data[:-1]).end()
+        assert client.closed()
+    wait_until("the end of the connections",
+               lambda: program.samples()["ras_http_connections"] <= 1)
+    assert calls(program) == before
+
+
+def test_a_request_is_carried_out_once(program):
+    before = calls(program)
+    assert [post(program, BODY).status for _ in range(5)] == [200] * 5
+    assert calls(program) == before + 5
+
+
+def test_what_a_request_holds_reaches_no_log(program):
+    post(program, BODY | {"count": "secret-body"}, path=ORDERS + "?limit=secret-query",
+         more=JSON + b"Cookie: secret-cookie\r\nAuthorization: secret-token\r\n"
+                     b"Idempotency-Key: secret-key" + b"x" * 60 + b"\r\n")
+    post(program, BODY | {"count": "secret-body"})
+    assert "secret-" not in program.log.read_text()
