@@ -7,16 +7,19 @@
 #include "pipeline/commit.h"
 #include "pipeline/pipeline.h"
 #include "rejected.h"
+#include "base/traceparent.h"
 #include "base/xalloc.h"
 
 #define CHUNK_SQL "200" /* events of one transaction */
 
 /* Rows after the last one read ($4..$6), up to the bytes of a batch ($7). */
 static const char read_sql[] =
-    "SELECT topic, partition::text, \"offset\"::text, raw FROM (SELECT topic, partition, "
-    "\"offset\", raw, sum(coalesce(octet_length(raw), 0)) OVER (ORDER BY topic, partition, "
+    "SELECT topic, partition::text, \"offset\"::text, raw, traceparent FROM (SELECT topic, "
+    "partition, "
+    "\"offset\", raw, traceparent, sum(coalesce(octet_length(raw), 0)) OVER (ORDER BY topic, "
+    "partition, "
     "\"offset\") - coalesce(octet_length(raw), 0) AS bytes_before FROM (SELECT topic, partition, "
-    "\"offset\", raw FROM aggregator_state.rejected_events WHERE " REJECTED_SELECTED
+    "\"offset\", raw, traceparent FROM aggregator_state.rejected_events WHERE " REJECTED_SELECTED
     " AND (topic, partition, \"offset\") > ($4::text, $5::int8, $6::int8) "
     "ORDER BY topic, partition, \"offset\" LIMIT " CHUNK_SQL ") AS next) AS summed "
     "WHERE bytes_before < $7::int8 ORDER BY summed.topic, summed.partition, summed.\"offset\"";
@@ -53,6 +56,7 @@ static void rejected_retry_take_row(struct retry *retry, struct pg_result *rows,
     struct log_record message = {
         .partition = rejected_retry_partition_of(retry, rows, row),
         .offset = pg_rows_int(rows, row, 2),
+        .traceparent = traceparent_read(pg_rows_cell(rows, row, 4)),
     };
     if (!pg_rows_is_null(rows, row, 3)) {
         message.payload = pg_rows_bytes(rows, row, 3);

@@ -1,5 +1,6 @@
 #include "event_columns.h"
 
+#include "base/traceparent.h"
 #include "pipeline.h"
 
 static const enum pg_array event_columns_types[] = {
@@ -8,8 +9,17 @@ static const enum pg_array event_columns_types[] = {
     [COLUMN_AT] = PG_ARRAY_TIMESTAMPTZ, [COLUMN_CORRELATION_ID] = PG_ARRAY_TEXT,
     [COLUMN_HANDLER] = PG_ARRAY_TEXT,   [COLUMN_PAYLOAD] = PG_ARRAY_BYTEA,
     [COLUMN_REASON] = PG_ARRAY_TEXT,    [COLUMN_DETAIL] = PG_ARRAY_TEXT,
-    [COLUMN_RESTS_ON] = PG_ARRAY_TEXT,
+    [COLUMN_RESTS_ON] = PG_ARRAY_TEXT,  [COLUMN_TRACEPARENT] = PG_ARRAY_TEXT,
 };
+
+static struct slice event_columns_traceparent(const struct batch *batch, struct slice traceparent) {
+    char text[TRACEPARENT_LEN + 1];
+    if (!traceparent.data) {
+        return traceparent;
+    }
+    traceparent_format(traceparent, text);
+    return arena_copy(merge_arena(batch->merge), slice_of(text));
+}
 
 /* data NULL: SQL's NULL. */
 static struct slice event_columns_bytes(const struct pipeline *pipeline, const struct batch *batch,
@@ -31,6 +41,8 @@ static struct slice event_columns_bytes(const struct pipeline *pipeline, const s
         return event->reason;
     case COLUMN_DETAIL:
         return event->detail;
+    case COLUMN_TRACEPARENT:
+        return event_columns_traceparent(batch, event->record.traceparent);
     default:
         return slice_of(event->rests_on);
     }

@@ -16,6 +16,7 @@ enum event_column {
     COLUMN_REASON,
     COLUMN_DETAIL,
     COLUMN_RESTS_ON,
+    COLUMN_TRACEPARENT, /* NULL: none */
 };
 
 #define EVENT_COLUMNS_ALL_STATES (~0U)

@@ -65,7 +65,7 @@ void rejection_count(const struct pipeline *pipeline, const struct event *event)
 
 static const enum event_column rejection_columns[] = {
     COLUMN_TOPIC,   COLUMN_PARTITION, COLUMN_OFFSET,         COLUMN_REASON,  COLUMN_DETAIL,
-    COLUMN_PAYLOAD, COLUMN_EVENT_ID,  COLUMN_CORRELATION_ID, COLUMN_HANDLER,
+    COLUMN_PAYLOAD, COLUMN_EVENT_ID,  COLUMN_CORRELATION_ID, COLUMN_HANDLER, COLUMN_TRACEPARENT,
 };
 
 bool rejection_send(struct pipeline *pipeline, const struct batch *batch, struct err *err) {

@@ -7,10 +7,12 @@
 #include "functions.sql.h"
 #include "0001_tables.sql.h"
 #include "0002_outbox_about.sql.h"
+#include "0003_rejected_traceparent.sql.h"
 
 const struct program_schema_file program_schema_files[] = {
     {"0001_tables.sql", (const char *)file_0001_tables_sql},
     {"0002_outbox_about.sql", (const char *)file_0002_outbox_about_sql},
+    {"0003_rejected_traceparent.sql", (const char *)file_0003_rejected_traceparent_sql},
     {"functions.sql", (const char *)functions_sql},
     {NULL, NULL},
 };

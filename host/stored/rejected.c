@@ -14,7 +14,7 @@ const char rejected_list_sql[] =
     "(timestamptz 'epoch' + $5::int8 * interval '1 us', split_part($6::text, '/', 1), "
     "split_part($6::text, '/', 2)::int4, split_part($6::text, '/', 3)::int8)) "
     "AND ($7::text IS NULL OR position($7::text IN concat_ws(' ', " ID
-    ", reason, event_id, correlation_id, handler, detail)) > 0) "
+    ", reason, event_id, correlation_id, traceparent, handler, detail)) > 0) "
     "ORDER BY rejected_events.rejected_at DESC, topic DESC, partition DESC, \"offset\" DESC "
     "LIMIT $4::int8";
 
@@ -36,7 +36,7 @@ const char rejected_drop_sql[] =
 
 #define FACTS                                                                                      \
     "topic, partition, \"offset\", rejected_at, reason, detail, event_id, correlation_id, "        \
-    "handler, generation AS scripts"
+    "handler, generation AS scripts, traceparent"
 
 const char rejected_show_sql[] =
     "SELECT " FACTS

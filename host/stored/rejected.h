@@ -8,7 +8,7 @@
 
 /* The newest first: id, rejected_at (UTC), reason, event_id, detail (its first line), handler,
  * at_us. $4 number of rows; $5 and $6 at_us and id of the row that they follow, or NULL; $7 a text
- * that one of the columns or the correlation id contains, or NULL. */
+ * that one of the columns, the correlation id or the traceparent contains, or NULL. */
 extern const char rejected_list_sql[];
 /* topic, reason, count. */
 extern const char rejected_count_sql[];

@@ -115,6 +115,22 @@ def test_the_trace_of_an_event_is_in_its_messages_and_log_lines(reacting, cleanu
     assert line["trace_id"] == "2" * 32
 
 
+def test_the_trace_of_a_rejected_event_is_kept_for_its_retry(reacting):
+    world = reacting()
+    trace = f"00-{'3' * 32}-00f067aa0ba902b7-01"
+    event = slot_event("b", "late", "file")
+    publish_traced(world.service.kafka.brokers, event["topic"], [("{", f"cc{trace[2:]}")])
+    wait_until("the rejection", lambda: log_lines(world.program, "event rejected"))
+    (key,), = world.service.query("SELECT topic || '/' || partition || '/' || \"offset\" "
+                                  "FROM aggregator_state.rejected_events")
+    assert f"\ntraceparent     {trace}\n" in world.program.command("rejected", "show", key).stdout
+    world.service.query("UPDATE aggregator_state.rejected_events SET raw = convert_to(%s, 'UTF8')",
+                        json.dumps(event["value"]))  # as if the scripts had been mended
+    assert "1 applied" in world.program.command("rejected", "retry", key).stdout
+    wait_until("its message", lambda: world.service.query(
+        "SELECT traceparent FROM aggregator_state.outbox WHERE key = 'late'") == [(trace,)])
+
+
 def test_a_failing_reaction_is_logged_and_a_reload_repairs_it(reacting):
     world = reacting("if row.filename == 'bad' then error('no such name') end")
     world.service.publish([slot_event("b", "one", "bad"), slot_event("b", "two", "good")])

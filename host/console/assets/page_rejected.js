@@ -40,7 +40,8 @@ const about = {
   ],
   details: (found) => [["Rejected at (UTC)", time(found.rejected_at)], ["Reason", found.reason], ["Handler", found.handler],
     ["Topic", found.topic], ["Partition", count(found.partition)], ["Offset", String(found.offset)],
-    ["Event id", found.event_id], ["Correlation id", found.correlation_id], ["Scripts", found.scripts]],
+    ["Event id", found.event_id], ["Correlation id", found.correlation_id],
+    ["traceparent", found.traceparent], ["Scripts", found.scripts]],
   blocks: (found) => found.detail && h("div", { class: "stack tight" }, h("h3", {}, "Why"), block(found.detail)),
   links: (item) => (item.event_id ? [link(`#/explain?word=event&id=${encodeURIComponent(item.event_id)}`, "Explain")] : []),
   actions: [
