@@ -1,6 +1,6 @@
 """Fixtures and profiles of the convergence tests.
 
-    /usr/bin/python3 -m pytest -c spec/property/pytest.ini spec/property
+    /usr/bin/python3 -m pytest [-n 2] -c spec/property/pytest.ini spec/property
         [--build FOLDER] [--hypothesis-profile=long] [--hypothesis-seed=N]
 """
 import contextlib
@@ -36,8 +36,15 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config):
+    """All processes of pytest-xdist have one seed."""
     if hypothesis.core.global_force_seed is None:
-        hypothesis.core.global_force_seed = random.getrandbits(32)
+        given = getattr(config, "workerinput", {})
+        hypothesis.core.global_force_seed = given.get("seed") or random.getrandbits(32)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    node.workerinput["seed"] = hypothesis.core.global_force_seed
 
 
 def pytest_terminal_summary(terminalreporter):
