@@ -9,6 +9,7 @@
 #include "base/timed_work.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "base/timestamp.h"
 #include "base/xalloc.h"
 #include "kafka_conf.h"
@@ -96,6 +97,23 @@ static rd_kafka_conf_t *kafka_consumer_conf(const struct kafka_consumer_options 
         err);
 }
 
+/* In each new thread of the client. Those of brokers decompress and check all that is fetched. */
+static rd_kafka_resp_err_t kafka_consumer_on_thread(rd_kafka_t *client, rd_kafka_thread_type_t type,
+                                                    const char *name, void *consumer) {
+    (void)client, (void)name;
+    if (type == RD_KAFKA_THREAD_BROKER) {
+        thread_lower_own_priority(((const struct kafka_consumer *)consumer)->nice);
+    }
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_resp_err_t kafka_consumer_on_new(rd_kafka_t *client, const rd_kafka_conf_t *conf,
+                                                 void *consumer, char *text, size_t capacity) {
+    (void)conf, (void)text, (void)capacity;
+    return rd_kafka_interceptor_add_on_thread_start(client, "nice", kafka_consumer_on_thread,
+                                                    consumer);
+}
+
 static bool kafka_consumer_watch_queue(struct kafka_consumer *consumer, struct err *err) {
     uint64_t one = 1; /* an eventfd wants eight bytes */
     consumer->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -116,6 +134,7 @@ struct kafka_consumer *kafka_consumer_open(const struct kafka_consumer_options *
     }
     struct kafka_consumer *consumer = xcalloc(1, sizeof *consumer);
     consumer->number = options->member;
+    consumer->nice = options->nice;
     consumer->event_fd = -1;
     consumer->brokers = xstrdup(options->settings.brokers);
     kafka_files_note(&consumer->files, &options->settings);
@@ -124,6 +143,10 @@ struct kafka_consumer *kafka_consumer_open(const struct kafka_consumer_options *
     if (rd_kafka_conf_set_ssl_cert_verify_cb(conf, kafka_consumer_on_certificate) !=
         RD_KAFKA_CONF_OK) {
         log_debug("librdkafka was built without TLS");
+    }
+    if (rd_kafka_conf_interceptor_add_on_new(conf, "nice", kafka_consumer_on_new, consumer) !=
+        RD_KAFKA_RESP_ERR_NO_ERROR) {
+        log_debug("librdkafka takes no interceptor");
     }
     if (options->calls) {
         consumer->calls = *options->calls;

@@ -48,6 +48,7 @@ struct kafka_member_calls {
 struct kafka_consumer_options {
     struct kafka_settings settings;
     int member;                             /* its number among the process's members */
+    int nice;                               /* added to that of the threads that fetch */
     const struct kafka_member_calls *calls; /* copied; NULL: no member */
     bool skips_gaps; /* after an offset that the log no longer has, reads from its first one; else
                         KAFKA_ERROR_NO_OFFSET */

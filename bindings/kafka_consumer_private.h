@@ -10,6 +10,7 @@
 struct kafka_consumer {
     rd_kafka_t *client;
     int number; /* of the member */
+    int nice;   /* added to that of the brokers' threads */
     struct kafka_member_calls calls;
     rd_kafka_queue_t *queue;   /* of messages; NULL: no member */
     rd_kafka_queue_t *replies; /* to offset commits; NULL: no member */

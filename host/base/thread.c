@@ -1,8 +1,19 @@
 #include "thread.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clock.h"
+#include "log.h"
+
+/* Linux keeps 15 bytes, and refuses more. */
+static void thread_name(pthread_t id, const char *name) {
+    char text[16];
+    snprintf(text, sizeof text, "%s", name);
+    (void)pthread_setname_np(id, text);
+}
 
 void thread_init(struct thread *thread) {
     *thread = (struct thread){0};
@@ -19,6 +30,9 @@ bool thread_start(struct thread *thread, void *(*body)(void *context), void *con
                   const char *name, struct err *err) {
     int failure = pthread_create(&thread->id, NULL, body, context);
     thread->started = failure == 0;
+    if (thread->started) {
+        thread_name(thread->id, name);
+    }
     return thread->started ||
            err_set(err, ERR_INTERNAL, "cannot start the thread %s: %s", name, strerror(failure));
 }
@@ -51,4 +65,17 @@ bool thread_sleep(struct thread *thread, int64_t until_us) {
     return !thread->stopping && clock_monotonic_us() < until_us &&
            clock_condition_wait(&thread->changed, &thread->lock, until_us) == 0 &&
            !thread->stopping;
+}
+
+void thread_set_own_name(const char *name) {
+    thread_name(pthread_self(), name);
+}
+
+/* POSIX gives a process one nice value, Linux each thread one (nice(2)). */
+void thread_lower_own_priority(int by) {
+    errno = 0;
+    if (by > 0 && nice(by) == -1 && errno != 0) {
+        log_warning("thread keeps its priority", LOG_INT("nice", by),
+                    LOG_TEXT("error", strerror(errno)));
+    }
 }

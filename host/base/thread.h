@@ -34,3 +34,9 @@ void thread_wake(struct thread *thread);
 /* Sleeps until thread_wake or until_us (of the monotonic clock). Under the lock, which is released
  * meanwhile. False: until_us has passed, or the thread has to stop. Wakes without cause, too. */
 bool thread_sleep(struct thread *thread, int64_t until_us);
+
+/* Names the calling thread for top -H, ps -L and perf: the first 15 bytes of the name. */
+void thread_set_own_name(const char *name);
+/* Adds 0 to 19 to the nice value of the calling thread, and of threads that it creates from now on.
+ * Only root can take it back. Logs a warning if a filter of system calls refuses. */
+void thread_lower_own_priority(int by);

@@ -102,6 +102,7 @@ struct config {
     } redis;
     struct {
         int workers;
+        int nice; /* added to that of the workers' threads and of their Kafka clients' */
         int batch_max_events;
         int batch_max_bytes;
         int batch_max_merge_bytes;

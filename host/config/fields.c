@@ -126,6 +126,9 @@ const struct config_field config_fields[] = {
         .help = "seconds that the ids of processed events are kept"),
     ROW(ingest, workers, INTEGER, "1", .min = 1, .max = 64,
         .help = "threads that consume, each with a consumer and a database connection"),
+    ROW(ingest, nice, INTEGER, "10", .min = 0, .max = 19,
+        .help =
+            "added to the nice value of these threads, so that requests get the processor first"),
     ROW(ingest, batch_max_events, INTEGER, "4000", .min = 1, .max = 1000000, .live = true,
         .help = "events of one transaction"),
     ROW(ingest, batch_max_bytes, INTEGER, "16777216", .min = 1024, .max = 268435456, .live = true,

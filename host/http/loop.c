@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/thread.h"
 #include "base/xalloc.h"
 #include "certificates.h"
 #include "connection.h"
@@ -417,6 +418,7 @@ static void loop_stop_accepting(struct loop *loop, int64_t until_us) {
 static void *loop_main(void *context) {
     struct loop *loop = context;
     struct epoll_event events[EVENTS_AT_ONCE];
+    thread_set_own_name("http loop");
     int64_t ends_us = LOOP_RUNS;
     while (ends_us == LOOP_RUNS || loop->count > 0) {
         int count = epoll_wait(loop->epoll_fd, events, EVENTS_AT_ONCE, loop_wait_ms(loop));

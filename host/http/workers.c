@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/thread.h"
 #include "base/xalloc.h"
 
 /* The queue of one endpoint. Lanes are served in turn: many requests to one endpoint do not delay
@@ -53,6 +54,7 @@ static struct exchange *workers_next(struct workers *workers) {
 
 static void *workers_main(void *context) {
     struct workers *workers = context;
+    thread_set_own_name("http worker");
     pthread_mutex_lock(&workers->lock);
     for (;;) {
         struct exchange *exchange;

@@ -254,6 +254,7 @@ bool consumer_open(struct worker *worker, struct err *err) {
     struct kafka_consumer_options options = {
         .settings = config_kafka_settings(worker->config),
         .member = worker->number,
+        .nice = worker->config->ingest.nice,
         .calls = &calls,
     };
     worker->kafka = kafka_consumer_open(&options, err);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "pipeline/after_commit.h"
 #include "pipeline/announcer.h"
 #include "pipeline/commit.h"
@@ -288,6 +289,10 @@ void worker_drain(struct worker *worker) {
 
 void *worker_main(void *argument) {
     struct worker *worker = argument;
+    char name[16];
+    snprintf(name, sizeof name, "ingest %d", worker->number);
+    thread_set_own_name(name);
+    thread_lower_own_priority(worker->config->ingest.nice);
     while (!atomic_load(&worker->stopping)) {
         worker_turn(worker);
     }

@@ -181,3 +181,23 @@ def test_ipv6_addresses_are_listened_on_as_urls_have_them(bare_service):
     wait_until("the administration's", lambda: answer(
         program.env["ADMIN_PORT"], "/admin/status", {"Authorization": "Bearer " + "k" * 32}) == 200)
     assert program.stop() == 0
+
+
+def nice_values(process):
+    """{thread's name: nice values of its threads} (proc(5), stat)."""
+    found = {}
+    for folder in pathlib.Path(f"/proc/{process.pid}/task").iterdir():
+        with contextlib.suppress(OSError):  # it has just ended
+            name, rest = (folder / "stat").read_text().split("(", 1)[1].rsplit(")", 1)
+            found.setdefault(name, set()).add(int(rest.split()[16]))
+    return found
+
+
+def test_threads_of_ingestion_have_a_lower_priority_than_those_of_requests(bare_service):
+    program = bare_service.start(AGGREGATOR_INGEST_NICE="7", INGEST_WORKERS="2")
+    wait_until("partitions", lambda: len(log_lines(program, "partitions assigned")) >= 2)
+    nice = nice_values(program.process)
+    fetching = set().union(*(nice[name] for name in nice if name.startswith("rdk:broker")))
+    own = os.getpriority(os.PRIO_PROCESS, program.process.pid)
+    assert nice["http loop"] == nice["http worker"] == {own}
+    assert nice["ingest 0"] == nice["ingest 1"] == {own + 7} and own + 7 in fetching
