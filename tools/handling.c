@@ -5,7 +5,8 @@
  *
  * RECORDS is a file of records, one a line (host/author/record.h). The file is repeated until
  * EVENTS are handled, in batches of `ingest.batch_max_events`, after one round of warm-up. Prints
- * the microseconds of its own CPU for each event: taken and handled; encoded. */
+ * the microseconds of its own CPU for each event: taken and handled; encoded; and, of the first,
+ * the extraction alone. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -22,7 +23,7 @@ struct handling {
     size_t capacity;
     size_t next; /* the message that is taken next */
     size_t rejected;
-    double handle_us, encode_us;
+    double handle_us, encode_us, extract_us;
 };
 
 /* ---- the file ------------------------------------------------------------------------------ */
@@ -102,11 +103,40 @@ static size_t handle_events(struct handling *handling, size_t events) {
     return done;
 }
 
+static void extract_one(const struct handling *handling, const struct log_record *message,
+                        struct arena *arena) {
+    size_t count;
+    const struct partition *partition =
+        &handling->dry_run.pipeline.partitions.items[message->partition];
+    const struct script_handler *handler =
+        &script_generation_handlers(handling->dry_run.batch.generation, &count)[partition->handler];
+    struct extract_value *values = arena_alloc(arena, handler->field_count * sizeof *values);
+    struct err err = {0};
+    memset(values, 0, handler->field_count * sizeof *values);
+    extract_run(handler->plan, message->payload, arena, values, &err);
+}
+
+/* Extracts the fields of as many events, in turns of 1,024 as a worker does. */
+static void extract_events(struct handling *handling, size_t events) {
+    struct arena *arena = arena_create(65536);
+    double since_us = own_cpu_us();
+    for (size_t done = 0; done < events; done++) {
+        if (done % 1024 == 0) {
+            arena_reset(arena);
+        }
+        extract_one(handling, &handling->messages[done % handling->count], arena);
+    }
+    lap(&since_us, &handling->extract_us);
+    arena_destroy(arena);
+}
+
 static bool measure(struct handling *handling, size_t events, struct err *err) {
     handle_events(handling, handling->count);
     handling->handle_us = handling->encode_us = 0;
     size_t done = handle_events(handling, events);
-    printf("%.3f %.3f\n", handling->handle_us / (double)done, handling->encode_us / (double)done);
+    extract_events(handling, done);
+    printf("%.3f %.3f %.3f\n", handling->handle_us / (double)done,
+           handling->encode_us / (double)done, handling->extract_us / (double)done);
     return handling->rejected == 0 ||
            err_set(err, ERR_INPUT, "%zu events were rejected", handling->rejected);
 }

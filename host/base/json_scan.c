@@ -1,6 +1,7 @@
 #include "json_scan.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -368,6 +369,35 @@ static bool json_scan_read_small(const struct json_value *value, int64_t *magnit
     return true;
 }
 
+/* Reads up to 15 digits with a point: their integer and its power of ten are exact, so that one
+ * division rounds as strtod does (Clinger, "How to read floating point numbers accurately"). */
+static bool json_scan_read_decimal(const struct json_value *value, double *out) {
+    static const double powers[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    const char *at = value->raw.data, *end = at + value->raw.len, *point = NULL;
+    bool negative = *at == '-';
+    int64_t digits = 0;
+    at += negative;
+    if (FLT_EVAL_METHOD != 0 || end - at > 16) {
+        return false;
+    }
+    for (; at < end; at++) {
+        if (*at == '.') {
+            point = at;
+        } else if (*at >= '0' && *at <= '9') {
+            digits = digits * 10 + (*at - '0');
+        } else {
+            return false; /* an exponent */
+        }
+    }
+    if (!point) {
+        return false;
+    }
+    double magnitude = (double)digits / powers[end - point - 1];
+    *out = negative ? -magnitude : magnitude; /* also of 0 */
+    return true;
+}
+
 bool json_to_int64(const struct json_value *value, int64_t *out) {
     char text[32];
     int64_t magnitude;
@@ -393,6 +423,9 @@ bool json_to_double(const struct json_value *value, double *out) {
     }
     if (json_scan_read_small(value, &magnitude)) {
         *out = *value->raw.data == '-' ? -(double)magnitude : (double)magnitude;
+        return true;
+    }
+    if (json_scan_read_decimal(value, out)) {
         return true;
     }
     size_t len = value->raw.len;

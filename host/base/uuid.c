@@ -15,8 +15,24 @@ static void uuid_strip(struct slice *text, const char *prefix) {
     }
 }
 
+/* The spelling that nearly all texts have, in either case. */
+static bool uuid_read_canonical(const char *text, uint8_t out[16]) {
+    static const unsigned char places[16] = {0,  2,  4,  6,  9,  11, 14, 16,
+                                             19, 21, 24, 26, 28, 30, 32, 34};
+    bool ok = text[8] == '-' && text[13] == '-' && text[18] == '-' && text[23] == '-';
+    for (size_t i = 0; i < 16; i++) {
+        int byte = hex_byte(text + places[i]);
+        ok = ok && byte >= 0;
+        out[i] = (uint8_t)byte;
+    }
+    return ok;
+}
+
 bool uuid_read(struct slice text, uint8_t out[16]) {
     size_t digits = 0;
+    if (text.len == UUID_TEXT_LEN && uuid_read_canonical(text.data, out)) {
+        return true;
+    }
     uuid_strip(&text, "urn:");
     uuid_strip(&text, "uuid:");
     while (text.len > 0 && (*text.data == '{' || *text.data == '}')) {

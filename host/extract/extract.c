@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "plan.h"
-#include "base/json_scan.h"
+#include "base/json_fast.h"
 #include "base/timestamp.h"
 #include "base/utf8.h"
 #include "base/uuid.h"
@@ -33,16 +33,15 @@ static struct slice extract_plain_text(struct arena *arena, const struct json_va
     return (struct slice){text, json_unescape(value, text)};
 }
 
-/* Starts after the last match: a producer writes its keys in a constant order, often in ours. */
 static const struct extract_node *extract_find_child(const struct extract_node *node,
-                                                     struct slice name, size_t *next) {
-    for (size_t tried = 0; tried < node->child_count; tried++) {
-        const struct extract_node *child = &node->children[*next];
-        *next = *next + 1 == node->child_count ? 0 : *next + 1;
-        if (child->name_len == name.len && child->name[0] == name.data[0] &&
-            memcmp(child->name, name.data, name.len) == 0) {
+                                                     struct slice name) {
+    size_t at = name.len > 0 ? node->buckets[plan_hash(name, node->bucket_count)] : 0;
+    while (at > 0) {
+        const struct extract_node *child = &node->children[at - 1];
+        if (slice_equal(child->name, name)) {
             return child;
         }
+        at = child->same_hash;
     }
     return NULL;
 }
@@ -69,15 +68,15 @@ static bool extract_walk_value(struct walk *walk, const struct extract_node *nod
         extract_forget(walk, node);
     }
     walk->seen[node->number] = true;
-    if (!json_peek(walk->cursor, &value.type)) {
+    if (node->child_count > 0 && !json_peek(walk->cursor, &value.type)) {
         return false;
     }
-    if (node->child_count > 0 && value.type == JSON_OBJECT) {
+    if (value.type == JSON_OBJECT) {
         if (!extract_walk_object(walk, node)) {
             return false;
         }
         value.raw = (struct slice){first, (size_t)(walk->cursor->at - first)};
-    } else if (!json_read(walk->cursor, &value)) {
+    } else if (!json_take_string(walk->cursor, &value) && !json_read(walk->cursor, &value)) {
         return false;
     }
     for (size_t i = 0; i < node->slot_count; i++) {
@@ -86,26 +85,51 @@ static bool extract_walk_value(struct walk *walk, const struct extract_node *nod
     return true;
 }
 
-static bool extract_walk_object(struct walk *walk, const struct extract_node *node) {
-    struct json_value key, ignored;
-    size_t next = 0;
-    bool more;
-    if (!json_enter(walk->cursor)) {
-        return false;
+/* Reads a member's key. *child: its node; NULL: the key is not declared. `hint` has the index of
+ * the node that was here in the last document. */
+static bool extract_next_child(const struct walk *walk, const struct extract_node *node,
+                               atomic_size_t *hint, const struct extract_node **child, bool *more) {
+    struct json_value key;
+    struct slice name;
+    *child = &node->children[atomic_load_explicit(hint, memory_order_relaxed)];
+    *more = true;
+    if (json_take_key(walk->cursor, (*child)->key, &name)) {
+        if (!name.data) {
+            return true;
+        }
+    } else {
+        if (!json_next_member(walk->cursor, &key, more) || !*more) {
+            return !walk->cursor->error;
+        }
+        name = extract_plain_text(walk->arena, &key);
     }
-    for (;;) {
-        if (!json_next_member(walk->cursor, &key, &more)) {
+    *child = extract_find_child(node, name);
+    if (*child) {
+        atomic_store_explicit(hint, (size_t)(*child - node->children), memory_order_relaxed);
+    }
+    return true;
+}
+
+static bool extract_walk_object(struct walk *walk, const struct extract_node *node) {
+    const struct extract_node *child;
+    struct json_value ignored;
+    atomic_size_t *hint = &node->hint->first_child;
+    bool more = json_enter(walk->cursor);
+    while (more) {
+        if (!extract_next_child(walk, node, hint, &child, &more)) {
             return false;
         }
         if (!more) {
             return true;
         }
-        const struct extract_node *child =
-            extract_find_child(node, extract_plain_text(walk->arena, &key), &next);
-        if (child ? !extract_walk_value(walk, child) : !json_read(walk->cursor, &ignored)) {
-            return false;
+        if (child) {
+            hint = &child->hint->next_sibling;
+            more = extract_walk_value(walk, child);
+        } else {
+            more = json_take_string(walk->cursor, &ignored) || json_read(walk->cursor, &ignored);
         }
     }
+    return false;
 }
 
 /* ---- conversion --------------------------------------------------------------------------- */
@@ -172,27 +196,34 @@ static bool extract_check_bounds(const struct conversion *c, double number) {
     return true;
 }
 
+/* Of a number that json_to_int64 does not read: 1.0 and 1e3 are whole, too. */
+static bool extract_convert_to_integer(const struct conversion *c, double number) {
+    if (number != floor(number)) {
+        return err_set(c->err, ERR_INPUT, "wrong_type: %s is %.17g, not a whole number",
+                       c->item->path, number);
+    }
+    if (number < -9007199254740992.0 || number > 9007199254740992.0) {
+        return err_set(c->err, ERR_INPUT, "out_of_range: %s does not fit 64 bits", c->item->path);
+    }
+    c->to->as.integer = (int64_t)number;
+    return extract_check_bounds(c, number);
+}
+
 static bool extract_convert_number(const struct conversion *c) {
+    double number;
     if (c->from->type != JSON_NUMBER) {
         return extract_wrong_type(c, "a number");
     }
-    double number;
+    if (c->item->type == FIELD_INTEGER && json_to_int64(c->from, &c->to->as.integer)) {
+        return extract_check_bounds(c, (double)c->to->as.integer);
+    }
     if (!json_to_double(c->from, &number)) {
         return err_set(c->err, ERR_INPUT, "out_of_range: %s does not fit a double", c->item->path);
     }
-    if (c->item->type == FIELD_NUMBER) {
-        c->to->as.number = number;
-    } else if (!json_to_int64(c->from, &c->to->as.integer)) {
-        if (number != floor(number)) {
-            return err_set(c->err, ERR_INPUT, "wrong_type: %s is %.17g, not a whole number",
-                           c->item->path, number);
-        }
-        if (number < -9007199254740992.0 || number > 9007199254740992.0) {
-            return err_set(c->err, ERR_INPUT, "out_of_range: %s does not fit 64 bits",
-                           c->item->path);
-        }
-        c->to->as.integer = (int64_t)number;
+    if (c->item->type == FIELD_INTEGER) {
+        return extract_convert_to_integer(c, number);
     }
+    c->to->as.number = number;
     return extract_check_bounds(c, number);
 }
 
@@ -391,6 +422,7 @@ static struct found *extract_walk_document(const struct extract_plan *plan,
                                            struct json_cursor *cursor, struct arena *arena,
                                            struct err *err) {
     enum json_type type;
+    struct json_value ignored;
     struct walk walk = {cursor, arena_alloc(arena, plan->slot_count * sizeof(struct found)),
                         arena_alloc(arena, plan->node_count), arena};
     memset(walk.slots, 0, plan->slot_count * sizeof *walk.slots);
@@ -400,7 +432,6 @@ static struct found *extract_walk_document(const struct extract_plan *plan,
         return NULL;
     }
     if (type != JSON_OBJECT) {
-        struct json_value ignored;
         if (json_read(cursor, &ignored)) {
             err_set(err, ERR_INPUT, "not_object: the value is not a JSON object");
         } else {
@@ -408,7 +439,9 @@ static struct found *extract_walk_document(const struct extract_plan *plan,
         }
         return NULL;
     }
-    if (!extract_walk_object(&walk, &plan->root)) {
+    bool walked =
+        plan->count > 0 ? extract_walk_object(&walk, &plan->root) : json_read(cursor, &ignored);
+    if (!walked) {
         extract_scan_error(cursor, err);
         return NULL;
     }

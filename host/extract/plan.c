@@ -3,22 +3,35 @@
 
 #include <stdlib.h>
 
+#include "base/ascii.h"
 #include "base/buffer.h"
 #include "base/xalloc.h"
 
+/* Other names than of plain ASCII can be spelled in several ways. */
+static struct slice plan_spell_key(struct slice name) {
+    struct buffer key = {0};
+    if (ascii_json_run(name.data, name.len) < name.len) {
+        return (struct slice){0};
+    }
+    buffer_append_json_string(&key, name);
+    buffer_append(&key, ":", 1);
+    buffer_reserve(&key, ASCII_PADDING);
+    return buffer_slice(&key);
+}
+
 static struct extract_node *plan_find_or_add(struct extract_plan *plan, struct extract_node *parent,
-                                             const char *name, size_t len) {
+                                             struct slice name) {
     for (size_t i = 0; i < parent->child_count; i++) {
-        struct extract_node *known = &parent->children[i];
-        if (known->name_len == len && memcmp(known->name, name, len) == 0) {
-            return known;
+        if (slice_equal(parent->children[i].name, name)) {
+            return &parent->children[i];
         }
     }
     parent->children =
         xrealloc(parent->children, (parent->child_count + 1) * sizeof *parent->children);
     struct extract_node *child = &parent->children[parent->child_count++];
-    *child = (struct extract_node){
-        .name = xstrndup(name, len), .name_len = len, .number = plan->node_count++};
+    *child = (struct extract_node){.name = {xstrndup(name.data, name.len), name.len},
+                                   .key = plan_spell_key(name),
+                                   .number = plan->node_count++};
     return child;
 }
 
@@ -31,7 +44,7 @@ static bool plan_add_path(struct extract_plan *plan, const char *path, const cha
             return err_set(err, ERR_INPUT, "field %s: the path \"%s\" has an empty part", field,
                            path);
         }
-        node = plan_find_or_add(plan, node, at, len);
+        node = plan_find_or_add(plan, node, (struct slice){at, len});
         at += len;
         if (!*at) {
             break;
@@ -117,10 +130,27 @@ static bool plan_link_conditions(struct extract_plan *plan, const struct extract
     return true;
 }
 
+/* For the finished tree: nodes move while it grows. */
+static void plan_index_node(const struct extract_plan *plan, struct extract_node *node) {
+    node->hint = &plan->hints[node->number];
+    for (node->bucket_count = 1; node->bucket_count < node->child_count * 4;) {
+        node->bucket_count *= 2;
+    }
+    node->buckets = xcalloc(node->bucket_count, sizeof *node->buckets);
+    for (size_t i = 0; i < node->child_count; i++) {
+        struct extract_node *child = &node->children[i];
+        size_t *bucket = &node->buckets[plan_hash(child->name, node->bucket_count)];
+        child->same_hash = *bucket;
+        *bucket = i + 1;
+        plan_index_node(plan, child);
+    }
+}
+
 struct extract_plan *extract_plan_create(const struct extract_field *fields, size_t count,
                                          struct err *err) {
     struct extract_plan *plan = xcalloc(1, sizeof *plan);
     plan->items = xcalloc(count, sizeof *plan->items);
+    plan->node_count = 1;
     for (size_t i = 0; i < count; i++) {
         if (!plan_add_item(plan, &fields[i], err)) {
             extract_plan_destroy(plan);
@@ -131,6 +161,8 @@ struct extract_plan *extract_plan_create(const struct extract_field *fields, siz
         extract_plan_destroy(plan);
         return NULL;
     }
+    plan->hints = xcalloc(plan->node_count, sizeof *plan->hints);
+    plan_index_node(plan, &plan->root);
     return plan;
 }
 
@@ -139,8 +171,10 @@ static void plan_free_node(struct extract_node *node) {
         plan_free_node(&node->children[i]);
     }
     free(node->children);
+    free(node->buckets);
     free(node->slots);
-    free(node->name);
+    free((char *)node->name.data);
+    free((char *)node->key.data);
 }
 
 static void plan_free_item(struct extract_item *item) {
@@ -160,5 +194,6 @@ void extract_plan_destroy(struct extract_plan *plan) {
     }
     free(plan->items);
     plan_free_node(&plan->root);
+    free(plan->hints);
     free(plan);
 }

@@ -302,6 +302,58 @@ static void a_plan_without_fields_only_validates(void) {
     extract_plan_destroy(empty);
 }
 
+/* Each after each: the order of one document's keys is the guess at the next one's. */
+static void earlier_documents_do_not_change_what_is_read(void) {
+    static const char *const documents[] = {
+        "{\"data\": {\"id\": \"a\", \"count\": 3, \"flag\": true, \"status\": \"done\"}}",
+        "{\"data\": {\"status\": \"done\", \"flag\": true, \"count\": 3, \"id\": \"a\"}}",
+        "{\"data\":{\"count\":3,\"id\":\"a\",\"status\":\"done\",\"flag\":true}}",
+        "{\n  \"data\" : {\n\"id\"\t:\n\"a\" ,\"count\":  3, \"flag\": true,\"status\": \"done\" "
+        "}}",
+        "{\"x\": 1, \"data\": {\"idea\": {\"id\": \"b\"}, \"id\": \"a\", \"i\": [], \"count\": 3, "
+        "\"\": 0, \"flag\": true, \"status \": \"x\", \"status\": \"done\"}, \"y\": null}",
+        "{\"data\": {\"id\": \"b\", \"\\u0069d\": \"a\", \"count\": 1, \"count\": 3, \"flag\": "
+        "true, "
+        "\"status\": \"done\"}}",
+        "{\"data\": {\"id\": \"b\"}, \"data\": {\"id\": \"a\", \"count\": 3, \"flag\": true, "
+        "\"status\": \"done\"}}",
+    };
+    size_t count = sizeof documents / sizeof *documents;
+    for (size_t i = 0; i < count * count * 2; i++) {
+        CHECK_OK(run(documents[i % 2 ? i / 2 / count : i / 2 % count]), &err);
+        CHECK_SLICE(values[ID].as.text, "a");
+        CHECK_INT(values[COUNT].as.integer, 3);
+        CHECK_INT(values[FLAG].as.integer, 1);
+        CHECK_SLICE(values[STATUS].as.text, "COMPLETED");
+        CHECK(!values[AT].present && !values[RAW].present);
+    }
+}
+
+/* Also if documents spell them in several ways. */
+static void names_beyond_plain_ascii_match(void) {
+    const struct extract_field odd[] = {
+        {.name = "quote", .type = FIELD_INTEGER, PATHS("a\"b")},
+        {.name = "slash", .type = FIELD_INTEGER, PATHS("a\\b")},
+        {.name = "accent", .type = FIELD_INTEGER, PATHS("\xC3\xA9")},
+    };
+    static const char *const documents[] = {
+        "{\"a\\\"b\": 1, \"a\\\\b\": 2, \"\xC3\xA9\": 3}",
+        "{\"a\\u0022b\": 1, \"a\\u005cb\": 2, \"\\u00e9\": 3}",
+    };
+    struct extract_plan *own = extract_plan_create(odd, 3, &err);
+    for (int turn = 0; turn < 4; turn++) {
+        struct extract_value found[3] = {0};
+        err_clear(&err);
+        CHECK_OK(extract_run(own, slice_of(documents[turn % 2]), arena, found, &err), &err);
+        for (int i = 0; i < 3; i++) {
+            CHECK_INT(found[i].as.integer, i + 1);
+        }
+    }
+    CHECK(!extract_run(own, slice_of("{\"a\"b\": 1}"), arena, (struct extract_value[3]){0}, &err));
+    CHECK_HAS(err.text, "not_json: ");
+    extract_plan_destroy(own);
+}
+
 static const struct test_case cases[] = {
     {"reads what is declared", reads_what_is_declared},
     {"absent and null are equal", absent_and_null_are_equal},
@@ -309,6 +361,8 @@ static const struct test_case cases[] = {
     {"takes the last of a repeated key", takes_the_last_of_a_repeated_key},
     {"a repeated object replaces the first whole", a_repeated_object_replaces_the_first_whole},
     {"keys match unescaped and whole", keys_match_unescaped_and_whole},
+    {"earlier documents do not change what is read", earlier_documents_do_not_change_what_is_read},
+    {"names beyond plain ASCII match", names_beyond_plain_ascii_match},
     {"names malformed documents", names_malformed_documents},
     {"names the problem of a field", names_the_problem_of_a_field},
     {"names the row that is wrong", names_the_row_that_is_wrong},

@@ -1,5 +1,5 @@
 /* json_scan: accepts RFC 8259 only, and reports the byte of an error. */
-#include "base/json_scan.h"
+#include "base/json_fast.h"
 #include "test.h"
 
 struct verdict {
@@ -239,6 +239,12 @@ static void doubles(void) {
     CHECK(json_to_double(&value, &got) && got == 0 && 1 / got < 0);
     value = value_of("-999999999999999");
     CHECK(json_to_double(&value, &got) && got == -999999999999999.0);
+    value = value_of("-123.456");
+    CHECK(json_to_double(&value, &got) && got == -123.456);
+    value = value_of("0.00000000000001");
+    CHECK(json_to_double(&value, &got) && got == 0.00000000000001);
+    value = value_of("-99999999999999.9");
+    CHECK(json_to_double(&value, &got) && got == -99999999999999.9);
     value = value_of("9007199254740993"); /* halfway: to the even one */
     CHECK(json_to_double(&value, &got) && got == 9007199254740992.0);
     value = value_of("5e-324");
@@ -301,6 +307,69 @@ static void an_error_stays(void) {
     CHECK_INT(json_offset(&cursor), offset);
 }
 
+/* The cursor at the first member of an object, or at its second. */
+static struct json_cursor at_member(const char *text, bool second) {
+    struct json_cursor cursor;
+    struct json_value value;
+    bool more;
+    json_begin(&cursor, slice_of(text));
+    CHECK(json_enter(&cursor));
+    CHECK(!second || (json_next_member(&cursor, &value, &more) && json_read(&cursor, &value)));
+    return cursor;
+}
+
+static void check_key(const char *text, bool second, const char *name) {
+    static const char expected[4 + ASCII_PADDING] = "\"ab\":";
+    struct json_cursor fast = at_member(text, second), before = fast, slow = fast;
+    struct slice key;
+    struct json_value value;
+    bool more, taken = json_take_key(&fast, (struct slice){expected, 5}, &key);
+    if (taken != (name != NULL)) {
+        TEST_FAIL("%s: taken %d", text, taken);
+    } else if (!taken) {
+        CHECK(fast.at == before.at && fast.fresh == before.fresh);
+    } else {
+        CHECK(json_next_member(&slow, &value, &more) && more);
+        CHECK(slow.at == fast.at && slow.fresh == fast.fresh && slow.depth == fast.depth);
+        CHECK(slice_equal(value.raw, slice_of(name)));
+        CHECK(slice_equal(key.data ? key : slice_of("ab"), slice_of(name)));
+    }
+}
+
+static void usual_keys_are_taken_and_others_left(void) {
+    static const struct {
+        const char *text, *name; /* NULL: left */
+    } table[] = {
+        {"\"ab\": 1}", "ab"},
+        {"\"ab\":1}", "ab"},
+        {"\"ab\":1, \"and thirty more bytes\": 1}", "ab"},
+        {"\"abc\": 1}", "abc"},
+        {"\"a\":\"ab\"}", "a"},
+        {"\"\": []}", ""},
+        {"\"ab\" : 1}", NULL},
+        {"\"ab\":  1}", NULL},
+        {"\"ab\":\n1}", NULL},
+        {"\"ab\":", NULL},
+        {"\"ab\"", NULL},
+        {"\"ab", NULL},
+        {"\"a\\u0062\": 1}", NULL},
+        {"\"\xC3\xA9\": 1}", NULL},
+        {"\"a\nb\": 1}", NULL},
+        {"ab: 1}", NULL},
+        {"}", NULL},
+        {"", NULL},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        char text[128];
+        snprintf(text, sizeof text, "{%s", table[i].text);
+        check_key(text, false, table[i].name);
+        snprintf(text, sizeof text, "{\"x\": 1, %s", table[i].text);
+        check_key(text, true, table[i].name);
+        snprintf(text, sizeof text, "{\"x\": 1 %s", table[i].text);
+        check_key(text, true, NULL);
+    }
+}
+
 static const struct test_case cases[] = {
     {"accepts values of every kind", values_of_every_kind},
     {"accepts and refuses numbers by RFC 8259", numbers},
@@ -316,6 +385,7 @@ static const struct test_case cases[] = {
     {"doubles are exact or refused", doubles},
     {"doubles of many digits are read", doubles_of_many_digits},
     {"strings are unescaped", unescaping},
+    {"usual keys are taken, others left", usual_keys_are_taken_and_others_left},
     {"containers keep their exact bytes", containers_keep_their_exact_bytes},
     {"an error stays and does not move", an_error_stays},
 };

@@ -1,8 +1,8 @@
 /* fuzz_json: whatever is accepted is accepted again from its own bytes, unescapes to UTF-8 within
  * its size, and survives being written as a string; whatever is refused is refused within itself.
- */
+ * What json_fast takes json_scan takes, too; blocks of bytes are scanned as single bytes are. */
 #include "base/buffer.h"
-#include "base/json_scan.h"
+#include "base/json_fast.h"
 #include "base/utf8.h"
 #include "fuzz.h"
 
@@ -35,13 +35,55 @@ static void check_string(const struct json_value *value) {
     buffer_free(&written);
 }
 
+static bool next_member(struct json_cursor *cursor, struct json_value *key, bool *more) {
+    static const char expected[4 + ASCII_PADDING] = "\"a\":";
+    struct json_cursor fast = *cursor, before = *cursor;
+    struct slice name;
+    bool taken = json_take_key(&fast, (struct slice){expected, 4}, &name);
+    bool ok = json_next_member(cursor, key, more);
+    if (taken) {
+        PROMISE(ok && *more && !key->has_escapes && fast.at == cursor->at);
+        PROMISE(fast.fresh == cursor->fresh && fast.depth == cursor->depth);
+        PROMISE(slice_equal(key->raw, name.data ? name : slice_of("a")));
+    } else {
+        PROMISE(fast.at == before.at && fast.fresh == before.fresh);
+    }
+    return ok;
+}
+
+static bool read_value(struct json_cursor *cursor, struct json_value *value) {
+    struct json_cursor fast = *cursor, before = *cursor;
+    struct json_value string;
+    bool taken = json_take_string(&fast, &string), ok = json_read(cursor, value);
+    if (taken) {
+        PROMISE(ok && value->type == JSON_STRING && slice_equal(value->raw, string.raw));
+        PROMISE(!value->has_escapes && fast.at == cursor->at);
+    } else {
+        PROMISE(fast.at == before.at);
+    }
+    return ok;
+}
+
+static void check_runs(struct slice text) {
+    size_t run = 0, plain = 0;
+    for (size_t at = 0; at < text.len; at++) {
+        if (at >= run) {
+            run = at + ascii_json_run(text.data + at, text.len - at);
+            for (plain = at; plain < text.len && ascii_is_json((unsigned char)text.data[plain]);) {
+                plain++;
+            }
+            PROMISE(run == plain);
+        }
+    }
+}
+
 /* Walks it by the cursor's other door, to the same end. */
 static void walk(struct json_cursor *cursor) {
     struct json_value value;
     enum json_type type;
     bool more = true;
     if (!json_peek(cursor, &type) || (type != JSON_OBJECT && type != JSON_ARRAY)) {
-        PROMISE(json_read(cursor, &value));
+        PROMISE(read_value(cursor, &value));
         if (value.type == JSON_STRING) {
             check_string(&value);
         }
@@ -49,7 +91,7 @@ static void walk(struct json_cursor *cursor) {
     }
     PROMISE(json_enter(cursor));
     for (;;) {
-        PROMISE(type == JSON_OBJECT ? json_next_member(cursor, &value, &more)
+        PROMISE(type == JSON_OBJECT ? next_member(cursor, &value, &more)
                                     : json_next_element(cursor, &more));
         if (!more) {
             return;
@@ -65,6 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct slice text = {(const char *)data, size};
     struct json_value value = {0}, again = {0};
     size_t offset;
+    check_runs(text);
     bool ok = scan(text, &value, &offset);
     PROMISE(offset <= size);
     if (!ok) {
