@@ -60,6 +60,7 @@
 ---@field query? table<string, string|Field> the query parameters: their names instead of paths, by the name that `request.query` has them under; default: the field's own name. A parameter that is not among them gives a 400 with the nearest; without `query` any is passed, as text. Types: string, integer, number, boolean, timestamp, uuid
 ---@field headers? table<string, string|Field> the headers that `request.headers` has, declared likewise: `{ key = { "Idempotency-Key", optional = true } }`
 ---@field body? RouteBody the body of a POST, PUT, PATCH or DELETE; without it a request with a body gets a 413
+---@field rate_limit? RouteRateLimit of each caller; above it a request gets a 429
 ---@field handle fun(request: Request): Response called once a request; an error gives a 500
 
 --- How a route's responses are cached.
@@ -81,6 +82,13 @@
 ---@field content_type? string its media type, without parameters; default: `"application/json"`, to which `fields` belong
 ---@field max_bytes? integer default 65536, at most 16 MiB
 
+--- How often a caller, an allowed `X-Service-ID`, may ask the route in one process; without
+--- authentication all callers together.
+---@class RouteRateLimit
+---@field requests integer in each `per_s`, in the long run; at most 100000
+---@field per_s? integer seconds; default 1, at most 86400
+---@field burst? integer requests at once after a pause; default: `requests`
+
 --- A request as a route gets it, decoded. Reading another name of it is an error, which names the
 --- nearest.
 ---@class Request
@@ -97,6 +105,8 @@
 ---@field status? integer 200 to 599
 ---@field body? string JSON, sent as it is
 ---@field error? string the message of an error, for the client
+---@field type? string of an error: the URI that names its kind, as in a problem document (RFC 9457)
+---@field headers? table<string, string> of a route without `cache`: names and printable ASCII; not those that frame the response, `ETag` and `Content-Encoding`
 ---@field unavailable? Failure gives a 503 with Retry-After
 ---@field tags? string[] surrogate keys, the ids that the response depends on: a commit that touches one drops the cached response
 

@@ -13,6 +13,7 @@
 #include "builtin_paths.h"
 #include "endpoint.h"
 #include "route_inputs.h"
+#include "rate_limit.h"
 #include "request_body.h"
 #include "router.h"
 #include "vocabulary.h"
@@ -82,6 +83,14 @@ static char *api_site_explain_refusal(const struct admission *admission,
         size_t len = service.len < SHOWN_SERVICE_BYTES ? service.len : SHOWN_SERVICE_BYTES;
         buffer_append_format(&text, ", service %.*s", (int)len, service.data);
     }
+    return text.data;
+}
+
+static char *api_site_explain_rate(struct slice caller) {
+    struct buffer text = {0};
+    size_t len = caller.len < SHOWN_SERVICE_BYTES ? caller.len : SHOWN_SERVICE_BYTES;
+    buffer_append_format(&text, "above `rate_limit` of the route, service %.*s", (int)len,
+                         caller.data);
     return text.data;
 }
 
@@ -209,6 +218,7 @@ struct computation {
     struct script_pool *pool;
     struct script_request request;
     int timeout_ms;
+    struct script_headers headers; /* of the response; the caller frees its lines */
 };
 
 /* For cache_get: calls the route. */
@@ -223,10 +233,11 @@ static struct cached_response *api_site_compute(void *context, uint64_t **tags, 
         cached = cached_response_create(response.status, response.body);
         *tags = response.tags;
         *tag_count = response.tag_count;
-    } else {
-        free(response.tags);
+        computation->headers = response.headers;
+        response.tags = NULL; /* the cache frees them */
+        response.headers.lines = NULL;
     }
-    free((char *)response.body.data);
+    script_response_free(&response);
     return cached;
 }
 
@@ -276,6 +287,18 @@ static void api_site_set_cached(const struct api_scripts *scripts, struct exchan
     }
 }
 
+/* Takes the lines. They end the head: an empty line follows them. */
+static void api_site_set_headers(struct response *response, const struct script_headers *headers) {
+    if (headers->lines) {
+        size_t len = strlen(headers->lines);
+        response->own_lines = xrealloc(headers->lines, len + 3);
+        memcpy(response->own_lines + len, "\r\n", 3);
+        response->own_content_type = headers->has_content_type;
+        response->own_cache_control = headers->has_cache_control;
+        response->own_retry_after = headers->has_retry_after;
+    }
+}
+
 static void api_site_set_refused(struct exchange *exchange, const struct err *err) {
     response_set_refused(&exchange->response, 400, err->text,
                          "The request does not fit the route's declaration");
@@ -305,6 +328,7 @@ static void api_site_ask_script(void *context, struct exchange *exchange) {
     route_inputs_free(&inputs);
     if (cached) {
         api_site_set_cached(scripts, exchange, cached);
+        api_site_set_headers(&exchange->response, &computation.headers);
     } else {
         api_site_set_failure(exchange, &err);
     }
@@ -328,6 +352,21 @@ static void api_site_plan_answer(struct api_scripts *scripts, struct exchange *e
         plan->takes_body = route->body != NULL;
         plan->carry_out = api_site_ask_script;
     }
+}
+
+/* False: the response is a 429. A route without authentication has one bucket for all: a caller
+ * could name itself as it likes. */
+static bool api_site_is_within_rate(const struct script_route *route, struct exchange *exchange) {
+    struct slice caller =
+        route->authenticated ? exchange->request.fields[FIELD_CALLER] : slice_of("");
+    int retry_after_s =
+        rate_limit_take(&exchange->endpoint->rates, &route->rate, caller, clock_monotonic_us());
+    if (retry_after_s > 0) {
+        endpoint_count_rate_limited(exchange->endpoint, caller);
+        exchange->why = api_site_explain_rate(caller);
+        response_set_too_many(&exchange->response, retry_after_s);
+    }
+    return retry_after_s == 0;
 }
 
 /* False: the response is a 400. */
@@ -361,6 +400,9 @@ static void api_site_plan_route(struct api_scripts *scripts, const struct admiss
         return;
     }
     const struct script_route *route = &scripts->routes[match->route];
+    if (route->rate.interval_ns > 0 && !api_site_is_within_rate(route, exchange)) {
+        return;
+    }
     struct router_pairs *query = &exchange->plan.query;
     const char *problem = router_parse_query(request->query, query);
     if (!request_body_fits(request, route->body, &exchange->response)) {

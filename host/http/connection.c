@@ -8,6 +8,7 @@
 #include "base/xalloc.h"
 #include "handshakes.h"
 
+#define RESPONSE_PIECES 3    /* the head, the rest of it, the body */
 #define MAX_TURNS 64         /* pipelined requests served before other connections */
 #define PROGRESS_BYTES 16384 /* a client that reads this much gets a new deadline */
 #define LINGER_MAX_BYTES (256 * 1024)
@@ -22,8 +23,7 @@ struct connection *connection_create(struct loop *loop, int fd) {
 }
 
 static void connection_release_response(struct connection *connection) {
-    cached_response_unref(connection->response.cached);
-    connection->response = (struct response){0};
+    response_release(&connection->response);
 }
 
 static void connection_release_input(struct connection *connection) {
@@ -75,24 +75,25 @@ static void connection_drop_input(struct connection *connection) {
 /* ---- writing ------------------------------------------------------------------------------ */
 
 /* Fills pieces with the unwritten rest of head and body; returns their count. */
-static size_t connection_unwritten(const struct connection *connection, struct iovec pieces[2]) {
-    struct slice body = response_body(&connection->response);
+static size_t connection_unwritten(const struct connection *connection,
+                                   struct iovec pieces[RESPONSE_PIECES]) {
+    const struct slice parts[RESPONSE_PIECES] = {{connection->head, connection->head_len},
+                                                 response_tail(&connection->response),
+                                                 response_body(&connection->response)};
     size_t written = connection->written, count = 0;
-    if (written < connection->head_len) {
-        pieces[count++] =
-            (struct iovec){(char *)connection->head + written, connection->head_len - written};
-        written = connection->head_len;
-    }
-    size_t body_written = written - connection->head_len;
-    if (body_written < body.len) {
-        pieces[count++] = (struct iovec){(char *)body.data + body_written, body.len - body_written};
+    for (size_t i = 0; i < RESPONSE_PIECES; i++) {
+        size_t done = written < parts[i].len ? written : parts[i].len;
+        if (done < parts[i].len) {
+            pieces[count++] = (struct iovec){(char *)parts[i].data + done, parts[i].len - done};
+        }
+        written -= done;
     }
     return count;
 }
 
 /* True: the response is written. False: the socket is full, or the connection is gone. */
 static bool connection_write(struct connection *connection) {
-    struct iovec pieces[2];
+    struct iovec pieces[RESPONSE_PIECES];
     size_t count, sent;
     while ((count = connection_unwritten(connection, pieces)) > 0) {
         enum tls_result result = transport_write(&connection->transport, pieces, count, &sent);
@@ -136,7 +137,7 @@ static bool connection_write_response(struct connection *connection, struct exch
 
 void connection_turn_away(struct connection *connection) {
     struct exchange *exchange = loop_take_exchange(connection->loop);
-    struct iovec pieces[2];
+    struct iovec pieces[RESPONSE_PIECES];
     size_t sent;
     exchange->client = NULL;
     exchange_refuse(loop_shared(connection->loop)->exchanges, exchange,

@@ -8,6 +8,7 @@
 static const int statuses[] = {200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 408, 409, 411,
                                412, 413, 414, 415, 417, 422, 429, 431, 500, 501, 503, 504, 505};
 #define STATUS_COUNT (sizeof statuses / sizeof *statuses)
+#define SERVICE_BYTES 128 /* of a label */
 _Static_assert(STATUS_COUNT < ENDPOINT_STATUSES, "one slot is for the other statuses");
 
 enum { ERROR_VALIDATION, ERROR_AUTHENTICATION, ERROR_INTERNAL, ERROR_UNAVAILABLE };
@@ -26,6 +27,7 @@ struct endpoint *endpoint_of(const char *name) {
     if (!endpoint) {
         endpoint = xcalloc(1, sizeof *endpoint);
         endpoint->name = xstrdup(name);
+        rate_limit_init(&endpoint->rates);
         endpoint->next = endpoints;
         endpoints = endpoint;
     }
@@ -105,6 +107,16 @@ void endpoint_count_unauthorized(struct endpoint *endpoint, enum admission_resul
         "Requests answered 401, by what their credentials lacked.", "endpoint,reason"};
     endpoint_add(endpoint, &endpoint->unauthorized[result], &unauthorized,
                  admission_reason(result));
+}
+
+void endpoint_count_rate_limited(struct endpoint *endpoint, struct slice caller) {
+    char name[SERVICE_BYTES];
+    snprintf(name, sizeof name, "%.*s", (int)caller.len, caller.len > 0 ? caller.data : "");
+    const char *const values[] = {endpoint->name, name};
+    struct metric *limited =
+        metric_family(METRIC_COUNTER, "ras_api_rate_limited_total",
+                      "Requests answered 429: above the route's rate_limit.", "endpoint,service");
+    metric_add(metric_cell_of(limited, values, 2), 1);
 }
 
 void endpoint_count_unavailable(struct endpoint *endpoint, enum unavailable reason) {

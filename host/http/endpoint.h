@@ -7,6 +7,7 @@
 #include "base/log_limit.h"
 #include "base/metrics.h"
 #include "admission.h"
+#include "rate_limit.h"
 #include "request.h"
 #include "unavailable.h"
 
@@ -22,6 +23,7 @@ struct endpoint {
     _Atomic(struct metric_cell *) errors[ENDPOINT_ERRORS];
     _Atomic(struct metric_cell *) unauthorized[ADMISSION_RESULTS];
     _Atomic(struct metric_cell *) unavailable[UNAVAILABLE_REASONS];
+    struct rate_buckets rates;                    /* rate_limit.c's */
     struct log_limit limits[ENDPOINT_ERRORS + 1]; /* error_log.c's */
 };
 
@@ -34,6 +36,8 @@ struct endpoint *endpoint_of(const char *name);
 void endpoint_count(struct endpoint *endpoint, enum request_method method, int status,
                     double seconds);
 void endpoint_count_unauthorized(struct endpoint *endpoint, enum admission_result result);
+/* caller: a service that is allowed, or "": their number is bounded. */
+void endpoint_count_rate_limited(struct endpoint *endpoint, struct slice caller);
 void endpoint_count_unavailable(struct endpoint *endpoint, enum unavailable reason);
 
 /* The kind of an error's status, below ENDPOINT_ERRORS; its name, also of ENDPOINT_SLOW. */

@@ -9,6 +9,7 @@
 #include "base/xalloc.h"
 #include "endpoint.h"
 #include "error_log.h"
+#include "problem.h"
 
 struct exchanges {
     struct site site;
@@ -106,6 +107,7 @@ static void exchange_finish(struct exchanges *exchanges, struct exchange *exchan
     if (response->status == 503 && response->unavailable == UNAVAILABLE_NOT) {
         response->unavailable = UNAVAILABLE_ROUTE;
     }
+    problem_apply(response, request);
     endpoint_count(exchange->endpoint, request->method, response->status, (double)took_us / 1e6);
     if (response->unavailable != UNAVAILABLE_NOT) {
         endpoint_count_unavailable(exchange->endpoint, response->unavailable);

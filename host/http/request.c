@@ -346,10 +346,12 @@ bool request_parse(struct slice head, const struct request_names *names, struct 
     struct slice rest = head;
     *request = (struct request){.method = METHOD_OTHER};
     struct slice line = request_next_line(&rest);
+    if (!request_parse_line(line, request, refusal) ||
+        !request_parse_fields(rest, names, request, refusal)) {
+        return false;
+    }
     request->lines = rest;
-    return request_parse_line(line, request, refusal) &&
-           request_parse_fields(rest, names, request, refusal) &&
-           request_check_framing(request, refusal);
+    return request_check_framing(request, refusal);
 }
 
 size_t request_header(const struct request *request, const char *name, struct slice *value) {

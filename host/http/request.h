@@ -65,7 +65,7 @@ struct request {
     struct slice path;                /* percent-encoded; "*" only with OPTIONS */
     struct slice query;               /* without '?'; data NULL where there is none */
     struct slice fields[FIELD_COUNT]; /* trimmed; data NULL where absent */
-    struct slice lines;               /* the header lines, valid; for request_next_header */
+    struct slice lines;               /* the header lines once all are valid */
     bool is_1_0;                      /* HTTP/1.0: connections end by default */
     bool keep_alive; /* the connection may carry another request; false with a body, until it is
                         read */

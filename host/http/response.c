@@ -1,6 +1,7 @@
 #include "response.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/buffer.h"
@@ -8,9 +9,9 @@
 #include "etag.h"
 
 #define JSON "application/json"
-#define RETRY_AFTER_S "1"
+#define RETRY_AFTER_S 1
 
-static const char *response_phrase(int status) {
+const char *response_phrase(int status) {
     static const struct {
         int status;
         const char *reason;
@@ -96,6 +97,11 @@ void response_set_unavailable(struct response *response, enum unavailable reason
     response->unavailable = reason;
 }
 
+void response_set_too_many(struct response *response, int retry_after_s) {
+    response_set_error(response, 429, "Too many requests");
+    response->retry_after_s = retry_after_s;
+}
+
 void response_set_wrong_method(struct response *response, const char *allow) {
     snprintf(response->allow, RESPONSE_ALLOW_BYTES, "%s", allow);
     response_set_error(response, 405, "Method not allowed");
@@ -135,21 +141,29 @@ static void response_put_number(struct head *head, const char *name, size_t numb
     response_put(head, number_put_before(digits + NUMBER_DIGITS_MOST, number));
 }
 
+static size_t response_retry_after_s(const struct response *response) {
+    return response->retry_after_s > 0 ? (size_t)response->retry_after_s : RETRY_AFTER_S;
+}
+
 size_t response_format_head(const struct response *response, const char *correlation_id,
                             const char *date, char out[RESPONSE_HEAD_BYTES]) {
     struct head head = {out, out + RESPONSE_HEAD_BYTES};
     response_put_number(&head, "HTTP/1.1 ", (size_t)response->status);
     response_put_line(&head, " ", response_phrase(response->status));
     if (!response_is_bodyless(response->status)) {
-        response_put_line(&head, "Content-Type: ", response->content_type);
+        if (!response->own_content_type) {
+            response_put_line(&head, "Content-Type: ", response->content_type);
+        }
         response_put_number(&head, "Content-Length: ", response->cached->body.len);
         response_put(&head, "\r\n");
     } else if (response->status == 205) {
         response_put_line(&head, "Content-Length: ", "0");
     }
-    /* Clients may cache a 200 but must revalidate it: the view changes. */
-    response_put_line(&head,
-                      "Cache-Control: ", response->has_etag ? "private, no-cache" : "no-store");
+    if (!response->own_cache_control) {
+        /* Clients may cache a 200 but must revalidate it: the view changes. */
+        response_put_line(&head,
+                          "Cache-Control: ", response->has_etag ? "private, no-cache" : "no-store");
+    }
     if (response->has_etag) {
         response_put_line(&head, "ETag: ", response->cached->etag);
     }
@@ -159,8 +173,9 @@ size_t response_format_head(const struct response *response, const char *correla
     if (response->status == 401 && response->challenge) {
         response_put_line(&head, "WWW-Authenticate: ", response->challenge);
     }
-    if (response->status == 503 || response->status == 429) {
-        response_put_line(&head, "Retry-After: ", RETRY_AFTER_S);
+    if ((response->status == 503 || response->status == 429) && !response->own_retry_after) {
+        response_put_number(&head, "Retry-After: ", response_retry_after_s(response));
+        response_put(&head, "\r\n");
     }
     if (response->cookie[0]) {
         response_put_line(&head, "Set-Cookie: ", response->cookie);
@@ -179,8 +194,18 @@ size_t response_format_head(const struct response *response, const char *correla
         response_put_line(&head, ": ", correlation_id);
     }
     response_put_line(&head, "Date: ", date);
-    response_put(&head, "\r\n");
+    response_put(&head, response->own_lines ? "" : "\r\n");
     return (size_t)(head.at - out);
+}
+
+struct slice response_tail(const struct response *response) {
+    return slice_of(response->own_lines ? response->own_lines : "");
+}
+
+void response_release(struct response *response) {
+    cached_response_unref(response->cached);
+    free(response->own_lines);
+    *response = (struct response){0};
 }
 
 struct slice response_body(const struct response *response) {

@@ -16,10 +16,13 @@ struct response {
     enum unavailable unavailable; /* the reason for a 503 */
     const char *challenge;        /* WWW-Authenticate of a 401; NULL: none */
     const char *lines;            /* further header lines, each with CRLF, a literal; or NULL */
-    char cookie[RESPONSE_COOKIE_BYTES]; /* Set-Cookie; "": none */
-    const char *correlation_name;       /* the header for the correlation id; NULL: none */
-    char allow[RESPONSE_ALLOW_BYTES];   /* of 405 and OPTIONS: "GET, HEAD"; "": none */
-    bool has_etag;                      /* the client may cache it and send If-None-Match */
+    char *own_lines; /* owned: those of the route, each with CRLF; or NULL. They follow the head */
+    bool own_content_type, own_cache_control, own_retry_after; /* which replace the standard ones */
+    int retry_after_s;                                         /* of a 429; 0: 1 */
+    char cookie[RESPONSE_COOKIE_BYTES];                        /* Set-Cookie; "": none */
+    const char *correlation_name;     /* the header for the correlation id; NULL: none */
+    char allow[RESPONSE_ALLOW_BYTES]; /* of 405 and OPTIONS: "GET, HEAD"; "": none */
+    bool has_etag;                    /* the client may cache it and send If-None-Match */
     bool head_only;
     bool close;            /* the connection closes after it */
     bool sends_keep_alive; /* HTTP/1.0 closes by default */
@@ -43,6 +46,8 @@ void response_set_refused(struct response *response, int status, const char *mes
                           const char *logged);
 /* A 503; the reason must have a message. */
 void response_set_unavailable(struct response *response, enum unavailable reason);
+/* A 429. */
+void response_set_too_many(struct response *response, int retry_after_s);
 /* A 405. allow: "GET, HEAD" */
 void response_set_wrong_method(struct response *response, const char *allow);
 /* The 204 for `OPTIONS *` (RFC 9110 9.3.7). */
@@ -50,9 +55,19 @@ void response_set_options(struct response *response, const char *allow);
 /* The 413 for a request with a body: no route accepts one. */
 void response_set_body_refused(struct response *response);
 
-/* Formats the head with its empty line; returns the length. */
+/* The reason phrase of a status; "": unknown. A literal. */
+const char *response_phrase(int status);
+
+/* Releases what it owns. */
+void response_release(struct response *response);
+
+/* Formats the head; returns the length. The head ends with an empty line, or response_tail follows
+ * it. */
 size_t response_format_head(const struct response *response, const char *correlation_id,
                             const char *date, char out[RESPONSE_HEAD_BYTES]);
+/* The rest of the head, with its empty line: the route's own headers; empty where there are none.
+ */
+struct slice response_tail(const struct response *response);
 /* Empty for HEAD and 304. */
 struct slice response_body(const struct response *response);
 /* An IMF-fixdate (RFC 9110 5.6.7). */

@@ -19,7 +19,7 @@ void transport_unsecure(struct transport *transport);
 /* TLS_DONE: *got bytes, and *more: others may be there, beside an end of file. */
 enum tls_result transport_read(struct transport *transport, char *to, size_t room, size_t *got,
                                bool *more);
-/* Sends the first bytes of one or two pieces. TLS_DONE: *sent bytes, which may be fewer. After
+/* Sends the first bytes of the pieces. TLS_DONE: *sent bytes, which may be fewer. After
  * TLS_WANTS_WRITE the next call must send the same bytes. */
 enum tls_result transport_write(struct transport *transport, const struct iovec *pieces,
                                 size_t count, size_t *sent);

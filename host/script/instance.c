@@ -309,7 +309,8 @@ static int instance_run_route(lua_State *L) {
     lua_remove(L, -2);
     FAULT_POINT("route");
     lua_call(L, 1, 1);
-    call->unavailable = response_take(L, call->response, call->outage);
+    call->unavailable = response_take(L, &instance->generation->routes[call->request->route],
+                                      call->response, call->outage);
     return 0;
 }
 
@@ -331,9 +332,7 @@ enum script_result script_answer(struct script_instance *instance,
         result = SCRIPT_OUTAGE;
     }
     if (result != SCRIPT_OK) {
-        free((char *)response->body.data);
-        free(response->tags);
-        *response = (struct script_response){0};
+        script_response_free(response);
         instance_name_script(instance, name, err);
     }
     return result;

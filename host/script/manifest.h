@@ -88,6 +88,8 @@ const struct script_part *manifest_read_query(struct manifest_reader *r);
 const struct script_part *manifest_read_headers(struct manifest_reader *r);
 /* The `body` of a route, at the top. */
 const struct script_body *manifest_read_body(struct manifest_reader *r);
+/* The `rate_limit` of a route, at the top. */
+struct script_rate manifest_read_rate(struct manifest_reader *r);
 /* The `words` of a route, at the top. */
 const struct script_words *manifest_read_words(struct manifest_reader *r);
 void manifest_read_reaction(struct manifest_reader *r, const char *name);

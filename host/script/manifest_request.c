@@ -1,5 +1,5 @@
-/* Reads what a route declares of its requests: query, headers, body. The fields are those of
- * events; an extract plan checks the values of a request. */
+/* Reads what a route declares of its requests: query, headers, body, rate limit. The fields are
+ * those of events; an extract plan checks the values of a request. */
 #include <math.h>
 #include <strings.h>
 
@@ -7,6 +7,8 @@
 
 #define JSON "application/json"
 #define MAX_BODY_BYTES (16.0 * 1024 * 1024)
+#define MAX_RATE 100000.0
+#define MAX_RATE_S 86400.0
 #define TOKEN                                                                                      \
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"                               \
     "!#$%&'*+-^_`|~" /* RFC 9110 5.6.2, without the dot that separates parts of a path */
@@ -186,4 +188,41 @@ const struct script_body *manifest_read_body(struct manifest_reader *r) {
     manifest_request_take_content_type(r, &reading);
     manifest_leave(r);
     return body;
+}
+
+/* ---- rate limit ---------------------------------------------------------------------------- */
+
+struct rate_reading {
+    struct manifest_number requests, per_s, burst;
+};
+
+static const struct manifest_key rate_keys[] = {
+    {"requests", MANIFEST_NUMBER, true, offsetof(struct rate_reading, requests), "a whole number",
+     NULL},
+    {"per_s", MANIFEST_NUMBER, false, offsetof(struct rate_reading, per_s), NULL, NULL},
+    {"burst", MANIFEST_NUMBER, false, offsetof(struct rate_reading, burst), NULL, NULL},
+};
+
+/* `standard` where the key is missing. */
+static double manifest_request_whole(struct manifest_reader *r, const char *key,
+                                     const struct manifest_number *number, double standard) {
+    double value = number->there ? number->value : standard;
+    double most = strcmp(key, "per_s") == 0 ? MAX_RATE_S : MAX_RATE;
+    if (!(value >= 1 && value <= most && value == floor(value))) {
+        manifest_problem(r, key, "`%s` is a whole number from 1 to %.0f", key, most);
+        return 1;
+    }
+    return value;
+}
+
+struct script_rate manifest_read_rate(struct manifest_reader *r) {
+    struct manifest_scope scope = {0};
+    struct rate_reading reading = {0};
+    manifest_enter(r, &scope, "rate_limit", "rate_limit");
+    manifest_read_table(r, rate_keys, COUNT(rate_keys), false, &reading);
+    double requests = manifest_request_whole(r, "requests", &reading.requests, 1);
+    double per_s = manifest_request_whole(r, "per_s", &reading.per_s, 1);
+    double burst = manifest_request_whole(r, "burst", &reading.burst, requests);
+    manifest_leave(r);
+    return (struct script_rate){(int64_t)(per_s * 1e9 / requests), (int64_t)burst};
 }

@@ -61,6 +61,10 @@ static void manifest_route_read_body(struct manifest_reader *r, void *target) {
     ((struct route_reading *)target)->route.body = manifest_read_body(r);
 }
 
+static void manifest_route_read_rate(struct manifest_reader *r, void *target) {
+    ((struct route_reading *)target)->route.rate = manifest_read_rate(r);
+}
+
 static const struct manifest_key route_keys[] = {
     {"method", MANIFEST_TEXT, false, offsetof(struct route_reading, route.method), NULL,
      manifest_route_read_method},
@@ -80,6 +84,8 @@ static const struct manifest_key route_keys[] = {
      manifest_route_read_headers},
     {"body", MANIFEST_TABLE, false, 0, "{ fields = { name = \"name\" } }",
      manifest_route_read_body},
+    {"rate_limit", MANIFEST_TABLE, false, 0, "{ requests = 100, per_s = 60 }",
+     manifest_route_read_rate},
     {"handle", MANIFEST_FUNCTION, true, 0, "function(request)", NULL},
 };
 

@@ -17,18 +17,25 @@ static void response_set_body(struct script_response *response, const char *body
     response->body = (struct slice){copy, len};
 }
 
-static void response_set_error(struct script_response *response, int status, const char *message) {
+/* type: of a problem document (RFC 9457); NULL: none. */
+static void response_set_error(struct script_response *response, int status, const char *message,
+                               const char *type) {
     struct buffer body = {0};
     response->status = status;
     buffer_append_text(&body, "{\"error\":");
     buffer_append_json_string(&body, slice_of(message));
+    if (type) {
+        buffer_append_text(&body, ",\"type\":");
+        buffer_append_json_string(&body, slice_of(type));
+    }
     buffer_append_text(&body, "}");
     response_set_body(response, body.data, body.len);
     buffer_free(&body);
 }
 
 static void response_check_keys(lua_State *L, int at) {
-    static const char *const known[] = {"status", "body", "error", "unavailable", "tags"};
+    static const char *const known[] = {"status",  "body",        "error", "type",
+                                        "headers", "unavailable", "tags"};
     char hint[NEAREST_HINT_CAP];
     for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
         if (lua_type(L, -2) != LUA_TSTRING) {
@@ -130,10 +137,14 @@ static bool response_take_unavailable(lua_State *L, int at, struct err *outage) 
 }
 
 static void response_take_body(lua_State *L, int at, struct script_response *response) {
-    size_t len = 0, error_len = 0;
+    size_t len = 0, error_len = 0, type_len = 0;
     int status = response_status(L, at);
     const char *error = response_text(L, at, "error", &error_len);
     const char *body = response_text(L, at, "body", &len);
+    const char *type = response_text(L, at, "type", &type_len);
+    if (type && !error) {
+        luaL_error(L, "its response has `type` without `error`: it names the kind of an error");
+    }
     if (error && body) {
         luaL_error(L, "its response has `body` and `error`: give one of them");
     }
@@ -148,7 +159,7 @@ static void response_take_body(lua_State *L, int at, struct script_response *res
                    status);
     }
     if (error) {
-        response_set_error(response, status, error);
+        response_set_error(response, status, error, type);
     } else if (body) {
         response->status = status;
         response_set_body(response, body, len);
@@ -157,7 +168,16 @@ static void response_take_body(lua_State *L, int at, struct script_response *res
     }
 }
 
-bool response_take(lua_State *L, struct script_response *response, struct err *outage) {
+void script_response_free(struct script_response *response) {
+    free((char *)response->body.data);
+    free(response->headers.lines);
+    free(response->tags);
+    *response = (struct script_response){0};
+}
+
+bool response_take(lua_State *L, const struct script_route *route, struct script_response *response,
+                   struct err *outage) {
+    size_t len;
     int at = lua_gettop(L);
     if (!lua_istable(L, at)) {
         luaL_error(L, "it returned a %s, which is no response: a response is " EXPECTED,
@@ -171,6 +191,10 @@ bool response_take(lua_State *L, struct script_response *response, struct err *o
     bool unavailable = response_take_unavailable(L, at, outage);
     if (!unavailable) {
         response_take_body(L, at, response);
+        response_take_headers(L, at, route, &response->headers);
+        if (response->headers.has_content_type && response_text(L, at, "error", &len)) {
+            luaL_error(L, "its response has `error` and a Content-Type: an error is JSON");
+        }
     }
     response_take_tags(L, at, response);
     return unavailable;

@@ -59,6 +59,12 @@ struct script_body {
     size_t max_bytes;
 };
 
+/* A token bucket of each caller of a route. */
+struct script_rate {
+    int64_t interval_ns; /* between two requests in the long run; 0: unlimited */
+    int64_t burst;       /* requests at once after a pause */
+};
+
 struct script_route {
     const char *name;         /* "routes/batch_status" */
     const char *method;       /* "GET" (HEAD follows it) */
@@ -71,7 +77,8 @@ struct script_route {
     const struct script_words *words;  /* NULL: all callers read the same */
     const struct script_part *query;   /* NULL: any parameter, as text */
     const struct script_part *headers; /* NULL: none are passed */
-    const struct script_body *body;    /* NULL: a request with a body is refused */
+    struct script_rate rate;
+    const struct script_body *body; /* NULL: a request with a body is refused */
 };
 
 /* A table that a reaction follows, and the text column that holds the reaction's key. */
@@ -246,12 +253,19 @@ struct script_request {
     const char *correlation_id;
     struct slice traceparent; /* as traceparent_read returns it */
 };
+/* The headers of a response that is not cached. */
+struct script_headers {
+    char *lines; /* malloc'ed, each with CRLF; NULL: none */
+    bool has_content_type, has_cache_control, has_retry_after;
+};
 struct script_response {
     int status;
-    struct slice body; /* malloc'ed; the caller frees body.data and tags */
+    struct script_headers headers;
+    struct slice body; /* malloc'ed; script_response_free frees it with headers.lines and tags */
     uint64_t *tags;    /* surrogate keys: hash64 of the ids that the body depends on */
     size_t tag_count;
 };
+void script_response_free(struct script_response *response);
 /* Whether the route declares all of these query parameters, if it declares any. False: ERR_INPUT,
  * for the client, with the nearest name. */
 bool script_query_known(const struct script_route *route, const struct script_pair *query,

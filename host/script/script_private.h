@@ -192,7 +192,12 @@ void view_object_push(struct script_instance *instance);
 
 /* response.c: reads a route's result, at the top, into the response, which the caller frees even if
  * this raises. True: it is `unavailable`. */
-bool response_take(lua_State *L, struct script_response *response, struct err *outage);
+bool response_take(lua_State *L, const struct script_route *route, struct script_response *response,
+                   struct err *outage);
+
+/* response_headers.c: reads `headers` of the response at `at`. Raises "… of its response …". */
+void response_take_headers(lua_State *L, int at, const struct script_route *route,
+                           struct script_headers *headers);
 
 /* event_object.c: the handlers' `event`. */
 /* Pushes the table of a handler's events, read-only. */

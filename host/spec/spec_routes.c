@@ -71,6 +71,19 @@ static void spec_routes_set_number(lua_State *L, const char *key, int number) {
     lua_setfield(L, -2, key);
 }
 
+/* Sets `headers` from lines "Name: value", each with CRLF. */
+static void spec_routes_set_headers(lua_State *L, const char *lines) {
+    lua_newtable(L);
+    for (const char *at = lines; at && *at;) {
+        size_t name_len = strcspn(at, ":"), len = strcspn(at, "\r");
+        lua_pushlstring(L, at, name_len);
+        lua_pushlstring(L, at + name_len + 2, len - name_len - 2);
+        lua_rawset(L, -3);
+        at += len + 2;
+    }
+    lua_setfield(L, -2, "headers");
+}
+
 /* All is copied into Lua before the response is freed. */
 static void spec_routes_push_response(lua_State *L, const struct script_response *response) {
     lua_newtable(L);
@@ -80,6 +93,7 @@ static void spec_routes_push_response(lua_State *L, const struct script_response
     if (response->status >= 400) {
         spec_routes_set_error(L, response->body);
     }
+    spec_routes_set_headers(L, response->headers.lines);
     spec_set_tags(L, response->tags, response->tag_count);
 }
 
@@ -141,8 +155,7 @@ static void spec_routes_push_answer(lua_State *L, const struct script_request *r
     } else {
         spec_routes_push_failure(L, &err);
     }
-    free((char *)response.body.data);
-    free(response.tags);
+    script_response_free(&response);
 }
 
 static int spec_routes_lua_call_route(lua_State *L) {

@@ -225,7 +225,7 @@ static void a_mistake_in_a_response_is_refused(void) {
         {"return event", "a table with a metatable, such as its request"},
         {"return require('json')", "a table with a metatable"},
         {"return { stauts = 200, body = '{}' }", "\"stauts\", which no response has: did you mean"},
-        {"return { status = 200, body = '{}', headers = {} }", "the key \"headers\""},
+        {"return { status = 200, body = '{}', cookies = {} }", "the key \"cookies\""},
         {"return { status = '200', body = '{}' }", "not a string"},
         {"return { status = 200.5, body = '{}' }", "200 to 599, not 200.5"},
         {"return { status = 0 / 0, body = '{}' }", "200 to 599, not"},

@@ -308,6 +308,17 @@ static void names_wrong_parts_of_a_request(void) {
                   "`cache`, or declare `query = {}`, which refuses all parameters");
 }
 
+static void names_wrong_rate_limits(void) {
+    refuses_route("path = '/', rate_limit = { per_s = 1 }",
+                  "rate_limit: `requests` is missing: a whole number");
+    refuses_route("path = '/', rate_limit = { requests = 0 }",
+                  "rate_limit: `requests` is a whole number from 1 to 100000");
+    refuses_route("path = '/', rate_limit = { requests = 1, per_s = 86401 }",
+                  "rate_limit: `per_s` is a whole number from 1 to 86400");
+    refuses_route("path = '/', rate_limit = { requests = 1, burst = 0.5 }",
+                  "rate_limit: `burst` is a whole number from 1 to 100000");
+}
+
 static void names_wrong_bodies(void) {
     refuses_route("path = '/', body = {}", "route: a GET has no body: the method of a route with "
                                            "`body` is POST, PUT, PATCH or DELETE");
@@ -366,6 +377,7 @@ static const struct test_case cases[] = {
      names_vocabularies_that_a_route_does_not_declare},
     {"names wrong values of a route", names_wrong_values_of_a_route},
     {"names wrong parts of a request", names_wrong_parts_of_a_request},
+    {"names wrong rate limits", names_wrong_rate_limits},
     {"names wrong bodies", names_wrong_bodies},
     {"names routes that hide each other", names_routes_that_hide_each_other},
 };

@@ -286,6 +286,10 @@ static const struct declaration {
      "return { path = '/', handle = function() end, words = { at = 'k', " UNKNOWN " = 1 } }",
      "RouteWords", NULL},
     {"routes/r.lua",
+     "return { path = '/', handle = function() end, rate_limit = { requests = 1, " UNKNOWN
+     " = 1 } }",
+     "RouteRateLimit", NULL},
+    {"routes/r.lua",
      "return { path = '/', method = 'POST', handle = function() end, body = { " UNKNOWN " = 1 } }",
      "RouteBody", NULL},
     {"envelope.lua", "return { id = 'i', time = 't', correlation_id = 'c', " UNKNOWN " = 1 }",

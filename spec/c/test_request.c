@@ -1,4 +1,5 @@
 /* Request heads, header values, credentials and response heads. */
+#include "http/accept.h"
 #include "http/credentials.h"
 #include "http/response.h"
 #include "http/request.h"
@@ -195,6 +196,31 @@ static void a_body_ends_the_connection(void) {
     CHECK(request.has_body && !request.keep_alive && request.keep_alive_after_body);
     CHECK(parse("GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 000\r\n\r\n"));
     CHECK(!request.has_body && request.keep_alive);
+}
+
+static void reads_quality_values(void) {
+    static const struct {
+        const char *list;
+        int quality;
+    } table[] = {{"gzip", 1000},
+                 {"br, GZIP;q=0.5", 500},
+                 {"gzip ; q=0.125 , br", 125},
+                 {"gzip;q=0", 0},
+                 {"gzip;q=0.000", 0},
+                 {"gzip;q=1.000", 1000},
+                 {"gzip;q=1.001", -1},
+                 {"gzip;q=2", -1},
+                 {"gzip;q=", -1},
+                 {"gzip;q=.5", -1},
+                 {"gzip;q=0.1234", -1},
+                 {"gzip;x=y;Q=0.3", 300},
+                 {"xgzip", -1},
+                 {"", -1},
+                 {",,", -1},
+                 {"*", -1}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        CHECK_INT(accept_quality(slice_of(table[i].list), "gzip"), table[i].quality);
+    }
 }
 
 static void requires_one_host(void) {
@@ -431,6 +457,7 @@ static const struct test_case cases[] = {
     {"refuses codings of a body", refuses_codings_of_a_body},
     {"reads lengths without overflow", reads_lengths_without_overflow},
     {"finds headers by name", finds_headers_by_name},
+    {"reads quality values", reads_quality_values},
     {"a body ends the connection", a_body_ends_the_connection},
     {"requires one Host", requires_one_host},
     {"keeps connections as asked", keeps_connections_as_asked},

@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "http/accept.h"
 #include "http/authority.h"
 #include "http/response.h"
 #include "http/request.h"
@@ -149,6 +150,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         }
     }
     etag_listed(bytes, "\"0123456789abcdef\"");
+    want(accept_quality(bytes, "gzip") <= 1000 && accept_quality(bytes, "gzip") >= -1);
     if (correlation_id_acceptable(bytes)) {
         check_text(bytes);
     }

@@ -49,6 +49,24 @@ PLAIN = """
 return { method = "DELETE", path = "/orders/{shop}", auth = true,
          handle = function() return { status = 204, body = "" } end }
 """
+CREATED = """
+return {
+  method = "POST", path = "/created/{id}", auth = true,
+  handle = function(request)
+    if request.params.id == "0" then
+      return { status = 409, error = "Already \\"there\\"", type = "https://errors.test/there",
+               headers = { ["Retry-After"] = "7" } }
+    end
+    return { status = 201, body = "<p>made</p>", headers = {
+      Location = "/created/" .. request.params.id, ["content-type"] = "text/html; charset=utf-8",
+      ["Cache-Control"] = "private, max-age=5", ["X-Long"] = ("x"):rep(6000) } }
+  end,
+}
+"""
+LIMITED = """
+return { path = "/limited", auth = true, rate_limit = { requests = 1, per_s = 3600, burst = 3 },
+         handle = function() return { status = 200, body = "{}" } end }
+"""
 BODY = {"customer": {"name": "Åsa"}, "count": 2, "items": [{"sku": "a"}, {"sku": "b"}]}
 ORDERS = "/orders/7"
 JSON = b"Content-Type: application/json\r\n"
@@ -59,7 +77,8 @@ def program():
     with http_client.servers() as world:
         scripts = world.folder / "scripts"
         shutil.copytree(ROOT / "scripts", scripts)
-        for name, text in {"order": ORDER, "text": TEXT, "plain": PLAIN}.items():
+        for name, text in {"order": ORDER, "text": TEXT, "plain": PLAIN, "created": CREATED,
+                           "limited": LIMITED}.items():
             (scripts / f"routes/{name}.lua").write_text(text)
         started = world.start(env={"SCRIPTS_ROOT": str(scripts)},
                               edits=[("request_timeout_ms = 10000", "request_timeout_ms = 1500")])
@@ -255,3 +274,78 @@ def test_what_a_request_holds_reaches_no_log(program):
                      b"Idempotency-Key: secret-key" + b"x" * 60 + b"\r\n")
     post(program, BODY | {"count": "secret-body"})
     assert "secret-" not in program.log.read_text()
+
+
+# ---- headers of responses, problem documents, rate limits -------------------------------------
+
+def test_a_route_sets_headers(program):
+    with program.client() as client:
+        for _ in range(2):  # the second shows where the first ended
+            answer = client.request("/created/5", "POST", KEYS).answer()
+            assert answer.status == 201 and answer.body == b"<p>made</p>"
+            assert answer.header("Location") == "/created/5"
+            assert answer.header("Content-Type") == "text/html; charset=utf-8"
+            assert answer.header("Cache-Control") == "private, max-age=5"
+            assert answer.header("X-Long") == "x" * 6000
+            assert answer.header("Content-Length") == "11"
+
+
+PROBLEM = b"Accept: text/html, application/problem+json;q=0.5\r\n"
+
+
+def test_an_error_is_as_the_platform_has_it(program):
+    answer = program.ask("/created/0", "POST")
+    assert answer.status == 409 and answer.header("Content-Type") == "application/json"
+    assert answer.header("Retry-After") == "7"
+    assert answer.json() == {"error": 'Already "there"', "type": "https://errors.test/there"}
+
+
+def test_a_client_that_accepts_problem_documents_gets_them(program):
+    answer = program.ask("/created/0", "POST", KEYS + PROBLEM)
+    assert answer.status == 409 and answer.header("Content-Type") == "application/problem+json"
+    assert answer.json() == {
+        "type": "https://errors.test/there", "title": "Conflict", "status": 409,
+        "detail": 'Already "there"', "instance": "/created/0", "error": 'Already "there"'}
+
+
+@pytest.mark.parametrize("path, headers, status", [
+    ("/batches/none/status", KEYS, 404), ("/batches/none/status", KEYS, 404), ("/none", b"", 404),
+    ("/orders/7", KEYS, 405), (ORDERS, b"Content-Length: 5\r\n", 405),
+    ("/batches/none/status", b"", 401), ("/batches/user/x?limit=0", KEYS, 404),
+    ("/internal/v1/batches/user/x?limit=0", KEYS, 400)])
+def test_every_error_can_be_a_problem_document(program, path, headers, status):
+    plain = program.ask(path, "GET", headers)
+    answer = program.ask(path, "GET", headers + PROBLEM)
+    assert plain.status == answer.status == status
+    assert plain.header("Content-Type") == "application/json"
+    problem = answer.json()
+    assert answer.header("Content-Type") == "application/problem+json"
+    assert problem["detail"] == problem["error"] == plain.json()["error"]
+    assert problem["status"] == status and problem["type"] == "about:blank"
+    assert problem["instance"] == path.split("?")[0]
+
+
+@pytest.mark.parametrize("accept", [b"*/*", b"application/*", b"application/problem+json;q=0",
+                                    b"application/problem+json;q=x"])
+def test_other_clients_get_the_platforms_error(program, accept):
+    answer = program.ask("/none", headers=b"Accept: " + accept + b"\r\n")
+    assert answer.json() == {"error": "Not found"}
+
+
+def test_above_its_rate_limit_a_service_gets_429_and_others_do_not(program):
+    def ask(service):
+        return program.ask("/limited", headers=b"X-Internal-API-Key: test-key\r\nX-Service-ID: "
+                           + service + b"\r\n")
+    assert [ask(b"admin-dashboard-service").status for _ in range(5)] == [200] * 3 + [429] * 2
+    refused = ask(b"admin-dashboard-service")
+    assert 3500 < int(refused.header("Retry-After")) <= 3600
+    assert refused.json() == {"error": "Too many requests"}
+    assert ask(b"api-gateway-service").status == 200
+    assert ask(b"unknown-service").status == 401
+    samples = program.samples()
+    assert samples['ras_api_rate_limited_total{endpoint="routes/limited",'
+                   'service="admin-dashboard-service"}'] == 3
+    assert samples['ras_api_requests_total{endpoint="routes/limited",method="GET",'
+                   'status_code="429"}'] == 3
+    wait_until("the line", lambda: "above `rate_limit` of the route, service admin-dashboard-service"
+               in program.log.read_text())

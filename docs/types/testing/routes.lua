@@ -17,6 +17,7 @@ local routes = {}
 ---@class testing.Response
 ---@field status integer as the client gets it; 500 where the route raised
 ---@field body string
+---@field headers table<string, string> those that the route set, as it spelled them
 ---@field error string the message of an error
 ---@field failure string why a route failed, as the log has it
 ---@field retry_after integer seconds, if the response has the header
