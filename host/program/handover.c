@@ -37,6 +37,14 @@ static size_t handover_list_sockets(void *context, struct successor_socket *sock
     return count;
 }
 
+static bool handover_consumes(void *context) {
+    const struct program *program = context;
+    struct buffer ignored = {0};
+    bool moves = ingest_report(program->ingest, &ignored) == INGEST_MOVES;
+    buffer_free(&ignored);
+    return moves;
+}
+
 /* Two members with one group.instance.id end each other's membership. Other members stay until the
  * new one has joined: an empty group would wait for more members. */
 static void handover_prepare(void *context) {
@@ -68,6 +76,7 @@ void handover_start(struct program *program) {
         .timeout_ms = program->config->service.upgrade_timeout_ms,
         .stop_fd = stop_fd(),
         .sockets = handover_list_sockets,
+        .consumes = handover_consumes,
         .before = handover_prepare,
         .undo = handover_undo,
         .handed_over = handover_give,

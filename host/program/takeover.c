@@ -1,14 +1,18 @@
 #include "takeover.h"
 
+#include <stdlib.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/stop.h"
+#include "bindings/kafka_consumer.h"
 #include "check/schema_check.h"
 #include "schema/migrate.h"
 #include "upgrade/predecessor.h"
 
 #define CHECK_TIMEOUT_MS 15000
 #define HEALTH_TIMEOUT_MS 5000
+#define KAFKA_TIMEOUT_MS 5000
 #define LOOK_INTERVAL_MS 100
 
 static bool takeover_schema_fits(const struct config *config,
@@ -26,6 +30,25 @@ static bool takeover_schema_fits(const struct config *config,
     ok = ok && schema_check(&session, generation, SCHEMA_PREPARE, err);
     sql_session_close(&session);
     return ok;
+}
+
+/* What the predecessor reaches must be reached: another kafka.brokers would end ingestion. */
+static bool takeover_kafka_answers(const struct config *config, struct err *err) {
+    struct kafka_consumer_options options = {.settings = config_kafka_settings(config)};
+    struct kafka_consumer *consumer = kafka_consumer_open(&options, err);
+    size_t count;
+    struct kafka_broker *brokers =
+        consumer ? kafka_consumer_brokers(consumer, KAFKA_TIMEOUT_MS, &count) : NULL;
+    bool good = brokers != NULL;
+    free(brokers);
+    if (consumer && !good) {
+        err_set(err, ERR_UNAVAILABLE,
+                "no broker of kafka.brokers (%s) answers within %d s, and the running process "
+                "reaches Kafka: correct kafka.brokers or kafka.options",
+                config->kafka.brokers, KAFKA_TIMEOUT_MS / 1000);
+    }
+    kafka_consumer_destroy(consumer);
+    return good;
 }
 
 static bool takeover_database_answers(struct health *health) {
@@ -49,7 +72,8 @@ enum takeover_result takeover_await(const struct config *config,
                                     struct health *health, struct err *err) {
     enum channel_result result = takeover_await_database(health);
     if (result == CHANNEL_TIMEOUT) {
-        if (!takeover_schema_fits(config, generation, err)) {
+        if (!takeover_schema_fits(config, generation, err) ||
+            (predecessor_consumes() && !takeover_kafka_answers(config, err))) {
             return stop_requested() ? TAKEOVER_STOPPED : TAKEOVER_REFUSED;
         }
         (void)predecessor_tell(CHANNEL_READY, AGGREGATOR_VERSION);

@@ -1,5 +1,6 @@
 /* takeover: what a process does that was started by `aggregator upgrade`, before it has clients and
- * partitions: it waits for the database, and refuses a schema that its scripts do not fit. */
+ * partitions: it waits for the database, and refuses a schema that its scripts do not fit, and a
+ * Kafka that does not answer though its predecessor's does. */
 #pragma once
 
 #include "config/config.h"

@@ -76,30 +76,31 @@ fields AS (
       FILTER (WHERE nth <= 3)) AS field
   FROM placed
   GROUP BY source, path),
+-- Three messages of one side alone, for each source and side.
+examples AS (
+  SELECT source, kind, json_agg(message ORDER BY id) AS messages
+  FROM (
+    SELECT p.source, p.kind, m.id, row_number() OVER (PARTITION BY p.source, p.kind ORDER BY m.id) AS nth,
+      json_build_object('topic', m.topic, 'key', m.key, 'identity', m.identity,
+        'value', left(convert_from(m.value, 'UTF8'), 500)) AS message
+    FROM aggregator_shadow_run_new.message_pairs p
+    JOIN (
+      SELECT 'old' AS side, * FROM aggregator_shadow_run_old.outbox
+      UNION ALL
+      SELECT 'new' AS side, * FROM aggregator_shadow_run_new.outbox) m
+      ON m.side = p.kind AND m.id = coalesce(p.old_id, p.new_id)) numbered
+  WHERE nth <= 3
+  GROUP BY source, kind),
 sources AS (
   SELECT p.source, count(*) AS messages, count(p.kind) AS differing,
     json_build_object('source', p.source, 'messages', count(*),
       'differing', count(*) FILTER (WHERE p.kind = 'both'),
       'only_old', count(*) FILTER (WHERE p.kind = 'old'),
-      'only_old_messages', (
-        SELECT coalesce(json_agg(e.message), '[]')
-        FROM (
-          SELECT json_build_object('topic', m.topic, 'key', m.key, 'identity', m.identity,
-            'value', left(convert_from(m.value, 'UTF8'), 500)) AS message
-          FROM aggregator_shadow_run_new.message_pairs q
-          JOIN aggregator_shadow_run_old.outbox m ON m.id = q.old_id
-          WHERE q.source = p.source AND q.kind = 'old'
-          ORDER BY m.id LIMIT 3) e),
+      'only_old_messages', coalesce((
+        SELECT e.messages FROM examples e WHERE (e.source, e.kind) = (p.source, 'old')), '[]'),
       'only_new', count(*) FILTER (WHERE p.kind = 'new'),
-      'only_new_messages', (
-        SELECT coalesce(json_agg(e.message), '[]')
-        FROM (
-          SELECT json_build_object('topic', m.topic, 'key', m.key, 'identity', m.identity,
-            'value', left(convert_from(m.value, 'UTF8'), 500)) AS message
-          FROM aggregator_shadow_run_new.message_pairs q
-          JOIN aggregator_shadow_run_new.outbox m ON m.id = q.new_id
-          WHERE q.source = p.source AND q.kind = 'new'
-          ORDER BY m.id LIMIT 3) e),
+      'only_new_messages', coalesce((
+        SELECT e.messages FROM examples e WHERE (e.source, e.kind) = (p.source, 'new')), '[]'),
       'fields', (
         SELECT coalesce(json_agg(f.field ORDER BY f.messages DESC, f.path COLLATE "C"), '[]')
         FROM fields f

@@ -1,5 +1,6 @@
 #include "predecessor.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -7,10 +8,17 @@
 #include "successor.h"
 
 static int channel = -1;
+static bool consumes;
 
 void predecessor_meet(void) {
     service_manager_receive_sockets();
     channel = service_manager_take_socket(SUCCESSOR_CHANNEL_NAME);
+    consumes = channel >= 0 && getenv(SUCCESSOR_NEEDS_NAME);
+    unsetenv(SUCCESSOR_NEEDS_NAME);
+}
+
+bool predecessor_consumes(void) {
+    return consumes;
 }
 
 bool predecessor_exists(void) {

@@ -8,6 +8,8 @@
 void predecessor_meet(void);
 /* True: there is one, and it has not been left. */
 bool predecessor_exists(void);
+/* It reaches Kafka: this process does not take over unless it does, too. */
+bool predecessor_consumes(void);
 bool predecessor_tell(const char *word, const char *text);
 /* Tells that this process cannot start, if there is a predecessor. */
 void predecessor_fail(const char *reason);

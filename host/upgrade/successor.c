@@ -31,6 +31,7 @@ struct image {
     char pid_entry[sizeof PID_NAME + PID_DIGITS];
     char counts[32];
     char names[256];
+    const char *needs;                  /* an entry; NULL: none */
     int fds[SUCCESSOR_SOCKETS_MAX + 1]; /* the last is the channel */
     size_t fd_count;
 };
@@ -66,11 +67,14 @@ static void successor_make_environment(struct image *image) {
     while (environ[count]) {
         count++;
     }
-    image->environment = xcalloc(count + 4, sizeof *image->environment);
+    image->environment = xcalloc(count + 5, sizeof *image->environment);
     char **to = image->environment;
     *to++ = image->pid_entry;
     *to++ = image->counts;
     *to++ = image->names;
+    if (image->needs) {
+        *to++ = (char *)image->needs;
+    }
     for (size_t i = 0; i < count; i++) {
         if (!successor_is_own(environ[i])) {
             *to++ = environ[i];
@@ -169,12 +173,13 @@ static bool successor_launch(struct successor *successor, struct image *image, s
     return true;
 }
 
-bool successor_start(struct successor *successor, char *const *argv,
-                     const struct successor_socket *sockets, size_t count, struct err *err) {
-    struct image image = {.argv = argv};
+bool successor_start(struct successor *successor, const struct successor_start *start,
+                     struct err *err) {
+    struct image image = {.argv = start->argv};
+    image.needs = start->needs_kafka ? SUCCESSOR_NEEDS_NAME "=kafka" : NULL;
     int pair[2];
     *successor = (struct successor){-1, -1, -1};
-    image.path = successor_find_program(argv[0], err);
+    image.path = successor_find_program(start->argv[0], err);
     if (!image.path) {
         return false;
     }
@@ -182,8 +187,8 @@ bool successor_start(struct successor *successor, char *const *argv,
         free(image.path);
         return err_set(err, ERR_INTERNAL, "cannot create a pair of sockets: %s", strerror(errno));
     }
-    for (size_t i = 0; i < count; i++) {
-        successor_add_socket(&image, sockets[i].name, sockets[i].fd);
+    for (size_t i = 0; i < start->socket_count; i++) {
+        successor_add_socket(&image, start->sockets[i].name, start->sockets[i].fd);
     }
     successor_add_socket(&image, SUCCESSOR_CHANNEL_NAME, pair[1]);
     snprintf(image.counts, sizeof image.counts, "LISTEN_FDS=%zu", image.fd_count);

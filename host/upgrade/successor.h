@@ -11,6 +11,7 @@
 
 #define SUCCESSOR_SOCKETS_MAX 4
 #define SUCCESSOR_CHANNEL_NAME "predecessor"
+#define SUCCESSOR_NEEDS_NAME "UPGRADE_NEEDS" /* the variable of needs_kafka */
 
 struct successor_socket {
     const char *name;
@@ -23,10 +24,14 @@ struct successor {
     int channel;
 };
 
-/* argv: NULL-terminated. argv[0] is searched in PATH if it has no slash. count: at most
- * SUCCESSOR_SOCKETS_MAX. */
-bool successor_start(struct successor *successor, char *const *argv,
-                     const struct successor_socket *sockets, size_t count, struct err *err);
+struct successor_start {
+    char *const *argv; /* NULL-terminated; argv[0] is searched in PATH if it has no slash */
+    struct successor_socket sockets[SUCCESSOR_SOCKETS_MAX];
+    size_t socket_count;
+    bool needs_kafka; /* it does not take over unless it reaches Kafka */
+};
+bool successor_start(struct successor *successor, const struct successor_start *start,
+                     struct err *err);
 /* Waits for the word, until the monotonic deadline; fills `text` of the message. False: err says
  * what came instead. */
 bool successor_await(const struct successor *successor, const char *word, int stop_fd,

@@ -81,9 +81,10 @@ static void upgrade_end(struct upgrade *upgrade) {
 
 static bool upgrade_start(const struct upgrade *upgrade, struct attempt *attempt, struct err *err) {
     const struct upgrade_options *options = &upgrade->options;
-    struct successor_socket sockets[SUCCESSOR_SOCKETS_MAX];
-    size_t count = options->sockets(options->context, sockets);
-    if (!successor_start(&attempt->successor, options->argv, sockets, count, err)) {
+    struct successor_start start = {.argv = options->argv,
+                                    .needs_kafka = options->consumes(options->context)};
+    start.socket_count = options->sockets(options->context, start.sockets);
+    if (!successor_start(&attempt->successor, &start, err)) {
         return false;
     }
     log_info("a new process was started to take over", LOG_TEXT("program", options->argv[0]),

@@ -13,6 +13,8 @@ struct upgrade_options {
     int stop_fd;
     /* Fills the sockets to hand over, SUCCESSOR_SOCKETS_MAX at most; returns their number. */
     size_t (*sockets)(void *context, struct successor_socket *sockets);
+    /* Whether this process reaches Kafka: the new one has to, too. */
+    bool (*consumes)(void *context);
     /* Before the new process joins the consumer group: leaves it if both cannot be members. */
     void (*before)(void *context);
     void (*undo)(void *context); /* after `before`: the new process did not take over */

@@ -164,6 +164,19 @@ def test_a_client_is_admitted_by_dns_name_uri_or_common_name(program, authority,
     assert [one["listener"] for one in status["certificates"]] == ["http", "admin"]
 
 
+@pytest.mark.parametrize("scheme, status", [("https", 200), ("http", 403)])
+def test_a_session_begins_from_an_origin_with_tls_alone(program, authority, scheme, status):
+    address = f"127.0.0.1:{program.admin_port}"
+    request = urllib.request.Request(f"https://{address}/console/session", method="POST", headers={
+        "Authorization": f"Bearer {ADMIN_KEY}", "Origin": f"{scheme}://{address}"})
+    context = client_context(authority, "operator", "DNS:operator.test")
+    try:
+        with urllib.request.urlopen(request, context=context, timeout=10) as answer:
+            assert answer.status == status
+    except urllib.error.HTTPError as refused:
+        assert refused.code == status
+
+
 def test_a_certificate_does_not_replace_the_key_of_the_administration(program, authority):
     context = client_context(authority, "keyless", "DNS:operator.test")
     with pytest.raises(urllib.error.HTTPError, match="401"):
