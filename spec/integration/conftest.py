@@ -67,6 +67,17 @@ def make_service(build, postgres_url, tmp_path_factory):
     """make_service(cleanup, kafka=…, redis=…, postgres_url=…, migrate=…): a harness.Service without a
     program. kafka: a running one, or None for an embedded one. redis: "own", or an URL, or "none"."""
 
+    templates = {}  # the migrated database of each cluster, which services get copies of
+
+    def migrated_template(url):
+        if url not in templates:
+            name = f"migrated_{uuid.uuid4().hex}"
+            program = stack.Aggregator(tmp_path_factory.mktemp("template"), build,
+                                       stack.create_database(url, name), "none", "none")
+            program.command("migrate")
+            templates[url] = name
+        return templates[url]
+
     def make(cleanup, kafka=None, redis="own", postgres_url=postgres_url, migrate=True):
         folder = tmp_path_factory.mktemp("service")
         if kafka is None:
@@ -78,12 +89,11 @@ def make_service(build, postgres_url, tmp_path_factory):
             server = stack.Redis(folder)
             cleanup.callback(server.stop)
             redis = server.start().url
-        url = stack.create_database(postgres_url, f"ras_{uuid.uuid4().hex}")
+        template = migrated_template(postgres_url) if migrate else "template1"
+        url = stack.create_database(postgres_url, f"ras_{uuid.uuid4().hex}", template)
         service = harness.Service(folder, build, kafka, url, redis, cleanup)
         service.redis = server
         service.query("CREATE EXTENSION pg_stat_statements")
-        if migrate:
-            stack.Aggregator(folder, build, url, "none", kafka.brokers).command("migrate")
         return service
 
     return make

@@ -305,11 +305,14 @@ def discard(path):
         path.unlink()
 
 
-def create_database(url, name):
-    """Makes a database in the cluster that `url` points to, unless it is there; its URL."""
-    subprocess.run(["psql", "-qX", "-v", "ON_ERROR_STOP=1", "-v", f"name={name}", url],
-                   input="SELECT format('CREATE DATABASE %I', :'name') WHERE NOT EXISTS "
-                         "(SELECT FROM pg_database WHERE datname = :'name') \\gexec\n",
+def create_database(url, name, template="template1"):
+    """Makes a database in the cluster that `url` points to, unless it is there; its URL. template:
+    the database to copy, which must have no connections."""
+    subprocess.run(["psql", "-qX", "-v", "ON_ERROR_STOP=1", "-v", f"name={name}",
+                    "-v", f"template={template}", url],
+                   input="SELECT format('CREATE DATABASE %I TEMPLATE %I', :'name', :'template') "
+                         "WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'name') "
+                         "\\gexec\n",
                    text=True, check=True)
     return url.rsplit("/", 1)[0] + "/" + name
 
