@@ -56,6 +56,7 @@
 ---@field endpoint? string its label in metrics; default: the file's name
 ---@field auth? boolean false: without credentials
 ---@field cache? RouteCache caches the responses; for GET
+---@field live? true|string its changes are streamed (Server-Sent Events) under this path, with the parameters of `path`; true: under each path followed by `/events`. Needs `cache`
 ---@field words? RouteWords words of the body that differ by caller
 ---@field query? table<string, string|Field> the query parameters: their names instead of paths, by the name that `request.query` has them under; default: the field's own name. A parameter that is not among them gives a 400 with the nearest; without `query` any is passed, as text. Types: string, integer, number, boolean, timestamp, uuid
 ---@field headers? table<string, string|Field> the headers that `request.headers` has, declared likewise: `{ key = { "Idempotency-Key", optional = true } }`

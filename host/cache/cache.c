@@ -38,6 +38,8 @@ struct cache {
     int ttl_s;
     int redis_timeout_ms;
     char *redis_url;
+    cache_listener listener; /* NULL: none */
+    void *listener_context;
     struct shared *shared; /* NULL without Redis */
     struct subscriber *subscriber;
     struct metric *hits;
@@ -104,6 +106,17 @@ void cache_destroy(struct cache *cache) {
     free(cache);
 }
 
+void cache_listen(struct cache *cache, cache_listener listener, void *context) {
+    cache->listener = listener;
+    cache->listener_context = context;
+}
+
+static void cache_tell(const struct cache *cache, const uint64_t *tags, size_t count) {
+    if (cache->listener) {
+        cache->listener(cache->listener_context, tags, count);
+    }
+}
+
 static void cache_note_drop(struct cache *cache, enum cache_drop reason) {
     metric_add(cache->drops[reason], 1);
     log_warning("cache dropped all responses: they may be outdated",
@@ -116,6 +129,7 @@ void cache_set_subscribed(struct cache *cache, bool subscribed) {
     cache->received_us = clock_monotonic_us();
     store_reset(&cache->store); /* earlier invalidations were missed */
     pthread_mutex_unlock(&cache->lock);
+    cache_tell(cache, NULL, 0);
     if (!subscribed) { /* the subscriber logs the reason */
         metric_add(cache->drops[CACHE_DROP_SUBSCRIPTION_LOST], 1);
     }
@@ -136,6 +150,7 @@ void cache_set_view(struct cache *cache, uint64_t view) {
     cache->view = view;
     pthread_mutex_unlock(&cache->lock);
     if (is_other) {
+        cache_tell(cache, NULL, 0);
         cache_note_drop(cache, CACHE_DROP_DATABASE_CHANGED);
     }
 }
@@ -145,6 +160,7 @@ void cache_doubt(struct cache *cache, bool doubtful, enum cache_drop reason) {
     cache->doubts += doubtful ? 1 : -1;
     store_reset(&cache->store);
     pthread_mutex_unlock(&cache->lock);
+    cache_tell(cache, NULL, 0);
     if (doubtful && reason != CACHE_DROP_NONE) {
         cache_note_drop(cache, reason);
     }
@@ -154,6 +170,7 @@ void cache_drop_uncounted(struct cache *cache) {
     pthread_mutex_lock(&cache->lock);
     store_reset(&cache->store);
     pthread_mutex_unlock(&cache->lock);
+    cache_tell(cache, NULL, 0);
 }
 
 void cache_drop_all(struct cache *cache, enum cache_drop reason) {
@@ -165,6 +182,13 @@ void cache_drop_all(struct cache *cache, enum cache_drop reason) {
 static bool cache_is_usable(const struct cache *cache) {
     bool current = !cache->subscriber || clock_monotonic_us() - cache->received_us < UNANNOUNCED_US;
     return cache->subscribed && cache->doubts == 0 && current;
+}
+
+bool cache_hears(struct cache *cache) {
+    pthread_mutex_lock(&cache->lock);
+    bool hears = cache->subscriber && cache_is_usable(cache);
+    pthread_mutex_unlock(&cache->lock);
+    return hears;
 }
 
 struct cached_response *cache_lookup(struct cache *cache, const struct cache_key *key) {
@@ -360,7 +384,11 @@ void cache_invalidate(struct cache *cache, const uint64_t *tags, size_t count) {
 
 void cache_invalidate_pending(struct cache *cache, const uint64_t *tags, size_t count,
                               struct cache_pending *pending) {
-    if (!cache->enabled || count == 0) {
+    if (count == 0) {
+        return;
+    }
+    if (!cache->enabled) {
+        cache_tell(cache, tags, count);
         return;
     }
     pthread_mutex_lock(&cache->lock);
@@ -373,6 +401,7 @@ void cache_invalidate_pending(struct cache *cache, const uint64_t *tags, size_t 
         cache->pending = pending;
     }
     pthread_mutex_unlock(&cache->lock);
+    cache_tell(cache, tags, count);
 }
 
 void cache_end_pending(struct cache *cache, struct cache_pending *pending) {

@@ -69,6 +69,14 @@ typedef struct cached_response *(*cache_compute)(void *context, uint64_t **tags,
 struct cached_response *cache_get(struct cache *cache, const struct cache_key *key, int timeout_ms,
                                   cache_compute compute, void *context, struct err *err);
 
+/* Called after each invalidation, of whichever process, on any thread and without a lock of the
+ * cache: answers with these tags may have changed; count 0: all may. */
+typedef void (*cache_listener)(void *context, const uint64_t *tags, size_t count);
+/* Before the first invalidation; one listener. */
+void cache_listen(struct cache *cache, cache_listener listener, void *context);
+/* Whether the invalidations of all processes arrive at present; false without Redis. */
+bool cache_hears(struct cache *cache);
+
 /* After a commit: drops this process's responses with these tags. Duplicates are allowed. */
 void cache_invalidate(struct cache *cache, const uint64_t *tags, size_t count);
 

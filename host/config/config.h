@@ -61,6 +61,8 @@ struct config {
         int loops;
         int threads;
         int max_connections;
+        int max_live_readers;
+        int live_heartbeat_ms;
         int states; /* Lua states of the pool, each with a database connection */
         int request_timeout_ms;
         int slow_request_ms; /* 0: none is logged */

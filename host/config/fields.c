@@ -54,6 +54,11 @@ const struct config_field config_fields[] = {
         .help = "threads that wait for Redis and Postgres; more than http.states"),
     ROW(http, max_connections, INTEGER, "4096", .min = 1, .max = 1000000,
         .help = "connections; above it the server closes the one that is idle longest"),
+    ROW(http, max_live_readers, INTEGER, "2000", .min = 1, .max = 1000000, .live = true,
+        .help = "open streams of live routes, of http.max_connections; further ones get a 503"),
+    ROW(http, live_heartbeat_ms, INTEGER, "15000", .min = 100, .max = 600000,
+        .help = "milliseconds without an event until a stream gets a comment, so that no proxy "
+                "ends it"),
     ROW(http, states, INTEGER, "8", .min = 1, .max = 256, .live = true,
         .help = "Lua states for requests, each with a database connection while a query runs"),
     ROW(http, request_timeout_ms, INTEGER, "10000", .min = 100, .max = 600000,

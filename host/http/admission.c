@@ -110,6 +110,12 @@ enum admission_result admission_judge(const struct admission *admission, struct 
                                                    : ADMISSION_WRONG_KEY;
 }
 
+bool admission_includes(const struct admission *admission, const struct admission *other) {
+    return credentials_include_all(admission->keys, other->keys) &&
+           credentials_include_all(admission->services, other->services) &&
+           (admission->certificate_is_key || !other->certificate_is_key);
+}
+
 bool admission_knows_service(const struct admission *admission, struct slice service) {
     return credentials_include(admission->services, service);
 }

@@ -29,6 +29,8 @@ void admission_unref(struct admission *admission); /* NULL is allowed */
  * depend on which of the two is wrong. */
 enum admission_result admission_judge(const struct admission *admission, struct slice key,
                                       struct slice service, const char *client);
+/* Whether all that `other` admits are admitted. */
+bool admission_includes(const struct admission *admission, const struct admission *other);
 /* Whether the service is allowed: then its name is no secret and may be logged. */
 bool admission_knows_service(const struct admission *admission, struct slice service);
 

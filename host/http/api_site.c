@@ -8,10 +8,12 @@
 #include "base/json_put.h"
 #include "base/log.h"
 #include "base/reaper.h"
+#include "base/uuid.h"
 #include "base/xalloc.h"
 #include "admission.h"
 #include "builtin_paths.h"
 #include "endpoint.h"
+#include "live.h"
 #include "route_inputs.h"
 #include "rate_limit.h"
 #include "request_body.h"
@@ -29,6 +31,10 @@ struct api_scripts {
     const struct config_pairs *vocabularies; /* by caller; the generation owns them */
     struct endpoint **endpoints;             /* one for each route */
     size_t route_count;
+    struct script_route *live_routes; /* the streams of live routes, as routes of their own */
+    size_t *live_of;                  /* the index of each one's route */
+    struct endpoint **live_endpoints;
+    size_t live_count;
     struct script_pool *pool;
     struct builtin_paths *builtin;
     int users;    /* requests under way; guarded by the api's lock, as is `retired` */
@@ -37,6 +43,7 @@ struct api_scripts {
 
 struct api {
     struct cache *cache;
+    struct live *live;
     struct reaper *reaper;
     pthread_mutex_t lock; /* guards what follows, and the users of all scripts */
     struct api_scripts *scripts;
@@ -57,7 +64,11 @@ bool api_admit(struct api *api, const struct config *config, struct err *err) {
     pthread_mutex_lock(&api->lock);
     struct admission *old = api->admission;
     api->admission = admission;
+    bool revokes = old && !admission_includes(admission, old);
     pthread_mutex_unlock(&api->lock);
+    if (revokes) { /* whoever may come again asks again */
+        live_end_all(api->live);
+    }
     admission_unref(old);
     return true;
 }
@@ -109,6 +120,26 @@ static bool api_site_admit_request(const struct admission *admission, struct exc
 
 /* ---- scripts ------------------------------------------------------------------------------- */
 
+static void api_site_list_live(struct api_scripts *scripts) {
+    scripts->live_routes = xcalloc(scripts->route_count + 1, sizeof *scripts->live_routes);
+    scripts->live_of = xcalloc(scripts->route_count + 1, sizeof *scripts->live_of);
+    scripts->live_endpoints = xcalloc(scripts->route_count + 1, sizeof(struct endpoint *));
+    for (size_t i = 0; i < scripts->route_count; i++) {
+        const struct script_route *route = &scripts->routes[i];
+        if (route->live_count > 0) {
+            struct buffer name = {0};
+            size_t at = scripts->live_count++;
+            scripts->live_routes[at] = *route;
+            scripts->live_routes[at].paths = route->live_paths;
+            scripts->live_routes[at].path_count = route->live_count;
+            scripts->live_of[at] = i;
+            buffer_append_format(&name, "%s_live", route->endpoint);
+            scripts->live_endpoints[at] = endpoint_of(name.data);
+            buffer_free(&name);
+        }
+    }
+}
+
 struct api_scripts *api_scripts_create(struct script_generation *generation,
                                        const struct builtin_sources *sources, struct err *err) {
     if (!builtin_paths_leave_routes(generation, err)) {
@@ -123,6 +154,7 @@ struct api_scripts *api_scripts_create(struct script_generation *generation,
     for (size_t i = 0; i < scripts->route_count; i++) {
         scripts->endpoints[i] = endpoint_of(scripts->routes[i].endpoint);
     }
+    api_site_list_live(scripts);
     scripts->builtin = builtin_paths_create(script_generation_config(generation), sources);
     scripts->pool = script_pool_create(generation, err);
     if (!scripts->pool) {
@@ -140,6 +172,9 @@ void api_scripts_destroy(struct api_scripts *scripts) {
     script_pool_destroy(scripts->pool);
     script_generation_unref(scripts->generation);
     free(scripts->endpoints);
+    free(scripts->live_routes);
+    free(scripts->live_of);
+    free(scripts->live_endpoints);
     free(scripts);
 }
 
@@ -179,36 +214,7 @@ void api_replace(struct api *api, struct api_scripts *scripts) {
     if (unused) {
         reaper_give(api->reaper, api_site_destroy_retired, old);
     }
-}
-
-struct api *api_create(struct cache *cache, struct api_scripts *scripts, struct err *err) {
-    struct api *api = xcalloc(1, sizeof *api);
-    api->reaper = reaper_create();
-    if (!api->reaper) {
-        err_set(err, ERR_INTERNAL, "cannot start the thread that frees replaced scripts");
-        api_scripts_destroy(scripts);
-        free(api);
-        return NULL;
-    }
-    api->cache = cache;
-    api->scripts = scripts;
-    scripts->api = api;
-    pthread_mutex_init(&api->lock, NULL);
-    if (!api_admit(api, script_generation_config(scripts->generation), err)) {
-        api_destroy(api);
-        return NULL;
-    }
-    return api;
-}
-
-void api_destroy(struct api *api) {
-    if (api) {
-        reaper_destroy(api->reaper);
-        api_scripts_destroy(api->scripts);
-        admission_unref(api->admission);
-        pthread_mutex_destroy(&api->lock);
-        free(api);
-    }
+    live_refresh(api->live);
 }
 
 /* ---- plans: a request keeps one set of scripts from begin to end ---------------------------- */
@@ -269,16 +275,25 @@ static void api_site_set_failure(struct exchange *exchange, const struct err *er
     }
 }
 
+/* NULL: none. */
+static const char *api_site_vocabulary(const struct api_scripts *scripts,
+                                       const struct script_route *route,
+                                       const struct request *request) {
+    const struct config_pairs *callers = scripts->vocabularies;
+    const char *vocabulary = NULL;
+    for (size_t i = 0; route->words && i < callers->count && !vocabulary; i++) {
+        if (slice_equal(slice_of(callers->names[i]), request->fields[FIELD_CALLER])) {
+            vocabulary = callers->values[i];
+        }
+    }
+    return vocabulary;
+}
+
 /* Takes the reference; translates the body into the caller's vocabulary. */
 static void api_site_set_cached(const struct api_scripts *scripts, struct exchange *exchange,
                                 struct cached_response *cached) {
     const struct script_route *route = &scripts->routes[exchange->plan.match.route];
-    const struct config_pairs *callers = scripts->vocabularies;
-    struct slice caller = exchange->request.fields[FIELD_CALLER];
-    const char *vocabulary = NULL;
-    for (size_t i = 0; route->words && i < callers->count && !vocabulary; i++) {
-        vocabulary = slice_equal(slice_of(callers->names[i]), caller) ? callers->values[i] : NULL;
-    }
+    const char *vocabulary = api_site_vocabulary(scripts, route, &exchange->request);
     cached = vocabulary_apply(cached, route->words, vocabulary);
     if (request_reads(&exchange->request)) {
         response_set(&exchange->response, &exchange->request, cached, JSON);
@@ -383,23 +398,122 @@ static bool api_site_allows_query(const struct script_route *route,
     return known;
 }
 
+/* ---- live streams -------------------------------------------------------------------------- */
+
+static bool api_site_hears(void *context) {
+    const struct api *api = context;
+    return cache_hears(api->cache);
+}
+
+/* For live.h: asks the route of the path, by the scripts that run now. A path that no route has any
+ * longer ends its streams. */
+static bool api_site_ask_live(void *context, struct slice path, struct live_answer *answer,
+                              struct err *err) {
+    struct api *api = context;
+    struct router_match match;
+    const struct request request = {
+        .method_name = slice_of("GET"), .method = METHOD_GET, .path = path};
+    struct admission *admission;
+    struct api_scripts *scripts = api_site_begin_use(api, &admission);
+    admission_unref(admission);
+    answer->held = scripts;
+    if (router_find(scripts->live_routes, scripts->live_count, &request, &match) != ROUTER_FOUND) {
+        answer->cached = cached_response_create(410, slice_of("{\"error\":\"Gone\"}"));
+        return true;
+    }
+    answer->about = scripts->live_of[match.route];
+    char correlation_id[CORRELATION_MAX_BYTES + 1];
+    uint8_t id[16];
+    uuid_generate_v4(id);
+    uuid_format(id, correlation_id);
+    struct computation computation = {
+        .pool = scripts->pool,
+        .request = {.route = answer->about,
+                    .params = match.params.items,
+                    .param_count = match.params.count,
+                    .correlation_id = correlation_id},
+        .timeout_ms = script_generation_config(scripts->generation)->http.request_timeout_ms,
+    };
+    answer->cached = api_site_compute(&computation, &answer->tags, &answer->tag_count, err);
+    if (!answer->cached) {
+        api_site_end_use(scripts);
+    }
+    return answer->cached != NULL;
+}
+
+static struct cached_response *api_site_translate_live(const struct live_answer *answer,
+                                                       const char *vocabulary) {
+    const struct api_scripts *scripts = answer->held;
+    return vocabulary_apply(cached_response_ref(answer->cached),
+                            scripts->routes[answer->about].words, *vocabulary ? vocabulary : NULL);
+}
+
+/* `answer=true`, `false` or nothing. */
+static bool api_site_wants_answer(const struct router_pairs *query, bool *wants) {
+    const struct script_pair *pair = &query->items[0];
+    *wants = query->count == 1 && slice_equal(pair->value, slice_of("true"));
+    return query->count == 0 || (query->count == 1 && slice_equal(pair->name, slice_of("answer")) &&
+                                 (*wants || slice_equal(pair->value, slice_of("false"))));
+}
+
+static void api_site_begin_stream(struct api_scripts *scripts, struct exchange *exchange) {
+    const struct request *request = &exchange->request;
+    const struct config *config = script_generation_config(scripts->generation);
+    const struct script_route *route = &scripts->live_routes[exchange->plan.match.route];
+    struct live_request wanted = {
+        .path = request->path,
+        .last_event_id = request->fields[FIELD_LAST_EVENT_ID],
+        .vocabulary = api_site_vocabulary(scripts, route, request),
+    };
+    struct live_reader *reader = NULL;
+    if (!api_site_wants_answer(&exchange->plan.query, &wanted.wants_answer)) {
+        response_set_error(&exchange->response, 400,
+                           "A stream takes the query parameter answer=true or answer=false");
+        return;
+    }
+    if (request->method != METHOD_HEAD) {
+        reader =
+            live_reader_create(scripts->api->live, &wanted, (size_t)config->http.max_live_readers);
+        if (!reader) {
+            response_set_unavailable(&exchange->response, UNAVAILABLE_CONNECTIONS);
+            return;
+        }
+    }
+    response_set_stream(&exchange->response, reader);
+}
+
+/* A route, or the stream of one: *is_live, and the match has the stream's index. */
+static enum router_result api_site_find(const struct api_scripts *scripts,
+                                        struct exchange *exchange, bool *is_live) {
+    const struct request *request = &exchange->request;
+    struct router_match *match = &exchange->plan.match;
+    enum router_result found = router_find(scripts->routes, scripts->route_count, request, match);
+    *is_live = found == ROUTER_NOT_FOUND && scripts->live_count > 0;
+    if (*is_live) {
+        found = router_find(scripts->live_routes, scripts->live_count, request, match);
+    }
+    if (found == ROUTER_FOUND || found == ROUTER_BAD_PARAMETER) {
+        exchange->endpoint =
+            *is_live ? scripts->live_endpoints[match->route] : scripts->endpoints[match->route];
+    }
+    return found;
+}
+
 static void api_site_plan_route(struct api_scripts *scripts, const struct admission *admission,
                                 struct exchange *exchange) {
     struct request *request = &exchange->request;
     struct router_match *match = &exchange->plan.match;
-    enum router_result found = router_find(scripts->routes, scripts->route_count, request, match);
-    if (found == ROUTER_FOUND || found == ROUTER_BAD_PARAMETER) {
-        exchange->endpoint = scripts->endpoints[match->route];
-    }
+    bool is_live;
+    enum router_result found = api_site_find(scripts, exchange, &is_live);
     if (found != ROUTER_FOUND) {
         router_refuse(found, match, &exchange->response);
         return;
     }
-    if (scripts->routes[match->route].authenticated &&
-        !api_site_admit_request(admission, exchange)) {
+    const struct script_route *routes = is_live ? scripts->live_routes : scripts->routes;
+    if (routes[match->route].authenticated && !api_site_admit_request(admission, exchange)) {
         return;
     }
-    const struct script_route *route = &scripts->routes[match->route];
+    const struct script_route *route = &routes[match->route];
     if (route->rate.interval_ns > 0 && !api_site_is_within_rate(route, exchange)) {
         return;
     }
@@ -410,6 +524,8 @@ static void api_site_plan_route(struct api_scripts *scripts, const struct admiss
     }
     if (problem) {
         response_set_error(&exchange->response, 400, problem);
+    } else if (is_live) {
+        api_site_begin_stream(scripts, exchange);
     } else if (api_site_allows_query(route, query, exchange)) {
         api_site_plan_answer(scripts, exchange);
     }
@@ -430,6 +546,50 @@ static void api_site_plan(void *context, struct exchange *exchange) {
         plan->release = api_site_end_use;
     } else {
         api_site_end_use(scripts);
+    }
+}
+
+/* ---- create and destroy --------------------------------------------------------------------- */
+
+struct api *api_create(struct cache *cache, struct api_scripts *scripts, struct err *err) {
+    struct api *api = xcalloc(1, sizeof *api);
+    api->reaper = reaper_create();
+    if (!api->reaper) {
+        err_set(err, ERR_INTERNAL, "cannot start the thread that frees replaced scripts");
+        api_scripts_destroy(scripts);
+        free(api);
+        return NULL;
+    }
+    api->cache = cache;
+    api->scripts = scripts;
+    scripts->api = api;
+    pthread_mutex_init(&api->lock, NULL);
+    const struct live_site site = {api, api_site_ask_live, api_site_translate_live,
+                                   api_site_end_use, api_site_hears};
+    api->live = live_create(&site, err);
+    if (!api->live) {
+        api_destroy(api);
+        return NULL;
+    }
+    cache_listen(cache, live_invalidate, api->live);
+    if (!api_admit(api, script_generation_config(scripts->generation), err)) {
+        api_destroy(api);
+        return NULL;
+    }
+    return api;
+}
+
+void api_destroy(struct api *api) {
+    if (api) {
+        if (api->live) {
+            cache_listen(api->cache, NULL, NULL);
+        }
+        live_destroy(api->live);
+        reaper_destroy(api->reaper);
+        api_scripts_destroy(api->scripts);
+        admission_unref(api->admission);
+        pthread_mutex_destroy(&api->lock);
+        free(api);
     }
 }
 

@@ -7,6 +7,7 @@
 #include "base/metrics.h"
 #include "base/xalloc.h"
 #include "handshakes.h"
+#include "live.h"
 
 #define RESPONSE_PIECES 3    /* the head, the rest of it, the body */
 #define MAX_TURNS 64         /* pipelined requests served before other connections */
@@ -23,6 +24,7 @@ struct connection *connection_create(struct loop *loop, int fd) {
 }
 
 static void connection_release_response(struct connection *connection) {
+    live_reader_leave(connection->response.live);
     response_release(&connection->response);
 }
 
@@ -91,6 +93,22 @@ static size_t connection_unwritten(const struct connection *connection,
     return count;
 }
 
+/* Has the connection written to by its loop. Any thread. */
+static void connection_on_news(void *context) {
+    struct connection *connection = context;
+    loop_post_news(connection->loop, connection);
+}
+
+/* The head of its stream is written. */
+static void connection_go_live(struct connection *connection) {
+    connection->live = connection->response.live;
+    connection->response.live = NULL;
+    connection_release_response(connection);
+    connection_release_input(connection);
+    loop_set_state(connection->loop, connection, CONNECTION_LIVE);
+    live_reader_join(connection->live, connection_on_news, connection);
+}
+
 /* True: the response is written. False: the socket is full, or the connection is gone. */
 static bool connection_write(struct connection *connection) {
     struct iovec pieces[RESPONSE_PIECES];
@@ -111,6 +129,10 @@ static bool connection_write(struct connection *connection) {
             return false;
         }
     }
+    if (connection->response.live) {
+        connection_go_live(connection);
+        return false;
+    }
     if (connection->response.close) {
         connection_end(connection);
         return false;
@@ -118,6 +140,83 @@ static bool connection_write(struct connection *connection) {
     connection_release_response(connection);
     loop_set_state(connection->loop, connection, CONNECTION_IDLE);
     return true;
+}
+
+/* ---- live streams ------------------------------------------------------------------------- */
+
+void connection_leave_live(struct connection *connection) {
+    live_reader_leave(connection->live);
+    live_message_unref(connection->message);
+    connection->live = NULL;
+    connection->message = NULL;
+}
+
+/* False: no room now, or the connection is gone. */
+static bool connection_write_message(struct connection *connection) {
+    struct live_message *message = connection->message;
+    while (connection->message_written < message->len) {
+        size_t sent;
+        struct iovec rest = {message->bytes + connection->message_written,
+                             message->len - connection->message_written};
+        enum tls_result result = transport_write(&connection->transport, &rest, 1, &sent);
+        if (result == TLS_DONE) {
+            connection->message_written += sent;
+        } else if (result == TLS_WANTS_WRITE || result == TLS_WANTS_READ) {
+            if (connection->state != CONNECTION_LIVE_WRITING) {
+                loop_set_state(connection->loop, connection, CONNECTION_LIVE_WRITING);
+            }
+            return false;
+        } else {
+            loop_close(connection->loop, connection);
+            return false;
+        }
+    }
+    live_message_unref(message);
+    connection->message = NULL;
+    connection->message_written = 0;
+    return true;
+}
+
+/* The stream's end is the connection's. */
+static void connection_end_live(struct connection *connection) {
+    connection_leave_live(connection);
+    loop_forget_news(connection->loop, connection);
+    connection_end(connection);
+}
+
+void connection_write_live(struct connection *connection) {
+    bool ends = false;
+    while (connection->message ||
+           (connection->message = live_reader_take(connection->live, &ends))) {
+        if (!connection_write_message(connection)) {
+            return;
+        }
+    }
+    if (ends) {
+        connection_end_live(connection);
+    } else {
+        loop_set_state(connection->loop, connection, CONNECTION_LIVE);
+    }
+}
+
+/* A client sends nothing on a stream: its bytes are dropped, and its end ends the stream. */
+static void connection_drive_live(struct connection *connection) {
+    if (connection->readable) {
+        connection->readable = false;
+        if (transport_drop(&connection->transport, LINGER_MAX_BYTES, &connection->dropped_bytes) !=
+            TLS_WANTS_READ) {
+            loop_close(connection->loop, connection);
+            return;
+        }
+    }
+    if (connection->message) {
+        connection_write_live(connection);
+    }
+}
+
+static void connection_send_heartbeat(struct connection *connection) {
+    connection->message = live_message_heartbeat();
+    connection_write_live(connection);
 }
 
 static void connection_take_response(struct connection *connection,
@@ -470,6 +569,10 @@ void connection_drive(struct connection *connection) {
         case CONNECTION_WRITING:
             go_on = connection_write(connection);
             break;
+        case CONNECTION_LIVE:
+        case CONNECTION_LIVE_WRITING:
+            connection_drive_live(connection);
+            break;
         case CONNECTION_LINGERING:
             connection_drop_input(connection);
             break;
@@ -500,7 +603,12 @@ void connection_expire(struct connection *connection) {
     if (connection->state == CONNECTION_READING) {
         metric_add(loop_shared(connection->loop)->timed_out, 1);
         connection_refuse_late(connection);
+    } else if (connection->state == CONNECTION_LIVE) {
+        connection_send_heartbeat(connection);
     } else {
+        if (connection->state == CONNECTION_LIVE_WRITING) {
+            live_reader_count_slow(connection->live);
+        }
         if (connection->state == CONNECTION_HANDSHAKE) {
             connection_count_failure(connection, HANDSHAKE_TIMEOUT,
                                      "it did not end within http.handshake_timeout_ms");

@@ -32,7 +32,13 @@ struct connection {
     struct response response;
     size_t written;       /* of head and body */
     size_t progress;      /* `written` when the deadline was last set */
-    size_t dropped_bytes; /* while lingering */
+    size_t dropped_bytes; /* while lingering, or live */
+    /* While live: */
+    struct live_reader *live;     /* NULL: not live */
+    struct live_message *message; /* being written; NULL: none */
+    size_t message_written;
+    struct connection *next_news, **news_link; /* the loop's list, under its lock */
+    bool has_news;                             /* it is in that list */
 };
 
 struct connection *connection_create(struct loop *loop, int fd);
@@ -52,5 +58,9 @@ void connection_turn_away(struct connection *connection);
 void connection_abandon(struct connection *connection);
 /* Too many handshakes are under way: closes this one, which is in the list of its state. */
 void connection_give_up_handshake(struct connection *connection);
+/* Writes what its live reader has. May destroy the connection. */
+void connection_write_live(struct connection *connection);
+/* Ends its live reader: loop_post_news is not called for it any longer. */
+void connection_leave_live(struct connection *connection);
 /* Its state's deadline has passed. May destroy the connection. */
 void connection_expire(struct connection *connection);

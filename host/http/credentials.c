@@ -83,3 +83,14 @@ bool credentials_include(const struct credentials *credentials, struct slice giv
     explicit_bzero(&padded, sizeof padded);
     return fits & found;
 }
+
+bool credentials_include_all(const struct credentials *credentials,
+                             const struct credentials *others) {
+    for (size_t i = 0; i < others->count; i++) {
+        const char *text = (const char *)others->items[i].words;
+        if (!credentials_include(credentials, slice_of(text))) {
+            return false;
+        }
+    }
+    return true;
+}

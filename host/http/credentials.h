@@ -16,6 +16,10 @@ void credentials_destroy(struct credentials *credentials);
 /* True: every request is refused. */
 bool credentials_are_none(const struct credentials *credentials);
 
+/* Whether every value of `others` is in the list. */
+bool credentials_include_all(const struct credentials *credentials,
+                             const struct credentials *others);
+
 /* Whether the value is in the list. The time taken depends neither on the list's values nor on
  * their lengths. */
 bool credentials_include(const struct credentials *credentials, struct slice given);

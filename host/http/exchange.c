@@ -101,8 +101,8 @@ static void exchange_finish(struct exchanges *exchanges, struct exchange *exchan
     response->correlation_name = exchanges->headers.correlation_id;
     response->challenge = response->challenge ? response->challenge : exchanges->headers.api_key;
     response->head_only = request->method == METHOD_HEAD;
-    response->close =
-        !request->keep_alive || atomic_load_explicit(&exchanges->stopping, memory_order_relaxed);
+    response->close = !request->keep_alive || response->is_stream ||
+                      atomic_load_explicit(&exchanges->stopping, memory_order_relaxed);
     response->sends_keep_alive = request->is_1_0 && !response->close;
     if (response->status == 503 && response->unavailable == UNAVAILABLE_NOT) {
         response->unavailable = UNAVAILABLE_ROUTE;

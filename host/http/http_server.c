@@ -153,6 +153,8 @@ static void http_server_share(struct http_server *server, const struct http_opti
                 [CONNECTION_READING] = options->request_timeout_ms,
                 [CONNECTION_IDLE] = options->keep_alive_timeout_ms,
                 [CONNECTION_WRITING] = options->request_timeout_ms,
+                [CONNECTION_LIVE] = options->live_heartbeat_ms,
+                [CONNECTION_LIVE_WRITING] = options->request_timeout_ms,
                 [CONNECTION_LINGERING] = LINGER_TIMEOUT_MS,
             },
         .max_connections = http_server_share_of(server, connections),

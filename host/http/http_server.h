@@ -5,6 +5,7 @@
  *   loop.c           one thread: epoll, deadlines, accept
  *   connection.c     one client: reads requests, writes responses
  *   workers.c        threads that may wait for Redis, the database, a script
+ *   live.c           readers of live routes, and the thread that asks for their answers
  *   exchange.c       from a request to its response; knows no socket
  *   api_site.c       the API: authentication, routes, cache, scripts
  *   builtin_paths.c  /healthz, /metrics, /openapi.json
@@ -44,6 +45,7 @@ struct http_options {
     int loops;
     int threads;
     int max_connections;
+    int live_heartbeat_ms;
     int request_timeout_ms;
     int slow_request_ms; /* requests that take as long are logged; 0: none */
     int keep_alive_timeout_ms;

@@ -53,6 +53,7 @@ struct loop {
     pthread_mutex_t lock;    /* the mailbox */
     struct connection *mail; /* new ones and those with a finished exchange, in order */
     struct connection **mail_end;
+    struct connection *news; /* those whose live readers have news; under the lock, too */
     _Atomic bool hands_over;
     _Atomic int64_t ends_us; /* LOOP_RUNS, or when connections that wait are closed */
     _Atomic bool poked;      /* until the loop's next turn */
@@ -84,7 +85,22 @@ void loop_set_state(struct loop *loop, struct connection *connection, enum conne
     loop_link_last(&loop->lists[state], connection);
 }
 
+void loop_forget_news(struct loop *loop, struct connection *connection) {
+    pthread_mutex_lock(&loop->lock);
+    if (connection->has_news) {
+        *connection->news_link = connection->next_news;
+        if (connection->next_news) {
+            connection->next_news->news_link = connection->news_link;
+        }
+    }
+    pthread_mutex_unlock(&loop->lock);
+}
+
 void loop_close(struct loop *loop, struct connection *connection) {
+    if (connection->live) {
+        connection_leave_live(connection); /* no news come after it */
+        loop_forget_news(loop, connection);
+    }
     loop_unlink_from(&loop->lists[connection->state], connection);
     loop->count--;
     metric_add(loop->shared->open, -1);
@@ -173,6 +189,38 @@ static void loop_post(struct loop *loop, struct connection *connection) {
     if (was_empty) {
         loop_wake(loop);
     }
+}
+
+void loop_post_news(struct loop *loop, struct connection *connection) {
+    pthread_mutex_lock(&loop->lock);
+    bool was_empty = loop->news == NULL;
+    if (!connection->has_news) {
+        connection->has_news = true;
+        connection->next_news = loop->news;
+        connection->news_link = &loop->news;
+        if (loop->news) {
+            loop->news->news_link = &connection->next_news;
+        }
+        loop->news = connection;
+    }
+    pthread_mutex_unlock(&loop->lock);
+    if (was_empty) {
+        loop_wake(loop);
+    }
+}
+
+static struct connection *loop_take_news(struct loop *loop) {
+    pthread_mutex_lock(&loop->lock);
+    struct connection *connection = loop->news;
+    if (connection) {
+        loop->news = connection->next_news;
+        if (loop->news) {
+            loop->news->news_link = &loop->news;
+        }
+        connection->has_news = false;
+    }
+    pthread_mutex_unlock(&loop->lock);
+    return connection;
 }
 
 void loop_post_done(struct exchange *exchange) {
@@ -277,6 +325,12 @@ static void loop_read_mail(struct loop *loop) {
     }
 }
 
+static void loop_read_news(struct loop *loop) {
+    for (struct connection *connection; (connection = loop_take_news(loop));) {
+        connection_write_live(connection);
+    }
+}
+
 /* ---- accepting ---------------------------------------------------------------------------- */
 
 static bool loop_watch_listener(struct loop *loop, bool on) {
@@ -366,9 +420,9 @@ static int loop_wait_ms(const struct loop *loop) {
 
 /* Answers requests already received and closes connections that wait for their client. */
 static void loop_end_waiting(struct loop *loop) {
-    static const enum connection_state waiting[] = {CONNECTION_HANDSHAKE, CONNECTION_FRESH,
-                                                    CONNECTION_READING, CONNECTION_IDLE,
-                                                    CONNECTION_LINGERING};
+    static const enum connection_state waiting[] = {
+        CONNECTION_HANDSHAKE, CONNECTION_FRESH,        CONNECTION_READING,  CONNECTION_IDLE,
+        CONNECTION_LIVE,      CONNECTION_LIVE_WRITING, CONNECTION_LINGERING};
     for (size_t i = 0; i < sizeof waiting / sizeof *waiting; i++) {
         struct list *list = &loop->lists[waiting[i]];
         for (struct connection *last = list->last, *at = list->first; at;) {
@@ -429,6 +483,7 @@ static void *loop_main(void *context) {
             loop_stop_accepting(loop, ends_us);
         }
         loop_read_mail(loop);
+        loop_read_news(loop);
         loop_expire(loop);
         if (ends_us <= clock_monotonic_us()) {
             loop_end_waiting(loop);

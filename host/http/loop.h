@@ -12,13 +12,15 @@ struct loop;
 /* What a connection waits for. All in one state have the same time limit, so that each state's list
  * is in order of deadlines. */
 enum connection_state {
-    CONNECTION_HANDSHAKE, /* the rest of a TLS handshake */
-    CONNECTION_FRESH,     /* the first byte of its first request */
-    CONNECTION_READING,   /* the rest of a request's head */
-    CONNECTION_IDLE,      /* the first byte of its next request */
-    CONNECTION_WRITING,   /* room in the socket for the rest of a response */
-    CONNECTION_LINGERING, /* the client's end of file: half closed, further bytes are dropped */
-    CONNECTION_BUSY,      /* a worker; no deadline */
+    CONNECTION_HANDSHAKE,    /* the rest of a TLS handshake */
+    CONNECTION_FRESH,        /* the first byte of its first request */
+    CONNECTION_READING,      /* the rest of a request's head */
+    CONNECTION_IDLE,         /* the first byte of its next request */
+    CONNECTION_WRITING,      /* room in the socket for the rest of a response */
+    CONNECTION_LIVE,         /* news for its live reader; then a heartbeat */
+    CONNECTION_LIVE_WRITING, /* room in the socket for the rest of an event */
+    CONNECTION_LINGERING,    /* the client's end of file: half closed, further bytes are dropped */
+    CONNECTION_BUSY,         /* a worker; no deadline */
     CONNECTION_STATES
 };
 
@@ -80,5 +82,9 @@ bool loop_requeue(struct loop *loop, struct connection *connection);
 /* Unlinks, closes, frees. */
 void loop_close(struct loop *loop, struct connection *connection);
 
+/* Any thread: has connection_write_live called. The connection has a live reader. */
+void loop_post_news(struct loop *loop, struct connection *connection);
+/* Takes back what loop_post_news asked for. */
+void loop_forget_news(struct loop *loop, struct connection *connection);
 /* Any thread: returns a finished exchange to its connection's loop. */
 void loop_post_done(struct exchange *exchange);

@@ -13,6 +13,7 @@ static const bool request_repeats[FIELD_COUNT] = {
     [FIELD_TRACEPARENT] = true,
     [FIELD_COOKIE] = true,
     [FIELD_ORIGIN] = true,
+    [FIELD_LAST_EVENT_ID] = true,
     [FIELD_FETCH_SITE] = true,
 };
 
@@ -35,6 +36,7 @@ struct request_names request_names(const char *api_key, const char *caller,
         [FIELD_TRACEPARENT] = slice_of("traceparent"),
         [FIELD_COOKIE] = slice_of("cookie"),
         [FIELD_ORIGIN] = slice_of("origin"),
+        [FIELD_LAST_EVENT_ID] = slice_of("last-event-id"),
         [FIELD_FETCH_SITE] = slice_of("sec-fetch-site"),
     }};
 }

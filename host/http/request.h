@@ -38,6 +38,7 @@ enum request_field {
     FIELD_TRACEPARENT,
     FIELD_COOKIE,
     FIELD_ORIGIN,
+    FIELD_LAST_EVENT_ID,
     FIELD_FETCH_SITE, /* Sec-Fetch-Site, of Fetch Metadata (W3C) */
     FIELD_COUNT
 };

@@ -112,6 +112,17 @@ void response_set_options(struct response *response, const char *allow) {
     response_set_momentary(response, cached_response_create(204, slice_of("")), JSON);
 }
 
+/* The delay of a client that comes again, with its unit, milliseconds. */
+#define STREAM_BEGIN "retry: 2000\n\n"
+
+void response_set_stream(struct response *response, struct live_reader *reader) {
+    struct cached_response *begin = cached_response_create(200, slice_of(STREAM_BEGIN));
+    response_set_momentary(response, begin, "text/event-stream");
+    response->is_stream = true;
+    response->live = reader;
+    response->lines = "X-Accel-Buffering: no\r\n"; /* nginx would hold the events back */
+}
+
 void response_set_body_refused(struct response *response) {
     response_set_error(response, 413, "A request body is not accepted");
 }
@@ -154,6 +165,8 @@ size_t response_format_head(const struct response *response, const char *correla
         if (!response->own_content_type) {
             response_put_line(&head, "Content-Type: ", response->content_type);
         }
+    }
+    if (!response_is_bodyless(response->status) && !response->is_stream) {
         response_put_number(&head, "Content-Length: ", response->cached->body.len);
         response_put(&head, "\r\n");
     } else if (response->status == 205) {

@@ -5,6 +5,8 @@
 #include "request.h"
 #include "unavailable.h"
 
+struct live_reader;
+
 #define RESPONSE_ALLOW_BYTES 64
 #define RESPONSE_COOKIE_BYTES 192
 
@@ -22,6 +24,8 @@ struct response {
     char cookie[RESPONSE_COOKIE_BYTES];                        /* Set-Cookie; "": none */
     const char *correlation_name;     /* the header for the correlation id; NULL: none */
     char allow[RESPONSE_ALLOW_BYTES]; /* of 405 and OPTIONS: "GET, HEAD"; "": none */
+    bool is_stream;                   /* events without an end: no Content-Length */
+    struct live_reader *live;         /* owned: watches once the head is written; NULL: none */
     bool has_etag;                    /* the client may cache it and send If-None-Match */
     bool head_only;
     bool close;            /* the connection closes after it */
@@ -52,6 +56,8 @@ void response_set_too_many(struct response *response, int retry_after_s);
 void response_set_wrong_method(struct response *response, const char *allow);
 /* The 204 for `OPTIONS *` (RFC 9110 9.3.7). */
 void response_set_options(struct response *response, const char *allow);
+/* A stream of events (text/event-stream) for the reader, which it takes; NULL: a HEAD. */
+void response_set_stream(struct response *response, struct live_reader *reader);
 /* The 413 for a request with a body: no route accepts one. */
 void response_set_body_refused(struct response *response);
 

@@ -134,6 +134,7 @@ static bool program_start_http(struct program *program, struct err *err) {
         .loops = config->http.loops,
         .threads = config->http.threads,
         .max_connections = config->http.max_connections,
+        .live_heartbeat_ms = config->http.live_heartbeat_ms,
         .request_timeout_ms = config->http.request_timeout_ms,
         .slow_request_ms = config->http.slow_request_ms,
         .keep_alive_timeout_ms = config->http.keep_alive_timeout_ms,

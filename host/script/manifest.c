@@ -69,6 +69,32 @@ static void manifest_check_route_path(struct manifest_reader *r, const struct sc
     }
 }
 
+static bool manifest_live_clashes(struct manifest_reader *r, const char *name, const char *path,
+                                  const char *const *paths, size_t count, const char *other) {
+    for (size_t i = 0; i < count; i++) {
+        if (manifest_covers(paths[i], path)) {
+            manifest_clash(r, name, path, "%s %s is never reached: %s answers the same requests",
+                           other, "the path of `live`");
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Streams are found after all routes. */
+static void manifest_check_live(struct manifest_reader *r, size_t i, const char *path) {
+    const struct script_route *routes = r->generation->routes;
+    for (size_t j = 0; j < r->generation->route_count; j++) {
+        const struct script_route *other = &routes[j];
+        if (manifest_live_clashes(r, routes[i].name, path, other->paths, other->path_count,
+                                  other->name) ||
+            (j < i && manifest_live_clashes(r, routes[i].name, path, other->live_paths,
+                                            other->live_count, other->name))) {
+            return;
+        }
+    }
+}
+
 /* The first route that matches answers a request, in order of their names. */
 static void manifest_check_routes(struct manifest_reader *r) {
     const struct script_route *routes = r->generation->routes;
@@ -77,6 +103,9 @@ static void manifest_check_routes(struct manifest_reader *r) {
             for (size_t j = 0; j <= i; j++) {
                 manifest_check_route_path(r, &routes[i], routes[i].paths[p], &routes[j]);
             }
+        }
+        for (size_t p = 0; p < routes[i].live_count; p++) {
+            manifest_check_live(r, i, routes[i].live_paths[p]);
         }
         for (size_t j = 0; j < i && routes[i].cache_key; j++) {
             if (routes[j].cache_key &&

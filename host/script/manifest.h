@@ -38,12 +38,13 @@ void manifest_refuse(struct manifest_reader *r, const char *what, const char *wo
                      const char *const *known, size_t count);
 
 enum manifest_kind {
-    MANIFEST_TEXT,     /* const char *, copied, not empty */
-    MANIFEST_SWITCH,   /* bool */
-    MANIFEST_NUMBER,   /* struct manifest_number */
-    MANIFEST_TABLE,    /* for `read` */
-    MANIFEST_TEXTS,    /* a string or a list of strings, for `read` */
-    MANIFEST_FUNCTION, /* only checked */
+    MANIFEST_TEXT,           /* const char *, copied, not empty */
+    MANIFEST_SWITCH,         /* bool */
+    MANIFEST_NUMBER,         /* struct manifest_number */
+    MANIFEST_TABLE,          /* for `read` */
+    MANIFEST_TEXTS,          /* a string or a list of strings, for `read` */
+    MANIFEST_SWITCH_OR_TEXT, /* a boolean or a string, for `read` */
+    MANIFEST_FUNCTION,       /* only checked */
 };
 struct manifest_number {
     bool there;

@@ -3,12 +3,15 @@
 #include "manifest.h"
 
 #define MAX_ALIASES 16
+#define LIVE_SEGMENT "/events"
 
 struct route_reading {
     struct script_route route;
     const char *path;
     const char **aliases;
     size_t alias_count;
+    bool is_live;
+    const char *live_path; /* NULL: each path with LIVE_SEGMENT */
 };
 
 static void manifest_route_read_method(struct manifest_reader *r, void *target) {
@@ -45,6 +48,14 @@ static void manifest_route_read_cache(struct manifest_reader *r, void *target) {
     manifest_leave(r);
 }
 
+static void manifest_route_read_live(struct manifest_reader *r, void *target) {
+    struct route_reading *reading = target;
+    reading->is_live = lua_toboolean(r->L, -1);
+    reading->live_path = lua_type(r->L, -1) == LUA_TSTRING
+                             ? manifest_text(r->generation, lua_tostring(r->L, -1))
+                             : NULL;
+}
+
 static void manifest_route_read_words(struct manifest_reader *r, void *target) {
     ((struct route_reading *)target)->route.words = manifest_read_words(r);
 }
@@ -76,6 +87,8 @@ static const struct manifest_key route_keys[] = {
      NULL},
     {"cache", MANIFEST_TABLE, false, 0, "{ key = \"api:batch:{batch_id}\" }",
      manifest_route_read_cache},
+    {"live", MANIFEST_SWITCH_OR_TEXT, false, 0,
+     "true, or the path of the stream, \"/batches/{batch_id}/events\"", manifest_route_read_live},
     {"words", MANIFEST_TABLE, false, 0, "{ at = \"overall_status\", vocabularies = { … } }",
      manifest_route_read_words},
     {"query", MANIFEST_TABLE, false, 0, "{ limit = { type = \"integer\", optional = true } }",
@@ -163,6 +176,55 @@ static void manifest_route_check_parts(struct manifest_reader *r,
     }
 }
 
+/* The parameters of the stream's path are those of the route's. */
+static bool manifest_route_check_live_path(struct manifest_reader *r, const char *path,
+                                           const struct manifest_params *params) {
+    struct manifest_params own;
+    const char *problem = manifest_check_path(path, &own);
+    if (problem) {
+        manifest_problem(r, "live", "the path \"%.200s\" is not allowed: %s", path, problem);
+        return false;
+    }
+    for (size_t i = 0; i < own.count; i++) {
+        if (!manifest_has_param(params, own.names[i])) {
+            manifest_route_refuse_param(r, own.names[i], params);
+            return false;
+        }
+    }
+    for (size_t i = 0; i < params->count; i++) {
+        if (!manifest_has_param(&own, params->names[i])) {
+            manifest_problem(r, "live", "the path \"%.200s\" lacks {%.*s} of the route's path",
+                             path, (int)params->names[i].len, params->names[i].data);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A stream tells of changes of the answer, which the tags of a cached answer name. */
+static void manifest_route_take_live(struct manifest_reader *r, struct route_reading *reading,
+                                     const struct manifest_params *params) {
+    struct script_route *route = &reading->route;
+    size_t count = reading->live_path ? 1 : route->path_count;
+    const char **paths = manifest_alloc(r->generation, (count + 1) * sizeof *paths);
+    if (!route->cache_key) {
+        manifest_problem(r, "live",
+                         "`live` needs `cache`: the tags of its answers say when they change");
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t room = strlen(route->paths[i]) + sizeof LIVE_SEGMENT;
+        char *path = manifest_alloc(r->generation, room);
+        snprintf(path, room, "%s" LIVE_SEGMENT, route->paths[i]);
+        paths[i] = reading->live_path ? reading->live_path : path;
+        if (!manifest_route_check_live_path(r, paths[i], params)) {
+            return;
+        }
+    }
+    route->live_paths = paths;
+    route->live_count = count;
+}
+
 static void manifest_route_check_route(struct manifest_reader *r, struct route_reading *reading) {
     struct script_route *route = &reading->route;
     struct manifest_params params[1 + MAX_ALIASES];
@@ -189,6 +251,9 @@ static void manifest_route_check_route(struct manifest_reader *r, struct route_r
         manifest_route_check_cache(r, route, params);
     }
     manifest_route_check_parts(r, route);
+    if (good && reading->is_live) {
+        manifest_route_take_live(r, reading, &params[0]);
+    }
 }
 
 void manifest_read_route(struct manifest_reader *r, const char *name) {

@@ -179,14 +179,22 @@ static uint32_t manifest_table_refuse_others(struct manifest_reader *r,
     return meant;
 }
 
-/* Lua's type of each kind; MANIFEST_TEXTS also takes a string. */
+/* Lua's type of each kind; two of them also take a string. */
 static const struct {
     int type;
     const char *name;
-} kinds[] = {
-    [MANIFEST_TEXT] = {LUA_TSTRING, "string"},   [MANIFEST_SWITCH] = {LUA_TBOOLEAN, "boolean"},
-    [MANIFEST_NUMBER] = {LUA_TNUMBER, "number"}, [MANIFEST_TABLE] = {LUA_TTABLE, "table"},
-    [MANIFEST_TEXTS] = {LUA_TTABLE, "list"},     [MANIFEST_FUNCTION] = {LUA_TFUNCTION, "function"}};
+} kinds[] = {[MANIFEST_TEXT] = {LUA_TSTRING, "string"},
+             [MANIFEST_SWITCH] = {LUA_TBOOLEAN, "boolean"},
+             [MANIFEST_NUMBER] = {LUA_TNUMBER, "number"},
+             [MANIFEST_TABLE] = {LUA_TTABLE, "table"},
+             [MANIFEST_TEXTS] = {LUA_TTABLE, "list"},
+             [MANIFEST_FUNCTION] = {LUA_TFUNCTION, "function"},
+             [MANIFEST_SWITCH_OR_TEXT] = {LUA_TBOOLEAN, "boolean or string"}};
+
+static bool manifest_table_takes(enum manifest_kind kind, int type) {
+    bool takes_text = kind == MANIFEST_TEXTS || kind == MANIFEST_SWITCH_OR_TEXT;
+    return type == kinds[kind].type || (takes_text && type == LUA_TSTRING);
+}
 
 static void manifest_table_take_value(struct manifest_reader *r, const struct manifest_key *key,
                                       void *target) {
@@ -215,8 +223,7 @@ static void manifest_table_read_key(struct manifest_reader *r, const struct mani
     int type = lua_type(L, -1);
     if (type == LUA_TNIL && key->required && !misspelt) {
         manifest_problem(r, NULL, "`%s` is missing: %s", key->name, key->wanted);
-    } else if (type != LUA_TNIL && type != kinds[key->kind].type &&
-               !(key->kind == MANIFEST_TEXTS && type == LUA_TSTRING)) {
+    } else if (type != LUA_TNIL && !manifest_table_takes(key->kind, type)) {
         manifest_problem(r, key->name, "`%s` takes a %s, not a %s%s%s", key->name,
                          kinds[key->kind].name, lua_typename(L, type), key->wanted ? ": " : "",
                          key->wanted ? key->wanted : "");

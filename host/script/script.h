@@ -70,7 +70,9 @@ struct script_route {
     const char *method;       /* "GET" (HEAD follows it) */
     const char *const *paths; /* "/internal/v1/batches/{batch_id}/status" and aliases */
     size_t path_count;
-    const char *endpoint; /* metrics label */
+    const char *const *live_paths; /* of the streams of changes */
+    size_t live_count;             /* 0: not live */
+    const char *endpoint;          /* metrics label */
     bool authenticated;
     const char *cache_key;             /* "api:batch:{batch_id}" or NULL */
     const char *cache_type;            /* metrics label */

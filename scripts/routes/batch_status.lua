@@ -16,6 +16,7 @@ return {
     vocabularies = statuses.VOCABULARIES,
   },
   cache = { key = "api:batch:{batch_id}", type = "batch_status" },
+  live = "/internal/v1/batches/{batch_id}/events",
   handle = function(request)
     local rows, failure = pg.query("batch_status", { batch_id = request.params.batch_id })
     if not rows then

@@ -221,6 +221,23 @@ static void names_cache_keys_that_would_mix_responses(void) {
                                             "parameters, \"api:batch:{batch_id}\"");
 }
 
+static void names_live_paths_that_tell_nothing(void) {
+    refuses_route("path = '/{id}', live = true",
+                  "route: `live` needs `cache`: the tags of its answers say when they change");
+    refuses_route("path = '/{id}', cache = { key = 'x:{id}' }, live = 5",
+                  "route: `live` takes a boolean or string, not a number: true, or the path of the "
+                  "stream, \"/batches/{batch_id}/events\"");
+    refuses_route("path = '/{id}', cache = { key = 'x:{id}' }, live = '/{di}/events'",
+                  "route: no parameter of the path \"di\": did you mean \"id\"?");
+    refuses_route("path = '/{id}', cache = { key = 'x:{id}' }, live = '/events'",
+                  "route: the path \"/events\" lacks {id} of the route's path");
+    refuses_route("path = '/{id}', cache = { key = 'x:{id}' }, live = 'events'",
+                  "route: the path \"events\" is not allowed: it must begin with a slash");
+    refuses_route("path = '/{id}', cache = { key = 'x:{id}' }, live = '/{id}'",
+                  "route: the path of `live` /{id} is never reached: routes/r answers the same "
+                  "requests");
+}
+
 static void names_vocabularies_without_effect(void) {
     static const char words[] = "words: vocabulary \"x\" maps words to words, 256 at most, without "
                                 "quotes and backslashes";
@@ -371,6 +388,7 @@ static const struct test_case cases[] = {
     {"names invalid topics and types", names_invalid_topics_and_types},
     {"names impossible paths", names_impossible_paths},
     {"names cache keys that would mix responses", names_cache_keys_that_would_mix_responses},
+    {"names live paths that tell nothing", names_live_paths_that_tell_nothing},
     {"names vocabularies without effect", names_vocabularies_without_effect},
     {"names misspelt words of a vocabulary", names_misspelt_words_of_a_vocabulary},
     {"names vocabularies that a route does not declare",
