@@ -161,10 +161,8 @@ size_t response_format_head(const struct response *response, const char *correla
     struct head head = {out, out + RESPONSE_HEAD_BYTES};
     response_put_number(&head, "HTTP/1.1 ", (size_t)response->status);
     response_put_line(&head, " ", response_phrase(response->status));
-    if (!response_is_bodyless(response->status)) {
-        if (!response->own_content_type) {
-            response_put_line(&head, "Content-Type: ", response->content_type);
-        }
+    if (!response_is_bodyless(response->status) && !response->own_content_type) {
+        response_put_line(&head, "Content-Type: ", response->content_type);
     }
     if (!response_is_bodyless(response->status) && !response->is_stream) {
         response_put_number(&head, "Content-Length: ", response->cached->body.len);
