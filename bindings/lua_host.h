@@ -14,6 +14,9 @@
 #include "kafka_settings.h"
 #include "pg.h"
 
+/* The name of chunks of the host's own Lua: no error names them. */
+#define LUA_HOST_CHUNK "[host]"
+
 struct metric_scope;
 
 /* The time limit of one protected call. */
@@ -46,8 +49,9 @@ struct lua_host {
     bool full;     /* the memory cap was hit in the call under way, even if the script caught it */
     bool compiled; /* LuaJIT's compiler is on: scripts have guards */
     int fuel_ref;  /* their guard in the registry, if `compiled` */
-    bool healthy;  /* false after a limit was hit: the state is retired */
-    bool loading;  /* scripts are loading: no use of outside systems */
+    bool has_unguarded;          /* some scripts of a compiled state have no guards */
+    bool healthy;                /* false after a limit was hit: the state is retired */
+    bool loading;                /* scripts are loading: no use of outside systems */
     const char *muted;           /* why outside systems must not be used; NULL: they may */
     const char *may_not_produce; /* why records must not be produced; NULL: they may */
     const char *rests_on;        /* the first binding that a muted call used; NULL: none */

@@ -16,6 +16,9 @@
 #define HOOK_INSTRUCTIONS 997
 #define HOOK_BYTES (16UL * 1024 * 1024)
 #define LARGE_BLOCK_BYTES (HOOK_BYTES / HOOK_INSTRUCTIONS)
+/* With fewer bytes in large blocks the guards of compiled states suffice: all code between two of
+ * them is a part of the script's text, without a loop. */
+#define GUARDED_BYTES (1024UL * 1024)
 #define MAX_STACK_BYTES (1024L * 1024)
 
 static bool lua_time_limit_is_interrupted(const struct lua_host *host) {
@@ -82,8 +85,12 @@ static void lua_time_limit_on_hook(lua_State *L, lua_Debug *where) {
         }
         return;
     }
-    lua_time_limit_raise_always(L, host);
     lua_getinfo(L, "Sl", where);
+    if (strcmp(where->short_src, LUA_HOST_CHUNK) == 0) { /* at the next line of the script */
+        lua_sethook(L, lua_time_limit_on_hook, LUA_MASKCOUNT, 1);
+        return;
+    }
+    lua_time_limit_raise_always(L, host);
     luaL_error(L, "%s:%d: %s", where->short_src, where->currentline,
                lua_time_limit_push_reason(L, host));
 }
@@ -110,16 +117,22 @@ int lua_host_refuel(lua_State *L) {
     return lua_error(L); /* luaL_error would name the guard */
 }
 
+/* 0: none is needed, since guards count. A hook that fires ends the recording of a trace: a script
+ * whose handler is long would hardly ever be compiled. */
+static int lua_time_limit_hook_interval(const struct lua_host *host) {
+    bool guarded = host->compiled && !host->has_unguarded && host->large_bytes < GUARDED_BYTES;
+    return guarded ? 0 : lua_time_limit_hook_instructions(host);
+}
+
 /* Setting a hook costs as much as a short call: it stays set between calls, without a limit. */
 static void lua_time_limit_arm(struct lua_host *host) {
     lua_State *L = host->L;
-    int lines = host->on_line ? LUA_MASKLINE : 0;
+    int interval = lua_time_limit_hook_interval(host);
+    int mask = (host->on_line ? LUA_MASKLINE : 0) | (interval ? LUA_MASKCOUNT : 0);
     if (host->limit.hit || lua_time_limit_is_full(host)) {
         lua_sethook(L, lua_time_limit_on_hook, LUA_MASKLINE | LUA_MASKCOUNT, 1);
-    } else if (lua_gethookmask(L) != (LUA_MASKCOUNT | lines) ||
-               lua_gethookcount(L) != lua_time_limit_hook_instructions(host)) {
-        lua_sethook(L, lua_time_limit_on_hook, LUA_MASKCOUNT | lines,
-                    lua_time_limit_hook_instructions(host));
+    } else if (lua_gethookmask(L) != mask || lua_gethookcount(L) != interval) {
+        lua_sethook(L, lua_time_limit_on_hook, mask, interval);
     }
 }
 
@@ -141,12 +154,17 @@ bool lua_limit_end(struct lua_host *host, struct lua_limit outer) {
     return hit;
 }
 
+static bool lua_time_limit_is_rare(const struct lua_host *host) {
+    int set = lua_gethookcount(host->L), wanted = lua_time_limit_hook_interval(host);
+    return wanted != 0 && (set == 0 || set > wanted);
+}
+
 /* A shorter interval applies at once, a longer one from the next call on. */
 void lua_host_count_block(struct lua_host *host, size_t old_size, size_t new_size) {
     host->large_bytes -= old_size >= LARGE_BLOCK_BYTES ? old_size : 0;
     host->large_bytes += new_size >= LARGE_BLOCK_BYTES ? new_size : 0;
     if (new_size >= LARGE_BLOCK_BYTES && host->limit.deadline_us && !host->limit.hit &&
-        lua_gethookcount(host->L) > lua_time_limit_hook_instructions(host)) {
+        lua_time_limit_is_rare(host)) {
         lua_time_limit_arm(host);
     }
 }

@@ -63,9 +63,6 @@ void event_push_names(lua_State *L, const struct script_handler *handler) {
 
 /* ---- one event ---------------------------------------------------------------------------- */
 
-static void event_object_push_value(lua_State *L, const struct extract_field *field,
-                                    const struct extract_value *value);
-
 static void event_object_push_list(lua_State *L, const struct extract_field *field,
                                    const struct extract_value *value) {
     lua_createtable(L, (int)value->as.list.rows, 0);
@@ -78,8 +75,8 @@ static void event_object_push_list(lua_State *L, const struct extract_field *fie
             if (field->element[i].check_only) {
                 continue;
             }
-            event_object_push_value(L, &field->element[i],
-                                    &value->as.list.cells[row * field->element_count + i]);
+            event_push_value(L, &field->element[i],
+                             &value->as.list.cells[row * field->element_count + i]);
             lua_setfield(L, -2, field->element[i].name);
         }
         lua_pushvalue(L, -3);
@@ -89,8 +86,8 @@ static void event_object_push_list(lua_State *L, const struct extract_field *fie
     lua_remove(L, -2);
 }
 
-static void event_object_push_value(lua_State *L, const struct extract_field *field,
-                                    const struct extract_value *value) {
+void event_push_value(lua_State *L, const struct extract_field *field,
+                      const struct extract_value *value) {
     char text[UUID_TEXT_LEN + 1];
     if (!value->present) {
         lua_pushnil(L);
@@ -136,7 +133,7 @@ void event_push_values(lua_State *L, const struct extract_field *fields, size_t 
     lua_createtable(L, 0, (int)count);
     for (size_t i = 0; i < count; i++) {
         if (!fields[i].check_only) {
-            event_object_push_value(L, &fields[i], &values[i]);
+            event_push_value(L, &fields[i], &values[i]);
             lua_setfield(L, -2, fields[i].name);
         }
     }
@@ -149,7 +146,7 @@ void event_fill(lua_State *L, const struct script_handler *handler,
     for (size_t i = 0; i < handler->field_count; i++) {
         if (!handler->fields[i].check_only) {
             lua_rawgeti(L, names, (int)i + 1);
-            event_object_push_value(L, &handler->fields[i], &values[i]);
+            event_push_value(L, &handler->fields[i], &values[i]);
             lua_rawset(L, event);
         }
     }

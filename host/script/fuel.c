@@ -3,6 +3,8 @@
 #include <luajit.h>
 
 #include "base/lua_lexer.h"
+#include "direct.h"
+#include "merge_sites.h"
 #include "script_private.h"
 
 /* `left` is the first upvalue: lua_host_empty_fuel sets it. */
@@ -13,7 +15,7 @@ static const char fuel_guard_text[] = "local look, left = ..., 0\n"
                                       "end";
 #define GUARD_CALL FUEL_GUARD "();"
 /* The guard becomes an upvalue of each function. No table has it: see fuel_find_global. */
-#define GUARD_LOCAL "local " FUEL_GUARD "=" FUEL_GUARD ";"
+#define GUARD_LOCAL "local " FUEL_GUARD "," DIRECT_MERGE "=" FUEL_GUARD "," DIRECT_MERGE ";"
 /* An upvalue of each function and a local of the chunk. */
 #define LIMITS_HINT                                                                                \
     " (the guard of the time limit takes one of them; scripts.interpreted loads a file without "   \
@@ -47,7 +49,8 @@ struct fuel_scan {
     struct buffer out;
     const char *copied; /* the text before it is in `out` */
     bool in_parameters; /* between `function` and the closing parenthesis */
-    int refused_line;   /* of a name that could be the guard's; 0: none */
+    int refused_line;   /* of a name that could be one of the host's; 0: none */
+    int refused_byte;   /* 5: F5, 6: F6 */
 };
 
 static void fuel_insert(struct fuel_scan *scan, const char *at, const char *guard) {
@@ -77,6 +80,14 @@ static bool fuel_is_goto(const struct lua_lexer *lexer) {
     return true;
 }
 
+/* Whether the name could be one of the host's. */
+static bool fuel_has_byte(struct slice name, int *byte) {
+    *byte = memchr(name.data, *FUEL_GUARD, name.len)     ? 5
+            : memchr(name.data, *DIRECT_MERGE, name.len) ? 6
+                                                         : *byte;
+    return *byte != 0;
+}
+
 /* Before a goto and not at its label: a label at the end of a block is outside of the scope of the
  * block's locals, and a statement after it would put it inside. */
 static void fuel_take_name(struct fuel_scan *scan) {
@@ -87,7 +98,7 @@ static void fuel_take_name(struct fuel_scan *scan) {
         fuel_insert(scan, lexer->at, " " GUARD_CALL);
     } else if (fuel_is_goto(lexer)) {
         fuel_insert(scan, lexer->text.data, GUARD_CALL);
-    } else if (!lexer->quote && memchr(lexer->text.data, *FUEL_GUARD, lexer->text.len)) {
+    } else if (!lexer->quote && fuel_has_byte(lexer->text, &scan->refused_byte)) {
         scan->refused_line = lexer->token_line;
     }
 }
@@ -141,15 +152,32 @@ static int fuel_explain(lua_State *L, const struct fuel_source *source, int stat
     return plain_status;
 }
 
-static int fuel_refuse(lua_State *L, const struct fuel_source *source, int line) {
+static int fuel_refuse(lua_State *L, const struct fuel_source *source,
+                       const struct fuel_scan *scan) {
     const char *path = source->chunk_name + strspn(source->chunk_name, "@=");
-    if (line > 0) {
-        lua_pushfstring(L, "%s:%d: the byte F5 (hexadecimal) stands in a name: write UTF-8", path,
-                        line);
+    if (scan->refused_line > 0) {
+        lua_pushfstring(L, "%s:%d: the byte F%d (hexadecimal) stands in a name: write UTF-8", path,
+                        scan->refused_line, scan->refused_byte);
     } else {
         lua_pushfstring(L, "%s: a NUL byte stands in the text: write it as \\0", path);
     }
     return LUA_ERRSYNTAX;
+}
+
+/* The text has guards. */
+static int fuel_load_guarded(lua_State *L, const struct fuel_source *source,
+                             const struct buffer *text) {
+    const struct view *view = sandbox_instance(L)->generation->view;
+    const char *code = strstr(text->data, GUARD_LOCAL);
+    struct buffer with_sites = {0};
+    int status = LUA_ERRSYNTAX;
+    buffer_append(&with_sites, text->data, (size_t)(code - text->data));
+    if (view && merge_sites_write(view, code, &with_sites)) {
+        status = luaL_loadbufferx(L, with_sites.data, with_sites.len, source->chunk_name, "t");
+        lua_pop(L, status == 0 ? 0 : 1); /* one local too many: without it */
+    }
+    buffer_free(&with_sites);
+    return status == 0 ? 0 : luaL_loadbufferx(L, text->data, text->len, source->chunk_name, "t");
 }
 
 int fuel_load(lua_State *L, const struct fuel_source *source) {
@@ -164,11 +192,11 @@ int fuel_load(lua_State *L, const struct fuel_source *source) {
     fuel_scan_text(&scan, source->text);
     bool is_whole = scan.lexer.at == source->text.data + source->text.len;
     if (is_whole && scan.refused_line == 0) {
-        status = luaL_loadbufferx(L, scan.out.data, scan.out.len, source->chunk_name, "t");
+        status = fuel_load_guarded(L, source, &scan.out);
     }
     buffer_free(&scan.out);
     if (!is_whole || scan.refused_line > 0) {
-        return fuel_refuse(L, source, scan.refused_line);
+        return fuel_refuse(L, source, &scan);
     }
     return status == LUA_ERRSYNTAX ? fuel_explain(L, source, status) : status;
 }

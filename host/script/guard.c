@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "script_private.h"
+#include "direct.h"
 
 #define HOST_TIMEOUT_MS 5000 /* for the host's own work: loading, reading */
 #define HEADROOM_BYTES (1024UL * 1024)
@@ -27,12 +27,16 @@ static size_t guard_cut_traceback(const char *text, size_t message_len, size_t l
 }
 
 /* Replaces the text at the top. Lines of unnamed C functions end in an address, which no replay
- * repeats. The first message_len bytes stay. */
+ * repeats. Calls that merge_sites.c renamed get their name back. The first message_len bytes stay.
+ */
 static void guard_cut_addresses(lua_State *L, size_t message_len) {
-    static const char before[] = "[C]: at 0x";
-    size_t len, kept = message_len;
+    static const char before[] = "[C]: at 0x", renamed[] = "merge";
+    size_t len, kept = message_len, longer = 0;
     const char *text = lua_tolstring(L, -1, &len);
-    char *copy = lua_newuserdata(L, len + 1);
+    for (size_t i = message_len; i < len; i++) {
+        longer += text[i] == *DIRECT_MERGE ? sizeof renamed - 1 : 0;
+    }
+    char *copy = lua_newuserdata(L, len + longer + 1);
     memcpy(copy, text, message_len);
     for (size_t i = message_len; i < len;) {
         if (strncmp(text + i, before, sizeof before - 1) == 0) {
@@ -40,6 +44,10 @@ static void guard_cut_addresses(lua_State *L, size_t message_len) {
             kept += 3;
             i += sizeof before - 1;
             i += strspn(text + i, "0123456789abcdef");
+        } else if (text[i] == *DIRECT_MERGE) {
+            memcpy(copy + kept, renamed, sizeof renamed - 1);
+            kept += sizeof renamed - 1;
+            i++;
         } else {
             copy[kept++] = text[i++];
         }

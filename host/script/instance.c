@@ -6,6 +6,7 @@
 #include "base/stop.h"
 #include "base/xalloc.h"
 #include "advice.h"
+#include "direct.h"
 #include "script_private.h"
 
 enum script_family { FAMILY_SECONDS, FAMILY_ERRORS, FAMILY_MEMORY, FAMILY_COUNT };
@@ -101,6 +102,9 @@ static int instance_load_handler(lua_State *L) {
     const struct script_handler *handler = &instance->generation->handlers[loading->at];
     loading->callable->function_ref = instance_take_function(L, handler->name, "handle");
     event_push(instance, handler);
+    if (instance->host.compiled) {
+        direct_take_event(L, loading->at);
+    }
     loading->callable->event_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     event_push_names(L, handler);
     loading->callable->names_ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -220,6 +224,15 @@ static void instance_take_outcome(lua_State *L, const char *name, struct handler
     }
 }
 
+/* With the event's proxy at the top. */
+static void instance_fill_event(lua_State *L, const struct script_instance *instance,
+                                const struct handler_call *call) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->handlers[call->handler].names_ref);
+    protect_push_original(L, lua_gettop(L) - 1);
+    event_fill(L, &instance->generation->handlers[call->handler], call->values);
+    lua_pop(L, 2);
+}
+
 /* Protected, because filling the event allocates. */
 static int instance_run_handler(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
@@ -227,10 +240,9 @@ static int instance_run_handler(lua_State *L) {
     const struct script_callable *callable = &instance->handlers[call->handler];
     lua_rawgeti(L, LUA_REGISTRYINDEX, callable->function_ref);
     lua_rawgeti(L, LUA_REGISTRYINDEX, callable->event_ref);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, callable->names_ref);
-    protect_push_original(L, lua_gettop(L) - 1);
-    event_fill(L, &instance->generation->handlers[call->handler], call->values);
-    lua_pop(L, 2);
+    if (!instance->host.compiled) {
+        instance_fill_event(L, instance, call);
+    }
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->view_ref);
     FAULT_POINT("handler");
     lua_call(L, 2, 2);
@@ -265,11 +277,14 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
     instance->touches = NULL;
     instance->merged_too_much = false;
     outage_begin(instance);
+    instance->handlers[handler].frame.number++;
+    instance->handlers[handler].frame.values = values;
     instance->version.at_us = values[ENVELOPE_TIME].as.integer;
     memcpy(instance->version.event_id, values[ENVELOPE_EVENT_ID].as.uuid, 16);
     watched_name(&instance->watched, name, instance->version.event_id);
     enum script_result result = script_call(instance, instance_run_handler, &call,
                                             instance->config->scripts.handler_timeout_ms, err);
+    instance->handlers[handler].frame.values = NULL;
     instance->merge = NULL;
     instance->host.may_not_produce = NULL;
     instance_count_call(instance, &instance->handlers[handler].metrics, started_us,

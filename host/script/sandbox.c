@@ -11,6 +11,7 @@
 #include "advice.h"
 #include "compiler.h"
 #include "config/config.h"
+#include "direct.h"
 #include "base/lua_lexer.h"
 #include "fuel.h"
 #include "script_private.h"
@@ -169,7 +170,7 @@ static int sandbox_lua_require(lua_State *L) {
 }
 
 static int sandbox_refuse_global(lua_State *L) {
-    if (fuel_find_global(L, 2)) {
+    if (fuel_find_global(L, 2) || direct_find_global(L, 2)) {
         return 1;
     }
     const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
@@ -237,6 +238,9 @@ static int sandbox_set_up(lua_State *L) {
         lua_pushcfunction(L, libraries[i].func);
         lua_pushstring(L, libraries[i].name);
         lua_call(L, 1, 0);
+    }
+    if (instance->host.compiled) {
+        direct_open(L);
     }
     for (size_t i = 0; i < sizeof removed / sizeof *removed; i++) {
         lua_pushnil(L);
@@ -307,6 +311,7 @@ bool sandbox_open(struct script_instance *instance, struct err *err) {
     /* Compiled code calls no line hook. */
     instance->host.compiled =
         instance->config->scripts.compile && !instance->host.on_line && compiler_is_allowed();
+    instance->host.has_unguarded = instance->config->scripts.interpreted.count > 0;
     if (lua_cpcall(instance->host.L, sandbox_set_up, instance) != 0) {
         const char *text = lua_type(instance->host.L, -1) == LUA_TSTRING
                                ? lua_tostring(instance->host.L, -1)

@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/metrics.h"
+#include "base/uuid.h"
 #include "bindings/lua_host.h"
 #include "script.h"
 #include "watched.h"
@@ -71,11 +72,17 @@ struct coverage;
 struct script_metrics {
     struct metric_cell *seconds, *errors, *memory_bytes;
 };
+/* The event of a handler's call under way, for direct.lua. */
+struct script_frame {
+    const struct extract_value *values; /* NULL: no call */
+    double number;                      /* differs from that of the event before */
+};
 /* A handler, route or reaction in one state: registry references, and metrics. */
 struct script_callable {
     int function_ref;
-    int event_ref, names_ref; /* handler: the reused event table, and its names */
-    int request_ref;          /* route: what its requests share (request_object.c) */
+    int event_ref, names_ref;  /* handler: the reused event table, and its names */
+    int request_ref;           /* route: what its requests share (request_object.c) */
+    struct script_frame frame; /* handler */
     struct script_metrics metrics;
 };
 
@@ -93,9 +100,11 @@ struct script_instance {
     bool outage_passed_on; /* see outage.c */
     struct script_callable *handlers, *routes, *reactions;
     int view_ref;
-    int on_error_ref;    /* script_on_error, created once */
-    int rows_ref;        /* the rows of a reaction's query */
-    struct merge *merge; /* of the handler call under way, as is handler_name */
+    int direct_ref;                    /* of a compiled state: what direct.lua returned */
+    char uuid_text[UUID_TEXT_LEN + 1]; /* the last one that it read */
+    int on_error_ref;                  /* script_on_error, created once */
+    int rows_ref;                      /* the rows of a reaction's query */
+    struct merge *merge;               /* of the handler call under way, as is handler_name */
     const char *handler_name;
     struct merge_version version;
     const struct script_touch
@@ -187,6 +196,9 @@ enum script_result outage_result(const struct script_instance *instance, enum sc
 bool manifest_read(struct script_instance *instance, struct script_generation *generation,
                    struct err *err);
 
+/* Whether the event of the call under way may merge so many bytes more. Check it before any
+ * allocation in the merges' arena. */
+bool view_object_has_room(const struct script_instance *instance, size_t bytes);
 /* view_object.c: pushes the handlers' `view`. */
 void view_object_push(struct script_instance *instance);
 
@@ -220,6 +232,9 @@ void request_push_shared(struct script_instance *instance, const struct script_r
 void request_push(lua_State *L, const struct script_route *route,
                   const struct script_request *request);
 
+/* Pushes the value of one field. */
+void event_push_value(lua_State *L, const struct extract_field *field,
+                      const struct extract_value *value);
 /* Pushes the list of field names, check_only ones included. */
 void event_push_names(lua_State *L, const struct script_handler *handler);
 /* Fills the event table at the top; the list of its names is below it. */

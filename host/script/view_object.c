@@ -3,26 +3,26 @@
 #include <math.h>
 
 #include "bindings/lua_names.h"
-#include "base/ascii.h"
-#include "base/utf8.h"
 #include "base/uuid.h"
+#include "direct.h"
 #include "message.h"
+#include "view_column.h"
 
-/* Ids are indexed, and a row of a Postgres index holds 2704 bytes: two ids and a time fit. Checked
- * here, so that the event is rejected for every row, not only for one that is written. */
-#define ID_MAX_BYTES 1024
+bool view_object_has_room(const struct script_instance *instance, size_t bytes) {
+    return merge_staged_bytes(instance->merge) + bytes <=
+           (size_t)instance->config->ingest.event_max_merge_bytes;
+}
 
-/* Checks the event's limit of merged bytes before any allocation in the merges' arena. The event is
- * rejected even if the script catches the error. */
+/* Checks the event's limit of merged bytes. The event is rejected even if the script catches the
+ * error. */
 static void view_object_check_room(lua_State *L, size_t bytes) {
     struct script_instance *instance = sandbox_instance(L);
-    int most = instance->config->ingest.event_max_merge_bytes;
-    if (merge_staged_bytes(instance->merge) + bytes > (size_t)most) {
+    if (!view_object_has_room(instance, bytes)) {
         instance->merged_too_much = true;
         luaL_error(L,
                    "the merges of one event take at most %d bytes (config.lua, "
                    "ingest.event_max_merge_bytes): merge fewer or smaller rows, or raise it",
-                   most);
+                   instance->config->ingest.event_max_merge_bytes);
     }
 }
 
@@ -39,15 +39,12 @@ static struct slice view_object_copy(lua_State *L, struct slice bytes) {
 static struct slice view_object_check_text(lua_State *L, int at, const struct view_column *column) {
     size_t len;
     const char *text = lua_tolstring(L, at, &len);
-    if (len > ID_MAX_BYTES && column->is_id) {
-        luaL_error(L, "column \"%s\" takes ids of at most %d bytes", column->name, ID_MAX_BYTES);
+    if (!view_column_takes_length(column, len)) {
+        luaL_error(L, "column \"%s\" takes ids of at most %d bytes", column->name,
+                   VIEW_ID_MAX_BYTES);
     }
-    for (size_t i = ascii_text_run(text, len), step; i < len; i += step) {
-        step = utf8_sequence(text + i, len - i);
-        if (step == 0 || text[i] == '\0') {
-            luaL_error(L, "column \"%s\" takes UTF-8 text without NUL", column->name);
-        }
-        step += ascii_text_run(text + i + step, len - i - step);
+    if (!view_column_takes_text((struct slice){text, len})) {
+        luaL_error(L, "column \"%s\" takes UTF-8 text without NUL", column->name);
     }
     return view_object_copy(L, (struct slice){text, len});
 }
@@ -108,13 +105,9 @@ static struct slice view_object_array_literal(lua_State *L, int at,
     return copy;
 }
 
-/* Years 1 to 9999 in UTC, as for events: Postgres reads times beyond its own range as infinity. */
-#define TIME_MIN_US (-62135596800000000.0)
-#define TIME_END_US 253402300800000000.0
-
 int64_t script_check_time_us(lua_State *L, int at, const char *what) {
     lua_Number number = lua_tonumber(L, at);
-    if (!(number >= TIME_MIN_US && number < TIME_END_US && number == floor(number))) {
+    if (!view_column_takes_time(number)) {
         luaL_error(L, "%s takes whole microseconds since 1970, of the years 1 to 9999, not %s",
                    what, lua_tostring(L, at));
     }
@@ -123,7 +116,7 @@ int64_t script_check_time_us(lua_State *L, int at, const char *what) {
 
 static int64_t view_object_check_integer(lua_State *L, int at, const struct view_column *column) {
     lua_Number number = lua_tonumber(L, at);
-    if (!(number >= INT32_MIN && number <= INT32_MAX && number == floor(number))) {
+    if (!view_column_takes_integer(number)) {
         luaL_error(L, "column \"%s\" takes a whole number from -2147483648 to 2147483647, not %s",
                    column->name, lua_tostring(L, at));
     }
@@ -401,4 +394,7 @@ void view_object_push(struct script_instance *instance) {
     lua_setfield(L, -2, "publish");
     view_object_refuse_others(L, "the view", "table ", file ? file->path : NULL);
     protect_table(L, "view");
+    if (instance->host.compiled) {
+        direct_take_view(L);
+    }
 }

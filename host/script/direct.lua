@@ -1,0 +1,196 @@
+--- Builds what compiled scripts read and merge through: Lua over the FFI, generated from the
+--- declarations. The compiler turns a field into a load, and a merge of literal columns into one
+--- call without a table.
+---
+--- What it cannot do itself, errors above all, it leaves to the C function of interpreted states by
+--- a tail call, which leaves no frame: the error and its position are the same.
+---
+--- Its functions take `...` although their number of parameters is fixed: LuaJIT begins no trace at
+--- such a function. It compiles them where a script calls them, once for each place.
+---
+--- Arguments: the library `ffi`; its declarations (direct_calls.c); the addresses of direct_calls
+--- and of the state's instance; json.null.
+local ffi, declarations, calls, state, null = ...
+local concat, loadstring, select, tonumber, type =
+  table.concat, loadstring, select, tonumber, type
+local text_of = ffi.string
+local M = {}
+
+ffi.cdef(declarations)
+calls = ffi.cast("const struct direct_calls *", calls)
+state = ffi.cast("void *", state)
+local stage, touch, format_uuid = calls.stage, calls.touch, calls.format_uuid
+
+-- Loads generated Lua.
+local function load(source, ...)
+  return assert(loadstring(source, "=[host]"))(...)
+end
+
+-- Events ----------------------------------------------------------------------------------------
+
+local READ_TEXT = "text_of(value.as.text.data, value.as.text.len)"
+local READ = {
+  string = READ_TEXT,
+  json = READ_TEXT,
+  integer = "tonumber(value.as.integer)",
+  timestamp = "tonumber(value.as.integer)",
+  number = "value.as.number",
+  boolean = "value.as.integer ~= 0",
+  object = "true",
+  uuid = "text_of(format_uuid(state, value.as.uuid), 36)",
+}
+
+local READER = [[
+read[%q] = function(...)
+  local value = frame.values[%d]
+  if value.present then
+    local result = %s
+    return result
+  end
+end
+]]
+
+-- A list is a table of the script's, which may change it: it is the same one all through an event.
+local LIST_READER = [[
+do
+  local list, number
+  read[%q] = function(...)
+    if frame.values[%d].present then
+      if number ~= frame.number then
+        number, list = frame.number, read_list(%d)
+      end
+      return list
+    end
+  end
+end
+]]
+
+--- The `__index` of a handler's events.
+---@param frame lightuserdata its direct_frame
+---@param fields { name: string, type: string, at: integer }[] what scripts may read
+---@param refuse function the `__index` of other names
+---@param read_list function makes the list of a field
+function M.event(frame, fields, refuse, read_list)
+  local source = { "local frame, read, read_list, state, format_uuid, text_of, tonumber = ...\n" }
+  for i, field in ipairs(fields) do
+    local value = READ[field.type]
+    source[i + 1] = value and READER:format(field.name, field.at, value)
+      or LIST_READER:format(field.name, field.at, field.at)
+  end
+  local read = {}
+  frame = ffi.cast("const struct direct_frame *", frame)
+  load(concat(source), frame, read, read_list, state, format_uuid, text_of, tonumber)
+  return function(...)
+    local self, name = ...
+    local reader = read[name]
+    if reader and frame.values ~= nil then
+      local value = reader() -- no tail call: a trace may have few of them
+      return value
+    end
+    return refuse(self, name)
+  end
+end
+
+-- The view --------------------------------------------------------------------------------------
+
+-- Checks the type of column #, and sets the two arguments that it becomes.
+local CHECK = {
+  text = [[
+  local n# = 0
+  if type(c#) == "string" then
+    n# = #c#
+  elseif c# == null then
+    c# = nil
+  elseif c# ~= nil then
+    return false
+  end
+]],
+  number = [[
+  local n# = 0
+  if type(c#) == "number" then
+    n# = 1
+  elseif c# == nil or c# == null then
+    c# = 0
+  else
+    return false
+  end
+]],
+  boolean = [[
+  local n# = 1
+  if c# == true then
+    c# = 1
+  elseif c# == false then
+    c# = 0
+  elseif c# == nil or c# == null then
+    n#, c# = 0, 0
+  else
+    return false
+  end
+]],
+}
+
+-- The texts are arguments of the call, and not stored before it: that keeps them from the garbage
+-- collector until C has copied them.
+local GROUP = [[
+local type, null, stage, state = ...
+return function(...)
+  local key, columns = ...
+%s%s  local problem = stage(state, %d, %d, key, #key%s)
+  return problem == 0
+end
+]]
+
+local function group_source(table_number, group)
+  local reads, checks, arguments = {}, {}, {}
+  for i, column in ipairs(group.columns) do
+    reads[i] = ("  local c%d = columns[%q]\n"):format(i, column.name)
+    checks[i] = CHECK[column.kind]:gsub("([cn])#", "%1" .. i)
+    arguments[i] = (", c%d, n%d"):format(i, i)
+  end
+  return GROUP:format(concat(reads), concat(checks), table_number, group.at, concat(arguments))
+end
+
+-- What stages a group of a table, by the proxy that scripts see and the group's name. It returns
+-- false if it did not, and takes keys that are texts, and tables without a metatable that have no
+-- key but the group's columns.
+local stages = {}
+
+--- Takes over the merges of a table.
+---@param proxy table view.NAME
+---@param number integer the table's
+---@param groups table[] those that can be staged over the FFI
+function M.table(proxy, number, groups)
+  stages[proxy] = {}
+  for _, group in ipairs(groups) do
+    stages[proxy][group.name] = load(group_source(number, group), type, null, stage, state)
+  end
+end
+
+--- view.TABLE:merge(key, group, { NAME = …, … }), as merge_sites.c writes it.
+function M.merge(...)
+  local self, key, group, columns = ...
+  local groups = stages[self]
+  if groups and type(key) == "string" then
+    local stage_group = groups[group]
+    if stage_group and stage_group(key, columns) then
+      return
+    end
+  end
+  return self:merge(key, group, columns)
+end
+
+--- The method `touch` of the view.
+function M.touch(view, slow)
+  return function(...)
+    local self, id = ...
+    if select("#", ...) == 2 and self == view and type(id) == "string" then
+      local problem = touch(state, id, #id)
+      if problem == 0 then
+        return
+      end
+    end
+    return slow(...)
+  end
+end
+
+return M

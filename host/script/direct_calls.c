@@ -1,0 +1,214 @@
+#include <math.h>
+#include <stdarg.h>
+
+#include "base/uuid.h"
+#include "direct.h"
+#include "view_column.h"
+
+/* LuaJIT passes at most 32 arguments: two a column. */
+#define DIRECT_MAX_COLUMNS 12
+
+/* One text for C and for ffi.cdef. direct_value mirrors struct extract_value as far as Lua reads
+ * it; direct_frame is the start of struct script_callable. */
+/* clang-format off */
+#define DIRECT_DECLARE(...) __VA_ARGS__ const char direct_declarations[] = #__VA_ARGS__;
+DIRECT_DECLARE(
+    struct direct_value {
+        bool present;
+        union {
+            struct { const char *data; size_t len; } text;
+            int64_t integer;
+            double number;
+            uint8_t uuid[16];
+        } as;
+    };
+    struct direct_frame {
+        const struct direct_value *values;
+        double number;
+    };
+    struct direct_calls {
+        int (*stage)(void *state, int table, int group, const char *key, double key_len, ...);
+        int (*touch)(void *state, const char *id, double len);
+        const char *(*format_uuid)(void *state, const uint8_t *uuid);
+    };
+)
+/* clang-format on */
+
+#define DIRECT_MIRRORS(member)                                                                     \
+    _Static_assert(                                                                                \
+        offsetof(struct direct_value, member) == offsetof(struct extract_value, member), #member)
+DIRECT_MIRRORS(present);
+DIRECT_MIRRORS(as.text.data);
+DIRECT_MIRRORS(as.text.len);
+DIRECT_MIRRORS(as.integer);
+DIRECT_MIRRORS(as.number);
+DIRECT_MIRRORS(as.uuid);
+_Static_assert(sizeof(struct direct_value) == sizeof(struct extract_value), "rows of values");
+_Static_assert(offsetof(struct direct_frame, values) == offsetof(struct script_frame, values) &&
+                   offsetof(struct direct_frame, number) == offsetof(struct script_frame, number),
+               "direct_frame mirrors script_frame");
+
+/* ---- merges ---------------------------------------------------------------------------------- */
+
+/* A column as it is passed. */
+struct direct_given {
+    const char *text;
+    double number; /* the value, or the length of the text */
+    bool present;
+};
+
+/* A merge as it is passed. */
+struct direct_merge {
+    struct script_instance *instance;
+    const struct view_table *table;
+    const struct view_group *group;
+    struct slice key;
+    struct direct_given given[DIRECT_MAX_COLUMNS];
+};
+
+static bool direct_is_text(enum view_type type) {
+    return type == VIEW_TEXT || type == VIEW_JSON || type == VIEW_ENUM;
+}
+
+const char *direct_column_kind(enum view_type type) {
+    bool number = type == VIEW_INTEGER || type == VIEW_TIMESTAMP || type == VIEW_DOUBLE;
+    return direct_is_text(type)   ? "text"
+           : number               ? "number"
+           : type == VIEW_BOOLEAN ? "boolean"
+                                  : NULL;
+}
+
+bool direct_can_stage(const struct view_table *table, const struct view_group *group) {
+    bool can = table->key_count == 1 && table->key[0].type == VIEW_TEXT &&
+               group->column_count <= DIRECT_MAX_COLUMNS;
+    for (size_t i = 0; i < group->column_count; i++) {
+        can = can && direct_column_kind(group->columns[i].type);
+    }
+    return can;
+}
+
+static bool direct_takes_text(const struct view_column *column, struct slice text) {
+    return view_column_takes_length(column, text.len) && view_column_takes_text(text);
+}
+
+static bool direct_takes(const struct view_column *column, const struct direct_given *given) {
+    switch (given->present ? column->type : VIEW_BOOLEAN) {
+    case VIEW_BOOLEAN:
+        return true;
+    case VIEW_INTEGER:
+        return view_column_takes_integer(given->number);
+    case VIEW_TIMESTAMP:
+        return view_column_takes_time(given->number);
+    case VIEW_DOUBLE:
+        return isfinite(given->number);
+    default:
+        return direct_takes_text(column, (struct slice){given->text, (size_t)given->number});
+    }
+}
+
+static bool direct_takes_all(const struct direct_merge *merge) {
+    bool takes = merge->instance->merge && direct_takes_text(&merge->table->key[0], merge->key);
+    for (size_t i = 0; takes && i < merge->group->column_count; i++) {
+        takes = direct_takes(&merge->group->columns[i], &merge->given[i]);
+    }
+    return takes;
+}
+
+/* NULL: the event merges more than its limit. */
+static void *direct_alloc(const struct script_instance *instance, size_t bytes) {
+    return view_object_has_room(instance, bytes) ? arena_alloc(merge_arena(instance->merge), bytes)
+                                                 : NULL;
+}
+
+static bool direct_copy(const struct script_instance *instance, struct slice text,
+                        struct slice *copy) {
+    bool room = view_object_has_room(instance, text.len);
+    if (room) {
+        *copy = arena_copy(merge_arena(instance->merge), text);
+    }
+    return room;
+}
+
+static bool direct_copy_value(const struct script_instance *instance, enum view_type type,
+                              const struct direct_given *given, struct view_value *value) {
+    *value = (struct view_value){.is_null = !given->present};
+    if (!given->present) {
+        return true;
+    }
+    if (direct_is_text(type)) {
+        return direct_copy(instance, (struct slice){given->text, (size_t)given->number},
+                           &value->as.text);
+    }
+    if (type == VIEW_DOUBLE) {
+        value->as.number = given->number + 0.0; /* as in view_object.c: -0 becomes 0 */
+    } else {
+        value->as.integer = (int64_t)given->number;
+    }
+    return true;
+}
+
+/* Allocates in the order of view_object.c: the limit is met at the same byte. */
+static bool direct_copy_all(const struct direct_merge *merge, struct merge_op *op) {
+    const struct script_instance *instance = merge->instance;
+    size_t count = merge->group->column_count;
+    struct view_value *key = direct_alloc(instance, sizeof *key);
+    if (!key || !direct_copy(instance, merge->key, &key->as.text)) {
+        return false;
+    }
+    key->is_null = false;
+    struct view_value *values = direct_alloc(instance, (count + 1) * sizeof *values);
+    bool room = values != NULL;
+    for (size_t i = 0; room && i < count; i++) {
+        room = direct_copy_value(instance, merge->group->columns[i].type, &merge->given[i],
+                                 &values[i]);
+    }
+    op->key = key;
+    op->values = values;
+    return room;
+}
+
+/* Not 0: nothing is staged, and view_object.c raises the error. */
+static int direct_stage(void *state, int table, int group, const char *key, double key_len, ...) {
+    struct script_instance *instance = state;
+    struct direct_merge merge = {.instance = instance,
+                                 .table = &instance->generation->view->tables[table],
+                                 .key = {key, (size_t)key_len}};
+    merge.group = &merge.table->groups[group];
+    va_list arguments;
+    va_start(arguments, key_len);
+    for (size_t i = 0; i < merge.group->column_count; i++) {
+        struct direct_given *given = &merge.given[i];
+        bool text = direct_is_text(merge.group->columns[i].type);
+        given->text = text ? va_arg(arguments, const char *) : NULL;
+        given->number = va_arg(arguments, double);
+        given->present = text ? given->text != NULL : va_arg(arguments, double) != 0;
+    }
+    va_end(arguments);
+    struct merge_op op = {.table = (size_t)table, .group = (size_t)group};
+    if (!direct_takes_all(&merge) || !direct_copy_all(&merge, &op)) {
+        return 1;
+    }
+    merge_stage(instance->merge, &op, instance->version);
+    return 0;
+}
+
+/* Not 0: nothing is touched, and view_object.c does it or raises the error. */
+static int direct_touch(void *state, const char *id, double len) {
+    struct script_instance *instance = state;
+    if (!instance->merge || instance->host.muted ||
+        !view_object_has_room(instance, sizeof(uint64_t))) {
+        return 1;
+    }
+    merge_add_tag(instance->merge, (struct slice){id, (size_t)len});
+    return 0;
+}
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+static const char *direct_format_uuid(void *state, const uint8_t *uuid) {
+    struct script_instance *instance = state;
+    uuid_format(uuid, instance->uuid_text);
+    return instance->uuid_text;
+}
+
+const struct direct_calls direct_calls = {direct_stage, direct_touch, direct_format_uuid};

@@ -1,0 +1,32 @@
+#include "view_column.h"
+
+#include <math.h>
+
+#include "base/ascii.h"
+#include "base/utf8.h"
+
+#define TIME_MIN_US (-62135596800000000.0)
+#define TIME_END_US 253402300800000000.0
+
+bool view_column_takes_length(const struct view_column *column, size_t len) {
+    return len <= VIEW_ID_MAX_BYTES || !column->is_id;
+}
+
+bool view_column_takes_text(struct slice text) {
+    for (size_t i = ascii_text_run(text.data, text.len), step; i < text.len; i += step) {
+        step = utf8_sequence(text.data + i, text.len - i);
+        if (step == 0 || text.data[i] == '\0') {
+            return false;
+        }
+        step += ascii_text_run(text.data + i + step, text.len - i - step);
+    }
+    return true;
+}
+
+bool view_column_takes_integer(double number) {
+    return number >= INT32_MIN && number <= INT32_MAX && number == floor(number);
+}
+
+bool view_column_takes_time(double number) {
+    return number >= TIME_MIN_US && number < TIME_END_US && number == floor(number);
+}
