@@ -12,9 +12,9 @@ import tempfile
 import stack
 
 from . import (against, batches, beside, capacity, drain, every, flame, footprint, fresh, growth, handling, http, peer,
-               plot, reactions, reload, scale, settings, stopped)
+               plot, reactions, reload, rows, scale, settings, stopped)
 
-BENCHES = {"drain": drain, "handling": handling, "peer": peer, "scale": scale, "growth": growth,
+BENCHES = {"drain": drain, "handling": handling, "peer": peer, "rows": rows, "scale": scale, "growth": growth,
            "stopped": stopped, "fresh": fresh, "beside": beside, "http": http,
            "footprint": footprint, "reactions": reactions, "reload": reload,
            "settings": settings, "batches": batches, "capacity": capacity, "flame": flame, "plot": plot}
