@@ -19,6 +19,9 @@
 /* With fewer bytes in large blocks the guards of compiled states suffice: all code between two of
  * them is a part of the script's text, without a loop. */
 #define GUARDED_BYTES (1024UL * 1024)
+/* The guards between two looks at the clock, while no block is large. One costs as much as some
+ * hundred. */
+#define FUEL_GUARDS 4999
 #define MAX_STACK_BYTES (1024L * 1024)
 
 static bool lua_time_limit_is_interrupted(const struct lua_host *host) {
@@ -95,16 +98,21 @@ static void lua_time_limit_on_hook(lua_State *L, lua_Debug *where) {
                lua_time_limit_push_reason(L, host));
 }
 
-static int lua_time_limit_hook_instructions(const struct lua_host *host) {
+/* At most so many that together read no more than HOOK_BYTES; at least one. */
+static int lua_time_limit_steps(const struct lua_host *host, int most) {
     size_t fitting = HOOK_BYTES / (host->large_bytes + 1);
-    return fitting >= HOOK_INSTRUCTIONS ? HOOK_INSTRUCTIONS : fitting > 0 ? (int)fitting : 1;
+    return fitting >= (size_t)most ? most : fitting > 0 ? (int)fitting : 1;
+}
+
+static int lua_time_limit_hook_instructions(const struct lua_host *host) {
+    return lua_time_limit_steps(host, HOOK_INSTRUCTIONS);
 }
 
 int lua_host_refuel(lua_State *L) {
     lua_Debug where;
     struct lua_host *host = lua_host_of(L);
     if (!lua_time_limit_is_late(host)) {
-        lua_pushinteger(L, lua_time_limit_hook_instructions(host));
+        lua_pushinteger(L, lua_time_limit_steps(host, FUEL_GUARDS));
         return 1;
     }
     lua_time_limit_raise_always(L, host);

@@ -259,6 +259,7 @@ static int sandbox_set_up(lua_State *L) {
     library_replace(L);
     order_replace(L);
     text_replace(L);
+    minmax_replace(L);
     lua_newtable(L);
     lua_setfield(L, LUA_REGISTRYINDEX, MODULES);
     lua_register(L, "require", sandbox_lua_require);

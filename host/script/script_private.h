@@ -150,6 +150,9 @@ void order_replace(lua_State *L);
 /* text.c: tostring and string.format without addresses. */
 void text_replace(lua_State *L);
 
+/* minmax.c: math.min and math.max that are the same compiled and interpreted. */
+void minmax_replace(lua_State *L);
+
 /* protect.c: read-only tables. */
 void protect_open(lua_State *L);
 /* Replaces the table at the top by a read-only proxy; `name` is for errors. */

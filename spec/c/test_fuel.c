@@ -92,6 +92,36 @@ static void every_way_to_run_for_ever_ends(void) {
         "end end");
 }
 
+/* The memory cap ends compiled code, and the process goes on. */
+static void fills_up(const char *body) {
+    load(body);
+    scripts.config.scripts.handler_timeout_ms = 5000;
+    enum script_result result = handle();
+    if (result != SCRIPT_ERROR || !strstr(err.text, "not enough memory") ||
+        script_instance_healthy(instance)) {
+        TEST_FAIL("%s: result %d: %s", body, result, err.text);
+    }
+    unload();
+}
+
+/* Numbers in the slots of calls before: LuaJIT of 2023 takes one for a function if an allocation
+ * of compiled code fails. */
+static void the_memory_cap_ends_compiled_code(void) {
+    fills_up("local t = {} while true do t[#t + 1] = {} end");
+    fills_up("local t = {} for i = 1, math.huge do t[i] = { i, i + 1, x = i } end");
+    fills_up("local s = 'x' while true do s = s .. s end");
+    fills_up("local s, t = 'x', {} for i = 1, math.huge do s = s .. 'abcdefgh' .. i t[i] = s end");
+    fills_up("local t = {} for i = 1, math.huge do t['k' .. i] = i * 0.5 end");
+    fills_up("local t, n = {}, 0 for i = 1, math.huge do n = n + math.max(i, 3.5) t[i] = n end");
+    fills_up("local t, x = {}, tostring(1) for i = 1, math.huge do local a, b, c = i, i * 2, i / 3 "
+             "t[i] = function() return a + b + c end end");
+    fills_up("local s = ('x'):rep(100000) local t = {} for i = 1, math.huge do t[i] = s .. i end");
+    fills_up("local t = {} while true do pcall(function() while true do t[#t + 1] = {} end end) "
+             "end");
+    fills_up("local s = ('x'):rep(2^24) local t = {} for i = 1, 1000 do t[i] = s .. i .. s end");
+    fills_up("local s = ('x'):rep(2^20) for i = 1, 1000 do s = s .. s s = s .. s s = s .. s end");
+}
+
 /* Loads; or does not, with the text in the error. */
 static void reads(const char *text, const char *problem) {
     scripts_begin(&scripts);
@@ -165,6 +195,7 @@ static void a_chunk_with_too_many_locals_for_the_guard_is_explained(void) {
 
 static const struct test_case cases[] = {
     {"every way to run for ever ends", every_way_to_run_for_ever_ends},
+    {"the memory cap ends compiled code", the_memory_cap_ends_compiled_code},
     {"guards change no meaning", guards_change_no_meaning},
     {"mistakes have the message of the text as it was written",
      mistakes_have_the_message_of_the_text_as_written},

@@ -1,12 +1,13 @@
-/* Replays are deterministic: with other string hashes, addresses, garbage and earlier events, each
- * event gives the same verdict and merges, byte for byte. */
+/* Replays are deterministic: with other string hashes, addresses, garbage and earlier events, and
+ * compiled or interpreted, each event gives the same verdict and merges, byte for byte. */
 #include <libgen.h>
 
 #include "author/samples.h"
 #include "pipeline/dry_run.h"
 #include "scripts.h"
 
-#define STATES 8 /* each has another seed for its strings' hashes */
+#define STATES 8    /* each has another seed for its strings' hashes */
+#define ROUNDS_HOT 12 /* over all samples: functions are compiled after some dozens of calls */
 #define GARBAGE                                                                                    \
     "{\"event_id\":\"fedcba98-4567-89ef-0123-456789abcdef\",\"event_type\":\"t\","                 \
     "\"source_service\":\"s\",\"event_timestamp\":\"2025-06-29T08:00:00Z\",\"data\":{\"id\":"      \
@@ -14,6 +15,7 @@
 
 static struct scripts scripts;
 static struct script_generation *generation;
+static struct script_generation *compiled_generation;
 static struct err err;
 
 static void append_slice(struct buffer *out, struct slice text) {
@@ -66,15 +68,33 @@ static void handle(struct dry_run *dry_run, const char *topic, struct slice payl
     }
 }
 
-static void open_dry_run(struct dry_run *dry_run) {
+static void open_dry_run(struct dry_run *dry_run, struct script_generation *of) {
     size_t count;
-    const struct script_handler *handlers = script_generation_handlers(generation, &count);
-    CHECK_OK(dry_run_open(dry_run, generation, "a test", NULL, &err), &err);
+    const struct script_handler *handlers = script_generation_handlers(of, &count);
+    CHECK_OK(dry_run_open(dry_run, of, "a test", NULL, &err), &err);
     for (size_t i = 0; i < count; i++) {
         for (size_t t = 0; t < handlers[i].topic_count; t++) {
             dry_run_add_partition(dry_run, handlers[i].topics[t], 0, (int)i);
         }
     }
+}
+
+/* The scripts interpreted, and compiled. */
+static void load_generations(struct config *config) {
+    config->scripts.compile = false;
+    generation = script_generation_load(config, 1, &err);
+    CHECK_OK(generation != NULL, &err);
+    static struct config compiled;
+    compiled = *config;
+    compiled.refs = 1; /* owned by the test: never freed */
+    compiled.scripts.compile = true;
+    compiled_generation = script_generation_load(&compiled, 2, &err);
+    CHECK_OK(compiled_generation != NULL, &err);
+}
+
+static void unload_generations(void) {
+    script_generation_unref(generation);
+    script_generation_unref(compiled_generation);
 }
 
 /* ---- handlers that look for chance ---------------------------------------------------------- */
@@ -98,12 +118,11 @@ static void is_the_same(const char *body, const char *wanted) {
                   "local function handle() %s end\n"
                   "view.things:merge(event.id, 'said', { word = handle() })\nend }",
                   body);
-    generation = script_generation_load(&scripts.config, 1, &err);
-    CHECK_OK(generation != NULL, &err);
+    load_generations(&scripts.config);
     for (int state = 0; generation && state < STATES; state++) {
         struct dry_run dry_run;
         struct buffer ignored = {0}, out = {0};
-        open_dry_run(&dry_run);
+        open_dry_run(&dry_run, state % 2 ? compiled_generation : generation);
         for (int i = 0; i < state; i++) {
             handle(&dry_run, "t", slice_of(GARBAGE), &ignored);
         }
@@ -124,7 +143,7 @@ static void is_the_same(const char *body, const char *wanted) {
         TEST_FAIL("%s: \"%s\" has no \"%s\"", body, first.data ? first.data : "", wanted);
     }
     buffer_free(&first);
-    script_generation_unref(generation);
+    unload_generations();
     scripts_end(&scripts);
 }
 
@@ -196,18 +215,19 @@ static const char *path_of(const char *name) {
     return path;
 }
 
-/* The last event first, all of them twice: then each as in a fresh state. */
+/* The last event first, all of them often, and compiled: then each as in a fresh state that
+ * interprets. */
 static void every_sample_gives_the_same(const char *name) {
     struct samples samples = {0};
     struct dry_run fresh, used;
     struct buffer ignored = {0};
     CHECK_OK(samples_read(&samples, generation, path_of(name), &err), &err);
-    open_dry_run(&used);
-    for (size_t i = 2 * samples.count; i-- > 0;) {
+    open_dry_run(&used, compiled_generation);
+    for (size_t i = ROUNDS_HOT * samples.count; i-- > 0;) {
         const struct record *record = &samples.items[i % samples.count].record;
         handle(&used, record->topic, record->payload, &ignored);
     }
-    open_dry_run(&fresh);
+    open_dry_run(&fresh, generation);
     for (size_t i = 0; i < samples.count; i++) {
         const struct record *record = &samples.items[i].record;
         struct buffer a = {0}, b = {0};
@@ -244,12 +264,11 @@ static void every_handler_gives_the_same_for_every_sample(void) {
     config.ingest.batch_max_bytes = 64 * 1024 * 1024;
     config.ingest.breaker_window_events = 100;
     config.ingest.breaker_share_percent = 100;
-    generation = script_generation_load(&config, 1, &err);
-    CHECK_OK(generation != NULL, &err);
+    load_generations(&config);
     for (size_t i = 0; generation && i < sizeof names / sizeof *names; i++) {
         every_sample_gives_the_same(names[i]);
     }
-    script_generation_unref(generation);
+    unload_generations();
     scripts_end(&scripts);
 }
 

@@ -1,0 +1,255 @@
+/* programs: Lua programs that a generator draws. Each has hot loops over numbers, texts, tables,
+ * functions and errors, ends soon, and returns a text of all that it computed. */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/buffer.h"
+
+#define PROGRAMS_MOST_BYTES 6000
+
+struct programs {
+    struct buffer *out;
+    const uint8_t *data; /* drawn from first; NULL: from the seed alone */
+    size_t len;
+    uint32_t seed;
+    int loops, functions; /* that surround the place of writing */
+    int labels;
+};
+
+static inline uint32_t programs_draw(struct programs *p, uint32_t below) {
+    if (p->data) {
+        uint32_t drawn = p->len > 0 ? *p->data : 0;
+        p->data += p->len > 0;
+        p->len -= p->len > 0;
+        return drawn % below;
+    }
+    p->seed = p->seed * 1664525u + 1013904223u;
+    return (uint32_t)(((uint64_t)p->seed * below) >> 32);
+}
+
+static inline void programs_put(struct programs *p, const char *text) {
+    buffer_append_text(p->out, text);
+}
+
+#define PROGRAMS_PICK(p, list)                                                                     \
+    programs_put((p), (list)[programs_draw((p), sizeof(list) / sizeof *(list))])
+
+static inline void programs_number(struct programs *p, int depth);
+
+/* A text of at most some hundred bytes. */
+static inline void programs_text(struct programs *p, int depth) {
+    static const char *const plain[] = {"s", "u", "'x'", "'12'", "'0x1f'", "' 7 '", "''", "'abc'"};
+    switch (depth > 0 ? programs_draw(p, 8) : 0) {
+    case 1:
+        programs_put(p, "(");
+        programs_text(p, depth - 1);
+        programs_put(p, " .. ");
+        programs_text(p, depth - 1);
+        programs_put(p, "):sub(1, 20)");
+        break;
+    case 2:
+        programs_put(p, "tostring(");
+        programs_number(p, depth - 1);
+        programs_put(p, ")");
+        break;
+    case 3: /* LuaJIT's compiled string.sub differs for positions beyond 31 bits */
+        programs_put(p, "s:sub(place(");
+        programs_number(p, depth - 1);
+        programs_put(p, "), place(");
+        programs_number(p, depth - 1);
+        programs_put(p, "))");
+        break;
+    case 4:
+        programs_put(p, "string.format('%.3g|%s', ");
+        programs_number(p, depth - 1);
+        programs_put(p, ", u):sub(1, 30)");
+        break;
+    case 5:
+        programs_put(p, "string.char((");
+        programs_number(p, depth - 1);
+        programs_put(p, ") % 2 == 0 and 65 or 66):lower()");
+        break;
+    default:
+        PROGRAMS_PICK(p, plain);
+    }
+}
+
+static inline void programs_condition(struct programs *p, int depth) {
+    static const char *const compared[] = {" < ", " <= ", " > ", " >= ", " == ", " ~= "};
+    bool texts = programs_draw(p, 4) == 0;
+    programs_put(p, programs_draw(p, 5) == 0 ? "not (" : "(");
+    texts ? programs_text(p, depth - 1) : programs_number(p, depth - 1);
+    PROGRAMS_PICK(p, compared);
+    texts ? programs_text(p, depth - 1) : programs_number(p, depth - 1);
+    programs_put(p, ")");
+}
+
+static inline void programs_call(struct programs *p, int depth) {
+    static const char *const called[] = {
+        "math.floor(", "math.ceil(", "math.abs(", "math.sqrt(", "one(", "-(",        "last(1, ",
+        "m(",          "up(",        "count(1, ", "first(", "math.max(1, ", "math.min(3, ", "deep("};
+    PROGRAMS_PICK(p, called);
+    programs_number(p, depth - 1);
+    programs_put(p, ")");
+}
+
+/* "x op y" */
+static inline void programs_operation(struct programs *p, int depth) {
+    static const char *const operators[] = {" + ", " - ", " * ", " / ", " % ", " + ", " - ", " ^ "};
+    programs_put(p, "(");
+    programs_number(p, depth - 1);
+    PROGRAMS_PICK(p, operators);
+    programs_number(p, depth - 1);
+    programs_put(p, ")");
+}
+
+static inline void programs_number(struct programs *p, int depth) {
+    static const char *const plain[] = {
+        "0",  "1",  "-1",  "2",     "0.5",        "-0",   "3",           "7",     "255",
+        "i",  "a",  "b",   "c",     "d",          "i",    "2147483647",  "-2147483648",
+        "1e15", "2^53", "1e308", "(1/0)", "(0/0)", "#s",  "#list",       "#u",    "(t.x or 0)",
+        "(t[i % 5] or 0)", "(t[c] or 1)", "(list[i % 7 + 1] or 2)", "({ 1, 2, x = i }).x",
+        "({ a, b, c })[i % 3 + 1]", "(s:byte(i % 4) or 9)", "(tonumber(s) or 4)", "(v.y.z or 0)"};
+    switch (depth > 0 ? programs_draw(p, 6) : 0) {
+    case 1:
+    case 2:
+        programs_operation(p, depth);
+        break;
+    case 3:
+        programs_call(p, depth);
+        break;
+    case 4:
+        programs_put(p, "(");
+        programs_condition(p, depth);
+        programs_put(p, " and ");
+        programs_number(p, depth - 1);
+        programs_put(p, " or ");
+        programs_number(p, depth - 1);
+        programs_put(p, ")");
+        break;
+    default:
+        PROGRAMS_PICK(p, plain);
+    }
+}
+
+static inline void programs_block(struct programs *p, int depth);
+
+static inline void programs_assign(struct programs *p) {
+    static const char *const targets[] = {"a = ",   "b = ",          "c = ",          "d = ",
+                                          "t.x = ", "t[i % 5] = ",   "t[c] = ",       "v.y.z = ",
+                                          "t = { 1, x = 2, [3] = 4 } t.x = ", "list[#list % 9 + 1] = ",
+                                          "v = { y = { z = 1 } } v.y.z = ", "setmetatable(v, nil) a = ",
+                                          "local a = ", "t.y = nil t.z = ", "t = {} t[i] = "};
+    PROGRAMS_PICK(p, targets);
+    programs_number(p, 3);
+}
+
+/* A loop of a few turns. */
+static inline void programs_loop(struct programs *p, int depth) {
+    static const char *const begins[] = {
+        "for i = 1, 9 do ",         "for j = i % 7, -1, -1 do ", "for i = 0.5, 4, 0.75 do ",
+        "for _, w in ipairs(list) do a = w ", "for k, w in pairs({ 3, 1, x = 2 }) do b = b + w ",
+        "local n = 0 while n < 6 do n = n + 1 ", "local n = 0 repeat n = n + 1 ",
+        "for i = 1, (tonumber(s) or 3) % 9 do ", "for k in one_two do c = k "};
+    uint32_t which = programs_draw(p, sizeof begins / sizeof *begins);
+    int label = p->labels++;
+    bool continues = which != 6 && programs_draw(p, 3) == 0;
+    p->loops++;
+    programs_put(p, "do ");
+    programs_put(p, begins[which]);
+    if (continues) {
+        buffer_append_format(p->out, "if i %% 3 == 1 then goto l%d end ", label);
+    }
+    programs_block(p, depth - 1);
+    if (continues) {
+        buffer_append_format(p->out, "::l%d:: ", label);
+    }
+    programs_put(p, which == 6 ? "until n > 5 end" : "end end");
+    p->loops--;
+}
+
+static inline void programs_statement(struct programs *p, int depth) {
+    switch (depth > 0 && p->out->len < PROGRAMS_MOST_BYTES ? programs_draw(p, 12) : 0) {
+    case 1:
+        programs_put(p, "if ");
+        programs_condition(p, 2);
+        programs_put(p, " then ");
+        programs_block(p, depth - 1);
+        programs_put(p, "else ");
+        programs_block(p, depth - 1);
+        programs_put(p, "end");
+        break;
+    case 2:
+        if (p->loops < 2) {
+            programs_loop(p, depth);
+        }
+        break;
+    case 3:
+        programs_put(p, programs_draw(p, 2) ? "s = " : "u = ");
+        programs_text(p, 2);
+        break;
+    case 4:
+        programs_put(p, "do local ok, e = pcall(function() ");
+        programs_block(p, depth - 1);
+        programs_put(p, "if ");
+        programs_condition(p, 1);
+        programs_put(p, " then error(a) end end) put(ok, e) end");
+        break;
+    case 5:
+        programs_put(p, "do local w = function(x, ...) a = x return ... end b = w(");
+        programs_number(p, 2);
+        programs_put(p, ", ");
+        programs_number(p, 1);
+        programs_put(p, ", 1) end");
+        break;
+    case 6:
+        programs_put(p, "if #list < 20 then table.insert(list, ");
+        programs_number(p, 2);
+        programs_put(p, ") else table.remove(list, i % 5 + 1) end");
+        break;
+    case 7:
+        programs_put(p, "put(");
+        programs_number(p, 2);
+        programs_put(p, ", s, table.concat({ u, s }, ','), ");
+        programs_number(p, 1);
+        programs_put(p, ")");
+        break;
+    default:
+        programs_assign(p);
+    }
+    programs_put(p, " ");
+}
+
+static inline void programs_block(struct programs *p, int depth) {
+    for (uint32_t left = 1 + programs_draw(p, 4); left > 0; left--) {
+        programs_statement(p, depth);
+    }
+}
+
+/* Appends one program. */
+static inline void programs_write(struct programs *p) {
+    programs_put(
+        p, "local a, b, c, d, i, s, u = 1, 2, 3, 0.5, 0, 'abc', '12'\n"
+           "local t, v, list, out, calls = {}, { y = { z = 1 } }, { 3, 1, 2 }, {}, 0\n"
+           "local function show(x) return type(x) == 'number' and ('%.17g'):format(x) or "
+           "tostring(x) end\n"
+           "local function put(...) for k = 1, select('#', ...) do if #out < 4000 then "
+           "out[#out + 1] = show((select(k, ...))) end end end\n"
+           "local m = setmetatable({}, { __call = function(_, x) return x + 1 end, __index = "
+           "function(_, k) return k end })\n"
+           "local function place(x) return x > -99 and x < 99 and math.floor(x) or 2 end\n"
+           "local function one(x) return x end local function first(...) return (...) end\n"
+           "local function count(...) return select('#', ...) end\n"
+           "local function last(...) return (select(select('#', ...), ...)) end\n"
+           "local function up(x) calls = calls + 1 return x + calls % 3 end\n"
+           "local function deep(x, n) n = n or 4 if n > 0 then return deep(x, n - 1) + 1 end return "
+           "x end\n"
+           "local function one_two(_, k) if not k then return 1 end if k < 2 then return k + 1 end "
+           "end\n"
+           "for turn = 1, ");
+    buffer_append_format(p->out, "%u do i = turn ", 20 + programs_draw(p, 100));
+    programs_block(p, 4);
+    programs_put(p, "\nend put(a, b, c, d, s, u, t.x, v.y and v.y.z, #list) return "
+                    "table.concat(out, ' ')");
+}
