@@ -6,7 +6,8 @@
  * RECORDS is a file of records, one a line (host/author/record.h). The file is repeated until
  * EVENTS are handled, in batches of `ingest.batch_max_events`, after one round of warm-up. Prints
  * the microseconds of its own CPU for each event: taken and handled; encoded; and, of the first,
- * the extraction alone. */
+ * the extraction alone. Then the number of traces that LuaJIT compiled, and the KiB of their
+ * code. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,6 +15,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "pipeline/dry_run.h"
+#include "script/compiler.h"
 #include "lib/own_cpu.h"
 
 struct handling {
@@ -135,8 +137,10 @@ static bool measure(struct handling *handling, size_t events, struct err *err) {
     handling->handle_us = handling->encode_us = 0;
     size_t done = handle_events(handling, events);
     extract_events(handling, done);
-    printf("%.3f %.3f %.3f\n", handling->handle_us / (double)done,
-           handling->encode_us / (double)done, handling->extract_us / (double)done);
+    struct compiler_figures figures = compiler_measure(handling->dry_run.pipeline.scripts);
+    printf("%.3f %.3f %.3f %d %zu\n", handling->handle_us / (double)done,
+           handling->encode_us / (double)done, handling->extract_us / (double)done, figures.traces,
+           figures.code_bytes / 1024);
     return handling->rejected == 0 ||
            err_set(err, ERR_INPUT, "%zu events were rejected", handling->rejected);
 }

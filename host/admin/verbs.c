@@ -10,6 +10,7 @@
 #include "monitor/sample.h"
 #include "reload/generation_store.h"
 #include "reload/script_changes.h"
+#include "script/compiler.h"
 #include "instances.h"
 #include "partitions.h"
 #include "stored_verbs.h"
@@ -42,6 +43,8 @@ static void verbs_put_process(const struct admin_context *program, struct buffer
     json_put_int(json, "ingest_workers", config->ingest.workers);
     json_put_int(json, "http_states", config->http.states);
     json_put_int(json, "http_threads", config->http.threads);
+    json_put_name(json, "compiler");
+    compiler_report(json);
     buffer_append_text(json, "}");
 }
 

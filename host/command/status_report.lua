@@ -161,6 +161,11 @@ local function put_scripts()
     put_wrapped("", "hangs: " .. json.encode(call), "unhealthy")
     advise("a script hangs: the docs, operate/recover.md, a script that hangs")
   end
+  local compiler = status.process and status.process.compiler
+  if compiler and compiler.states > 0 then
+    put("compiled in %s: %s, %d KiB of code", plural(compiler.states, "state"),
+      plural(compiler.traces, "trace"), compiler.code_bytes / 1024)
+  end
   if known(status.instances) and #status.instances > 1 then
     put_instances()
   end

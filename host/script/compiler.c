@@ -6,16 +6,16 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/json_put.h"
 #include "base/log.h"
 #include "script_private.h"
 
 #define CODE_OF "aggregator.code_of" /* registry key of jit.util.tracemc */
-#define MAX_TRACES 1000
-#define MAX_TRACES_TEXT "1000"
+#define INTERVAL_US 10000000
+#define MAX_TRACES 1000 /* as in compiler_options */
 /* A process has dozens of states: each keeps at most 512 KiB of code. */
-static const char *const compiler_options[] = {"sizemcode=64", "maxmcode=512",
-                                               "maxtrace=" MAX_TRACES_TEXT, "maxrecord=4000",
-                                               "maxirconst=500"};
+static const char *const compiler_options[] = {"sizemcode=64", "maxmcode=512", "maxtrace=1000",
+                                               "maxrecord=4000", "maxirconst=500"};
 
 static bool allowed;
 
@@ -91,6 +91,48 @@ struct compiler_figures compiler_measure(struct script_instance *instance) {
     }
     return figures;
 }
+
+/* ---- the process' figures ------------------------------------------------------------------- */
+
+static _Atomic int64_t states, traces, code_bytes;
+
+static void compiler_add(struct compiler_figures figures, int64_t sign) {
+    atomic_fetch_add_explicit(&traces, sign * figures.traces, memory_order_relaxed);
+    atomic_fetch_add_explicit(&code_bytes, sign * (int64_t)figures.code_bytes,
+                              memory_order_relaxed);
+}
+
+void compiler_note(struct script_instance *instance, int64_t now_us) {
+    if (!instance->host.compiled || now_us - instance->figures_us < INTERVAL_US ||
+        !instance->host.healthy) {
+        return;
+    }
+    if (instance->figures_us == 0) {
+        atomic_fetch_add_explicit(&states, 1, memory_order_relaxed);
+    }
+    instance->figures_us = now_us;
+    compiler_add(instance->figures, -1);
+    instance->figures = compiler_measure(instance);
+    compiler_add(instance->figures, 1);
+}
+
+void compiler_forget(struct script_instance *instance) {
+    if (instance->figures_us != 0) {
+        atomic_fetch_sub_explicit(&states, 1, memory_order_relaxed);
+        compiler_add(instance->figures, -1);
+        instance->figures_us = 0;
+    }
+}
+
+void compiler_report(struct buffer *json) {
+    buffer_append_text(json, "{");
+    json_put_int(json, "states", atomic_load_explicit(&states, memory_order_relaxed));
+    json_put_int(json, "traces", atomic_load_explicit(&traces, memory_order_relaxed));
+    json_put_int(json, "code_bytes", atomic_load_explicit(&code_bytes, memory_order_relaxed));
+    buffer_append_text(json, "}");
+}
+
+/* ---- a state -------------------------------------------------------------------------------- */
 
 /* Keeps jit.util.tracemc, which returns the code of a trace. */
 static void compiler_keep_code_of(lua_State *L) {

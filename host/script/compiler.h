@@ -5,6 +5,9 @@
 #include <lua.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
 
 struct script_instance;
 
@@ -18,6 +21,15 @@ struct compiler_figures {
 };
 /* Of an instance that no call uses; its owner's thread. */
 struct compiler_figures compiler_measure(struct script_instance *instance);
+
+/* Called after each call of an instance that began at `now_us`: counts its figures, at most every
+ * ten seconds. Its owner's thread. */
+void compiler_note(struct script_instance *instance, int64_t now_us);
+/* The instance closes: its figures no longer count. */
+void compiler_forget(struct script_instance *instance);
+/* Appends an object with the figures of the process: the states that compile, their traces and the
+ * bytes of their code. Any thread. */
+void compiler_report(struct buffer *json);
 
 /* Turns on the compiler of a state without one. May raise. */
 void compiler_open(lua_State *L);

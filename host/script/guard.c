@@ -196,6 +196,7 @@ enum script_result script_call(struct script_instance *instance, lua_CFunction b
     /* cppcheck-suppress autoVariables -- only its address is wanted, while the call lasts */
     instance->host.stack_base = &here;
     struct lua_limit outer = script_limit_begin(instance, timeout_ms);
+    int64_t started_us = instance->host.limit.started_us;
     int status = guard_enter_state(&entry);
     bool timed_out = script_limit_end(instance, outer);
     instance->host.stack_base = outer_base;
@@ -210,6 +211,7 @@ enum script_result script_call(struct script_instance *instance, lua_CFunction b
         err_set(err, ERR_INPUT, "the script timed out and caught the error: its limit is %d ms",
                 timeout_ms);
     }
+    compiler_note(instance, started_us);
     if (timed_out) {
         return SCRIPT_TIMEOUT;
     }

@@ -326,6 +326,7 @@ bool sandbox_open(struct script_instance *instance, struct err *err) {
 void sandbox_close(struct script_instance *instance) {
     if (instance->host.L) {
         watched_remove(&instance->watched);
+        compiler_forget(instance);
         /* Finalizers no longer reach the instance. */
         lua_setallocf(instance->host.L, instance->heap, instance->heap_context);
         lua_close(instance->host.L);

@@ -9,6 +9,7 @@
 #include "base/metrics.h"
 #include "base/uuid.h"
 #include "bindings/lua_host.h"
+#include "compiler.h"
 #include "script.h"
 #include "watched.h"
 
@@ -111,6 +112,8 @@ struct script_instance {
         *touches;         /* of the last handler call of a muted state, in the merge's arena */
     bool merged_too_much; /* the event of this call is rejected */
     struct watched watched;
+    struct compiler_figures figures; /* as compiler_note counted them */
+    int64_t figures_us;              /* when; 0: not yet */
 };
 
 /* instance.c: loads the scripts' functions into an open sandbox. */

@@ -6,7 +6,7 @@
 #include "pipeline/dry_run.h"
 #include "scripts.h"
 
-#define STATES 8    /* each has another seed for its strings' hashes */
+#define STATES 8      /* each has another seed for its strings' hashes */
 #define ROUNDS_HOT 12 /* over all samples: functions are compiled after some dozens of calls */
 #define GARBAGE                                                                                    \
     "{\"event_id\":\"fedcba98-4567-89ef-0123-456789abcdef\",\"event_type\":\"t\","                 \

@@ -62,8 +62,7 @@ static inline int compiled_run(lua_State *L) {
 static inline struct buffer compiled_result(struct script_instance *instance, struct slice text) {
     struct compiled_call call = {.text = text};
     struct err err = {0};
-    enum script_result result =
-        script_call(instance, compiled_run, &call, COMPILED_LIMIT_MS, &err);
+    enum script_result result = script_call(instance, compiled_run, &call, COMPILED_LIMIT_MS, &err);
     if (result == SCRIPT_ERROR && !strstr(err.text, "stack overflow") &&
         !strstr(err.text, "not enough memory")) {
         buffer_append(&call.result, err.text, strcspn(err.text, "\n"));

@@ -86,9 +86,10 @@ static inline void programs_condition(struct programs *p, int depth) {
 }
 
 static inline void programs_call(struct programs *p, int depth) {
-    static const char *const called[] = {
-        "math.floor(", "math.ceil(", "math.abs(", "math.sqrt(", "one(", "-(",        "last(1, ",
-        "m(",          "up(",        "count(1, ", "first(", "math.max(1, ", "math.min(3, ", "deep("};
+    static const char *const called[] = {"math.floor(",  "math.ceil(", "math.abs(", "math.sqrt(",
+                                         "one(",         "-(",         "last(1, ",  "m(",
+                                         "up(",          "count(1, ",  "first(",    "math.max(1, ",
+                                         "math.min(3, ", "deep("};
     PROGRAMS_PICK(p, called);
     programs_number(p, depth - 1);
     programs_put(p, ")");
@@ -105,12 +106,40 @@ static inline void programs_operation(struct programs *p, int depth) {
 }
 
 static inline void programs_number(struct programs *p, int depth) {
-    static const char *const plain[] = {
-        "0",  "1",  "-1",  "2",     "0.5",        "-0",   "3",           "7",     "255",
-        "i",  "a",  "b",   "c",     "d",          "i",    "2147483647",  "-2147483648",
-        "1e15", "2^53", "1e308", "(1/0)", "(0/0)", "#s",  "#list",       "#u",    "(t.x or 0)",
-        "(t[i % 5] or 0)", "(t[c] or 1)", "(list[i % 7 + 1] or 2)", "({ 1, 2, x = i }).x",
-        "({ a, b, c })[i % 3 + 1]", "(s:byte(i % 4) or 9)", "(tonumber(s) or 4)", "(v.y.z or 0)"};
+    static const char *const plain[] = {"0",
+                                        "1",
+                                        "-1",
+                                        "2",
+                                        "0.5",
+                                        "-0",
+                                        "3",
+                                        "7",
+                                        "255",
+                                        "i",
+                                        "a",
+                                        "b",
+                                        "c",
+                                        "d",
+                                        "i",
+                                        "2147483647",
+                                        "-2147483648",
+                                        "1e15",
+                                        "2^53",
+                                        "1e308",
+                                        "(1/0)",
+                                        "(0/0)",
+                                        "#s",
+                                        "#list",
+                                        "#u",
+                                        "(t.x or 0)",
+                                        "(t[i % 5] or 0)",
+                                        "(t[c] or 1)",
+                                        "(list[i % 7 + 1] or 2)",
+                                        "({ 1, 2, x = i }).x",
+                                        "({ a, b, c })[i % 3 + 1]",
+                                        "(s:byte(i % 4) or 9)",
+                                        "(tonumber(s) or 4)",
+                                        "(v.y.z or 0)"};
     switch (depth > 0 ? programs_draw(p, 6) : 0) {
     case 1:
     case 2:
@@ -136,22 +165,36 @@ static inline void programs_number(struct programs *p, int depth) {
 static inline void programs_block(struct programs *p, int depth);
 
 static inline void programs_assign(struct programs *p) {
-    static const char *const targets[] = {"a = ",   "b = ",          "c = ",          "d = ",
-                                          "t.x = ", "t[i % 5] = ",   "t[c] = ",       "v.y.z = ",
-                                          "t = { 1, x = 2, [3] = 4 } t.x = ", "list[#list % 9 + 1] = ",
-                                          "v = { y = { z = 1 } } v.y.z = ", "setmetatable(v, nil) a = ",
-                                          "local a = ", "t.y = nil t.z = ", "t = {} t[i] = "};
+    static const char *const targets[] = {"a = ",
+                                          "b = ",
+                                          "c = ",
+                                          "d = ",
+                                          "t.x = ",
+                                          "t[i % 5] = ",
+                                          "t[c] = ",
+                                          "v.y.z = ",
+                                          "t = { 1, x = 2, [3] = 4 } t.x = ",
+                                          "list[#list % 9 + 1] = ",
+                                          "v = { y = { z = 1 } } v.y.z = ",
+                                          "setmetatable(v, nil) a = ",
+                                          "local a = ",
+                                          "t.y = nil t.z = ",
+                                          "t = {} t[i] = "};
     PROGRAMS_PICK(p, targets);
     programs_number(p, 3);
 }
 
 /* A loop of a few turns. */
 static inline void programs_loop(struct programs *p, int depth) {
-    static const char *const begins[] = {
-        "for i = 1, 9 do ",         "for j = i % 7, -1, -1 do ", "for i = 0.5, 4, 0.75 do ",
-        "for _, w in ipairs(list) do a = w ", "for k, w in pairs({ 3, 1, x = 2 }) do b = b + w ",
-        "local n = 0 while n < 6 do n = n + 1 ", "local n = 0 repeat n = n + 1 ",
-        "for i = 1, (tonumber(s) or 3) % 9 do ", "for k in one_two do c = k "};
+    static const char *const begins[] = {"for i = 1, 9 do ",
+                                         "for j = i % 7, -1, -1 do ",
+                                         "for i = 0.5, 4, 0.75 do ",
+                                         "for _, w in ipairs(list) do a = w ",
+                                         "for k, w in pairs({ 3, 1, x = 2 }) do b = b + w ",
+                                         "local n = 0 while n < 6 do n = n + 1 ",
+                                         "local n = 0 repeat n = n + 1 ",
+                                         "for i = 1, #s % 9 do " /* not NaN: known */,
+                                         "for k in one_two do c = k "};
     uint32_t which = programs_draw(p, sizeof begins / sizeof *begins);
     int label = p->labels++;
     bool continues = which != 6 && programs_draw(p, 3) == 0;
@@ -230,24 +273,25 @@ static inline void programs_block(struct programs *p, int depth) {
 /* Appends one program. */
 static inline void programs_write(struct programs *p) {
     programs_put(
-        p, "local a, b, c, d, i, s, u = 1, 2, 3, 0.5, 0, 'abc', '12'\n"
-           "local t, v, list, out, calls = {}, { y = { z = 1 } }, { 3, 1, 2 }, {}, 0\n"
-           "local function show(x) return type(x) == 'number' and ('%.17g'):format(x) or "
-           "tostring(x) end\n"
-           "local function put(...) for k = 1, select('#', ...) do if #out < 4000 then "
-           "out[#out + 1] = show((select(k, ...))) end end end\n"
-           "local m = setmetatable({}, { __call = function(_, x) return x + 1 end, __index = "
-           "function(_, k) return k end })\n"
-           "local function place(x) return x > -99 and x < 99 and math.floor(x) or 2 end\n"
-           "local function one(x) return x end local function first(...) return (...) end\n"
-           "local function count(...) return select('#', ...) end\n"
-           "local function last(...) return (select(select('#', ...), ...)) end\n"
-           "local function up(x) calls = calls + 1 return x + calls % 3 end\n"
-           "local function deep(x, n) n = n or 4 if n > 0 then return deep(x, n - 1) + 1 end return "
-           "x end\n"
-           "local function one_two(_, k) if not k then return 1 end if k < 2 then return k + 1 end "
-           "end\n"
-           "for turn = 1, ");
+        p,
+        "local a, b, c, d, i, s, u = 1, 2, 3, 0.5, 0, 'abc', '12'\n"
+        "local t, v, list, out, calls = {}, { y = { z = 1 } }, { 3, 1, 2 }, {}, 0\n"
+        "local function show(x) return type(x) == 'number' and ('%.17g'):format(x) or "
+        "tostring(x) end\n"
+        "local function put(...) for k = 1, select('#', ...) do if #out < 4000 then "
+        "out[#out + 1] = show((select(k, ...))) end end end\n"
+        "local m = setmetatable({}, { __call = function(_, x) return x + 1 end, __index = "
+        "function(_, k) return k end })\n"
+        "local function place(x) return x > -99 and x < 99 and math.floor(x) or 2 end\n"
+        "local function one(x) return x end local function first(...) return (...) end\n"
+        "local function count(...) return select('#', ...) end\n"
+        "local function last(...) return (select(select('#', ...), ...)) end\n"
+        "local function up(x) calls = calls + 1 return x + calls % 3 end\n"
+        "local function deep(x, n) n = n or 4 if n > 0 then return deep(x, n - 1) + 1 end return "
+        "x end\n"
+        "local function one_two(_, k) if not k then return 1 end if k < 2 then return k + 1 end "
+        "end\n"
+        "for turn = 1, ");
     buffer_append_format(p->out, "%u do i = turn ", 20 + programs_draw(p, 100));
     programs_block(p, 4);
     programs_put(p, "\nend put(a, b, c, d, s, u, t.x, v.y and v.y.z, #list) return "

@@ -2,14 +2,33 @@
 
 tools/handling.c hands the records of a file to the ingest pipeline, batch by batch: they are read,
 handled by the scripts, merged, and encoded as the parameters of upserts. Nothing is sent."""
+import json
+import os
 import pathlib
 import subprocess
+import uuid
 
 from . import streams
 from .report import Report
 from .servers import program_build
 
 STREAMS = ("spell", "lifecycle")
+COMPUTING = {  # a service with one handler, which adds 10,000 numbers
+    "config.lua": 'return { scripts = { root = "scripts", sql = "sql" }, '
+                  'postgres = { url = "postgresql:///none" }, kafka = { brokers = "none:9092" } }',
+    "scripts/envelope.lua": 'return { id = "event_id", time = "event_timestamp", '
+                            'correlation_id = "correlation_id", fields = {} }',
+    "scripts/view.lua": 'return { { name = "sums", key = { { "id", "text" } }, groups = { { '
+                        'name = "sum", rule = "latest", columns = { { "total", "double" } } } } } }',
+    "scripts/handlers/sum.lua": """
+local list = {}
+for i = 1, 10000 do list[i] = i / 3 end
+return { topics = { "sums" }, fields = { id = "data.id" }, handle = function(event, view)
+  local total = 0
+  for i = 1, #list do total = total + list[i] end
+  view.sums:merge(event.id, "sum", { total = total })
+end }
+"""}
 
 
 def add_options(parser):
@@ -20,11 +39,33 @@ def add_options(parser):
     parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
 
 
-def once(options, records):
-    """Microseconds of its CPU for each event: (until it is merged, to encode it, to extract it)."""
-    done = subprocess.run([program_build(options) / "handling", options.tree / "config.lua", records,
-                           str(options.events)], check=True, stdout=subprocess.PIPE, text=True)
+def once(options, config, records, events, **environment):
+    """Microseconds of its CPU for each event: [until it is merged, to encode it, to extract
+    it]; then traces and KiB of compiled code, where the tree has them."""
+    done = subprocess.run([program_build(options) / "handling", config, records, str(events)],
+                          check=True, stdout=subprocess.PIPE, text=True,
+                          env={**os.environ, **environment})
     return [float(figure) for figure in done.stdout.split()]
+
+
+def write_computing(folder):
+    for name, text in COMPUTING.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    (folder / "sql/queries").mkdir(parents=True)
+    event = {"event_timestamp": "2026-02-01T08:00:00Z", "data": {"id": "one"}}
+    lines = [{"topic": "sums", "value": {**event, "event_id": str(uuid.uuid4()),
+                                         "correlation_id": str(uuid.uuid4())}} for _ in range(500)]
+    (folder / "1.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def run_computing(options, folder, report):
+    """The handler that computes, compiled and interpreted in turn."""
+    write_computing(folder)
+    for word, switch in (("compiled", "true"), ("interpreted", "false")):
+        runs = [once(options, folder / "config.lua", folder / "1.jsonl", 2000,
+                     AGGREGATOR_SCRIPTS_COMPILE=switch) for _ in range(options.runs)]
+        report.median(f"10,000 additions, {word}", [run[0] for run in runs], "µs an event")
 
 
 def run(options, folder, _):
@@ -34,11 +75,15 @@ def run(options, folder, _):
                     f"{options.runs} runs", ("runs", "median"))
     for name in STREAMS:
         streams.STREAMS[name](folder, options.records)
-        runs = [once(options, folder / "1.jsonl") for _ in range(options.runs)]
+        runs = [once(options, options.tree / "config.lua", folder / "1.jsonl", options.events)
+                for _ in range(options.runs)]
         report.median(f"{name}: read, handled, merged", [run[0] for run in runs], "µs an event")
         if len(runs[0]) > 2:  # the program of an older commit does not tell
             report.median(f"{name}: of these, extracted", [run[2] for run in runs], "µs an event")
         report.median(f"{name}: encoded", [run[1] for run in runs], "µs an event")
+        for figure, unit in zip(zip(*(run[3:] for run in runs)), ("traces", "KiB of code")):
+            report.median(f"{name}: compiled", figure, unit)
+    run_computing(options, folder / "computing", report)
     report.print()
     if options.json:
         report.write(options.json)
