@@ -106,11 +106,6 @@ static bool redis_give_up(struct redis *redis) {
     return false;
 }
 
-static bool redis_lost(const struct redis *redis, struct err *err) {
-    return err_set(err, ERR_UNAVAILABLE, "the connection to Redis is lost: %s",
-                   redis->link.context->errstr);
-}
-
 /* Not printf: a batch of events sends tens of thousands of lengths. */
 static void redis_append_length(struct buffer *out, char mark, size_t length) {
     char text[LENGTH_BYTES], *at = text + sizeof text;
@@ -167,20 +162,19 @@ static size_t redis_queue_setup(struct redis *redis) {
 /* Reads the received replies to AUTH and SELECT. */
 static bool redis_take_setup(struct redis *redis, size_t *missing, bool *refused, struct err *err) {
     while (*missing > 0 && !*refused) {
-        void *reply = NULL;
-        if (redisGetReplyFromReader(redis->link.context, &reply) != REDIS_OK) {
-            return redis_lost(redis, err);
+        redisReply *status = NULL;
+        if (!redis_link_next_reply(&redis->link, &status, err)) {
+            return false;
         }
-        if (!reply) {
+        if (!status) {
             return true;
         }
-        const redisReply *status = reply;
         *refused = status->type == REDIS_REPLY_ERROR;
         if (*refused) {
             redis->link.reason = "Redis refuses the login or the database";
             err_set(err, ERR_UNAVAILABLE, "Redis refuses the session: %s", status->str);
         }
-        freeReplyObject(reply);
+        redis_link_drop_reply(&redis->link);
         --*missing;
     }
     return !*refused;
@@ -226,8 +220,7 @@ static bool redis_reconnect(struct redis *redis, int64_t deadline_us, struct err
     return redis_open_session(redis, deadline_us, &refused, err);
 }
 
-/* *kept: the caller of redis_run_within owns the reply. */
-static bool redis_take_reply(struct redis *redis, redisReply *reply, bool *kept, struct err *err) {
+static bool redis_take_reply(struct redis *redis, redisReply *reply, struct err *err) {
     struct exchange *exchange = &redis->exchange;
     if (exchange->index == exchange->wanted) {
         return err_set(err, ERR_UNAVAILABLE, "Redis sent a reply without a command");
@@ -240,7 +233,6 @@ static bool redis_take_reply(struct redis *redis, redisReply *reply, bool *kept,
     }
     if (exchange->replies) {
         exchange->replies[exchange->index] = reply;
-        *kept = true;
     }
     exchange->index++;
     return true;
@@ -248,18 +240,18 @@ static bool redis_take_reply(struct redis *redis, redisReply *reply, bool *kept,
 
 static bool redis_take_replies(struct redis *redis, struct err *err) {
     while (!redis->subscribed || redis->exchange.index < redis->exchange.wanted) {
-        void *reply = NULL;
-        if (redisGetReplyFromReader(redis->link.context, &reply) != REDIS_OK) {
-            return redis_lost(redis, err);
+        redisReply *reply = NULL;
+        if (!redis_link_next_reply(&redis->link, &reply, err)) {
+            return false;
         }
         if (!reply) {
             return true;
         }
-        bool kept = false;
-        bool ok = redis_take_reply(redis, reply, &kept, err);
-        if (!kept) {
+        bool ok = redis_take_reply(redis, reply, err);
+        if (!ok && redis->exchange.replies) {
             freeReplyObject(reply);
         }
+        redis_link_drop_reply(&redis->link);
         if (!ok) {
             return false;
         }
@@ -355,6 +347,7 @@ static bool redis_begin_exchange(struct redis *redis, const struct exchange *exc
     redis->exchange = *exchange;
     redis->exchange.wanted = redis->queued;
     redis->exchange.deadline_us = deadline_us;
+    redis_link_keep_replies(&redis->link, exchange->replies != NULL);
     redis->under_way = true;
     redis->all_sent = false;
     redis_clear_queue(redis);
@@ -398,15 +391,15 @@ bool redis_receive(struct redis *redis, redis_on_reply on_push, void *context, s
         return false;
     }
     for (;;) {
-        void *reply = NULL;
-        if (redisGetReplyFromReader(redis->link.context, &reply) != REDIS_OK) {
-            return redis_lost(redis, err);
+        redisReply *reply = NULL;
+        if (!redis_link_next_reply(&redis->link, &reply, err)) {
+            return false;
         }
         if (!reply) {
             return true;
         }
         on_push(context, 0, reply);
-        freeReplyObject(reply);
+        redis_link_drop_reply(&redis->link);
     }
 }
 

@@ -40,7 +40,7 @@ const char *redis_plain_reason(const struct redis *redis, const struct err *err)
 
 /* Queues one command; copies the arguments. */
 bool redis_append(struct redis *redis, const struct slice *args, size_t count, struct err *err);
-/* Called once per command, in order; the reply is freed afterwards. */
+/* Called once per command, in order; the reply is valid until the callback returns. */
 typedef void (*redis_on_reply)(void *context, size_t index, const redisReply *reply);
 /* Connects if needed, sends the queue and reads all replies within the timeout of redis_create. A
  * failure empties the queue and drops the connection. */

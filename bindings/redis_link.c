@@ -6,9 +6,11 @@
 
 #include "base/clock.h"
 #include "login.h"
+#include "redis_replies.h"
 #include "tls.h"
 
-#define READ_BYTES 16384 /* one record of TLS */
+#define READ_BYTES 16384    /* one record of TLS */
+#define REPLY_BYTES 65536UL /* of a chunk: a batch's look-up of processed ids */
 
 /* ---- reading and writing -------------------------------------------------------------------- */
 
@@ -114,6 +116,28 @@ bool redis_link_read(struct redis_link *link, struct err *err) {
            redis_link_lose(link, err, result);
 }
 
+bool redis_link_next_reply(struct redis_link *link, redisReply **reply, struct err *err) {
+    void *found = NULL;
+    if (redisGetReplyFromReader(link->context, &found) != REDIS_OK) {
+        return err_set(err, ERR_UNAVAILABLE, "the connection to Redis is lost: %s",
+                       link->context->errstr);
+    }
+    *reply = found;
+    return true;
+}
+
+void redis_link_drop_reply(struct redis_link *link) {
+    arena_reset(link->replies);
+}
+
+void redis_link_keep_replies(struct redis_link *link, bool kept) {
+    if (kept) {
+        link->context->reader->fn = link->heap;
+    } else {
+        redis_replies_use_arena(link->context->reader, link->replies);
+    }
+}
+
 /* A server may send a session ticket of TLS at any time: those bytes are no reply. */
 bool redis_link_is_quiet(struct redis_link *link) {
     char bytes[READ_BYTES];
@@ -195,6 +219,8 @@ static bool redis_link_connect(struct redis_link *link, const struct redis_addre
     if (link->context->err) {
         return err_set(err, ERR_UNAVAILABLE, "%s", link->context->errstr);
     }
+    link->heap = link->context->reader->fn;
+    redis_link_keep_replies(link, false);
     if (!redis_link_wait(link, POLLOUT, deadline_us, err)) {
         return false;
     }
@@ -208,6 +234,7 @@ bool redis_link_open(struct redis_link *link, const struct redis_address *addres
                      int64_t deadline_us, struct err *err) {
     redis_link_close(link);
     link->reason = NULL;
+    link->replies = link->replies ? link->replies : arena_create(REPLY_BYTES);
     if (redis_link_connect(link, address, deadline_us, err) &&
         (!address->tls || redis_link_start_tls(link, address, deadline_us, err))) {
         return true;
@@ -221,6 +248,7 @@ void redis_link_close(struct redis_link *link) {
     link->tls = NULL;
     if (link->context) {
         redisFree(link->context);
+        arena_reset(link->replies);
     }
     link->context = NULL;
     link->wants = 0;
@@ -230,5 +258,6 @@ void redis_link_close(struct redis_link *link) {
 
 void redis_link_free(struct redis_link *link) {
     redis_link_close(link);
+    arena_destroy(link->replies);
     buffer_free(&link->out);
 }

@@ -8,11 +8,13 @@
 #define REDIS_LINK_LATE "Redis did not answer in time"
 
 struct redis_link {
-    const char *url;         /* of redis_create; borrowed */
-    redisContext *context;   /* socket and reader of replies; NULL: closed */
-    struct tls_session *tls; /* NULL: plain */
-    struct buffer out;       /* bytes to be sent: append, then redis_link_write */
-    size_t sent;             /* of `out` */
+    const char *url;                 /* of redis_create; borrowed */
+    redisContext *context;           /* socket and reader of replies; NULL: closed */
+    struct tls_session *tls;         /* NULL: plain */
+    struct buffer out;               /* bytes to be sent: append, then redis_link_write */
+    size_t sent;                     /* of `out` */
+    struct arena *replies;           /* objects of the present reply */
+    redisReplyObjectFunctions *heap; /* of hiredis: objects for freeReplyObject */
     short wants;        /* events that TLS waits for beside those of redis_link_events; 0: none */
     const char *reason; /* of the last failure: static, for readers without a login */
 };
@@ -29,8 +31,14 @@ bool redis_link_check_files(const struct redis_link *link, struct err *err);
 
 /* Sends what the socket takes. *all: nothing is left. False: the connection is lost. */
 bool redis_link_write(struct redis_link *link, bool *all, struct err *err);
-/* Reads what has arrived, for redisGetReplyFromReader. False: the connection is lost. */
+/* Reads what has arrived, for redis_link_next_reply. False: the connection is lost. */
 bool redis_link_read(struct redis_link *link, struct err *err);
+/* The next whole reply; NULL: there is none yet. It is valid until redis_link_drop_reply, which
+ * comes before the next call. False: the bytes are no replies. */
+bool redis_link_next_reply(struct redis_link *link, redisReply **reply, struct err *err);
+void redis_link_drop_reply(struct redis_link *link);
+/* Between exchanges. kept: the next replies are the caller's, for freeReplyObject. */
+void redis_link_keep_replies(struct redis_link *link, bool kept);
 /* Between exchanges: false if the server has closed the connection or sent a reply to no command.
  */
 bool redis_link_is_quiet(struct redis_link *link);
