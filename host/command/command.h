@@ -21,7 +21,7 @@ struct command {
     int word_count;
     bool help, version;
     const char *reaction, *row; /* of try */
-    const char *topic, *key, *state, *reason, *table, *path, *batch, *contains, *record;
+    const char *topic, *key, *state, *reason, *table, *path, *method, *batch, *contains, *record;
     const char *topics[COMMAND_TOPICS_MAX]; /* of an option that may be repeated */
     size_t topic_count;
     int64_t partition;    /* -1: all */

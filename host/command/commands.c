@@ -598,15 +598,16 @@ const struct command_spec commands[] = {
     {
         .name = "new route",
         .run = command_new_route,
-        .synopsis = "NAME [--path PATH]",
+        .synopsis = "NAME [--path PATH] [--method METHOD]",
         .summary = "write a route, its query and a spec that passes",
         .help = "Writes scripts/routes/NAME.lua, spec/unit/routes/NAME_spec.lua, and "
                 "sql/queries/NAME.sql, for an author to change; comments say where. Overwrites "
                 "nothing.",
         .arguments = {{.name = "NAME", .help = "lower-case letters, digits and _"}},
         .options = {TEXT("path", "PATH", path,
-                         "what it answers GET on, as '/batches/{batch_id}/notes'; default: "
-                         "/NAME/{id}")},
+                         "what it answers on, as '/batches/{batch_id}/notes'; default: /NAME/{id}"),
+                    TEXT("method", "METHOD", method,
+                         "GET (default), or POST, PUT or PATCH: a route with a body")},
     },
     {
         .name = "new reaction",

@@ -47,16 +47,16 @@ static bool new_check_topic(const struct script_generation *generation, const ch
                    script_generation_handlers(generation, &count)[owner].name);
 }
 
-static bool new_check_path(const struct script_generation *generation, const char *path,
-                           struct err *err) {
+static bool new_check_path(const struct script_generation *generation, const char *method,
+                           const char *path, struct err *err) {
     size_t count;
     if (builtin_paths_include(path)) {
         return err_set(err, ERR_INPUT, "the program itself answers %s: say another --path", path);
     }
-    int owner = script_route_of(generation, "GET", path);
+    int owner = script_route_of(generation, method, path);
     return owner < 0 ||
-           err_set(err, ERR_INPUT, "GET %s is answered by %s already: say another --path", path,
-                   script_generation_routes(generation, &count)[owner].name);
+           err_set(err, ERR_INPUT, "%s %s is answered by %s already: say another --path", method,
+                   path, script_generation_routes(generation, &count)[owner].name);
 }
 
 static bool new_plan_handler(struct scaffold *scaffold, const struct command *command,
@@ -72,16 +72,30 @@ static bool new_plan_handler(struct scaffold *scaffold, const struct command *co
     return scaffold_fill(scaffold, &request, generation, err);
 }
 
+static bool new_check_method(const char *method, struct err *err) {
+    static const char *const methods[] = {"GET", "POST", "PUT", "PATCH"};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        if (strcmp(method, methods[i]) == 0) {
+            return true;
+        }
+    }
+    return err_set(err, ERR_INPUT, "--method is \"%s\": there are GET, POST, PUT, PATCH", method);
+}
+
 static bool new_plan_route(struct scaffold *scaffold, const struct command *command,
                            const struct script_generation *generation, struct err *err) {
     const char *name = command->words[0];
     char path[MAX_NAME_BYTES + 8];
     snprintf(path, sizeof path, "/%s/{id}", name);
     const char *wanted = command->path ? command->path : path;
-    if (!new_check_path(generation, wanted, err)) {
+    const char *method = command->method ? command->method : "GET";
+    if (!new_check_method(method, err) || !new_check_path(generation, method, wanted, err)) {
         return false;
     }
-    struct scaffold_request request = {.kind = "route", .name = name, .path = wanted};
+    struct scaffold_request request = {.kind = strcmp(method, "GET") == 0 ? "route" : "write",
+                                       .name = name,
+                                       .path = wanted,
+                                       .method = method};
     return scaffold_fill(scaffold, &request, generation, err);
 }
 

@@ -20,6 +20,9 @@
 #include "new_route.lua.h"
 #include "new_route.sql.h"
 #include "new_route_spec.lua.h"
+#include "new_write.lua.h"
+#include "new_write.sql.h"
+#include "new_write_spec.lua.h"
 #include "scaffold.lua.h"
 
 bool scaffold_can_follow(const struct view_table *table) {
@@ -43,6 +46,8 @@ static const struct {
     {"handler", EMBEDDED_TEXT(new_handler_lua), EMBEDDED_TEXT(new_handler_spec_lua), {NULL, 0}},
     {"route", EMBEDDED_TEXT(new_route_lua), EMBEDDED_TEXT(new_route_spec_lua),
      EMBEDDED_TEXT(new_route_sql)},
+    {"write", EMBEDDED_TEXT(new_write_lua), EMBEDDED_TEXT(new_write_spec_lua),
+     EMBEDDED_TEXT(new_write_sql)},
     {"reaction", EMBEDDED_TEXT(new_reaction_lua), EMBEDDED_TEXT(new_reaction_spec_lua),
      EMBEDDED_TEXT(new_reaction_sql)},
 };
@@ -57,6 +62,7 @@ static void scaffold_put_request(struct buffer *json, const struct scaffold_requ
     json_put_text(json, "name", slice_of(request->name));
     json_put_text(json, "topic", slice_of(request->topic));
     json_put_text(json, "path", slice_of(request->path));
+    json_put_text(json, "method", slice_of(request->method));
     json_put_text(json, "table", slice_of(request->table ? request->table->name : NULL));
     json_put_text(json, "root", slice_of(config->scripts.root));
     json_put_text(json, "sql", slice_of(config->scripts.sql));

@@ -18,10 +18,11 @@ struct scaffold {
 };
 
 struct scaffold_request {
-    const char *kind; /* "handler", "route", "reaction" */
+    const char *kind; /* "handler", "route" (GET), "write" (a route with a body), "reaction" */
     const char *name;
-    const char *topic;              /* of a handler or reaction */
-    const char *path;               /* of a route */
+    const char *topic; /* of a handler or reaction */
+    const char *path;  /* of a route, as is the method */
+    const char *method;
     const struct view_table *table; /* that a reaction follows */
 };
 

@@ -132,6 +132,30 @@ local function add_route()
   add_query(words)
 end
 
+--- A route with a body, which has the field `text`.
+local function add_write()
+  local params = read_params(request.path)
+  local given = { "text" }
+  for _, name in ipairs(params) do
+    if name == "text" then
+      error("--path has {text}, the name of the body's field: choose another", 0)
+    end
+    given[#given + 1] = name
+  end
+  local words = {
+    path = request.path,
+    method = request.method,
+    endpoint = request.method:lower() .. "_" .. request.name,
+    status = request.method == "POST" and "201" or "200",
+    arguments = table_of(given, "% = request.params.%", 40 + #request.name, "    ")
+      :gsub("request%.params%.text", "request.body.text", 1),
+    examples = table_of(params, '% = "% 1"', 20, ""),
+    pairs = each(given, "'%', :%::text", ",\n         "),
+  }
+  add_script("routes", words)
+  add_query(words)
+end
+
 -- A reaction, and its query ---------------------------------------------------------------------
 
 --- The first item for which `is_good` holds.
@@ -161,6 +185,8 @@ local function add_reaction()
   add_query(words)
 end
 
-local kinds = { handler = add_handler, route = add_route, reaction = add_reaction }
+local kinds = {
+  handler = add_handler, route = add_route, write = add_write, reaction = add_reaction,
+}
 kinds[request.kind]()
 return table.concat(files)

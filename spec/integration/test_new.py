@@ -1,11 +1,12 @@
 """aggregator new: written files load, pass their spec and the linter, and run; invalid arguments
 are refused."""
+import http.client
 import json
 import shutil
 import subprocess
 
 import pytest
-from stack import ROOT
+from stack import HEADERS, ROOT
 
 TOPIC, PATH = "huleedu.note.taken.v1", "/notes/{note_id}/of/{user_id}"
 # As many parameters as make lines too long, and none.
@@ -44,6 +45,8 @@ def write_all(new):
         ("handler", "note_taken", "--topic", TOPIC), ("handler", "note_2"),
         ("route", "note", "--path", PATH), ("route", "notes", "--path", "/notes"),
         ("route", "long", "--path", f"/long/{LONG}"), ("route", "note_by_id"),
+        ("route", "note_write", "--path", PATH, "--method", "POST"),
+        ("route", "long_write", "--path", f"/long/{LONG}", "--method", "PUT"),
         ("reaction", "batch_noted"),
         ("reaction", "essay_noted", "--table", "essay_results", "--topic", "notes.v2"))]
 
@@ -78,6 +81,17 @@ def test_written_files_run(tree, new, bare_service):
     assert set(event) == {"event_id", "event_timestamp", "correlation_id", "event_type",
                           "source_service", "data"}
     assert bare_service.program.get("/long/x/y/z")[0] == 200
+    assert send(bare_service.program, "POST", "/notes/n-1/of/u-1", {"text": "åäö"}) == (
+        201, {"text": "åäö", "note_id": "n-1", "user_id": "u-1"})
+    assert send(bare_service.program, "PUT", "/long/x/y/z", {"text": ""})[0] == 400
+
+
+def send(program, method, path, body):
+    connection = http.client.HTTPConnection("127.0.0.1", program.port, timeout=10)
+    connection.request(method, path, json.dumps(body),
+                       HEADERS | {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read())
 
 
 @pytest.mark.parametrize("words, reasons", [
@@ -94,6 +108,8 @@ def test_written_files_run(tree, new, bare_service):
     (("route", "x", "--path", "x"), ["--path"]), (("route", "x", "--path", "/{a}/{a}"), ["--path"]),
     (("route", "x", "--path", "/{end}"), ["--path"]), (("route", "x", "--path", "/a//b"), ["--path"]),
     (("route", "x", "--path", "/{A}"), ["--path"]), (("route", "x", "--path", '/"'), ["--path"]),
+    (("route", "x", "--method", "DELETE"), ["--method", "GET, POST, PUT, PATCH"]),
+    (("route", "x", "--path", "/{text}", "--method", "PUT"), ["--path has {text}"]),
     (("handler", "Big"), ["NAME"]), (("handler", "../x"), ["NAME"]),
     (("handler", "x" * 49), ["NAME"]), (("reaction", "x", "--topic", "a b"), ["--topic"]),
     (("reaction", "x", "--table", "essay_result"), ["--table", 'did you mean "essay_results"?'])])
