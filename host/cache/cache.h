@@ -13,6 +13,7 @@
  * from: for others it is a miss. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -37,10 +38,16 @@ struct cached_response {
     char etag[20]; /* the same, quoted */
     /* private: */
     int refs;
+    _Atomic(struct cached_gzip *) gzip;
 };
 struct cached_response *cached_response_create(int status, struct slice body); /* copies */
 struct cached_response *cached_response_ref(struct cached_response *response);
 void cached_response_unref(struct cached_response *response);
+/* The body in gzip, made by the first call; it lives as long as the response. data NULL: it would
+ * not be shorter. */
+struct slice cached_response_gzip(struct cached_response *response);
+/* Whether cached_response_gzip returns at once. */
+bool cached_response_is_gzipped(const struct cached_response *response);
 
 struct cache *cache_create(const struct cache_options *options, struct err *err);
 bool cache_start(struct cache *cache, struct err *err); /* the subscriber thread */

@@ -65,6 +65,9 @@ const struct config_field config_fields[] = {
         .help = "milliseconds to receive a request, and again to send its response"),
     ROW(http, slow_request_ms, INTEGER, "1000", .max = 600000,
         .help = "milliseconds; a request whose response takes as long is logged; 0: none"),
+    ROW(http, compress_min_bytes, INTEGER, "1400", .max = 1000000000, .live = true,
+        .help = "bytes; a JSON response as long is sent as gzip to a client that accepts it; 0: "
+                "none"),
     ROW(http, keep_alive_timeout_ms, INTEGER, "5000", .max = 600000,
         .help = "milliseconds between two requests of a connection"),
     ROW(http, drain_delay_ms, INTEGER, "0", .max = 600000,

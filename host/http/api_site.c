@@ -12,6 +12,7 @@
 #include "base/xalloc.h"
 #include "admission.h"
 #include "builtin_paths.h"
+#include "compression.h"
 #include "endpoint.h"
 #include "live.h"
 #include "route_inputs.h"
@@ -29,6 +30,7 @@ struct api_scripts {
     uint64_t hash;                           /* of the generation's hash */
     const struct script_route *routes;       /* the generation owns them */
     const struct config_pairs *vocabularies; /* by caller; the generation owns them */
+    int compress_min_bytes;                  /* http.compress_min_bytes */
     struct endpoint **endpoints;             /* one for each route */
     size_t route_count;
     struct script_route *live_routes; /* the streams of live routes, as routes of their own */
@@ -148,6 +150,7 @@ struct api_scripts *api_scripts_create(struct script_generation *generation,
     struct api_scripts *scripts = xcalloc(1, sizeof *scripts);
     scripts->generation = script_generation_ref(generation);
     scripts->vocabularies = &script_generation_config(generation)->http.vocabularies;
+    scripts->compress_min_bytes = script_generation_config(generation)->http.compress_min_bytes;
     scripts->hash = hash64(slice_of(script_generation_hash(generation)));
     scripts->routes = script_generation_routes(generation, &scripts->route_count);
     scripts->endpoints = xcalloc(scripts->route_count + 1, sizeof(struct endpoint *));
@@ -314,6 +317,26 @@ static void api_site_set_headers(struct response *response, const struct script_
     }
 }
 
+/* Bodies of another media type may be compressed already. */
+static void api_site_compress(const struct api_scripts *scripts, struct exchange *exchange) {
+    if (!exchange->response.own_content_type) {
+        compression_apply(&exchange->response, &exchange->request, scripts->compress_min_bytes);
+    }
+}
+
+/* Whether a worker has to make the response of the cached one: the loop does not compress. */
+static bool api_site_needs_worker(const struct api_scripts *scripts,
+                                  const struct exchange *exchange,
+                                  const struct cached_response *cached) {
+    const struct request *request = &exchange->request;
+    const struct script_route *route = &scripts->routes[exchange->plan.match.route];
+    if (!compression_is_due(request, cached, scripts->compress_min_bytes)) {
+        return false;
+    }
+    /* A translated body is not kept, and so compressed each time. */
+    return !cached_response_is_gzipped(cached) || api_site_vocabulary(scripts, route, request);
+}
+
 static void api_site_set_refused(struct exchange *exchange, const struct err *err) {
     response_set_refused(&exchange->response, 400, err->text,
                          "The request does not fit the route's declaration");
@@ -344,6 +367,7 @@ static void api_site_ask_script(void *context, struct exchange *exchange) {
     if (cached) {
         api_site_set_cached(scripts, exchange, cached);
         api_site_set_headers(&exchange->response, &computation.headers);
+        api_site_compress(scripts, exchange);
     } else {
         api_site_set_failure(exchange, &err);
     }
@@ -360,8 +384,13 @@ static void api_site_plan_answer(struct api_scripts *scripts, struct exchange *e
         plan->key.text = buffer_slice(&plan->key_text);
         kept = cache_lookup(scripts->api->cache, &plan->key);
     }
+    if (kept && api_site_needs_worker(scripts, exchange, kept)) {
+        cached_response_unref(kept);
+        kept = NULL;
+    }
     if (kept) {
         api_site_set_cached(scripts, exchange, kept);
+        api_site_compress(scripts, exchange);
     } else {
         plan->context = scripts;
         plan->takes_body = route->body != NULL;

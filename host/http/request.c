@@ -11,6 +11,7 @@ static const bool request_repeats[FIELD_COUNT] = {
     [FIELD_EXPECT] = true,
     [FIELD_IF_NONE_MATCH] = true,
     [FIELD_TRACEPARENT] = true,
+    [FIELD_ACCEPT_ENCODING] = true,
     [FIELD_COOKIE] = true,
     [FIELD_ORIGIN] = true,
     [FIELD_LAST_EVENT_ID] = true,
@@ -34,6 +35,7 @@ struct request_names request_names(const char *api_key, const char *caller,
         [FIELD_CALLER] = slice_of(caller),
         [FIELD_CORRELATION_ID] = slice_of(correlation_id),
         [FIELD_TRACEPARENT] = slice_of("traceparent"),
+        [FIELD_ACCEPT_ENCODING] = slice_of("accept-encoding"),
         [FIELD_COOKIE] = slice_of("cookie"),
         [FIELD_ORIGIN] = slice_of("origin"),
         [FIELD_LAST_EVENT_ID] = slice_of("last-event-id"),
@@ -250,7 +252,8 @@ static bool request_keep_field(struct request *request, size_t field, struct sli
     } else if (!request_repeats[field]) {
         return request_refuse(refusal, 400, "A header field is repeated that may stand once only");
     } else if (field == FIELD_IF_NONE_MATCH || field >= FIELD_TRACEPARENT) {
-        /* Repeated ones are ignored: a full response, no trace, no session are always right. */
+        /* Repeated ones are ignored: a full response, no trace, plain bytes, no session are always
+         * right. */
         request->fields[field].len = 0;
     }
     return true;

@@ -152,6 +152,10 @@ static void response_put_number(struct head *head, const char *name, size_t numb
     response_put(head, number_put_before(digits + NUMBER_DIGITS_MOST, number));
 }
 
+static struct slice response_whole_body(const struct response *response) {
+    return response->gzip.data ? response->gzip : response->cached->body;
+}
+
 static size_t response_retry_after_s(const struct response *response) {
     return response->retry_after_s > 0 ? (size_t)response->retry_after_s : RETRY_AFTER_S;
 }
@@ -165,8 +169,11 @@ size_t response_format_head(const struct response *response, const char *correla
         response_put_line(&head, "Content-Type: ", response->content_type);
     }
     if (!response_is_bodyless(response->status) && !response->is_stream) {
-        response_put_number(&head, "Content-Length: ", response->cached->body.len);
+        response_put_number(&head, "Content-Length: ", response_whole_body(response).len);
         response_put(&head, "\r\n");
+        if (response->gzip.data) {
+            response_put_line(&head, "Content-Encoding: ", "gzip");
+        }
     } else if (response->status == 205) {
         response_put_line(&head, "Content-Length: ", "0");
     }
@@ -176,7 +183,11 @@ size_t response_format_head(const struct response *response, const char *correla
                           "Cache-Control: ", response->has_etag ? "private, no-cache" : "no-store");
     }
     if (response->has_etag) {
-        response_put_line(&head, "ETag: ", response->cached->etag);
+        response_put_line(&head,
+                          response->weak_etag ? "ETag: W/" : "ETag: ", response->cached->etag);
+    }
+    if (response->varies) {
+        response_put_line(&head, "Vary: ", "Accept-Encoding");
     }
     if (response->allow[0]) {
         response_put_line(&head, "Allow: ", response->allow);
@@ -223,7 +234,7 @@ struct slice response_body(const struct response *response) {
     if (response->head_only || response_is_bodyless(response->status)) {
         return (struct slice){"", 0};
     }
-    return response->cached->body;
+    return response_whole_body(response);
 }
 
 void response_format_date(int64_t wall_us, char out[RESPONSE_DATE_BYTES]) {

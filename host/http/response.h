@@ -26,6 +26,9 @@ struct response {
     char allow[RESPONSE_ALLOW_BYTES]; /* of 405 and OPTIONS: "GET, HEAD"; "": none */
     bool is_stream;                   /* events without an end: no Content-Length */
     struct live_reader *live;         /* owned: watches once the head is written; NULL: none */
+    struct slice gzip;                /* the body as it is sent; data NULL: uncompressed */
+    bool varies;                      /* with the request's Accept-Encoding */
+    bool weak_etag;                   /* the bytes depend on it, too */
     bool has_etag;                    /* the client may cache it and send If-None-Match */
     bool head_only;
     bool close;            /* the connection closes after it */

@@ -6,8 +6,8 @@ ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = re.compile(
     r"\brd_kafka_\w+|\bPQ[a-z]\w+|\bPG(?:result|conn)\b|\bcurl_\w+\(|\bCURL\w*\b"
     r"|\bredis(?:Command|Append|Connect|Async|Buffer|Get|Set|Reader|Free)\w*\b|\bredisContext\b"
-    r"|\bsd_[a-z]\w+\(|\bSSL_\w+\(|\bX509_\w+\(|\bEVP_\w+|\bCRYPTO_\w+"
-    r"|#include <(?:librdkafka/|libpq|hiredis/|curl/|openssl/|histedit|systemd/)")
+    r"|\bsd_[a-z]\w+\(|\bSSL_\w+\(|\bX509_\w+\(|\bEVP_\w+|\bCRYPTO_\w+|\bdeflate\w*\("
+    r"|#include <(?:librdkafka/|libpq|hiredis/|curl/|openssl/|histedit|systemd/|zlib)")
 
 
 def test_the_host_calls_no_client_library():

@@ -1,4 +1,5 @@
 """Routes of scripts: declared queries, headers and bodies, and the framing of bodies."""
+import gzip
 import json
 import shutil
 import socket
@@ -67,6 +68,15 @@ LIMITED = """
 return { path = "/limited", auth = true, rate_limit = { requests = 1, per_s = 3600, burst = 3 },
          handle = function() return { status = 200, body = "{}" } end }
 """
+LIST = """
+return { path = "/list/{n}", auth = false, handle = function(request)
+  return { status = 200, body = '["' .. ("essay "):rep(tonumber(request.params.n)) .. '"]' } end }
+"""
+CACHED = """
+return { path = "/cached/{n}", auth = false, cache = { key = "cached:{n}" },
+  handle = function(request) return { status = 200, tags = {},
+    body = '["' .. ("essay "):rep(tonumber(request.params.n)) .. '"]' } end }
+"""
 BODY = {"customer": {"name": "Åsa"}, "count": 2, "items": [{"sku": "a"}, {"sku": "b"}]}
 ORDERS = "/orders/7"
 JSON = b"Content-Type: application/json\r\n"
@@ -78,7 +88,7 @@ def program():
         scripts = world.folder / "scripts"
         shutil.copytree(ROOT / "scripts", scripts)
         for name, text in {"order": ORDER, "text": TEXT, "plain": PLAIN, "created": CREATED,
-                           "limited": LIMITED}.items():
+                           "limited": LIMITED, "list": LIST, "cached": CACHED}.items():
             (scripts / f"routes/{name}.lua").write_text(text)
         started = world.start(env={"SCRIPTS_ROOT": str(scripts)},
                               edits=[("request_timeout_ms = 10000", "request_timeout_ms = 1500")])
@@ -349,3 +359,39 @@ def test_above_its_rate_limit_a_service_gets_429_and_others_do_not(program):
                    'status_code="429"}'] == 3
     wait_until("the line", lambda: "above `rate_limit` of the route, service admin-dashboard-service"
                in program.log.read_text())
+
+
+# ---- compression ------------------------------------------------------------------------------
+
+GZIP = b"Accept-Encoding: br, gzip;q=0.5\r\n"
+
+
+@pytest.mark.parametrize("path", ["/list/1000", "/cached/1000"])
+def test_a_long_response_is_compressed_for_a_client_that_accepts_it(program, path):
+    plain = program.ask(path)
+    assert plain.header("Content-Encoding") is None and plain.header("Vary") == "Accept-Encoding"
+    for _ in range(3):  # computed, compressed, both kept
+        with program.client() as client:
+            answer = client.request(path, "GET", GZIP).answer()
+            assert answer.header("Content-Encoding") == "gzip"
+            assert len(answer.body) < len(plain.body) / 10
+            assert gzip.decompress(answer.body) == plain.body
+            assert answer.header("ETag") == "W/" + plain.header("ETag")
+            assert answer.header("Vary") == "Accept-Encoding"
+            head = client.request(path, "HEAD", GZIP).answer("HEAD")
+            assert head.header("Content-Length") == str(len(answer.body))
+            for tag in (answer.header("ETag"), plain.header("ETag")):
+                same = client.request(path, "GET", GZIP + b"If-None-Match: " + tag.encode() +
+                                      b"\r\n").answer()
+                assert same.status == 304 and same.header("ETag") == answer.header("ETag")
+    assert program.ask(path).body == plain.body
+
+
+@pytest.mark.parametrize("path, headers", [
+    ("/cached/100", GZIP), ("/cached/1000", b"Accept-Encoding: gzip;q=0\r\n"),
+    ("/cached/1000", b"Accept-Encoding: *\r\n"), ("/cached/1000", b"Accept-Encoding: \r\n"),
+    ("/cached/1000", GZIP + GZIP), ("/cached/x", GZIP)])
+def test_other_responses_are_not_compressed(program, path, headers):
+    answer = program.ask(path, headers=headers)
+    assert answer.header("Content-Encoding") is None
+    assert len(answer.body) == int(answer.header("Content-Length"))

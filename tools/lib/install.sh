@@ -3,7 +3,7 @@
 
 # To build, and to run with private servers.
 RUN_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libluajit2-5.1-dev luajit2 librdkafka-dev libpq-dev
-libhiredis-dev libcurl4-openssl-dev libssl-dev libxxhash-dev libedit-dev uuid-dev libsystemd-dev postgresql-15 postgresql-client-15
+libhiredis-dev libcurl4-openssl-dev libssl-dev libxxhash-dev libedit-dev uuid-dev zlib1g-dev libsystemd-dev postgresql-15 postgresql-client-15
 redis-server python3 util-linux"
 # To test.
 TEST_PACKAGES="git lua-busted lua-check lua-cjson clang-format clang-tidy cppcheck curl python3-pytest
