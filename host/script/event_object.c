@@ -18,6 +18,14 @@ static void event_object_push_field_names(lua_State *L, const struct extract_fie
     }
 }
 
+/* [.., metatable] Stores the fields' names in it, as strings of the state. */
+static void event_object_add_names(lua_State *L, const struct extract_field *fields, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        lua_pushstring(L, fields[i].name);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+}
+
 /* Stores the metatable of each list's items in the registry, under the list's address. */
 static void event_object_add_lists(lua_State *L, const struct extract_field *fields, size_t count,
                                    const char *place) {
@@ -29,6 +37,7 @@ static void event_object_add_lists(lua_State *L, const struct extract_field *fie
             lua_insert(L, -2);
             lua_names_push_strict(L, owner, "field ", place);
             lua_remove(L, -2);
+            event_object_add_names(L, fields[i].element, fields[i].element_count);
             lua_rawset(L, LUA_REGISTRYINDEX);
             event_object_add_lists(L, fields[i].element, fields[i].element_count, place);
         }
@@ -55,35 +64,37 @@ void event_push(struct script_instance *instance, const struct script_handler *h
 
 void event_push_names(lua_State *L, const struct script_handler *handler) {
     lua_createtable(L, (int)handler->field_count, 0);
-    for (size_t i = 0; i < handler->field_count; i++) {
-        lua_pushstring(L, handler->fields[i].name);
-        lua_rawseti(L, -2, (int)i + 1);
-    }
+    event_object_add_names(L, handler->fields, handler->field_count);
 }
 
 /* ---- one event ---------------------------------------------------------------------------- */
+
+/* [.., metatable of the items] Pushes an item. */
+static void event_object_push_item(lua_State *L, const struct extract_field *field,
+                                   const struct extract_value *cells) {
+    int names = lua_gettop(L);
+    lua_createtable(L, 0, (int)field->element_count);
+    for (size_t i = 0; i < field->element_count; i++) {
+        if (cells[i].present && !field->element[i].check_only) {
+            lua_rawgeti(L, names, (int)i + 1);
+            event_push_value(L, &field->element[i], &cells[i]);
+            lua_rawset(L, -3);
+        }
+    }
+    lua_pushvalue(L, names);
+    lua_setmetatable(L, -2);
+}
 
 static void event_object_push_list(lua_State *L, const struct extract_field *field,
                                    const struct extract_value *value) {
     lua_createtable(L, (int)value->as.list.rows, 0);
     lua_pushlightuserdata(L, (void *)field);
     lua_rawget(L, LUA_REGISTRYINDEX);
-    lua_insert(L, -2); /* [names, list] */
     for (size_t row = 0; row < value->as.list.rows; row++) {
-        lua_createtable(L, 0, (int)field->element_count);
-        for (size_t i = 0; i < field->element_count; i++) {
-            if (field->element[i].check_only) {
-                continue;
-            }
-            event_push_value(L, &field->element[i],
-                             &value->as.list.cells[row * field->element_count + i]);
-            lua_setfield(L, -2, field->element[i].name);
-        }
-        lua_pushvalue(L, -3);
-        lua_setmetatable(L, -2);
-        lua_rawseti(L, -2, (int)row + 1);
+        event_object_push_item(L, field, &value->as.list.cells[row * field->element_count]);
+        lua_rawseti(L, -3, (int)row + 1);
     }
-    lua_remove(L, -2);
+    lua_pop(L, 1);
 }
 
 void event_push_value(lua_State *L, const struct extract_field *field,

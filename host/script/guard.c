@@ -115,12 +115,19 @@ static void guard_read_error(lua_State *L, struct err *err) {
     err_set(err, ERR_INPUT, "%s", text ? text : "an error without a message");
 }
 
-/* Inside lua_cpcall, because preparing the body's call allocates. */
+int script_run_body(lua_State *L) {
+    const struct entry *entry = lua_touserdata(L, 1);
+    lua_pushlightuserdata(L, entry->context);
+    lua_replace(L, 1);
+    return entry->body(L);
+}
+
+/* Inside lua_cpcall, because preparing the body's call may raise. */
 static int guard_enter(lua_State *L) {
     struct entry *entry = lua_touserdata(L, 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, entry->instance->on_error_ref);
-    lua_pushcfunction(L, entry->body);
-    lua_pushlightuserdata(L, entry->context);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, entry->instance->run_body_ref);
+    lua_pushlightuserdata(L, entry);
     entry->status = lua_pcall(L, 1, 0, 2);
     if (entry->status != 0) {
         guard_read_error(L, entry->err);

@@ -185,6 +185,7 @@ void script_instance_destroy(struct script_instance *instance) {
     }
     sandbox_close(instance);
     script_generation_unref(instance->generation);
+    buffer_free(&instance->literal);
     free(instance->handlers);
     free(instance->routes);
     free(instance->reactions);

@@ -234,6 +234,8 @@ static int sandbox_set_up(lua_State *L) {
     struct script_instance *instance = lua_touserdata(L, 1);
     lua_pushcfunction(L, script_on_error);
     instance->on_error_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushcfunction(L, script_run_body);
+    instance->run_body_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
         lua_pushcfunction(L, libraries[i].func);
         lua_pushstring(L, libraries[i].name);

@@ -101,9 +101,11 @@ struct script_instance {
     bool outage_passed_on; /* see outage.c */
     struct script_callable *handlers, *routes, *reactions;
     int view_ref;
+    struct buffer literal;             /* view_object.c: a list on its way to a merge */
     int direct_ref;                    /* of a compiled state: what direct.lua returned */
     char uuid_text[UUID_TEXT_LEN + 1]; /* the last one that it read */
     int on_error_ref;                  /* script_on_error, created once */
+    int run_body_ref;                  /* script_run_body */
     int rows_ref;                      /* the rows of a reaction's query */
     struct merge *merge;               /* of the handler call under way, as is handler_name */
     const char *handler_name;
@@ -176,6 +178,9 @@ bool script_guard(struct script_instance *instance, lua_CFunction body, void *co
                   struct err *err);
 /* For lua_atpanic: logs script and error, and ends the process. */
 int script_panic(lua_State *L);
+/* Calls the body of the script_call under way: a function of the state for each would be garbage.
+ */
+int script_run_body(lua_State *L);
 /* Error handler: adds a traceback, and describes values that are not text. */
 int script_on_error(lua_State *L);
 /* lua_limit_begin and lua_limit_end, also visible to the watchdog. */

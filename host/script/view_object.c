@@ -3,10 +3,14 @@
 #include <math.h>
 
 #include "bindings/lua_names.h"
+#include "base/number.h"
 #include "base/uuid.h"
 #include "direct.h"
 #include "message.h"
 #include "view_column.h"
+
+/* Of the buffer for lists, between two merges. */
+#define LITERAL_KEPT_BYTES (64UL * 1024)
 
 bool view_object_has_room(const struct script_instance *instance, size_t bytes) {
     return merge_staged_bytes(instance->merge) + bytes <=
@@ -36,6 +40,7 @@ static struct slice view_object_copy(lua_State *L, struct slice bytes) {
     return arena_copy(merge_arena(sandbox_instance(L)->merge), bytes);
 }
 
+/* The text, which the state owns. */
 static struct slice view_object_check_text(lua_State *L, int at, const struct view_column *column) {
     size_t len;
     const char *text = lua_tolstring(L, at, &len);
@@ -46,62 +51,75 @@ static struct slice view_object_check_text(lua_State *L, int at, const struct vi
     if (!view_column_takes_text((struct slice){text, len})) {
         luaL_error(L, "column \"%s\" takes UTF-8 text without NUL", column->name);
     }
-    return view_object_copy(L, (struct slice){text, len});
+    return (struct slice){text, len};
 }
 
 static bool view_object_is_null(lua_State *L, int at) {
     return lua_isnoneornil(L, at) || (lua_islightuserdata(L, at) && !lua_touserdata(L, at));
 }
 
-/* Converts a Lua list to the literal of a Postgres array. Lua owns the luaL_Buffer if an error is
- * raised. */
+/* As "%.17g" writes it, which is slow: most numbers are whole. */
+static struct slice view_object_format_number(double number, char out[40]) {
+    if (number == floor(number) && !signbit(number) && number < 1e15) {
+        char *end = out + 40, *first = number_put_before(end, (size_t)number);
+        return (struct slice){first, (size_t)(end - first)};
+    }
+    return (struct slice){out, (size_t)snprintf(out, 40, "%.17g", number)};
+}
+
+static void view_object_append_quoted(struct buffer *out, struct slice text) {
+    buffer_append_text(out, "\"");
+    for (size_t copied = 0; copied < text.len;) {
+        size_t plain = copied;
+        while (plain < text.len && text.data[plain] != '"' && text.data[plain] != '\\') {
+            plain++;
+        }
+        buffer_append(out, text.data + copied, plain - copied);
+        if (plain < text.len) {
+            buffer_append(out, (char[]){'\\', text.data[plain++]}, 2);
+        }
+        copied = plain;
+    }
+    buffer_append_text(out, "\"");
+}
+
+/* The item at the top, which has the given index. */
+static void view_object_append_item(lua_State *L, const struct view_column *column, size_t index,
+                                    struct buffer *out) {
+    int type = lua_type(L, -1);
+    bool texts = column->type == VIEW_TEXTS;
+    if (view_object_is_null(L, lua_gettop(L))) {
+        buffer_append_text(out, "NULL");
+    } else if (texts && type == LUA_TSTRING) {
+        view_object_append_quoted(out, view_object_check_text(L, -1, column));
+    } else if (!texts && type == LUA_TNUMBER && isfinite(lua_tonumber(L, -1))) {
+        char number[40];
+        view_object_append_quoted(out, view_object_format_number(lua_tonumber(L, -1), number));
+    } else {
+        luaL_error(L, "column \"%s\": item %d is %s", column->name, (int)index,
+                   type == LUA_TNUMBER ? lua_tostring(L, -1) : luaL_typename(L, -1));
+    }
+}
+
+/* Converts a Lua list to the literal of a Postgres array. The instance owns the buffer: an error
+ * may be raised. */
 static struct slice view_object_array_literal(lua_State *L, int at,
                                               const struct view_column *column) {
-    luaL_Buffer out;
+    struct buffer *out = &sandbox_instance(L)->literal;
     size_t count = lua_objlen(L, at);
-    luaL_buffinit(L, &out);
-    luaL_addchar(&out, '{');
+    buffer_clear(out);
     for (size_t i = 1; i <= count; i++) {
-        size_t len;
-        const char *text;
-        char number[40];
+        buffer_append_text(out, i == 1 ? "{" : ",");
         lua_rawgeti(L, at, (int)i);
-        bool null = view_object_is_null(L, -1);
-        if (!null && column->type != VIEW_TEXTS && lua_type(L, -1) == LUA_TNUMBER &&
-            isfinite(lua_tonumber(L, -1))) {
-            len = (size_t)snprintf(number, sizeof number, "%.17g", lua_tonumber(L, -1));
-            text = number;
-        } else if (!null && column->type == VIEW_TEXTS && lua_type(L, -1) == LUA_TSTRING) {
-            text = view_object_check_text(L, -1, column).data;
-            len = lua_objlen(L, -1);
-        } else if (!null) {
-            luaL_error(L, "column \"%s\": item %d is %s", column->name, (int)i,
-                       lua_type(L, -1) == LUA_TNUMBER ? lua_tostring(L, -1) : luaL_typename(L, -1));
-            break;
-        }
+        view_object_append_item(L, column, i, out);
         lua_pop(L, 1);
-        if (i > 1) {
-            luaL_addchar(&out, ',');
-        }
-        if (null) {
-            luaL_addstring(&out, "NULL");
-            continue;
-        }
-        luaL_addchar(&out, '"');
-        for (size_t c = 0; c < len; c++) {
-            if (text[c] == '"' || text[c] == '\\') {
-                luaL_addchar(&out, '\\');
-            }
-            luaL_addchar(&out, text[c]);
-        }
-        luaL_addchar(&out, '"');
+        view_object_check_room(L, out->len);
     }
-    luaL_addchar(&out, '}');
-    luaL_pushresult(&out);
-    size_t len;
-    const char *literal = lua_tolstring(L, -1, &len);
-    struct slice copy = view_object_copy(L, (struct slice){literal, len});
-    lua_pop(L, 1);
+    buffer_append_text(out, count == 0 ? "{}" : "}");
+    struct slice copy = view_object_copy(L, buffer_slice(out));
+    if (out->cap > LITERAL_KEPT_BYTES) {
+        buffer_free(out);
+    }
     return copy;
 }
 
@@ -153,7 +171,7 @@ static struct view_value view_object_to_value(lua_State *L, int at,
         value.as.text = view_object_array_literal(L, at, column);
         break;
     case LUA_TSTRING:
-        value.as.text = view_object_check_text(L, at, column);
+        value.as.text = view_object_copy(L, view_object_check_text(L, at, column));
         break;
     case LUA_TBOOLEAN:
         value.as.integer = lua_toboolean(L, at);
