@@ -138,7 +138,7 @@ const struct config_field config_fields[] = {
         .help =
             "added to the nice value of these threads, so that requests get the processor first"),
     ROW(ingest, batch_max_events, INTEGER, "4000", .min = 1, .max = 1000000, .live = true,
-        .help = "events of one transaction"),
+        .help = "events of one transaction; half as many while requests reach the database"),
     ROW(ingest, batch_max_bytes, INTEGER, "16777216", .min = 1024, .max = 268435456, .live = true,
         .help = "bytes of the events of one transaction"),
     ROW(ingest, batch_max_merge_bytes, INTEGER, "67108864", .min = 65536, .max = 1073741824,

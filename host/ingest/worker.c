@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/recent_requests.h"
 #include "base/thread.h"
 #include "pipeline/after_commit.h"
 #include "pipeline/announcer.h"
@@ -257,6 +258,9 @@ static void worker_turn(struct worker *worker) {
     bool may_take = script_switch_turn(worker);
     hold_turn(worker);
     reopen_turn(worker);
+    if (worker->filling->count == 0) { /* a batch that was full stays so: its rows may be encoded */
+        worker->pipeline.beside_requests = recent_requests_any();
+    }
     bool dry = !worker->kafka || consumer_fill(worker, may_take);
     waiting_turn(worker);
     if (script_switch_is_due(worker)) { /* before the batch is finished, which takes time */

@@ -8,6 +8,7 @@
 #include "pipeline.h"
 
 #define EXTRACTED_CHUNK_BYTES (256UL * 1024)
+#define BESIDE_REQUESTS_SHARE 2 /* of ingest.batch_max_events */
 
 struct log_record log_record_of_kafka(const struct kafka_message *message, size_t partition) {
     return (struct log_record){
@@ -70,8 +71,15 @@ void batch_clear(struct pipeline *pipeline, struct batch *batch) {
     batch_forget_advances(pipeline, batch);
 }
 
+static size_t batch_limit(const struct pipeline *pipeline) {
+    size_t most = (size_t)pipeline->config->ingest.batch_max_events;
+    size_t beside = (most + BESIDE_REQUESTS_SHARE - 1) / BESIDE_REQUESTS_SHARE;
+    return pipeline->beside_requests && beside < pipeline->batch_limit ? beside
+                                                                       : pipeline->batch_limit;
+}
+
 bool batch_full(const struct pipeline *pipeline, const struct batch *batch) {
-    return batch->count >= pipeline->batch_limit ||
+    return batch->count >= batch_limit(pipeline) ||
            batch->bytes >= (size_t)pipeline->config->ingest.batch_max_bytes ||
            batch_has_merged_enough(pipeline, batch);
 }

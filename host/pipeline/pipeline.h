@@ -59,8 +59,9 @@ struct pipeline {
     uint64_t view_epoch; /* identifies the database */
     struct partitions partitions;
     struct breaker breaker;
-    struct waits waits; /* handlers that wait */
-    size_t batch_limit; /* events in a batch: below the configured limit after a time-out */
+    struct waits waits;   /* handlers that wait */
+    size_t batch_limit;   /* events in a batch: below the configured limit after a time-out */
+    bool beside_requests; /* batches are smaller: Postgres' processes leave the processor sooner */
     struct transaction transaction; /* the current one, or the last */
     struct pipeline_metrics metrics;
 };

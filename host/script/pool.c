@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/recent_requests.h"
 #include "base/stop.h"
 #include "base/xalloc.h"
 #include "script_private.h"
@@ -134,6 +135,7 @@ static void pool_release(struct script_pool *pool, struct script_instance *insta
 enum script_result script_pool_answer(struct script_pool *pool,
                                       const struct script_request *request, int timeout_ms,
                                       struct script_response *response, struct err *err) {
+    recent_requests_note();
     struct script_instance *instance = pool_acquire(pool, timeout_ms);
     *response = (struct script_response){0};
     if (!instance) {

@@ -120,6 +120,23 @@ static void a_batch_at_its_bound_leaves_the_rest_to_the_next(void) {
     close_all();
 }
 
+static void half_of_the_events_fill_a_batch_beside_requests(void) {
+    open_with("view.things:merge(event.id, 'said', { word = 'x' })");
+    for (int64_t i = 0; i < 499; i++) {
+        take(0, i);
+    }
+    dry_run.pipeline.beside_requests = true;
+    CHECK(!batch_full(&dry_run.pipeline, &dry_run.batch));
+    take(0, 499);
+    CHECK(batch_full(&dry_run.pipeline, &dry_run.batch));
+    dry_run.pipeline.beside_requests = false;
+    CHECK(!batch_full(&dry_run.pipeline, &dry_run.batch));
+    dry_run.pipeline.batch_limit = 100; /* the database timed out */
+    dry_run.pipeline.beside_requests = true;
+    CHECK(batch_full(&dry_run.pipeline, &dry_run.batch));
+    close_all();
+}
+
 static void rejected_events_fill_a_batch_too(void) {
     open_with("for i = 1, 1e9 do view.things:merge(event.id .. i, 'said', { word = 'x' }) end");
     for (int64_t i = 0; i < 100; i++) {
@@ -137,6 +154,8 @@ static const struct test_case cases[] = {
      a_refused_merge_rejects_the_event_even_if_the_handler_hides_it},
     {"a batch at its bound leaves the rest to the next",
      a_batch_at_its_bound_leaves_the_rest_to_the_next},
+    {"half of the events fill a batch beside requests",
+     half_of_the_events_fill_a_batch_beside_requests},
     {"rejected events fill a batch too", rejected_events_fill_a_batch_too},
 };
 

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include "base/metrics.h"
+#include "base/recent_requests.h"
 #include "scripts.h"
 
 static struct scripts scripts;
@@ -78,6 +79,15 @@ static void each_request_gets_its_own_response(void) {
     for (size_t i = 0; i < 6; i++) {
         pthread_join(threads[i], NULL);
     }
+    end();
+}
+
+static void a_request_for_a_state_is_recent_for_a_second(void) {
+    CHECK(!recent_requests_any()); /* the first test */
+    begin("return { body = {} }");
+    CHECK(!recent_requests_any());
+    answer("x", 1000);
+    CHECK(recent_requests_any());
     end();
 }
 
@@ -259,6 +269,7 @@ static void a_routes_unavailable_comes_back_as_its_failure(void) {
 }
 
 static const struct test_case cases[] = {
+    {"a request for a state is recent for a second", a_request_for_a_state_is_recent_for_a_second},
     {"each request gets its own response", each_request_gets_its_own_response},
     {"a state that hit a limit is replaced", a_state_that_hit_a_limit_is_replaced},
     {"waiting for a state ends in time", waiting_for_a_state_ends_in_time},
