@@ -5,6 +5,11 @@ local pagination = require("lib.pagination")
 local pg = require("pg")
 local statuses = require("lib.statuses")
 
+local PREPARING = {
+  kind = "unavailable",
+  message = "the list is not derived yet: the next request goes on with it",
+}
+
 ---@type Route
 return {
   method = "GET",
@@ -41,6 +46,9 @@ return {
     })
     if not rows then
       return failures.response(failure, "Invalid user ID or cursor")
+    end
+    if not rows[1].body then
+      return { unavailable = PREPARING }
     end
     return { status = 200, body = rows[1].body }
   end,

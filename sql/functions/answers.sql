@@ -18,6 +18,18 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   END
 $$;
 
+-- The essays that anything names together with one of the batches. Some belong to other batches.
+CREATE OR REPLACE FUNCTION batch_candidates(wanted text[]) RETURNS TABLE (essay_id text)
+LANGUAGE sql STABLE AS $$
+  SELECT DISTINCT c.essay_id FROM (
+    SELECT unnest(essay_ids) COLLATE "C" AS essay_id FROM batch_results WHERE batch_id = ANY (wanted)
+    UNION ALL SELECT unnest(processed_ids || failed_ids) FROM phase_outcomes
+      WHERE batch_id = ANY (wanted)
+    UNION ALL SELECT unnest(essay_ids) FROM assessments WHERE batch_id = ANY (wanted)
+    UNION ALL SELECT e.essay_id FROM essay_results e WHERE e.linked_batch_id = ANY (wanted)
+  ) c
+$$;
+
 -- The essays of a batch that an event other than the registration named, with their statuses.
 -- Facts of an essay are combined by grouping: the planner assumes short lists, and would join long ones
 -- in nested loops. Facts are read once and reduced in one pass: a larger plan costs more to set up than
@@ -29,19 +41,10 @@ CREATE OR REPLACE FUNCTION batch_essays(wanted text) RETURNS TABLE (
   cj_assessment_status text, cj_rank integer, cj_score double precision,
   started_at timestamptz, updated_at timestamptz
 ) LANGUAGE sql STABLE AS $$
-  WITH candidates AS (
-    SELECT DISTINCT c.essay_id FROM (
-      SELECT unnest(essay_ids) COLLATE "C" AS essay_id FROM batch_results WHERE batch_id = wanted
-      UNION ALL SELECT unnest(processed_ids || failed_ids) FROM phase_outcomes
-        WHERE batch_id = wanted
-      UNION ALL SELECT unnest(essay_ids) FROM assessments WHERE batch_id = wanted
-      UNION ALL SELECT e.essay_id FROM essay_results e WHERE e.linked_batch_id = wanted
-    ) c
-  ),
-  names AS (
+  WITH names AS (
     SELECT array_agg(c.essay_id) AS ids,
       array_agg(hashtextextended(c.essay_id, 0)) AS hashes -- id_hashes(ids), without a call
-    FROM candidates c
+    FROM batch_candidates(ARRAY[wanted]) c
   ),
   own AS MATERIALIZED (
     SELECT * FROM essay_results WHERE essay_id = ANY ((SELECT ids FROM names)::text[])

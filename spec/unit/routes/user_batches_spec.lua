@@ -68,6 +68,11 @@ describe("routes.user_batches", function()
     assert.are.equal("Invalid user ID or cursor", answer.error)
   end)
 
+  it("gives 503 while the statuses of many batches are derived", function()
+    pg.answers("user_batches", { {} })
+    assert.are.equal(503, ask({}).status)
+  end)
+
   it("gives 503 if the database is unavailable", function()
     pg.fails("user_batches", { kind = "unavailable" })
     assert.are.equal(503, ask({}).status)

@@ -1,0 +1,180 @@
+"""A list, which reads what is kept, equals the list derived from the view: for every filter, whenever it
+is asked for, also while events are committed."""
+import threading
+
+import hypothesis
+import psycopg2
+import pytest
+import strategies
+from hypothesis import strategies as st
+from test_convergence import save
+
+# Each of these is many lists.
+FEW = hypothesis.settings(max_examples=hypothesis.settings().max_examples // 30)
+ANY_CASE = strategies.cases() | strategies.sample_cases()
+CHECKS = 4  # within a delivery
+DIFFERING = """
+    SELECT users.id, filters.statuses, kept.body, derived.body
+    FROM (SELECT DISTINCT user_id FROM batch_results WHERE user_id IS NOT NULL) AS users (id)
+    CROSS JOIN (SELECT NULL::text[] UNION ALL SELECT '{}' UNION ALL SELECT ARRAY[s::text]
+      FROM unnest(enum_range(NULL::batch_result_status)) AS s) AS filters (statuses)
+    CROSS JOIN LATERAL list_batches(users.id, filters.statuses, NULL, NULL, 20, 0) AS kept (body)
+    CROSS JOIN LATERAL derived_page(users.id, filters.statuses, NULL, NULL, 20, 0) AS derived (body)
+    WHERE kept.body IS DISTINCT FROM derived.body"""
+
+
+def check_lists(bench, records, delivery):
+    found = bench.query(DIFFERING)
+    if found:
+        save(records, delivery)
+    assert found == []
+
+
+def batches_of(delivery, records):
+    """[(process, batch)], those of each process in their order, the processes in turn."""
+    lanes = {number: list(batches) for number, batches in delivery.lanes(records).items()}
+    while lanes:
+        for number in list(lanes):
+            yield number, lanes[number].pop(0)
+            if not lanes[number]:
+                del lanes[number]
+
+
+@FEW
+@hypothesis.given(ANY_CASE, st.data())
+def test_lists_between_commits_equal_those_derived(bench, case, data):
+    records, delivery = case
+    bench.reset()
+    batches = list(batches_of(delivery, records))
+    checked = {data.draw(st.integers(0, len(batches) - 1)) for _ in range(CHECKS)} if batches else ()
+    for place, (number, batch) in enumerate(batches):
+        bench.run_lane(number, delivery.redis, [batch])
+        if place in checked:
+            check_lists(bench, records, delivery)
+    check_lists(bench, records, delivery)
+
+
+EVENT = "'00000000-0000-4000-8000-000000000001'"
+BEFORE = f"""
+    INSERT INTO batch_results (batch_id, registration_at, registration_event_id, user_id, essay_count, essay_ids)
+    VALUES ('A', '2025-06-02', {EVENT}, 'u', 2, '{{e1,e2}}'), ('C', '2025-06-01', {EVENT}, 'u', 3, '{{e3,e4,e6}}'),
+      ('D', '2025-06-03', {EVENT}, 'u', 1, '{{e4}}'), ('F', '2025-06-04', {EVENT}, 'u', 1, '{{e6}}');
+    INSERT INTO essay_results (essay_id, first_result_at, result_batch_id, result_link_at, result_link_event_id)
+    VALUES ('e3', '2025-06-05', 'C', '2025-06-05', {EVENT}), ('e4', '2025-06-05', 'C', '2025-06-05', {EVENT}),
+      ('e5', '2025-06-05', 'D', '2025-06-05', {EVENT}), ('e6', '2025-06-05', 'Z', '2025-06-05', {EVENT});
+    INSERT INTO phase_outcomes (batch_id, phase_name, content_id, outcome_at, outcome_event_id, correlation_id,
+      phase_status, processed_ids, failed_ids)
+    VALUES ('X', 'spellcheck', {EVENT}, '2025-06-04', {EVENT}, 'run', 'failed_critically', '{{}}', '{{e3}}')"""
+RESULT = f"""
+    INSERT INTO essay_results (essay_id, first_result_at, result_batch_id, result_link_at, result_link_event_id)
+    VALUES ('e1', '2025-06-06', %s, '2025-06-06', {EVENT})"""
+OUTCOME = f"""
+    INSERT INTO phase_outcomes (batch_id, phase_name, content_id, outcome_at, outcome_event_id, correlation_id,
+      phase_status, result_status, processed_ids, failed_ids)
+    VALUES ('%s', 'spellcheck', {EVENT}, '2025-06-04T12:00Z', {EVENT}, 'run', 'failed_critically', %s, '{{%s}}', '{{}}')"""
+CHANGES = {
+    "a result that names its batch": RESULT % "'A'",
+    "a result that names no batch": RESULT % "NULL",
+    "a result that names another batch than the registration": RESULT % "'B'",
+    "an outcome": OUTCOME % ("A", "NULL", "e1"),
+    "an outcome that ends the batch": OUTCOME % ("A", "'FAILED'", "e1"),
+    "an outcome of another batch": OUTCOME % ("B", "NULL", "e3"),
+    "an outcome of another batch that takes an essay": OUTCOME % ("B", "NULL", "e5"),
+    "a judgement of another batch": f"""
+        INSERT INTO assessments (batch_id, content_id, judgement_at, judgement_event_id, restated_at,
+          restated_event_id, essay_ids, ranks, scores, statuses)
+        VALUES ('B', {EVENT}, '2025-06-07', {EVENT}, '2025-06-07', {EVENT}, '{{e3}}', '{{1}}', '{{1}}',
+          '{{COMPLETED}}')""",
+    "a completion": f"""
+        UPDATE batch_results SET completion_at = '2025-06-08', completion_event_id = {EVENT},
+          completion_status = 'CANCELLED' WHERE batch_id = 'A'""",
+    "a registration": f"""
+        INSERT INTO batch_results (batch_id, registration_at, registration_event_id, user_id, essay_count,
+          essay_ids) VALUES ('B', '2025-06-09', {EVENT}, 'u', 0, '{{}}')""",
+    "an earlier registration that takes an essay": f"""
+        INSERT INTO batch_results (batch_id, registration_at, registration_event_id, user_id, essay_count,
+          essay_ids) VALUES ('B', '2025-05-01', {EVENT}, 'v', 1, '{{e3}}')""",
+    "a registration that gives an essay back":
+        "UPDATE batch_results SET essay_ids = '{e3,e4}' WHERE batch_id = 'C'",
+    "a registration for another user": "UPDATE batch_results SET user_id = 'v' WHERE batch_id = 'A'",
+    "a row of an essay that is gone": "DELETE FROM essay_results WHERE essay_id = 'e3'",
+    "an outcome that is gone": "DELETE FROM phase_outcomes WHERE batch_id = 'X'",
+    "a registration that is gone": "DELETE FROM batch_results WHERE batch_id = 'C'",
+    "essays that are gone": "TRUNCATE essay_results",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_list_shows_every_change_of_the_view(bench, change):
+    def kept():
+        return bench.query("SELECT list_batches(u, NULL, NULL, NULL, 20, 0) FROM unnest('{u,v}'::text[]) u")
+
+    bench.reset()
+    bench.query(BEFORE)
+    assert bench.query(DIFFERING) == []
+    before = kept()
+    bench.query(CHANGES[change])
+    assert bench.query(DIFFERING) == []
+    assert kept() != before, "the change is none"
+
+
+def test_a_list_that_is_kept_derives_nothing(bench):
+    bench.reset()
+    bench.query(BEFORE)
+    bench.list("u")
+    rows = bench.query("SELECT xmin::text FROM batch_lists UNION ALL SELECT xmin::text FROM batch_answers")
+    bench.list("u")
+    bench.list("u", statuses=["PROCESSING"])
+    assert bench.query("SELECT xmin::text FROM batch_lists UNION ALL SELECT xmin::text FROM batch_answers") == rows
+
+
+def test_marks_that_no_list_takes_are_dropped_and_outdate_what_is_kept(bench):
+    bench.reset()
+    bench.query(BEFORE)
+    before = bench.list("u")
+    bench.query("UPDATE batch_results SET essay_count = 7 WHERE batch_id = 'A'")
+    for number in range(520):
+        bench.query(f"UPDATE batch_results SET essay_count = {number} WHERE batch_id = 'D'")
+    assert bench.query("SELECT count(*) < 520 FROM list_marks") == [(True,)]
+    assert bench.query(DIFFERING) == []
+    assert bench.list("u") != before
+
+
+class Reader(threading.Thread):
+    """Asks for lists over a connection of its own until it is stopped."""
+
+    def __init__(self, url):
+        super().__init__()
+        self.url, self.stopped, self.error = url, threading.Event(), None
+        self.start()
+
+    def run(self):
+        connection = psycopg2.connect(self.url)
+        connection.autocommit = True
+        try:
+            with connection.cursor() as cursor:
+                while not self.stopped.is_set():
+                    cursor.execute(DIFFERING)  # may find some: commits come between its statements
+        except psycopg2.Error as error:
+            self.error = error
+        finally:
+            connection.close()
+
+    def stop(self):
+        self.stopped.set()
+        self.join()
+        assert self.error is None, self.error
+
+
+@FEW
+@hypothesis.given(ANY_CASE)
+def test_lists_beside_commits_keep_nothing_outdated(bench, case):
+    records, delivery = case
+    bench.reset()
+    readers = [Reader(bench.env["RESULT_AGGREGATOR_SERVICE_DATABASE_URL"]) for _ in range(2)]
+    try:
+        bench.deliver(records, delivery)
+    finally:
+        for reader in readers:
+            reader.stop()
+    check_lists(bench, records, delivery)
