@@ -207,6 +207,17 @@ def test_a_batch_of_five_thousand_essays(patient, large_batch):
     assert [{key: stated[key] for key in phase} for stated in answer["phases"]] == [phase]
 
 
+def test_a_batch_of_a_hundred_thousand_essays_is_refused_at_once(patient):
+    patient.query("INSERT INTO batch_results (batch_id, registration_at, registration_event_id, user_id, "
+                  "essay_count, essay_ids) SELECT 'large', now(), gen_random_uuid(), 'teacher', 100000, "
+                  "array_agg(md5(n::text)) FROM generate_series(1, 100000) n")
+    for path in ("/internal/v1/batches/large/status", "/internal/v1/batches/user/teacher"):
+        began = time.monotonic()
+        status, body, _ = patient.program.get(path)
+        assert (status, "more than 10,000 essays" in body.decode()) == (422, True), body
+        assert time.monotonic() - began < 2
+
+
 def test_no_list_waits_to_be_indexed(patient, large_batch):
     """Otherwise every query would scan the pending list."""
     check_accounted(patient)

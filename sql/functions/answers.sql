@@ -266,3 +266,25 @@ LANGUAGE sql STABLE AS $$
       j.phases
   ) answer
 $$;
+
+-- True, or the error 54000 (program_limit_exceeded) for a batch whose answer would take longer than a
+-- request may: the work grows faster than the number of essays.
+CREATE OR REPLACE FUNCTION is_answerable(wanted text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  most constant integer := 10000;
+  essays bigint;
+BEGIN
+  SELECT greatest(
+    (SELECT cardinality(essay_ids) FROM batch_results WHERE batch_id = wanted),
+    (SELECT max(cardinality(processed_ids) + cardinality(failed_ids)) FROM phase_outcomes
+      WHERE batch_id = wanted),
+    (SELECT max(cardinality(essay_ids)) FROM assessments WHERE batch_id = wanted),
+    (SELECT count(*) FROM (SELECT FROM essay_results WHERE linked_batch_id = wanted LIMIT most + 1) e))
+  INTO essays;
+  IF essays > most THEN
+    RAISE EXCEPTION 'batch % has more than % essays: too many for one answer', wanted, most
+      USING ERRCODE = '54000';
+  END IF;
+  RETURN true;
+END
+$$;

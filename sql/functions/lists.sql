@@ -1,11 +1,11 @@
 -- What lists of a user's batches read, kept with the view's rows. Triggers note in the transaction of
 -- a change which ids it touches (list_marks): they only insert, so that ingestion neither waits for
 -- lists nor for another worker. A list takes the marks first and outdates what depends on the ids;
--- then it derives what is outdated or missing (refresh_list), and keeps it. Takers and keepers have
--- one advisory lock: a keeper's snapshot has every change whose mark was taken before, and the mark
--- of every other change is still there.
+-- then it derives what is outdated or missing, and keeps it. Takers and keepers have one advisory lock:
+-- a keeper's snapshot has every change whose mark was taken before, and the mark of every other change
+-- is still there.
 --
--- The functions have their owner's rights: the service's role may not delete rows.
+-- Functions that others call have their owner's rights: the service's role may not delete rows.
 
 -- ---- marks --------------------------------------------------------------------------------------
 
@@ -17,87 +17,81 @@ CREATE OR REPLACE FUNCTION list_epoch() RETURNS integer LANGUAGE sql STABLE AS $
   SELECT coalesce(max(epoch), 0) FROM list_epochs
 $$;
 
--- While nobody asks for lists, nobody takes the marks. Every 512th statement outdates everything that
--- is kept, which is one row, and drops them.
+-- Whether there are so many marks that deriving all again is cheaper than to take them.
+CREATE OR REPLACE FUNCTION list_marks_abound() RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT count(*) > 50000 OR sum(count) > 500000 FROM list_marks
+$$;
+
+-- Outdates everything that is kept, by one row. Only for the holder of the lock.
 CREATE OR REPLACE FUNCTION drop_list_marks() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  IF pg_try_advisory_xact_lock(list_lock()) THEN
-    INSERT INTO list_epochs VALUES (list_epoch() + 1);
-    DELETE FROM list_epochs WHERE epoch < list_epoch();
-    DELETE FROM list_marks;
-  END IF;
+  INSERT INTO list_epochs VALUES (list_epoch() + 1);
+  DELETE FROM list_epochs WHERE epoch < list_epoch();
+  DELETE FROM list_marks;
 END
 $$;
 
-CREATE OR REPLACE FUNCTION mark_lists(changed_batches text[], changed_essays text[]) RETURNS void
-LANGUAGE plpgsql AS $$
+-- While nobody asks for lists, nobody takes the marks: the writers look after them now and then.
+CREATE OR REPLACE FUNCTION mark_lists(touched bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   number bigint;
 BEGIN
-  IF changed_batches IS NOT NULL OR changed_essays IS NOT NULL THEN
-    INSERT INTO list_marks (batches, essays) VALUES (changed_batches, changed_essays)
-    RETURNING id INTO number;
-    IF number % 512 = 0 THEN
-      PERFORM drop_list_marks();
-    END IF;
+  IF touched IS NULL THEN
+    RETURN;
+  END IF;
+  INSERT INTO list_marks (hashes, count) VALUES (touched, cardinality(touched)) RETURNING id INTO number;
+  IF number % 512 = 0 AND list_marks_abound() AND pg_try_advisory_xact_lock(list_lock()) THEN
+    PERFORM drop_list_marks();
   END IF;
 END
 $$;
 
--- The rows that a statement has written are those of the transition table `changed`, those before it of
--- `gone`. The essays of a batch that is marked are read when the mark is taken; marked themselves are
--- those that no row names with the batch then.
+-- The transition table `changed` has the rows that a statement has written or deleted.
 
 CREATE OR REPLACE FUNCTION mark_essays() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-  PERFORM mark_lists(array_agg(DISTINCT linked_batch_id) FILTER (WHERE linked_batch_id IS NOT NULL),
-    array_agg(essay_id) FILTER (WHERE linked_batch_id IS NULL)) FROM changed;
+  PERFORM mark_lists(array_agg(hash)) FROM (
+    SELECT hashtextextended(essay_id, 0) AS hash FROM changed
+    UNION ALL SELECT hashtextextended(linked_batch_id, 0) FROM changed
+      WHERE linked_batch_id IS NOT NULL GROUP BY linked_batch_id
+  ) t;
   RETURN NULL;
 END
 $$;
 
-CREATE OR REPLACE FUNCTION mark_essays_gone() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-BEGIN
-  PERFORM mark_lists(NULL, array_agg(essay_id)) FROM gone;
-  RETURN NULL;
-END
-$$;
-
+-- Of registrations and judgements.
 CREATE OR REPLACE FUNCTION mark_batches() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-  PERFORM mark_lists(array_agg(DISTINCT batch_id), NULL) FROM changed;
+  PERFORM mark_lists(array_agg(hashtextextended(id COLLATE "C", 0))) FROM (
+    SELECT batch_id AS id FROM changed UNION ALL SELECT unnest(essay_ids) FROM changed
+  ) t;
   RETURN NULL;
 END
 $$;
 
-CREATE OR REPLACE FUNCTION mark_registrations() RETURNS trigger
+-- Most changes of a registered batch are not of its essays.
+CREATE OR REPLACE FUNCTION mark_changed_batches() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-  PERFORM mark_lists(array_agg(batch_id), (
-    SELECT array_agg(u.id)
-    FROM gone g JOIN changed c USING (batch_id) CROSS JOIN LATERAL unnest(g.essay_ids) AS u (id)
-    WHERE g.essay_ids IS DISTINCT FROM c.essay_ids)) FROM changed;
+  PERFORM mark_lists(array_agg(hashtextextended(id COLLATE "C", 0))) FROM (
+    SELECT batch_id AS id FROM changed
+    UNION ALL SELECT u.id
+    FROM changed_from f JOIN changed c USING (batch_id)
+      CROSS JOIN LATERAL unnest(f.essay_ids || c.essay_ids) AS u (id)
+    WHERE f.essay_ids IS DISTINCT FROM c.essay_ids
+  ) t;
   RETURN NULL;
 END
 $$;
 
-CREATE OR REPLACE FUNCTION mark_batches_gone() RETURNS trigger
+CREATE OR REPLACE FUNCTION mark_outcomes() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-  PERFORM mark_lists(array_agg(batch_id), (SELECT array_agg(u.id) FROM gone, unnest(essay_ids) AS u (id)))
-  FROM gone;
-  RETURN NULL;
-END
-$$;
-
-CREATE OR REPLACE FUNCTION mark_outcomes_gone() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-BEGIN
-  PERFORM mark_lists(array_agg(batch_id),
-    (SELECT array_agg(u.id) FROM gone, unnest(processed_ids || failed_ids) AS u (id))) FROM gone;
+  PERFORM mark_lists(array_agg(hashtextextended(id COLLATE "C", 0))) FROM (
+    SELECT batch_id AS id FROM changed UNION ALL SELECT unnest(processed_ids || failed_ids) FROM changed
+  ) t;
   RETURN NULL;
 END
 $$;
@@ -115,49 +109,56 @@ CREATE OR REPLACE TRIGGER lists_inserted AFTER INSERT ON essay_results
 CREATE OR REPLACE TRIGGER lists_updated AFTER UPDATE ON essay_results
   REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_essays();
 CREATE OR REPLACE TRIGGER lists_deleted AFTER DELETE ON essay_results
-  REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION mark_essays_gone();
+  REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_essays();
 CREATE OR REPLACE TRIGGER lists_truncated AFTER TRUNCATE ON essay_results
   FOR EACH STATEMENT EXECUTE FUNCTION outdate_lists();
 
 CREATE OR REPLACE TRIGGER lists_inserted AFTER INSERT ON batch_results
   REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_batches();
 CREATE OR REPLACE TRIGGER lists_updated AFTER UPDATE ON batch_results
-  REFERENCING OLD TABLE AS gone NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_registrations();
+  REFERENCING OLD TABLE AS changed_from NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_changed_batches();
 CREATE OR REPLACE TRIGGER lists_deleted AFTER DELETE ON batch_results
-  REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION mark_batches_gone();
+  REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_batches();
 CREATE OR REPLACE TRIGGER lists_truncated AFTER TRUNCATE ON batch_results
   FOR EACH STATEMENT EXECUTE FUNCTION outdate_lists();
 
 CREATE OR REPLACE TRIGGER lists_inserted AFTER INSERT ON phase_outcomes
-  REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_batches();
+  REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_outcomes();
 CREATE OR REPLACE TRIGGER lists_updated AFTER UPDATE ON phase_outcomes
-  REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION mark_outcomes_gone();
+  REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_outcomes();
 CREATE OR REPLACE TRIGGER lists_deleted AFTER DELETE ON phase_outcomes
-  REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION mark_outcomes_gone();
+  REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_outcomes();
 CREATE OR REPLACE TRIGGER lists_truncated AFTER TRUNCATE ON phase_outcomes
   FOR EACH STATEMENT EXECUTE FUNCTION outdate_lists();
 
 CREATE OR REPLACE TRIGGER lists_inserted AFTER INSERT ON assessments
   REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_batches();
 CREATE OR REPLACE TRIGGER lists_updated AFTER UPDATE ON assessments
-  REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION mark_batches_gone();
+  REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_batches();
 CREATE OR REPLACE TRIGGER lists_deleted AFTER DELETE ON assessments
-  REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION mark_batches_gone();
+  REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_batches();
 CREATE OR REPLACE TRIGGER lists_truncated AFTER TRUNCATE ON assessments
   FOR EACH STATEMENT EXECUTE FUNCTION outdate_lists();
 
 -- ---- what is kept -------------------------------------------------------------------------------
 
--- Outdates what the marks touch. Only for the holder of the lock.
+-- Outdates what the marks touch. Ids are looked up in portions: GIN's work for each row that it finds
+-- grows with the ids. Only for the holder of the lock.
 CREATE OR REPLACE FUNCTION take_list_marks() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-  mark record;
   touched bigint[];
 BEGIN
-  FOR mark IN DELETE FROM list_marks RETURNING batches, essays LOOP
-    SELECT array_agg(hashtextextended(t.id, 0)) INTO touched FROM (
-      SELECT unnest(mark.batches || mark.essays) UNION SELECT essay_id FROM batch_candidates(mark.batches)
-    ) AS t (id);
+  IF list_marks_abound() THEN
+    PERFORM drop_list_marks();
+    RETURN;
+  END IF;
+  FOR touched IN
+    WITH taken AS (DELETE FROM list_marks RETURNING hashes)
+    SELECT array_agg(n.hash) FROM (
+      SELECT d.hash, row_number() OVER () AS number
+      FROM (SELECT DISTINCT unnest(hashes) AS hash FROM taken) d
+    ) n GROUP BY n.number / 1000
+  LOOP
     WITH gone AS (DELETE FROM batch_answers WHERE tags && touched RETURNING batch_id)
     UPDATE batch_lists SET status = NULL WHERE batch_id IN (SELECT g.batch_id FROM gone g);
     UPDATE batch_lists SET status = NULL
@@ -174,7 +175,7 @@ CREATE OR REPLACE FUNCTION keep_answers(wanted text[]) RETURNS void LANGUAGE sql
         FROM (SELECT b.batch_id UNION ALL SELECT essay_id FROM batch_candidates(ARRAY[b.batch_id])) AS t (id))
         AS tags
     FROM batch_results b CROSS JOIN LATERAL batch_answer(b.batch_id) a
-    WHERE b.batch_id = ANY (wanted)
+    WHERE b.batch_id = ANY (wanted) AND is_answerable(b.batch_id)
   ), kept AS (
     INSERT INTO batch_answers (batch_id, tags, body, epoch)
     SELECT batch_id, tags, body, list_epoch() FROM derived
@@ -215,7 +216,7 @@ BEGIN
   )
   SELECT array_agg(batch_id) INTO undecided FROM states WHERE status IS NULL;
   IF undecided IS NOT NULL THEN
-    PERFORM keep_answers(undecided);
+    PERFORM keep_answers(undecided[1:50]); -- the others are found again
   END IF;
   RETURN coalesce(cardinality(found), 0);
 END
@@ -341,7 +342,7 @@ BEGIN
     IF clock_timestamp() > until THEN
       RETURN NULL;
     ELSIF outdated THEN
-      WHILE clock_timestamp() < until AND keep_statuses(wanted_user, 100) > 0 LOOP
+      WHILE clock_timestamp() < until AND keep_statuses(wanted_user, 1000) > 0 LOOP
       END LOOP;
     ELSE
       PERFORM keep_answers(lacking);

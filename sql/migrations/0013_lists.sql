@@ -28,13 +28,11 @@ CREATE UNLOGGED TABLE batch_answers (
 );
 CREATE INDEX batch_answers_by_tag ON batch_answers USING gin (tags) WITH (fastupdate = off);
 
--- What transactions changed and no list has looked at: one row for each statement that changed the
--- view. Ids are not worth compressing.
+-- What transactions changed and no list has looked at: hashes of ids, one row for each statement that
+-- changed the view. Hashes are not worth compressing.
 CREATE UNLOGGED TABLE list_marks (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  batches text[],
-  essays text[]
+  hashes bigint[] NOT NULL,
+  count integer NOT NULL
 );
-ALTER TABLE list_marks
-  ALTER COLUMN batches SET STORAGE EXTERNAL,
-  ALTER COLUMN essays SET STORAGE EXTERNAL;
+ALTER TABLE list_marks ALTER COLUMN hashes SET STORAGE EXTERNAL;
