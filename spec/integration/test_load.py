@@ -6,6 +6,7 @@ import datetime
 import itertools
 import json
 import random
+import time
 import uuid
 
 import pytest

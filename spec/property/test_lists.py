@@ -133,7 +133,7 @@ def test_marks_that_no_list_takes_are_dropped_and_outdate_what_is_kept(bench):
     bench.query(BEFORE)
     before = bench.list("u")
     bench.query("UPDATE batch_results SET essay_count = 7 WHERE batch_id = 'A'")
-    bench.query("INSERT INTO list_marks (hashes, count) SELECT '{1}', 1 FROM generate_series(1, 50001)")
+    bench.query("INSERT INTO list_marks (essays, count) SELECT '{e}', 1 FROM generate_series(1, 50001)")
     for number in range(512):
         bench.query(f"UPDATE batch_results SET essay_count = {number} WHERE batch_id = 'D'")
     assert bench.query("SELECT count(*) <= 512 FROM list_marks") == [(True,)]
@@ -146,7 +146,7 @@ def test_a_list_drops_marks_that_abound_and_derives_everything_again(bench):
     bench.query(BEFORE)
     before = bench.list("u")
     bench.query("UPDATE batch_results SET essay_count = 7 WHERE batch_id = 'A'")
-    bench.query("INSERT INTO list_marks (hashes, count) SELECT '{1}', 1 FROM generate_series(1, 50001)")
+    bench.query("INSERT INTO list_marks (essays, count) SELECT '{e}', 1 FROM generate_series(1, 50001)")
     assert bench.list("u") != before
     assert bench.query("SELECT count(*) FROM list_marks") == [(0,)]
     assert bench.query(DIFFERING) == []

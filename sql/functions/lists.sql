@@ -32,66 +32,80 @@ END
 $$;
 
 -- While nobody asks for lists, nobody takes the marks: the writers look after them now and then.
-CREATE OR REPLACE FUNCTION mark_lists(touched bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION mark_lists(changed_batches text[], changed_essays text[]) RETURNS void
+LANGUAGE plpgsql AS $$
 DECLARE
   number bigint;
 BEGIN
-  IF touched IS NULL THEN
+  IF changed_batches IS NULL AND changed_essays IS NULL THEN
     RETURN;
   END IF;
-  INSERT INTO list_marks (hashes, count) VALUES (touched, cardinality(touched)) RETURNING id INTO number;
+  INSERT INTO list_marks (batches, essays, count)
+  VALUES (changed_batches, changed_essays, cardinality(changed_batches || changed_essays))
+  RETURNING id INTO number;
   IF number % 512 = 0 AND list_marks_abound() AND pg_try_advisory_xact_lock(list_lock()) THEN
     PERFORM drop_list_marks();
   END IF;
 END
 $$;
 
--- The transition table `changed` has the rows that a statement has written or deleted.
+-- The transition table `changed` has the rows that a statement has written, `gone` those that were there
+-- before. The essays of a marked batch are read when the mark is taken: what is cheap for a reader is
+-- dear for every commit. Essays themselves are marked where no row names them with the batch then.
 
 CREATE OR REPLACE FUNCTION mark_essays() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-  PERFORM mark_lists(array_agg(hash)) FROM (
-    SELECT hashtextextended(essay_id, 0) AS hash FROM changed
-    UNION ALL SELECT hashtextextended(linked_batch_id, 0) FROM changed
-      WHERE linked_batch_id IS NOT NULL GROUP BY linked_batch_id
-  ) t;
+  PERFORM mark_lists(
+    (SELECT array_agg(b.id) FROM (SELECT linked_batch_id AS id FROM changed GROUP BY 1) b
+      WHERE b.id IS NOT NULL),
+    (SELECT array_agg(essay_id) FROM changed WHERE linked_batch_id IS NULL));
+  RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION mark_essays_gone() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+  PERFORM mark_lists(NULL, array_agg(essay_id)) FROM gone;
+  RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION mark_batches() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+  PERFORM mark_lists(array_agg(batch_id), NULL) FROM changed;
+  RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION mark_changed_batches() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+  PERFORM mark_lists(array_agg(batch_id), (
+    SELECT array_agg(u.id)
+    FROM gone g JOIN changed c USING (batch_id) CROSS JOIN LATERAL unnest(g.essay_ids) AS u (id)
+    WHERE g.essay_ids IS DISTINCT FROM c.essay_ids)) FROM changed;
   RETURN NULL;
 END
 $$;
 
 -- Of registrations and judgements.
-CREATE OR REPLACE FUNCTION mark_batches() RETURNS trigger
+CREATE OR REPLACE FUNCTION mark_batches_gone() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-  PERFORM mark_lists(array_agg(hashtextextended(id COLLATE "C", 0))) FROM (
-    SELECT batch_id AS id FROM changed UNION ALL SELECT unnest(essay_ids) FROM changed
-  ) t;
+  PERFORM mark_lists(array_agg(batch_id),
+    (SELECT array_agg(u.id) FROM gone, unnest(essay_ids) AS u (id))) FROM gone;
   RETURN NULL;
 END
 $$;
 
--- Most changes of a registered batch are not of its essays.
-CREATE OR REPLACE FUNCTION mark_changed_batches() RETURNS trigger
+CREATE OR REPLACE FUNCTION mark_outcomes_gone() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-  PERFORM mark_lists(array_agg(hashtextextended(id COLLATE "C", 0))) FROM (
-    SELECT batch_id AS id FROM changed
-    UNION ALL SELECT u.id
-    FROM changed_from f JOIN changed c USING (batch_id)
-      CROSS JOIN LATERAL unnest(f.essay_ids || c.essay_ids) AS u (id)
-    WHERE f.essay_ids IS DISTINCT FROM c.essay_ids
-  ) t;
-  RETURN NULL;
-END
-$$;
-
-CREATE OR REPLACE FUNCTION mark_outcomes() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-BEGIN
-  PERFORM mark_lists(array_agg(hashtextextended(id COLLATE "C", 0))) FROM (
-    SELECT batch_id AS id FROM changed UNION ALL SELECT unnest(processed_ids || failed_ids) FROM changed
-  ) t;
+  PERFORM mark_lists(array_agg(batch_id),
+    (SELECT array_agg(u.id) FROM gone, unnest(processed_ids || failed_ids) AS u (id))) FROM gone;
   RETURN NULL;
 END
 $$;
@@ -109,54 +123,66 @@ CREATE OR REPLACE TRIGGER lists_inserted AFTER INSERT ON essay_results
 CREATE OR REPLACE TRIGGER lists_updated AFTER UPDATE ON essay_results
   REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_essays();
 CREATE OR REPLACE TRIGGER lists_deleted AFTER DELETE ON essay_results
-  REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_essays();
+  REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION mark_essays_gone();
 CREATE OR REPLACE TRIGGER lists_truncated AFTER TRUNCATE ON essay_results
   FOR EACH STATEMENT EXECUTE FUNCTION outdate_lists();
 
 CREATE OR REPLACE TRIGGER lists_inserted AFTER INSERT ON batch_results
   REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_batches();
 CREATE OR REPLACE TRIGGER lists_updated AFTER UPDATE ON batch_results
-  REFERENCING OLD TABLE AS changed_from NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_changed_batches();
+  REFERENCING OLD TABLE AS gone NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_changed_batches();
 CREATE OR REPLACE TRIGGER lists_deleted AFTER DELETE ON batch_results
-  REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_batches();
+  REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION mark_batches_gone();
 CREATE OR REPLACE TRIGGER lists_truncated AFTER TRUNCATE ON batch_results
   FOR EACH STATEMENT EXECUTE FUNCTION outdate_lists();
 
 CREATE OR REPLACE TRIGGER lists_inserted AFTER INSERT ON phase_outcomes
-  REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_outcomes();
+  REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_batches();
 CREATE OR REPLACE TRIGGER lists_updated AFTER UPDATE ON phase_outcomes
-  REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_outcomes();
+  REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION mark_outcomes_gone();
 CREATE OR REPLACE TRIGGER lists_deleted AFTER DELETE ON phase_outcomes
-  REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_outcomes();
+  REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION mark_outcomes_gone();
 CREATE OR REPLACE TRIGGER lists_truncated AFTER TRUNCATE ON phase_outcomes
   FOR EACH STATEMENT EXECUTE FUNCTION outdate_lists();
 
 CREATE OR REPLACE TRIGGER lists_inserted AFTER INSERT ON assessments
   REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_batches();
 CREATE OR REPLACE TRIGGER lists_updated AFTER UPDATE ON assessments
-  REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_batches();
+  REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION mark_batches_gone();
 CREATE OR REPLACE TRIGGER lists_deleted AFTER DELETE ON assessments
-  REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_batches();
+  REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION mark_batches_gone();
 CREATE OR REPLACE TRIGGER lists_truncated AFTER TRUNCATE ON assessments
   FOR EACH STATEMENT EXECUTE FUNCTION outdate_lists();
 
 -- ---- what is kept -------------------------------------------------------------------------------
 
--- Outdates what the marks touch. Ids are looked up in portions: GIN's work for each row that it finds
--- grows with the ids. Only for the holder of the lock.
+-- Outdates what depends on the batches and essays that are marked, and on the essays of these batches.
+-- Only for the holder of the lock.
 CREATE OR REPLACE FUNCTION take_list_marks() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
+  marked_batches text[];
+  marked_essays text[];
   touched bigint[];
 BEGIN
   IF list_marks_abound() THEN
     PERFORM drop_list_marks();
     RETURN;
   END IF;
+  WITH taken AS (DELETE FROM list_marks RETURNING batches, essays)
+  SELECT (SELECT array_agg(DISTINCT b.id COLLATE "C") FROM taken, unnest(batches) AS b (id)),
+    (SELECT array_agg(DISTINCT e.id COLLATE "C") FROM taken, unnest(essays) AS e (id))
+  INTO marked_batches, marked_essays;
+  IF cardinality(marked_batches || marked_essays) > 3000 THEN
+    PERFORM drop_list_marks();
+    RETURN;
+  END IF;
+  -- In portions: GIN's work for each row that it finds grows with the number of hashes.
   FOR touched IN
-    WITH taken AS (DELETE FROM list_marks RETURNING hashes)
     SELECT array_agg(n.hash) FROM (
-      SELECT d.hash, row_number() OVER () AS number
-      FROM (SELECT DISTINCT unnest(hashes) AS hash FROM taken) d
+      SELECT hashtextextended(t.id COLLATE "C", 0) AS hash, row_number() OVER () AS number FROM (
+        SELECT unnest(marked_batches || marked_essays)
+        UNION ALL SELECT essay_id FROM batch_candidates(marked_batches)
+      ) AS t (id)
     ) n GROUP BY n.number / 1000
   LOOP
     WITH gone AS (DELETE FROM batch_answers WHERE tags && touched RETURNING batch_id)

@@ -1,7 +1,7 @@
 -- What lists read, kept for each registered batch: its status, and its answer once a list has shown
 -- it (sql/functions/lists.sql). All of it is derived again where it is missing: these tables are
 -- empty after the upgrade, and after a crash of Postgres, which empties unlogged tables. The first
--- list of a user then takes longer, some 0.1 ms for each of the user's batches.
+-- list of a user then takes longer.
 
 -- Rows whose epoch is not the newest are outdated: one row here outdates all of them at once.
 CREATE UNLOGGED TABLE list_epochs (epoch integer PRIMARY KEY);
@@ -28,11 +28,14 @@ CREATE UNLOGGED TABLE batch_answers (
 );
 CREATE INDEX batch_answers_by_tag ON batch_answers USING gin (tags) WITH (fastupdate = off);
 
--- What transactions changed and no list has looked at: hashes of ids, one row for each statement that
--- changed the view. Hashes are not worth compressing.
+-- What transactions changed and no list has looked at: one row for each statement that changed the
+-- view. Ids are not worth compressing.
 CREATE UNLOGGED TABLE list_marks (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  hashes bigint[] NOT NULL,
+  batches text[],
+  essays text[],
   count integer NOT NULL
 );
-ALTER TABLE list_marks ALTER COLUMN hashes SET STORAGE EXTERNAL;
+ALTER TABLE list_marks
+  ALTER COLUMN batches SET STORAGE EXTERNAL,
+  ALTER COLUMN essays SET STORAGE EXTERNAL;
