@@ -169,7 +169,7 @@ def test_a_process_opens_as_many_connections_as_the_formula_says(limited_service
         with concurrent.futures.ThreadPoolExecutor(len(batches)) as threads:
             answers = [threads.submit(program.get, status_path(batch)) for batch in batches]
             seen = wait_until("all states to query", lambda: [
-                now for now in [connections(service)] if now["aggregator scripts"] == states])[0]
+                now for now in [connections(service)] if now.get("aggregator scripts") == states])[0]
             holder.commit()
             assert {answer.result()[0] for answer in answers} <= {200, 404, 503}
     del seen[""]  # the holder's
