@@ -70,12 +70,19 @@ class Lists:
         self.client = http.client.HTTPConnection("127.0.0.1", self.program.port, timeout=60)
         self.wrong = 0  # lists without the batches that they have to have
 
+    def ask(self, path):
+        """The body. A 503 says that statuses are still derived, which goes on with the next request."""
+        while True:
+            self.client.request("GET", path, headers=stack.HEADERS)
+            answer = self.client.getresponse()
+            body = answer.read()
+            if answer.status != 503:
+                return body
+
     def once(self, size, limit, word):
         """(milliseconds, bytes)"""
-        path = f"/internal/v1/batches/user/{user_of(size)}?limit={limit}&status={word}"
         began = time.monotonic()
-        self.client.request("GET", path, headers=stack.HEADERS)
-        body = self.client.getresponse().read()
+        body = self.ask(f"/internal/v1/batches/user/{user_of(size)}?limit={limit}&status={word}")
         took_ms = (time.monotonic() - began) * 1000
         found = json.loads(body)
         total = expected(size, word)
