@@ -128,6 +128,22 @@ def test_a_list_that_is_kept_derives_nothing(bench):
     assert bench.query("SELECT xmin::text FROM batch_lists UNION ALL SELECT xmin::text FROM batch_answers") == rows
 
 
+def test_a_session_that_may_not_write_derives_its_lists(bench):
+    bench.reset()
+    bench.query(BEFORE)
+    kept = bench.list("u")
+    bench.query("UPDATE batch_results SET essay_count = 7 WHERE batch_id = 'A'")
+    marks = bench.query("SELECT id FROM list_marks")
+    bench.query("SET default_transaction_read_only = on")
+    try:
+        derived = bench.list("u")
+    finally:
+        bench.query("RESET default_transaction_read_only")
+    assert derived != kept
+    assert bench.query("SELECT id FROM list_marks") == marks
+    assert bench.list("u") == derived
+
+
 def test_marks_that_no_list_takes_are_dropped_and_outdate_what_is_kept(bench):
     bench.reset()
     bench.query(BEFORE)
