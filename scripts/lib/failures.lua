@@ -2,8 +2,8 @@
 
 local M = {}
 
---- Makes a 503 of an outage, a 422 of an answer that is_answerable (sql/functions/answers.sql) refused,
---- and a 400 of a value that the database refused. Raises the rest.
+--- Makes a 503 of an outage, a 422 of an answer that `is_answerable` (sql/functions/answers.sql)
+--- refused, and a 400 of a value that the database refused. Raises the rest.
 ---@param failure Failure of pg.query
 ---@param bad_value string the message of the 400
 ---@return Response response
@@ -12,7 +12,8 @@ function M.response(failure, bad_value)
     return { unavailable = failure }
   end
   if failure.sqlstate == "54000" then -- program_limit_exceeded
-    return { status = 422, error = "A batch has more than 10,000 essays: too many for one response" }
+    local reason = "A batch has more than 10,000 essays: too many for one response"
+    return { status = 422, error = reason }
   end
   if (failure.sqlstate or ""):sub(1, 2) == "22" then -- data exception
     return { status = 400, error = bad_value }
