@@ -59,15 +59,6 @@ static void direct_push_fields(lua_State *L, const struct script_handler *handle
     }
 }
 
-/* The list of a field; upvalue: the handler's number. */
-static int direct_lua_read_list(lua_State *L) {
-    const struct script_instance *instance = sandbox_instance(L);
-    lua_Integer handler = lua_tointeger(L, lua_upvalueindex(1)), field = lua_tointeger(L, 1);
-    event_push_value(L, &instance->generation->handlers[handler].fields[field],
-                     &instance->handlers[handler].frame.values[field]);
-    return 1;
-}
-
 void direct_take_event(lua_State *L, size_t handler) {
     struct script_instance *instance = sandbox_instance(L);
     int proxy = lua_gettop(L);
@@ -78,9 +69,7 @@ void direct_take_event(lua_State *L, size_t handler) {
     protect_push_original(L, proxy);
     luaL_getmetafield(L, -1, "__index"); /* refuses undeclared names */
     lua_remove(L, -2);
-    lua_pushinteger(L, (lua_Integer)handler);
-    lua_pushcclosure(L, direct_lua_read_list, 1);
-    lua_call(L, 4, 1);
+    lua_call(L, 3, 1);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
 }

@@ -13,7 +13,8 @@
 
 /* Opens the FFI for the host's Lua. Call before functions are removed from the globals. Raises. */
 void direct_open(lua_State *L);
-/* Takes over the reads of a handler's `event`, whose proxy is at the top. */
+/* Takes over the reads of a handler's `event`, whose proxy is at the top. None of its fields is a
+ * list. */
 void direct_take_event(lua_State *L, size_t handler);
 /* Takes over the merges of literal columns, and view:touch. The view's proxy is at the top. */
 void direct_take_view(lua_State *L);

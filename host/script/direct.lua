@@ -50,36 +50,18 @@ read[%q] = function(...)
 end
 ]]
 
--- A list is a table of the script's, which may change it: it is the same one all through an event.
-local LIST_READER = [[
-do
-  local list, number
-  read[%q] = function(...)
-    if frame.values[%d].present then
-      if number ~= frame.number then
-        number, list = frame.number, read_list(%d)
-      end
-      return list
-    end
-  end
-end
-]]
-
 --- The `__index` of a handler's events.
 ---@param frame lightuserdata its direct_frame
 ---@param fields { name: string, type: string, at: integer }[] what scripts may read
 ---@param refuse function the `__index` of other names
----@param read_list function makes the list of a field
-function M.event(frame, fields, refuse, read_list)
-  local source = { "local frame, read, read_list, state, format_uuid, text_of, tonumber = ...\n" }
+function M.event(frame, fields, refuse)
+  local source = { "local frame, read, state, format_uuid, text_of, tonumber = ...\n" }
   for i, field in ipairs(fields) do
-    local value = READ[field.type]
-    source[i + 1] = value and READER:format(field.name, field.at, value)
-      or LIST_READER:format(field.name, field.at, field.at)
+    source[i + 1] = READER:format(field.name, field.at, READ[field.type])
   end
   local read = {}
   frame = ffi.cast("const struct direct_frame *", frame)
-  load(concat(source), frame, read, read_list, state, format_uuid, text_of, tonumber)
+  load(concat(source), frame, read, state, format_uuid, text_of, tonumber)
   return function(...)
     local self, name = ...
     local reader = read[name]

@@ -9,7 +9,7 @@
 #define DIRECT_MAX_COLUMNS 12
 
 /* One text for C and for ffi.cdef. direct_value mirrors struct extract_value as far as Lua reads
- * it; direct_frame is the start of struct script_callable. */
+ * it, direct_frame struct script_frame. */
 /* clang-format off */
 #define DIRECT_DECLARE(...) __VA_ARGS__ const char direct_declarations[] = #__VA_ARGS__;
 DIRECT_DECLARE(
@@ -24,7 +24,6 @@ DIRECT_DECLARE(
     };
     struct direct_frame {
         const struct direct_value *values;
-        double number;
     };
     struct direct_calls {
         int (*stage)(void *state, int table, int group, const char *key, double key_len, ...);
@@ -44,8 +43,7 @@ DIRECT_MIRRORS(as.integer);
 DIRECT_MIRRORS(as.number);
 DIRECT_MIRRORS(as.uuid);
 _Static_assert(sizeof(struct direct_value) == sizeof(struct extract_value), "rows of values");
-_Static_assert(offsetof(struct direct_frame, values) == offsetof(struct script_frame, values) &&
-                   offsetof(struct direct_frame, number) == offsetof(struct script_frame, number),
+_Static_assert(offsetof(struct direct_frame, values) == offsetof(struct script_frame, values),
                "direct_frame mirrors script_frame");
 
 /* ---- merges ---------------------------------------------------------------------------------- */

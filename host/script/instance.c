@@ -96,13 +96,26 @@ static int instance_take_function(lua_State *L, const char *name, const char *fu
     return ref;
 }
 
+/* Making a list ends a trace, and what follows is interpreted: there a table that C filled is read
+ * faster than C's memory. */
+static bool instance_reads_lists(const struct script_handler *handler) {
+    bool lists = false;
+    for (size_t i = 0; i < handler->field_count; i++) {
+        const struct extract_field *field = &handler->fields[i];
+        lists = lists ||
+                (!field->check_only && (field->type == FIELD_LIST || field->type == FIELD_STRINGS));
+    }
+    return lists;
+}
+
 static int instance_load_handler(lua_State *L) {
     const struct loading *loading = lua_touserdata(L, 1);
     struct script_instance *instance = loading->instance;
     const struct script_handler *handler = &instance->generation->handlers[loading->at];
     loading->callable->function_ref = instance_take_function(L, handler->name, "handle");
     event_push(instance, handler);
-    if (instance->host.compiled) {
+    loading->callable->reads_directly = instance->host.compiled && !instance_reads_lists(handler);
+    if (loading->callable->reads_directly) {
         direct_take_event(L, loading->at);
     }
     loading->callable->event_ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -241,7 +254,7 @@ static int instance_run_handler(lua_State *L) {
     const struct script_callable *callable = &instance->handlers[call->handler];
     lua_rawgeti(L, LUA_REGISTRYINDEX, callable->function_ref);
     lua_rawgeti(L, LUA_REGISTRYINDEX, callable->event_ref);
-    if (!instance->host.compiled) {
+    if (!callable->reads_directly) {
         instance_fill_event(L, instance, call);
     }
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->view_ref);
@@ -278,7 +291,6 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
     instance->touches = NULL;
     instance->merged_too_much = false;
     outage_begin(instance);
-    instance->handlers[handler].frame.number++;
     instance->handlers[handler].frame.values = values;
     instance->version.at_us = values[ENVELOPE_TIME].as.integer;
     memcpy(instance->version.event_id, values[ENVELOPE_EVENT_ID].as.uuid, 16);

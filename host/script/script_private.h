@@ -76,7 +76,6 @@ struct script_metrics {
 /* The event of a handler's call under way, for direct.lua. */
 struct script_frame {
     const struct extract_value *values; /* NULL: no call */
-    double number;                      /* differs from that of the event before */
 };
 /* A handler, route or reaction in one state: registry references, and metrics. */
 struct script_callable {
@@ -84,6 +83,7 @@ struct script_callable {
     int event_ref, names_ref;  /* handler: the reused event table, and its names */
     int request_ref;           /* route: what its requests share (request_object.c) */
     struct script_frame frame; /* handler */
+    bool reads_directly;       /* handler: direct.lua reads its events */
     struct script_metrics metrics;
 };
 
