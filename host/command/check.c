@@ -5,6 +5,7 @@
 #include "base/timestamp.h"
 #include "command.h"
 #include "http/admission.h"
+#include "http/api_description.h"
 #include "http/certificates.h"
 #include "http/credentials.h"
 #include "http/builtin_paths.h"
@@ -143,6 +144,13 @@ static bool check_admission(const struct config *config, struct findings *findin
     return good && check_certificates(config, findings);
 }
 
+static bool check_description(const struct script_generation *generation, struct err *err) {
+    struct buffer document = {0};
+    bool ok = api_description_append(generation, false, &document, err);
+    buffer_free(&document);
+    return ok;
+}
+
 static void check_count_scripts(const struct script_generation *generation,
                                 struct findings *findings) {
     struct buffer text = {0};
@@ -183,7 +191,8 @@ static void check_all(const struct config *config, struct findings *findings) {
         return;
     }
     struct script_generation *generation = script_generation_load_service(config, 1, &err);
-    if (!generation || !builtin_paths_leave_routes(generation, &err)) {
+    if (!generation || !builtin_paths_leave_routes(generation, &err) ||
+        !check_description(generation, &err)) {
         findings_add(findings, FINDING_ERROR, "scripts", err.text);
     } else {
         findings_add(findings, FINDING_GOOD, "configuration", "good");

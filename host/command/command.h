@@ -93,6 +93,8 @@ int command_explain(const struct command *command);
 
 /* Prints the service's events, tables and queries for editors. */
 int command_types(const struct command *command);
+/* Prints the OpenAPI document of the scripts on the disk. */
+int command_openapi(const struct command *command);
 /* Runs the handlers on the disk on the events of a file, and prints the results. */
 int command_try(const struct command *command);
 /* Prints new events of Kafka and the results of their handlers; moves no offset. */

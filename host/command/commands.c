@@ -672,6 +672,17 @@ const struct command_spec commands[] = {
             "changed: aggregator types >docs/types/service.lua",
     },
     {
+        .name = "openapi",
+        .run = command_openapi,
+        .synopsis = "",
+        .summary = "print the description of the API, OpenAPI 3.1",
+        .help = "Prints what GET /openapi.json answers once the scripts on the disk run, with a "
+                "line for each member: made of what the routes declare, of the program's own paths "
+                "and errors, and of scripts/openapi.json, which adds what declarations do not "
+                "know: answers, summaries, examples.\n"
+                "Reads the scripts on the disk; needs no server: aggregator openapi >openapi.json",
+    },
+    {
         .name = "version",
         .run = command_version,
         .synopsis = "",

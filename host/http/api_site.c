@@ -158,8 +158,8 @@ struct api_scripts *api_scripts_create(struct script_generation *generation,
         scripts->endpoints[i] = endpoint_of(scripts->routes[i].endpoint);
     }
     api_site_list_live(scripts);
-    scripts->builtin = builtin_paths_create(script_generation_config(generation), sources);
-    scripts->pool = script_pool_create(generation, err);
+    scripts->builtin = builtin_paths_create(generation, sources, err);
+    scripts->pool = scripts->builtin ? script_pool_create(generation, err) : NULL;
     if (!scripts->pool) {
         api_scripts_destroy(scripts);
         return NULL;

@@ -1,20 +1,14 @@
 #include "builtin_paths.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "base/timed_work.h"
-#include "base/log.h"
 #include "base/problems.h"
-#include "base/regular_file.h"
 #include "base/xalloc.h"
+#include "api_description.h"
 #include "endpoint.h"
 
 #define JSON "application/json"
 #define PROMETHEUS "text/plain; version=0.0.4; charset=utf-8"
-#define OPENAPI_MAX_BYTES (1024UL * 1024)
-#define OPENAPI_TIMEOUT_MS 5000
 #define READINESS_WAIT_MS 5000 /* longer than a probe of every dependency takes */
 
 enum builtin_kind { BUILTIN_HEALTH, BUILTIN_METRICS, BUILTIN_OPENAPI, BUILTIN_SERVER };
@@ -42,51 +36,27 @@ struct builtin_paths {
     struct endpoint *endpoints[BUILTIN_COUNT];
 };
 
-/* The API description. Its file may be on a mount that hangs. */
-struct openapi_file {
-    char path[4096];
-    struct buffer text;
-    struct err err;
-};
-
-static void builtin_paths_read_file(void *context) {
-    struct openapi_file *file = context;
-    regular_file_read(AT_FDCWD, file->path, file->path, OPENAPI_MAX_BYTES, &file->text, &file->err);
-}
-
-static void builtin_paths_free_file(void *context) {
-    struct openapi_file *file = context;
-    buffer_free(&file->text);
-    free(file);
-}
-
-static struct cached_response *builtin_paths_read_openapi(const struct config *config) {
-    static const struct timed_work work = {"reading openapi.json", builtin_paths_read_file,
-                                           builtin_paths_free_file};
-    struct openapi_file *file = xcalloc(1, sizeof *file);
-    struct cached_response *cached = NULL;
-    struct err err = {0};
-    snprintf(file->path, sizeof file->path, "%s/openapi.json", config->scripts.root);
-    if (timed_work_run(&work, file, OPENAPI_TIMEOUT_MS, &err)) {
-        err = file->err;
-        if (err.kind == ERR_NONE) {
-            cached = cached_response_create(200, buffer_slice(&file->text));
-        }
-        builtin_paths_free_file(file);
-    }
-    if (!cached) {
-        log_warning("openapi.json cannot be read: GET /openapi.json answers 404",
-                    LOG_TEXT("error", err.text));
-    }
+/* NULL: err. */
+static struct cached_response *builtin_paths_describe(const struct script_generation *generation,
+                                                      struct err *err) {
+    struct buffer document = {0};
+    bool ok = api_description_append(generation, false, &document, err);
+    struct cached_response *cached =
+        ok ? cached_response_create(200, buffer_slice(&document)) : NULL;
+    buffer_free(&document);
     return cached;
 }
 
-struct builtin_paths *builtin_paths_create(const struct config *config,
-                                           const struct builtin_sources *sources) {
+struct builtin_paths *builtin_paths_create(const struct script_generation *generation,
+                                           const struct builtin_sources *sources, struct err *err) {
+    struct cached_response *openapi = builtin_paths_describe(generation, err);
+    if (!openapi) {
+        return NULL;
+    }
     struct builtin_paths *paths = xcalloc(1, sizeof *paths);
     paths->sources = *sources;
-    paths->openapi = builtin_paths_read_openapi(config);
-    paths->service = xstrdup(config->service.name);
+    paths->openapi = openapi;
+    paths->service = xstrdup(script_generation_config(generation)->service.name);
     for (size_t i = 0; i < BUILTIN_COUNT; i++) {
         paths->endpoints[i] = endpoint_of(builtin[i].endpoint);
     }
@@ -159,11 +129,7 @@ static void builtin_paths_answer(const struct builtin_paths *paths, size_t which
         builtin_paths_set_body(exchange, 200, &body, PROMETHEUS);
         break;
     case BUILTIN_OPENAPI:
-        if (paths->openapi) {
-            response_set(response, &exchange->request, cached_response_ref(paths->openapi), JSON);
-        } else {
-            response_set_error(response, 404, "Not found");
-        }
+        response_set(response, &exchange->request, cached_response_ref(paths->openapi), JSON);
         break;
     case BUILTIN_SERVER:
         response_set_options(response, "GET, HEAD, OPTIONS");

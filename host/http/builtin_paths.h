@@ -28,9 +28,9 @@ struct builtin_sources {
     void (*metrics)(struct buffer *page, const char *service);
 };
 
-/* Reads openapi.json from the scripts' folder. The sources must outlive the paths. */
-struct builtin_paths *builtin_paths_create(const struct config *config,
-                                           const struct builtin_sources *sources);
+/* NULL: the API cannot be described (api_description.h). The sources must outlive the paths. */
+struct builtin_paths *builtin_paths_create(const struct script_generation *generation,
+                                           const struct builtin_sources *sources, struct err *err);
 void builtin_paths_destroy(struct builtin_paths *paths);
 
 bool builtin_paths_include(const char *path);

@@ -9,6 +9,7 @@
  *   exchange.c       from a request to its response; knows no socket
  *   api_site.c       the API: authentication, routes, cache, scripts
  *   builtin_paths.c  /healthz, /metrics, /openapi.json
+ *   api_description.c  the OpenAPI document
  *   plan.h           the part of a request that a worker carries out */
 #pragma once
 

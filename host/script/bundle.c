@@ -70,6 +70,10 @@ const char *bundle_query_name(const struct bundle_file *file) {
     return query ? file->name + sizeof folder - 1 : NULL;
 }
 
+bool bundle_is_lua(const struct bundle_file *file) {
+    return !bundle_query_name(file) && strcmp(file->name, BUNDLE_API) != 0;
+}
+
 bool bundle_file_equal(const struct bundle_file *a, const struct bundle_file *b) {
     return a && b && a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
 }

@@ -27,6 +27,7 @@ struct walk {
     struct bundle *bundle;
     const char *root;   /* for messages */
     const char *ending; /* ".lua" */
+    const char *beside; /* one more file in the root, named with its ending; NULL: none */
     int64_t changed_us; /* Unix time of the newest change of a file or folder */
     struct err *err;
 };
@@ -69,19 +70,25 @@ static bool bundle_disk_check_name(const struct walk *walk, const char *path, co
                    path, (int)len, name);
 }
 
+/* name: the path below the root. */
+static bool bundle_disk_is_beside(const struct walk *walk, const char *name) {
+    return walk->beside && strcmp(name, walk->beside) == 0;
+}
+
 static bool bundle_disk_read_file(struct walk *walk, const struct level *level, const char *entry,
                                   const char *name) {
     char path[4096];
     struct buffer text = {0};
+    bool beside = bundle_disk_is_beside(walk, name);
+    size_t len = strlen(name) - (beside ? 0 : strlen(walk->ending));
     snprintf(path, sizeof path, "%s/%s", walk->root, name);
-    bool ok = bundle_disk_check_name(walk, path, entry) &&
+    bool ok = (beside || bundle_disk_check_name(walk, path, entry)) &&
               (walk->bundle->count < FILES_MAX ||
                err_set(walk->err, ERR_INPUT, "%s: there are more than %d files: check scripts.root",
                        path, FILES_MAX)) &&
               regular_file_read(level->fd, entry, path, FILE_MAX_BYTES, &text, walk->err);
     if (ok) {
-        bundle_append(walk->bundle, path, xstrndup(name, strlen(name) - strlen(walk->ending)),
-                      &text);
+        bundle_append(walk->bundle, path, xstrndup(name, len), &text);
     } else {
         buffer_free(&text);
     }
@@ -115,7 +122,7 @@ static bool bundle_disk_read_entry(struct walk *walk, const struct level *level,
         return true;
     }
     snprintf(name, sizeof name, "%s%s%s", level->folder, level->folder[0] ? "/" : "", entry);
-    bool wanted = bundle_disk_ends_with(entry, walk->ending);
+    bool wanted = bundle_disk_ends_with(entry, walk->ending) || bundle_disk_is_beside(walk, name);
     bool there = fstatat(level->fd, entry, &status, 0) == 0;
     if (there) {
         bundle_disk_note_change(walk, &status);
@@ -220,12 +227,13 @@ static bool bundle_disk_read_queries(struct walk *walk, const struct roots *root
     struct level root = {roots->queries, "", 0};
     walk->root = roots->names->queries;
     walk->ending = ".sql";
+    walk->beside = NULL;
     return bundle_disk_read_below(walk, &root, "queries", "queries");
 }
 
 static bool bundle_disk_read_all(const struct roots *roots, struct bundle *bundle,
                                  int64_t *changed_us, struct err *err) {
-    struct walk walk = {bundle, roots->names->scripts, ".lua", 0, err};
+    struct walk walk = {bundle, roots->names->scripts, ".lua", BUNDLE_API, 0, err};
     bool ok = bundle_disk_read_folder(&walk, &(struct level){roots->scripts, "", 0}) &&
               (roots->queries < 0 || bundle_disk_read_queries(&walk, roots));
     *changed_us = walk.changed_us;

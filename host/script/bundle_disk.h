@@ -6,7 +6,7 @@
 #include "script_private.h"
 
 struct bundle_folders {
-    const char *scripts; /* every *.lua below it */
+    const char *scripts; /* every *.lua below it, and its openapi.json */
     const char *queries; /* every *.sql below its folder queries/; NULL: none */
     bool settled;        /* wait until nothing has changed for a moment: a copy may be under way */
 };

@@ -6,6 +6,27 @@
 
 /* ---- handlers ------------------------------------------------------------------------------ */
 
+static void declared_put_texts(struct buffer *json, const char *key, const char *const *texts,
+                               size_t count) {
+    json_open(json, key, "[");
+    for (size_t i = 0; i < count; i++) {
+        json_put_text(json, NULL, slice_of(texts[i]));
+    }
+    buffer_append_text(json, "]");
+}
+
+/* `min` and `max`, where they are declared. */
+static void declared_put_bounds(struct buffer *json, const struct extract_field *field) {
+    if (field->has_min) {
+        json_put_name(json, "min");
+        buffer_append_format(json, "%.17g", field->min);
+    }
+    if (field->has_max) {
+        json_put_name(json, "max");
+        buffer_append_format(json, "%.17g", field->max);
+    }
+}
+
 static void declared_put_fields(struct buffer *json, const char *key,
                                 const struct extract_field *fields, size_t count) {
     json_open(json, key, "[");
@@ -15,13 +36,12 @@ static void declared_put_fields(struct buffer *json, const char *key,
         json_put_text(json, "name", slice_of(field->name));
         json_put_text(json, "type", slice_of(manifest_field_types[field->type]));
         json_put_text(json, "path", slice_of(field->path_count > 0 ? field->paths[0] : NULL));
+        declared_put_texts(json, "paths", field->paths, field->path_count);
+        declared_put_bounds(json, field);
         json_put_bool(json, "optional", field->optional || field->required_if);
         json_put_bool(json, "check_only", field->check_only);
-        json_open(json, "choices", "[");
-        for (size_t c = 0; c < field->choice_count; c++) {
-            json_put_text(json, NULL, slice_of(field->choice_values[c]));
-        }
-        buffer_append_text(json, "]");
+        declared_put_texts(json, "choices", field->choice_values, field->choice_count);
+        declared_put_texts(json, "wires", field->choices, field->choice_count);
         json_put_text(json, "wire", slice_of(field->choices ? field->choices[0] : NULL));
         declared_put_fields(json, "fields", field->element, field->element_count);
         buffer_append_text(json, "}");
@@ -96,12 +116,25 @@ static void declared_put_part(struct buffer *json, const char *key,
     }
 }
 
+/* What only the description of the API asks for. */
+static void declared_put_service(struct buffer *json, const struct script_route *route) {
+    json_put_text(json, "method", slice_of(route->method));
+    json_put_text(json, "endpoint", slice_of(route->endpoint));
+    declared_put_texts(json, "paths", route->paths, route->path_count);
+    declared_put_texts(json, "live_paths", route->live_paths, route->live_count);
+    json_put_bool(json, "authenticated", route->authenticated);
+    json_put_bool(json, "has_rate", route->rate.interval_ns > 0);
+    json_put_text(json, "body_type", slice_of(route->body ? route->body->content_type : NULL));
+    json_put_int(json, "body_max_bytes", route->body ? (int64_t)route->body->max_bytes : 0);
+}
+
 /* The parameters of all its paths. */
 static void declared_put_route(struct buffer *json, const struct script_route *route) {
     struct manifest_params all = {.count = 0}, params;
     json_open(json, NULL, "{");
     json_put_text(json, "name", slice_of(route->name));
     json_put_text(json, "cache_key", slice_of(route->cache_key));
+    declared_put_service(json, route);
     declared_put_part(json, "query", route->query);
     declared_put_part(json, "headers", route->headers);
     declared_put_part(json, "body",

@@ -324,6 +324,15 @@ bool script_generation_source(const struct script_generation *generation, size_t
     return true;
 }
 
+bool script_generation_api(const struct script_generation *generation,
+                           struct script_source *source) {
+    const struct bundle_file *file = bundle_find(&generation->bundle, BUNDLE_API);
+    if (file) {
+        *source = (struct script_source){file->name, file->path, {file->text, file->len}};
+    }
+    return file != NULL;
+}
+
 bool script_generation_query(const struct script_generation *generation, size_t index,
                              struct script_query *query) {
     for (size_t i = 0; i < generation->bundle.count; i++) {

@@ -44,7 +44,7 @@ static void literals_put_files(struct buffer *json, struct manifest_reader *r) {
     json_open(json, "files", "[");
     for (size_t i = 0; i < bundle->count; i++) {
         const struct bundle_file *file = &bundle->files[i];
-        if (!bundle_query_name(file)) {
+        if (bundle_is_lua(file)) {
             json_open(json, NULL, "{");
             json_put_text(json, "name", slice_of(file->name));
             json_put_text(json, "path", slice_of(file->path));

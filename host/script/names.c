@@ -25,7 +25,7 @@ void names_push_modules(lua_State *L) {
         names_add(L, module->name);
     }
     for (size_t i = 0; i < bundle->count; i++) {
-        if (!bundle_query_name(&bundle->files[i])) {
+        if (bundle_is_lua(&bundle->files[i])) {
             const char *name = luaL_gsub(L, bundle->files[i].name, "/", ".");
             lua_pushboolean(L, 1);
             lua_setfield(L, -3, name);

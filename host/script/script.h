@@ -146,6 +146,9 @@ struct script_counts script_generation_counts(const struct script_generation *ge
 bool script_is_topic(const char *name);
 /* Index of the topic's handler; -1: none. */
 int script_handler_of(const struct script_generation *generation, const char *topic);
+/* openapi.json beside the scripts. False: there is none. */
+bool script_generation_api(const struct script_generation *generation,
+                           struct script_source *source);
 /* Iterates over the files of sql/queries. False: no such index. */
 struct script_query {
     const char *path;

@@ -13,7 +13,10 @@
 #include "script.h"
 #include "watched.h"
 
-/* One source file. Names have no ending: "handlers/x", "queries/y". */
+/* Describes what declarations of routes cannot know: answers, examples. */
+#define BUNDLE_API "openapi.json"
+
+/* One source file. Names have no ending: "handlers/x", "queries/y"; BUNDLE_API has its own. */
 struct bundle_file {
     char *name;
     char *path;
@@ -35,6 +38,7 @@ bool bundle_read_file(struct bundle *bundle, const char *path, struct err *err);
 void bundle_free(struct bundle *bundle);
 /* The file's name below queries/; NULL: not a query. */
 const char *bundle_query_name(const struct bundle_file *file);
+bool bundle_is_lua(const struct bundle_file *file);
 /* False if one is NULL. */
 bool bundle_file_equal(const struct bundle_file *a, const struct bundle_file *b);
 const struct bundle_file *bundle_find(const struct bundle *bundle, const char *name);

@@ -31,7 +31,7 @@ struct coverage *coverage_create(const struct bundle *bundle) {
     coverage->files = xcalloc(bundle->count + 1, sizeof *coverage->files);
     for (size_t i = 0; i < bundle->count; i++) {
         const struct bundle_file *file = &bundle->files[i];
-        if (bundle_query_name(file)) {
+        if (!bundle_is_lua(file)) {
             continue;
         }
         int lines = coverage_count_lines(file);

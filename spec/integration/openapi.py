@@ -1,53 +1,24 @@
 """Checks the API description, and responses against it."""
+import functools
 import json
 import re
+import subprocess
 
+import http_client
 from jsonschema import Draft202012Validator, RefResolver
 from stack import ROOT
 
-DOCUMENT = json.loads((ROOT / "scripts/openapi.json").read_text())
+# https://spec.openapis.org/oas/3.1/schema/2022-10-07, as published.
+STANDARD = ROOT / "spec/integration/openapi_3_1.json"
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
-# What OpenAPI 3.1 demands of a document, as far as this one goes.
-RESPONSE = {
-    "type": "object", "required": ["description"], "additionalProperties": False,
-    "properties": {
-        "description": {"type": "string", "minLength": 1},
-        "headers": {"additionalProperties": {"type": "object", "required": ["schema"]}},
-        "content": {"minProperties": 1,
-                    "additionalProperties": {"type": "object", "required": ["schema"]}}}}
-PARAMETER = {
-    "type": "object", "required": ["name", "in", "schema"], "additionalProperties": False,
-    "properties": {"name": {"type": "string"}, "in": {"enum": ["path", "query", "header"]},
-                   "required": {"type": "boolean"}, "description": {"type": "string"},
-                   "schema": {"type": "object"}},
-    "if": {"properties": {"in": {"const": "path"}}},
-    "then": {"required": ["required"], "properties": {"required": {"const": True}}}}
-OPERATION = {
-    "type": "object", "required": ["operationId", "responses"], "additionalProperties": False,
-    "properties": {
-        "operationId": {"type": "string"}, "summary": {"type": "string"},
-        "security": {"type": "array", "items": {"type": "object"}},
-        "parameters": {"type": "array", "items": PARAMETER},
-        "responses": {"type": "object", "minProperties": 1, "additionalProperties": False,
-                      "patternProperties": {"^[1-5][0-9][0-9]$": RESPONSE}}}}
-META = {
-    "type": "object", "required": ["openapi", "info", "paths"],
-    "properties": {
-        "openapi": {"pattern": r"^3\.1\.\d+$"},
-        "info": {"type": "object", "required": ["title", "version"]},
-        "security": {"type": "array"},
-        "components": {
-            "properties": {"responses": {"additionalProperties": RESPONSE},
-                           "parameters": {"additionalProperties": PARAMETER},
-                           "securitySchemes": {"additionalProperties": {
-                               "type": "object", "required": ["type", "name", "in"]}}}},
-        "paths": {
-            "type": "object", "additionalProperties": False,
-            "patternProperties": {"^/": {
-                "type": "object",
-                "properties": {"parameters": {"type": "array", "items": PARAMETER},
-                               **{method: OPERATION for method in METHODS}}}}}}}
+
+@functools.cache
+def document():
+    """What `aggregator openapi` prints for the scripts of this tree."""
+    done = subprocess.run([http_client.BUILD / "aggregator", "openapi"], cwd=ROOT, text=True,
+                          capture_output=True, check=True)
+    return json.loads(done.stdout)
 
 
 def resolve(node):
@@ -61,20 +32,10 @@ def resolve(node):
 
 def follow(reference):
     assert reference.startswith("#/"), reference
-    node = DOCUMENT
+    node = document()
     for part in reference[2:].split("/"):
         node = node[part.replace("~1", "/").replace("~0", "~")]
     return node
-
-
-def references(node):
-    if isinstance(node, dict):
-        yield from ([node["$ref"]] if "$ref" in node else [])
-        for value in node.values():
-            yield from references(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from references(value)
 
 
 def schemas(node):
@@ -88,20 +49,19 @@ def schemas(node):
             yield from schemas(value)
 
 
-def check_document():
-    Draft202012Validator(META).validate(resolve(DOCUMENT))
-    for reference in references(DOCUMENT):
-        follow(reference)
-    for schema in [*schemas(DOCUMENT), *DOCUMENT["components"]["schemas"].values()]:
+def check_document(about=None):
+    about = about or document()
+    Draft202012Validator(json.loads(STANDARD.read_text())).validate(about)
+    for schema in [*schemas(about), *about["components"]["schemas"].values()]:
         Draft202012Validator.check_schema(schema)
-    operations = [item[method]["operationId"] for path, item in DOCUMENT["paths"].items()
+    operations = [item[method]["operationId"] for path, item in about["paths"].items()
                   for method in METHODS & item.keys()]
     assert len(operations) == len(set(operations))
 
 
 def path_item(path):
     """The description of a path, or None."""
-    for template, item in resolve(DOCUMENT)["paths"].items():
+    for template, item in resolve(document())["paths"].items():
         pattern = re.sub(r"\\{[a-z_]+\\}", "[^/]+", re.escape(template))
         if re.fullmatch(pattern, path.split("?")[0]):
             return item
@@ -116,7 +76,7 @@ def check_answer(path, method, answer):
     described = item and item["get"]["responses"].get(str(status))
     if item is None:
         assert status == 404, f"{path} is served but not described"
-        described = resolve(DOCUMENT["components"]["responses"]["NotFound"])
+        described = resolve(document()["components"]["responses"]["NotFound"])
     assert described, f"{path}: {status} is not described"
     for name in described.get("headers", {}):
         assert headers[name], f"{path}: {status} without {name}"
@@ -126,4 +86,4 @@ def check_answer(path, method, answer):
     assert headers["Content-Type"] in described["content"]
     schema = described["content"][headers["Content-Type"]]["schema"]
     value = json.loads(body) if headers["Content-Type"] == "application/json" else body.decode()
-    Draft202012Validator(schema, resolver=RefResolver("", DOCUMENT)).validate(value)
+    Draft202012Validator(schema, resolver=RefResolver("", document())).validate(value)
