@@ -127,6 +127,7 @@ int __wrap_pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *mu
                                   const struct timespec *until);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                           void *(*body)(void *), void *argument);
+int __wrap_pthread_setname_np(pthread_t thread, const char *name);
 int __wrap_pthread_join(pthread_t thread, void **result);
 int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
@@ -221,6 +222,13 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
     process->threads[role].body = body;
     process->threads[role].argument = argument;
     actor_start(process_starting * ACTORS_A_PROCESS + role, thread_body, WAIT_NOTHING);
+    return 0;
+}
+
+/* A coroutine has no name. */
+int __wrap_pthread_setname_np(pthread_t thread, const char *name) {
+    (void)thread;
+    (void)name;
     return 0;
 }
 
