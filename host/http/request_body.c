@@ -19,7 +19,7 @@ static bool request_body_is_type(const struct request *request, const char *want
     struct slice value;
     size_t count = request_header(request, "content-type", &value);
     struct slice type = count == 1 ? request_body_type(value) : (struct slice){0};
-    return type.len == strlen(wanted) && strncasecmp(type.data, wanted, type.len) == 0;
+    return type.data && type.len == strlen(wanted) && strncasecmp(type.data, wanted, type.len) == 0;
 }
 
 static bool request_body_refuse(struct response *response, int status, const char *message,
