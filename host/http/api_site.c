@@ -23,6 +23,7 @@
 
 #define JSON "application/json"
 #define SHOWN_SERVICE_BYTES 64
+#define NO_ROUTE SIZE_MAX /* of an answer to a path that no route has any longer */
 
 struct api_scripts {
     struct api *api; /* NULL until the api owns them */
@@ -448,6 +449,7 @@ static bool api_site_ask_live(void *context, struct slice path, struct live_answ
     answer->held = scripts;
     if (router_find(scripts->live_routes, scripts->live_count, &request, &match) != ROUTER_FOUND) {
         answer->cached = cached_response_create(410, slice_of("{\"error\":\"Gone\"}"));
+        answer->about = NO_ROUTE;
         return true;
     }
     answer->about = scripts->live_of[match.route];
@@ -473,6 +475,9 @@ static bool api_site_ask_live(void *context, struct slice path, struct live_answ
 static struct cached_response *api_site_translate_live(const struct live_answer *answer,
                                                        const char *vocabulary) {
     const struct api_scripts *scripts = answer->held;
+    if (answer->about == NO_ROUTE) {
+        return cached_response_ref(answer->cached);
+    }
     return vocabulary_apply(cached_response_ref(answer->cached),
                             scripts->routes[answer->about].words, *vocabulary ? vocabulary : NULL);
 }

@@ -26,6 +26,9 @@ struct connection *connection_create(struct loop *loop, int fd) {
 static void connection_release_response(struct connection *connection) {
     live_reader_leave(connection->response.live);
     response_release(&connection->response);
+    free(connection->head);
+    connection->head = NULL;
+    connection->head_len = 0;
 }
 
 static void connection_release_input(struct connection *connection) {
@@ -154,6 +157,7 @@ void connection_leave_live(struct connection *connection) {
 /* False: no room now, or the connection is gone. */
 static bool connection_write_message(struct connection *connection) {
     struct live_message *message = connection->message;
+    size_t before = connection->message_written;
     while (connection->message_written < message->len) {
         size_t sent;
         struct iovec rest = {message->bytes + connection->message_written,
@@ -162,7 +166,8 @@ static bool connection_write_message(struct connection *connection) {
         if (result == TLS_DONE) {
             connection->message_written += sent;
         } else if (result == TLS_WANTS_WRITE || result == TLS_WANTS_READ) {
-            if (connection->state != CONNECTION_LIVE_WRITING) {
+            if (connection->state != CONNECTION_LIVE_WRITING ||
+                connection->message_written > before) { /* the client takes something */
                 loop_set_state(connection->loop, connection, CONNECTION_LIVE_WRITING);
             }
             return false;
@@ -177,8 +182,7 @@ static bool connection_write_message(struct connection *connection) {
     return true;
 }
 
-/* The stream's end is the connection's. */
-static void connection_end_live(struct connection *connection) {
+void connection_end_live(struct connection *connection) {
     connection_leave_live(connection);
     loop_forget_news(connection->loop, connection);
     connection_end(connection);
@@ -221,10 +225,12 @@ static void connection_send_heartbeat(struct connection *connection) {
 
 static void connection_take_response(struct connection *connection,
                                      const struct exchange *exchange) {
+    char head[RESPONSE_HEAD_BYTES];
     connection->response = exchange->response;
     connection->written = connection->progress = 0;
     connection->head_len = response_format_head(&connection->response, exchange->correlation_id,
-                                                loop_date(connection->loop), connection->head);
+                                                loop_date(connection->loop), head);
+    connection->head = xstrndup(head, connection->head_len); /* idle connections have none */
 }
 
 /* Returns the exchange to the loop. */

@@ -27,7 +27,7 @@ struct connection {
     struct exchange *exchange;  /* NULL unless a worker has it */
     size_t exchange_len;        /* of its head in the input */
     /* The response being written. */
-    char head[RESPONSE_HEAD_BYTES];
+    char *head; /* malloc'ed; NULL: none */
     size_t head_len;
     struct response response;
     size_t written;       /* of head and body */
@@ -60,6 +60,8 @@ void connection_abandon(struct connection *connection);
 void connection_give_up_handshake(struct connection *connection);
 /* Writes what its live reader has. May destroy the connection. */
 void connection_write_live(struct connection *connection);
+/* Ends its stream and, after the client's end of file, the connection. May destroy it. */
+void connection_end_live(struct connection *connection);
 /* Ends its live reader: loop_post_news is not called for it any longer. */
 void connection_leave_live(struct connection *connection);
 /* Its state's deadline has passed. May destroy the connection. */

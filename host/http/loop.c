@@ -437,6 +437,13 @@ static void loop_end_waiting(struct loop *loop) {
     }
 }
 
+/* A stream has no end of its own: its client opens another one, at the process that accepts. */
+static void loop_end_streams(struct loop *loop) {
+    while (loop->lists[CONNECTION_LIVE].first) {
+        connection_end_live(loop->lists[CONNECTION_LIVE].first);
+    }
+}
+
 static void loop_close_listener(struct loop *loop) {
     if (loop->listener >= 0) {
         /* Closing alone leaves it in epoll while another process has the socket. */
@@ -484,6 +491,9 @@ static void *loop_main(void *context) {
         }
         loop_read_mail(loop);
         loop_read_news(loop);
+        if (ends_us != LOOP_RUNS) {
+            loop_end_streams(loop);
+        }
         loop_expire(loop);
         if (ends_us <= clock_monotonic_us()) {
             loop_end_waiting(loop);
