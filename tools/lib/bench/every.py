@@ -18,7 +18,8 @@ PARTS = {**{f"drain {name}": ["drain", "--stream", name] for name in streams.STR
          "drain spell, with Redis": ["drain", "--redis"],
          "http over TLS": ["http", "--tls"],
          **{name: [name] for name in ("peer", "scale", "growth", "stopped", "handling", "http",
-                                      "lists", "fresh", "reactions", "beside", "footprint", "reload")}}
+                                      "lists", "fresh", "reactions", "live", "beside", "footprint",
+                                      "reload")}}
 DISK_GB = 30  # what the largest part takes: a view of ten million rows, and copies of it
 
 

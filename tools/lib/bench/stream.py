@@ -58,6 +58,8 @@ def registrations():
 class Stream:
     """Counts what it has written, to be held against what the view has in the end."""
 
+    restated_every = RESTATED_EVERY
+
     def __init__(self):
         self.results = 0
         self.essays = BATCHES * ESSAYS
@@ -81,8 +83,8 @@ class Stream:
                 "at": at.isoformat(timespec="milliseconds") + "Z"}
 
     def next_result(self):
-        if self.results % RESTATED_EVERY == 0:
-            return self.result_of(self.results // RESTATED_EVERY * 7 % (BATCHES * ESSAYS))
+        if self.results % self.restated_every == 0:
+            return self.result_of(self.results // self.restated_every * 7 % (BATCHES * ESSAYS))
         self.results += 1
         self.essays += 1
         return {"event_id": unique(4, self.results), "essay_id": unique(5, self.essays),
