@@ -4,6 +4,7 @@
 
 #include "base/lua_lexer.h"
 #include "direct.h"
+#include "key_sites.h"
 #include "merge_sites.h"
 #include "script_private.h"
 
@@ -18,8 +19,8 @@ static const char fuel_guard_text[] = "local look, left = ..., 0\n"
 #define GUARD_LOCAL "local " FUEL_GUARD "," DIRECT_MERGE "=" FUEL_GUARD "," DIRECT_MERGE ";"
 /* An upvalue of each function and a local of the chunk. */
 #define LIMITS_HINT                                                                                \
-    " (the guard of the time limit takes one of them; scripts.interpreted loads a file without "   \
-    "it)"
+    " (the guards of compiled code take one or two of them; scripts.interpreted loads a file "     \
+    "without them)"
 
 void fuel_open(lua_State *L) {
     struct lua_host *host = lua_host_of(L);
@@ -29,13 +30,16 @@ void fuel_open(lua_State *L) {
     lua_pushcfunction(L, lua_host_refuel);
     lua_call(L, 1, 1);
     host->fuel_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    key_sites_open(L);
 }
 
 bool fuel_find_global(lua_State *L, int at) {
     const struct lua_host *host = lua_host_of(L);
-    if (!host->compiled || lua_type(L, at) != LUA_TSTRING ||
-        strcmp(lua_tostring(L, at), FUEL_GUARD) != 0) {
+    if (!host->compiled || lua_type(L, at) != LUA_TSTRING) {
         return false;
+    }
+    if (strcmp(lua_tostring(L, at), FUEL_GUARD) != 0) {
+        return key_sites_find_global(L, lua_tostring(L, at));
     }
     lua_rawgeti(L, LUA_REGISTRYINDEX, host->fuel_ref);
     return true;
@@ -50,7 +54,7 @@ struct fuel_scan {
     const char *copied; /* the text before it is in `out` */
     bool in_parameters; /* between `function` and the closing parenthesis */
     int refused_line;   /* of a name that could be one of the host's; 0: none */
-    int refused_byte;   /* 5: F5, 6: F6 */
+    int refused_byte;   /* 5: F5, 6: F6, 7: F7 */
 };
 
 static void fuel_insert(struct fuel_scan *scan, const char *at, const char *guard) {
@@ -84,6 +88,7 @@ static bool fuel_is_goto(const struct lua_lexer *lexer) {
 static bool fuel_has_byte(struct slice name, int *byte) {
     *byte = memchr(name.data, *FUEL_GUARD, name.len)     ? 5
             : memchr(name.data, *DIRECT_MERGE, name.len) ? 6
+            : memchr(name.data, *KEY_GUARD, name.len)    ? 7
                                                          : *byte;
     return *byte != 0;
 }
@@ -164,6 +169,18 @@ static int fuel_refuse(lua_State *L, const struct fuel_source *source,
     return LUA_ERRSYNTAX;
 }
 
+static void fuel_guard_keys(struct buffer *text) {
+    const char *code = strstr(text->data, GUARD_LOCAL);
+    struct buffer with_keys = {0};
+    buffer_append(&with_keys, text->data, (size_t)(code - text->data));
+    if (key_sites_write(code, &with_keys)) {
+        struct buffer without = *text;
+        *text = with_keys;
+        with_keys = without;
+    }
+    buffer_free(&with_keys);
+}
+
 /* The text has guards. */
 static int fuel_load_guarded(lua_State *L, const struct fuel_source *source,
                              const struct buffer *text) {
@@ -192,6 +209,7 @@ int fuel_load(lua_State *L, const struct fuel_source *source) {
     fuel_scan_text(&scan, source->text);
     bool is_whole = scan.lexer.at == source->text.data + source->text.len;
     if (is_whole && scan.refused_line == 0) {
+        fuel_guard_keys(&scan.out);
         status = fuel_load_guarded(L, source, &scan.out);
     }
     buffer_free(&scan.out);

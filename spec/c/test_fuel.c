@@ -169,6 +169,17 @@ static void guards_change_no_meaning(void) {
           "do == 1) " HANDLER,
           NULL);
     reads("\xF5()" HANDLER, "t.lua:1: the byte F5 (hexadecimal) stands in a name");
+    reads("local \xF7 = 1 " HANDLER, "t.lua:1: the byte F7 (hexadecimal) stands in a name");
+    reads(
+        "local t, k = { [1 + 1] = 1, ['a'] = 2, [ [[x]] ] = { [(function() return 'b' end)()] = 3 "
+        "} }, "
+        "{ 'a', '[' } t[k[1]], t[t[k[1]]] = 5, t[2] assert(t.a == 5 and t[2] == 1 and t.x.b == 3) "
+        "t[k[#k]] = 7 t[t[k[2]]] = t[k[2]] == 7 assert(t['['] == 7 and t[7] == true) " HANDLER,
+        NULL);
+    reads(
+        "#!/usr/bin/env lua t[1 + 1] = don't\nlocal t = {} t[1 + 1] = 2 assert(t[2] == 2) " HANDLER,
+        NULL);
+    reads("local t = {} t[1 + ] = 2", "t.lua:1: unexpected symbol near ']'");
     reads("-- \xF5\nlocal s = '\xF5' " HANDLER, NULL);
 }
 
@@ -188,7 +199,7 @@ static void a_chunk_with_too_many_locals_for_the_guard_is_explained(void) {
         snprintf(text + strlen(text), 16, "local a%d=1;", i);
     }
     strcat(text, HANDLER);
-    reads(text, "200 local variables (the guard of the time limit takes one of them");
+    reads(text, "200 local variables (the guards of compiled code take one or two of them");
     scripts_compile = false;
     reads(text, NULL);
     scripts_compile = true;
