@@ -171,11 +171,10 @@ local OWN_PARAMETERS = {
   },
   correlation_id = {
     name = names.correlation_id, ["in"] = "header",
-    description = "Returned in the response and written to every log line of the request; "
-      .. "generated if absent or invalid",
-    schema = {
-      type = "string", minLength = 1, maxLength = limits.correlation_bytes, pattern = "^[ -~]+$",
-    },
+    description = ("Returned in the response and written to every log line of the request; a "
+      .. "new one replaces what is not 1 to %d printable characters of ASCII")
+      :format(limits.correlation_bytes),
+    schema = { type = "string" }, -- no value is refused
   },
   last_event_id = {
     name = "Last-Event-ID", ["in"] = "header",
@@ -213,12 +212,14 @@ local function add_own(parameters, name)
   parameters[#parameters + 1] = copy(OWN_PARAMETERS[name])
 end
 
+local NO_CONTROLS = "^[^\\u0000-\\u001F\\u007F]*$"
+
 local function path_parameters(path)
   local parameters = json.array({})
   for name in path:gmatch("{([^}]*)}") do
     parameters[#parameters + 1] = {
-      name = name, ["in"] = "path", required = true, schema = { type = "string", minLength = 1 },
-      description = "Percent-encoded UTF-8 without control characters",
+      name = name, ["in"] = "path", required = true, description = "Percent-encoded UTF-8",
+      schema = { type = "string", minLength = 1, pattern = NO_CONTROLS },
     }
   end
   return parameters

@@ -101,6 +101,11 @@ def test_head_and_aliases_are_described_as_their_routes(describe):
     assert alias["responses"] == main["responses"] and alias["summary"] == main["summary"]
 
 
+def test_a_correlation_id_that_is_replaced_is_not_described_as_refused(describe):
+    get = json.loads(describe().stdout)["paths"][STATUS]["get"]
+    assert parameters(get)["header", "X-Correlation-ID"]["schema"] == {"type": "string"}
+
+
 def test_an_overlay_adds_to_what_is_declared(describe):
     get = json.loads(describe().stdout)["paths"][LIST]["get"]
     assert get["summary"] == OVERLAY["paths"][LIST]["get"]["summary"]
