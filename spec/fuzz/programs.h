@@ -100,9 +100,12 @@ static inline void programs_operation(struct programs *p, int depth) {
     static const char *const operators[] = {" + ", " - ", " * ", " / ", " % ", " + ", " - ", " ^ "};
     programs_put(p, "(");
     programs_number(p, depth - 1);
-    PROGRAMS_PICK(p, operators);
+    uint32_t which = programs_draw(p, sizeof operators / sizeof *operators);
+    bool is_power = which == 7; /* x ^ 2: known */
+    programs_put(p, operators[which]);
+    programs_put(p, is_power ? "odd(" : "");
     programs_number(p, depth - 1);
-    programs_put(p, ")");
+    programs_put(p, is_power ? "))" : ")");
 }
 
 static inline void programs_number(struct programs *p, int depth) {
@@ -286,6 +289,7 @@ static inline void programs_write(struct programs *p) {
         "local function one(x) return x end local function first(...) return (...) end\n"
         "local function count(...) return select('#', ...) end\n"
         "local function last(...) return (select(select('#', ...), ...)) end\n"
+        "local function odd(x) return x == 2 and 3 or x end\n"
         "local function up(x) calls = calls + 1 return x + calls % 3 end\n"
         "local function deep(x, n) n = n or 4 if n > 0 then return deep(x, n - 1) + 1 end return "
         "x end\n"
