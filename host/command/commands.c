@@ -181,8 +181,9 @@ const struct command_spec commands[] = {
         .options = {SWITCH(
                         "redo", redo,
                         "first take back the newest migration, by the lines `-- undo: STATEMENT` "
-                        "that it had when it was applied: for a draft that has changed, on one's "
-                        "own database. The rows of tables and columns that it made are lost"),
+                        "that it had when it was applied, and apply its text of now, or neither: "
+                        "for a draft that has changed, on one's own database. The rows of tables "
+                        "and columns that it makes are lost"),
                     YES},
         .conflict = commands_migrate_conflict,
     },

@@ -6,11 +6,19 @@
 #include "command.h"
 #include "schema/migrate.h"
 
-static bool migrate_redo(const struct command *command, struct err *err) {
-    char *name;
-    bool ok = migrate_undo(command->config, &name, err);
-    if (ok) {
-        printf("%s taken back\n", name);
+/* False: the user refuses, or it failed. Without an applied draft there is nothing to take back. */
+static bool migrate_redo_newest(const struct command *command, struct err *err) {
+    char *name, question[512];
+    bool ok = migrate_newest(command->config, &name, err);
+    if (ok && name) {
+        snprintf(question, sizeof question,
+                 "%s is taken back and applied again. The rows of the tables and columns that it "
+                 "makes are lost; `aggregator rebuild` fills those of the view again.",
+                 name);
+        ok = command_confirm(command, question) && migrate_redo(command->config, name, err);
+        if (ok) {
+            printf("%s taken back and applied again\n", name);
+        }
     }
     free(name);
     return ok;
@@ -19,14 +27,11 @@ static bool migrate_redo(const struct command *command, struct err *err) {
 int command_migrate(const struct command *command) {
     struct err err = {0};
     int applied = 0;
-    if (command->redo &&
-        !command_confirm(command, "The newest migration is taken back, with the rows of the tables "
-                                  "and columns that it made, and applied again.")) {
-        return 1;
-    }
-    if ((command->redo && !migrate_redo(command, &err)) ||
+    if ((command->redo && !migrate_redo_newest(command, &err)) ||
         !migrate_run(command->config, &applied, &err)) {
-        fprintf(stderr, "migrate: %s\n", err.text);
+        if (err.kind != ERR_NONE) {
+            fprintf(stderr, "migrate: %s\n", err.text);
+        }
         return 1;
     }
     printf("%d migration%s applied\n", applied, plural_of(applied));

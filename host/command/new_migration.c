@@ -31,10 +31,16 @@ static bool new_migration_draft(const struct config *config, const struct view *
     }
     ok = ok && view_draft_append(session.pg, view, timeout_ms, sql, err);
     sql_session_close(&session);
-    return ok && (sql->len > 0 ||
-                  err_set(err, ERR_INPUT,
-                          "the database has every table and column of the view: declare the new "
-                          "ones in scripts/view.lua first"));
+    if (ok && sql->len == 0) {
+        ok = err_set(err, ERR_INPUT,
+                     "the database has every table and column of the view: declare the new ones in "
+                     "scripts/view.lua first");
+    } else if (ok && !strstr(sql->data, "\n-- undo: ")) { /* columns of another type alone */
+        ok = err_set(err, ERR_INPUT,
+                     "no table or column is missing; a change of type is yours to write:%s",
+                     sql->data);
+    }
+    return ok;
 }
 
 static bool new_migration_fill(const struct command *command, struct scaffold_file *file,

@@ -355,7 +355,7 @@ bool migrate_run(const struct config *config, int *applied, struct err *err) {
     return ok;
 }
 
-/* ---- undoing -------------------------------------------------------------------------------- */
+/* ---- redoing -------------------------------------------------------------------------------- */
 
 static const char migrate_newest_sql[] =
     "SELECT name, undo FROM " SERVICE_VERSIONS " ORDER BY version DESC LIMIT 1";
@@ -363,37 +363,89 @@ static const char migrate_forget_sql[] =
     "DELETE FROM " SERVICE_VERSIONS " WHERE version = (SELECT max(version) FROM " SERVICE_VERSIONS
     ")";
 
-static bool migrate_undo_newest(struct pg *pg, char **name, struct err *err) {
+/* The newest version among the service's files; -1: none. */
+static int migrate_newest_file(const struct migrations *migrations) {
+    int newest = -1;
+    for (size_t i = 0; i < migrations->count; i++) {
+        const struct migration *migration = &migrations->items[i];
+        if (migration->owner == MIGRATE_SERVICE && migration->version > newest) {
+            newest = migration->version;
+        }
+    }
+    return newest;
+}
+
+static bool migrate_ask_newest(struct pg *pg, struct pg_result **row, struct err *err) {
+    return pg_query(pg, "migration_undo", migrate_newest_sql, NULL, MIGRATION_TIMEOUT_MS, row, err);
+}
+
+bool migrate_newest(const struct config *config, char **name, struct err *err) {
+    struct migrations migrations = {0};
+    struct pg_result *row = NULL;
+    struct pg *pg = migrate_create_session(config);
+    *name = NULL;
+    bool ok = migrate_read(config, &migrations, err) && pg_connect(pg, err) &&
+              migrate_make_tables(pg, err) && migrate_ask_newest(pg, &row, err);
+    int version;
+    if (ok && pg_rows_count(row) == 1 && migrate_parse_version(pg_rows_text(row, 0, 0), &version) &&
+        version >= migrate_newest_file(&migrations)) {
+        *name = xstrdup(pg_rows_text(row, 0, 0));
+    }
+    pg_rows_free(row);
+    pg_destroy(pg);
+    migrate_free(&migrations);
+    return ok;
+}
+
+/* Under the lock. `wanted`: another process may have applied a newer one meanwhile. */
+static bool migrate_undo(struct pg *pg, const char *wanted, struct err *err) {
     struct pg_result *row;
-    if (!pg_query(pg, "migration_undo", migrate_newest_sql, NULL, MIGRATION_TIMEOUT_MS, &row,
-                  err)) {
+    if (!migrate_ask_newest(pg, &row, err)) {
         return false;
     }
     bool ok = true;
-    if (pg_rows_count(row) == 0) {
-        ok = err_set(err, ERR_INPUT, "no migration is applied");
+    if (pg_rows_count(row) == 0 || strcmp(pg_rows_text(row, 0, 0), wanted) != 0) {
+        ok = err_set(err, ERR_INPUT, "%s is no longer the newest applied migration", wanted);
     } else if (pg_rows_is_null(row, 0, 1)) {
         ok = err_set(err, ERR_INPUT,
                      "%s had no line `-- undo: STATEMENT` when it was applied: restore its text, "
                      "and write a new migration",
-                     pg_rows_text(row, 0, 0));
+                     wanted);
     } else {
-        *name = xstrdup(pg_rows_text(row, 0, 0));
         ok = (pg_script(pg, pg_rows_text(row, 0, 1), MIGRATION_TIMEOUT_MS, err) ||
-              err_wrap(err, "%s: undo", *name)) &&
+              err_wrap(err, "%s: undo", wanted)) &&
              migrate_run_plain(pg, migrate_forget_sql, err);
     }
     pg_rows_free(row);
     return ok;
 }
 
-bool migrate_undo(const struct config *config, char **name, struct err *err) {
+/* The other files must be as they were applied: a mistake in one is said before rows are lost. */
+static bool migrate_apply_again(struct pg *pg, const struct migrations *migrations,
+                                const char *name, struct err *err) {
+    int newest[MIGRATE_OWNERS], version;
+    bool ok = migrate_read_newest(pg, NULL, newest, err) && migrate_parse_version(name, &version);
+    for (size_t i = 0; ok && i < migrations->count; i++) {
+        const struct migration *migration = &migrations->items[i];
+        bool is_applied;
+        if (migration->owner == MIGRATE_SERVICE && migration->version == version) {
+            ok = migrate_apply(pg, migration, err);
+        } else if (migration->version != UNNUMBERED) {
+            ok = migrate_check(pg, migration, newest, &is_applied, err);
+        }
+    }
+    return ok;
+}
+
+bool migrate_redo(const struct config *config, const char *name, struct err *err) {
+    struct migrations migrations = {0};
     struct pg *pg = migrate_create_session(config);
-    *name = NULL;
-    bool ok = pg_connect(pg, err) && migrate_check_role(pg, err) && migrate_make_tables(pg, err) &&
-              migrate_begin_locked(pg, err) && migrate_undo_newest(pg, name, err) &&
+    bool ok = migrate_read(config, &migrations, err) && pg_connect(pg, err) &&
+              migrate_check_role(pg, err) && migrate_begin_locked(pg, err) &&
+              migrate_undo(pg, name, err) && migrate_apply_again(pg, &migrations, name, err) &&
               migrate_run_plain(pg, "COMMIT", err);
-    pg_destroy(pg);
+    pg_destroy(pg); /* rolls back */
+    migrate_free(&migrations);
     return ok;
 }
 

@@ -16,10 +16,14 @@ struct pg;
  * of the program's schema. *applied counts the files applied, also before a failure. */
 bool migrate_run(const struct config *config, int *applied, struct err *err);
 
-/* Takes back the newest of the service's migrations, in one transaction: runs the lines `-- undo: `
- * that its file had when it was applied, the last one first, and forgets it. The caller owns
- * *name, the file. ERR_INPUT: it had no such lines, or none is applied. */
-bool migrate_undo(const struct config *config, char **name, struct err *err);
+/* The name of the newest applied file of the service, which the caller owns; NULL: none is applied,
+ * or a newer file waits to be. */
+bool migrate_newest(const struct config *config, char **name, struct err *err);
+
+/* Takes back that file by the lines `-- undo: ` that it had when it was applied, the last one
+ * first, and applies its text on the disk, if it is there: both or neither. ERR_INPUT: it had no
+ * such lines, another file has changed, or the new text has an error. */
+bool migrate_redo(const struct config *config, const char *name, struct err *err);
 
 /* The number after that of the newest file of the service. */
 bool migrate_next_number(const struct config *config, int *number, struct err *err);

@@ -73,7 +73,7 @@ def test_a_draft_is_taken_back_and_applied_again(program):
     assert changed.returncode == 1 and "has changed since it was applied" in changed.stderr
     assert program.command("migrate", "--redo", check=False).returncode == 1  # no terminal to ask on
     redone = program.command("migrate", "--redo", "--yes")
-    assert redone.stdout == f"{path.name} taken back\n1 migration applied\n"
+    assert redone.stdout == f"{path.name} taken back and applied again\n0 migrations applied\n"
     assert program.query("SELECT to_regclass('notes_by_author') IS NOT NULL") == [(True,)]
     assert "database: good" in program.command("check").stdout
     # what was applied is undone, not what the file says now
@@ -82,6 +82,34 @@ def test_a_draft_is_taken_back_and_applied_again(program):
     assert "taken back" in program.command("migrate", "--redo", "--yes").stdout
     assert program.query("SELECT to_regclass('notes')") == [(None,)]
     assert "database: good" in program.command("check").stdout
+
+
+def test_a_draft_with_a_mistake_takes_nothing_back(program):
+    """Neither the draft, whose new text has an error, nor, at a second attempt, the file before."""
+    declare(program)
+    path = draft_of(program)
+    program.command("migrate")
+    program.query("INSERT INTO notes (note_id, content_id) VALUES ('n', gen_random_uuid())")
+    good = path.read_text()
+    path.write_text(good + "CREATE TABLE more (x txt);\n")
+    for _ in range(2):
+        failed = program.command("migrate", "--redo", "--yes", check=False)
+        assert failed.returncode == 1 and 'type "txt" does not exist' in failed.stderr
+        assert "taken back" not in failed.stdout
+    assert program.query("SELECT note_id FROM notes") == [("n",)]
+    path.write_text(good)
+    newer = path.with_name("9000_newer.sql")
+    newer.write_text("-- undo: DROP TABLE newer;\nCREATE TABLE newer (x txt);\n")
+    failed = program.command("migrate", "--redo", "--yes", check=False)
+    assert failed.returncode == 1 and "9000_newer.sql" in failed.stderr
+    assert program.query("SELECT note_id FROM notes") == [("n",)]
+    newer.write_text("-- undo: DROP TABLE newer;\nCREATE TABLE newer (x text);\n")
+    assert program.command("migrate", "--redo", "--yes").stdout == "1 migration applied\n"
+    older = migrations(program)[0]
+    older.write_text(older.read_text() + "-- edited\n")
+    failed = program.command("migrate", "--redo", "--yes", check=False)
+    assert "has changed since it was applied" in failed.stderr
+    assert program.query("SELECT to_regclass('newer') IS NOT NULL") == [(True,)]
 
 
 def test_a_released_migration_is_not_taken_back(program):
@@ -106,6 +134,14 @@ def test_a_draft_says_which_column_has_another_type(program):
     program.query("ALTER TABLE batch_results ALTER COLUMN essay_count TYPE bigint")
     text = draft_of(program).read_text()
     assert '-- "batch_results"."essay_count" is bigint; the view declares it as integer.' in text
+
+
+def test_no_draft_is_written_for_types_alone(program):
+    program.query("ALTER TABLE batch_results ALTER COLUMN essay_count TYPE bigint")
+    refused = program.command("new", "migration", "notes", check=False)
+    assert refused.returncode == 1
+    assert '"batch_results"."essay_count" is bigint; the view declares it as integer' in refused.stderr
+    assert not any(path.name.endswith("_notes.sql") for path in migrations(program))
 
 
 def test_no_draft_is_written_while_migrations_are_pending(program):

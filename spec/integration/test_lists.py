@@ -197,3 +197,26 @@ def test_a_batch_registered_while_paging_neither_repeats_nor_hides_another(many)
     many.wait_committed(48)
     rest = list_of(many.program, USER, limit=100, cursor=first["pagination"]["next_cursor"])[1]
     assert ids_of(first) + ids_of(rest) == everything
+
+
+MANY = """INSERT INTO batch_results (batch_id, registration_at, registration_event_id, user_id,
+  essay_count, essay_ids, first_release)
+SELECT 'many-' || n, '2025-06-28T08:00:00Z'::timestamptz + n * interval '1 second', gen_random_uuid(),
+  'teacher-of-many', 2, ARRAY['many-' || n || '-a', 'many-' || n || '-b'], false
+FROM generate_series(1, 1500) n"""
+
+
+def test_the_lists_of_a_user_with_many_new_batches_are_answered(fed):
+    """None has a status that is kept. A page without a filter derives its own answers alone; with one,
+    each refused request goes on with the statuses."""
+    fed.query(MANY)
+    status, listed = list_of(fed.program, "teacher-of-many", limit=20)
+    assert status == 200 and listed["pagination"]["total"] == 1500
+    assert ids_of(listed) == [f"many-{number}" for number in range(1500, 1480, -1)]
+    kept = "SELECT count(*) FROM batch_lists WHERE user_id = 'teacher-of-many'"
+    before = fed.query(kept)[0][0]
+    while (status := list_of(fed.program, "teacher-of-many", status="processing")[0]) == 503:
+        now = fed.query(kept)[0][0]
+        assert now > before, "a refused request has derived nothing"
+        before = now
+    assert status == 200

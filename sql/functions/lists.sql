@@ -242,7 +242,7 @@ BEGIN
   )
   SELECT array_agg(batch_id) INTO undecided FROM states WHERE status IS NULL;
   IF undecided IS NOT NULL THEN
-    PERFORM keep_answers(undecided[1:50]); -- the others are found again
+    PERFORM keep_answers(undecided);
   END IF;
   RETURN coalesce(cardinality(found), 0);
 END
@@ -288,8 +288,8 @@ CREATE OR REPLACE FUNCTION derived_page(
   FROM page p
 $$;
 
--- The page, of what is kept. `outdated`: a status of the user's batches is not kept. `lacking`: batches
--- of the page whose answers are not. The body is right if there is neither.
+-- The page, of what is kept. `outdated`: a status of the user's batches, which a filter compares, is not
+-- kept. `lacking`: batches of the page whose answers are not. The body is right if there is neither.
 --
 -- The body is put together in one pass, out of rows in their order: a page of hundreds of kilobytes is
 -- dear to copy. In plpgsql, which keeps plans.
@@ -301,26 +301,34 @@ CREATE OR REPLACE FUNCTION kept_page(
 DECLARE
   current_epoch constant integer := list_epoch();
   wanted constant batch_result_status[] := statuses;
-  kept bigint;
   total bigint;
 BEGIN
-  SELECT count(*), count(*) FILTER (WHERE wanted IS NULL OR l.status = ANY (wanted))
-  INTO kept, total
-  FROM batch_lists l
-  WHERE l.user_id = wanted_user AND l.status IS NOT NULL AND l.epoch = current_epoch;
-  outdated := kept <> (SELECT count(*) FROM batch_results b
-    WHERE b.user_id = wanted_user AND b.registration_at IS NOT NULL);
+  SELECT count(*) INTO total FROM batch_results b
+  WHERE b.user_id = wanted_user AND b.registration_at IS NOT NULL;
+  outdated := false;
+  IF wanted IS NOT NULL THEN
+    SELECT count(*) <> total, count(*) FILTER (WHERE l.status = ANY (wanted)) INTO outdated, total
+    FROM batch_lists l
+    WHERE l.user_id = wanted_user AND l.status IS NOT NULL AND l.epoch = current_epoch;
+  END IF;
   IF outdated THEN
     RETURN;
   END IF;
   WITH page AS MATERIALIZED (
-    SELECT l.batch_id, l.registered_at FROM batch_lists l
-    WHERE l.user_id = wanted_user AND l.status IS NOT NULL AND l.epoch = current_epoch
-      AND (wanted IS NULL OR l.status = ANY (wanted))
+    (SELECT l.batch_id, l.registered_at FROM batch_lists l
+    WHERE wanted IS NOT NULL AND l.user_id = wanted_user AND l.status = ANY (wanted)
+      AND l.epoch = current_epoch
       AND (after_at IS NULL OR l.registered_at < after_at
         OR (l.registered_at = after_at AND l.batch_id > after_batch))
     ORDER BY l.registered_at DESC, l.batch_id
-    LIMIT page_limit OFFSET page_offset
+    LIMIT page_limit OFFSET page_offset)
+    UNION ALL
+    (SELECT b.batch_id, b.registration_at FROM batch_results b
+    WHERE wanted IS NULL AND b.user_id = wanted_user AND b.registration_at IS NOT NULL
+      AND (after_at IS NULL OR b.registration_at < after_at
+        OR (b.registration_at = after_at AND b.batch_id > after_batch))
+    ORDER BY b.registration_at DESC, b.batch_id
+    LIMIT page_limit OFFSET page_offset)
   ), numbered AS MATERIALIZED (
     SELECT p.*, row_number() OVER (ORDER BY p.registered_at DESC, p.batch_id) AS number FROM page p
   ), parts AS (
@@ -341,7 +349,8 @@ END
 $$;
 
 -- A page of a user's batches, newest first. NULL: there is more to derive than fits into a second; what
--- was derived is kept, and the next call goes on. Each statement has a snapshot of its own: those after
+-- was derived, some batches at a time, is kept, and the next call goes on. A call that the caller's time
+-- limit ends keeps nothing. Each statement has a snapshot of its own: those after
 -- the lock see what its last holder kept.
 CREATE OR REPLACE FUNCTION list_batches(
   wanted_user text, statuses text[], after_at timestamptz, after_batch text,
@@ -368,7 +377,7 @@ BEGIN
     IF clock_timestamp() > until THEN
       RETURN NULL;
     ELSIF outdated THEN
-      WHILE clock_timestamp() < until AND keep_statuses(wanted_user, 1000) > 0 LOOP
+      WHILE clock_timestamp() < until AND keep_statuses(wanted_user, 50) > 0 LOOP
       END LOOP;
     ELSE
       PERFORM keep_answers(lacking);
