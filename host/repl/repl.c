@@ -71,7 +71,7 @@ static int repl_find_global(lua_State *L) {
     sandbox_push_globals(L);
     lua_pushvalue(L, 2);
     lua_rawget(L, -2);
-    if (!lua_isnil(L, -1) || lua_type(L, 2) != LUA_TSTRING || fuel_find_global(L, 2)) {
+    if (!lua_isnil(L, -1) || lua_type(L, 2) != LUA_TSTRING || sandbox_find_hidden(L, 2)) {
         return 1;
     }
     const char *name = lua_tostring(L, 2), *nearest = lua_names_nearest(L, 1, name);

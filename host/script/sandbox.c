@@ -169,8 +169,12 @@ static int sandbox_lua_require(lua_State *L) {
     return 1;
 }
 
+bool sandbox_find_hidden(lua_State *L, int at) {
+    return fuel_find_global(L, at) || direct_find_global(L, at);
+}
+
 static int sandbox_refuse_global(lua_State *L) {
-    if (fuel_find_global(L, 2) || direct_find_global(L, 2)) {
+    if (sandbox_find_hidden(L, 2)) {
         return 1;
     }
     const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);

@@ -136,6 +136,9 @@ bool instance_name_script(const struct script_instance *instance, const char *na
 bool sandbox_open(struct script_instance *instance, struct err *err);
 void sandbox_close(struct script_instance *instance);
 struct script_instance *sandbox_instance(lua_State *L);
+/* For __index of globals: pushes what compiled texts call under names that no script can write, if
+ * the key at `at` is one of them. False: pushes nothing. */
+bool sandbox_find_hidden(lua_State *L, int at);
 /* Pushes the globals themselves, not the proxy that scripts see. */
 void sandbox_push_globals(lua_State *L);
 /* Loads a file of the bundle, once per state; sandbox_push_module pushes its result. */

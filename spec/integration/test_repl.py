@@ -55,6 +55,14 @@ def test_expressions_are_printed(console):
                  "'last'") == ["2", "2", "6", "a", "nil", "true", "7", "last"]
 
 
+def test_a_state_that_compiles_runs_the_same_lines(console):
+    text = ("x = {}\nfor i = 1, 9 do x[i] = i end\n#x\nf = function(a) return a * 2 end\nf(x[9])\n"
+            "x[0 / 0] = 1\nwhile false do end\n1 + 1\n")
+    done, plain = (console(text, AGGREGATOR_SCRIPTS_COMPILE=compiled) for compiled in ("true", "false"))
+    assert (done.stdout, done.stderr) == (plain.stdout, plain.stderr)
+    assert [line for line in done.stdout.splitlines() if line.isdigit()] == ["9", "18", "2"]
+
+
 def test_tables_are_printed_readably_nested_and_bounded(console):
     assert lines(console, "{ 1, 2, { a = 'it is \"q\"', [true] = json.null, ['b c'] = {} } }") == [
         "{ 1, 2, { a = 'it is \"q\"', [\"b c\"] = {}, [true] = json.null } }"]
