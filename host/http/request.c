@@ -108,7 +108,7 @@ struct refusal request_too_large(struct slice bytes) {
 
 /* Cuts the next line off *rest, without its CRLF. */
 static struct slice request_next_line(struct slice *rest) {
-    const char *feed = memchr(rest->data, '\n', rest->len);
+    const char *feed = rest->len > 0 ? memchr(rest->data, '\n', rest->len) : NULL;
     size_t len = feed ? (size_t)(feed - rest->data) + 1 : rest->len;
     struct slice line = {rest->data, len >= 2 ? len - 2 : 0};
     *rest = request_after(*rest, len);
