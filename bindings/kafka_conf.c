@@ -76,11 +76,20 @@ rd_kafka_conf_t *kafka_conf_create(const struct kafka_conf_options *options, str
     return conf;
 }
 
-rd_kafka_t *kafka_conf_client(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct err *err) {
+/* librdkafka 2.0.2 frees the interceptors of a client that cannot be created, and crashes when it
+ * frees them again with the configuration. Such a configuration is kept: the program ends. */
+static rd_kafka_conf_t *volatile kafka_conf_kept;
+
+rd_kafka_t *kafka_conf_client(rd_kafka_type_t type, rd_kafka_conf_t *conf, bool intercepted,
+                              struct err *err) {
     char text[512];
     rd_kafka_t *kafka = rd_kafka_new(type, conf, text, sizeof text);
-    if (!kafka) {
+    if (!kafka && intercepted) {
+        kafka_conf_kept = conf;
+    } else if (!kafka) {
         rd_kafka_conf_destroy(conf); /* rd_kafka_new takes it on success only */
+    }
+    if (!kafka) {
         err_set(err, ERR_INPUT, "cannot create a Kafka %s: %s",
                 type == RD_KAFKA_PRODUCER ? "producer" : "consumer", text);
     }

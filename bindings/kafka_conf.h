@@ -28,5 +28,7 @@ struct kafka_conf_options {
 
 /* The caller destroys it or passes it to kafka_conf_client. NULL: err names the property. */
 rd_kafka_conf_t *kafka_conf_create(const struct kafka_conf_options *options, struct err *err);
-/* A client; opens no connection yet. Takes conf, also on failure. NULL: ERR_INPUT. */
-rd_kafka_t *kafka_conf_client(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct err *err);
+/* A client; opens no connection yet. Takes conf, also on failure. intercepted: conf has
+ * interceptors. NULL: ERR_INPUT. */
+rd_kafka_t *kafka_conf_client(rd_kafka_type_t type, rd_kafka_conf_t *conf, bool intercepted,
+                              struct err *err);

@@ -144,15 +144,16 @@ struct kafka_consumer *kafka_consumer_open(const struct kafka_consumer_options *
         RD_KAFKA_CONF_OK) {
         log_debug("librdkafka was built without TLS");
     }
-    if (rd_kafka_conf_interceptor_add_on_new(conf, "nice", kafka_consumer_on_new, consumer) !=
-        RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (consumer->nice > 0 &&
+        rd_kafka_conf_interceptor_add_on_new(conf, "nice", kafka_consumer_on_new, consumer) !=
+            RD_KAFKA_RESP_ERR_NO_ERROR) {
         log_debug("librdkafka takes no interceptor");
     }
     if (options->calls) {
         consumer->calls = *options->calls;
         rd_kafka_conf_set_rebalance_cb(conf, kafka_group_rebalance);
     }
-    consumer->client = kafka_conf_client(RD_KAFKA_CONSUMER, conf, err);
+    consumer->client = kafka_conf_client(RD_KAFKA_CONSUMER, conf, consumer->nice > 0, err);
     if (consumer->client) {
         rd_kafka_poll_set_consumer(consumer->client);
     }

@@ -341,7 +341,7 @@ struct kafka_producer *kafka_producer_open(const struct kafka_settings *settings
     rd_kafka_conf_set_opaque(conf, producer);
     rd_kafka_conf_set_dr_msg_cb(conf, kafka_producer_on_delivery);
     rd_kafka_conf_set_error_cb(conf, kafka_producer_on_error);
-    producer->kafka = kafka_conf_client(RD_KAFKA_PRODUCER, conf, err);
+    producer->kafka = kafka_conf_client(RD_KAFKA_PRODUCER, conf, false, err);
     if (!producer->kafka) {
         kafka_files_free(&producer->files);
         free(producer);

@@ -51,8 +51,9 @@ static bool log_reader_find_partitions(struct log_reader_search *search, struct 
     if (!kafka_consumer_list(reader->kafka, log_reader_add, search, err)) {
         return false;
     }
-    if (reader->count == 0 && search->count == 0) {
-        return err_set(err, ERR_UNAVAILABLE, "kafka has no topic that a handler declares");
+    if (reader->count == 0) { /* of named topics the caller says so */
+        return search->count > 0 ||
+               err_set(err, ERR_UNAVAILABLE, "kafka has no topic that a handler declares");
     }
     qsort(reader->partitions, reader->count, sizeof *reader->partitions,
           log_reader_compare_partitions);

@@ -1,8 +1,10 @@
 """Commands beside `run`, errors of the configuration, secrets, and edited scripts."""
 import concurrent.futures
 import json
+import pathlib
 import re
 import subprocess
+import tempfile
 
 import pytest
 from harness import edited_config, log_lines, read_records
@@ -220,8 +222,10 @@ def test_check_prints_findings_for_programs(bare_service, scripts):
         (True, "1"), (True, "2")], annotated.stdout
 
 
-def test_check_prints_the_configurations_mistake_as_a_finding(bare_service):
-    config = bare_service.folder / "wrong.lua"
+def test_check_prints_the_configurations_mistake_as_a_finding(bare_service, cleanup):
+    folder = tempfile.TemporaryDirectory(prefix="c", dir="/tmp")  # Lua shortens a longer path
+    cleanup.enter_context(folder)
+    config = pathlib.Path(folder.name) / "wrong.lua"
     config.write_text("return {\n  http = = 1,\n}\n")
     done = bare_service.prepare(config).command("check", "--format=json", check=False)
     found, = json.loads(done.stdout)["findings"]

@@ -243,9 +243,9 @@ def test_a_new_process_that_ends_while_it_takes_over_leaves_all_to_the_old_one(
     config = edited_config(bare_service.folder / "edited.lua", (
         "options = {},", f"options = {{ {options} }},"))
     installed = install(config)
-    bare_service.kafka.send(signal.SIGSTOP)  # the new process waits for its partitions
     process = installed.begin()
     wait_until("the takeover", lambda: installed.logged("this process takes clients and partitions"))
+    bare_service.kafka.send(signal.SIGSTOP)  # the new process waits for its partitions
     os.kill(installed.started(), end)
     assert installed.result(process)[0] == 1
     assert installed.program.running() and installed.program.get("/healthz")[0] == 200
