@@ -129,6 +129,7 @@ static int main_run_configured(const struct command_spec *spec, struct command *
                  : spec->takes_config_problem ? signals_status(spec->run(command))
                  : reaches                    ? main_run_without(spec, command, &err)
                                               : main_fail_start(&err);
+    command->config_problem = NULL;
     buffer_free(&path);
     return status;
 }

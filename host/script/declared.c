@@ -1,5 +1,7 @@
 #include "declared.h"
 
+#include <math.h>
+
 #include "base/json_put.h"
 #include "bindings/pg_named.h"
 #include "manifest.h"
@@ -15,13 +17,14 @@ static void declared_put_texts(struct buffer *json, const char *key, const char 
     buffer_append_text(json, "]");
 }
 
-/* `min` and `max`, where they are declared. */
+/* `min` and `max`, where they are declared. One that is not finite is a mistake, of which the
+ * reader of declarations tells; JSON has no such number. */
 static void declared_put_bounds(struct buffer *json, const struct extract_field *field) {
-    if (field->has_min) {
+    if (field->has_min && isfinite(field->min)) {
         json_put_name(json, "min");
         buffer_append_format(json, "%.17g", field->min);
     }
-    if (field->has_max) {
+    if (field->has_max && isfinite(field->max)) {
         json_put_name(json, "max");
         buffer_append_format(json, "%.17g", field->max);
     }

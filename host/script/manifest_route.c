@@ -227,7 +227,7 @@ static void manifest_route_take_live(struct manifest_reader *r, struct route_rea
 
 static void manifest_route_check_route(struct manifest_reader *r, struct route_reading *reading) {
     struct script_route *route = &reading->route;
-    struct manifest_params params[1 + MAX_ALIASES];
+    struct manifest_params params[1 + MAX_ALIASES] = {{.count = 0}};
     bool good = true;
     size_t count = 1 + reading->alias_count;
     const char **paths = manifest_alloc(r->generation, count * sizeof *paths);
