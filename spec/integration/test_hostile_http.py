@@ -264,8 +264,8 @@ def test_a_reset_connection_is_released(program):
 
 
 def test_a_request_whose_client_left_is_not_processed(world):
-    sql = world.sql_with("user_batches.sql", "FROM batch_results b",
-                         "FROM pg_sleep(0.5), batch_results b")
+    sql = world.sql_with("user_batches.sql", ":offset::bigint) AS body",
+                         ":offset::bigint) AS body FROM pg_sleep(0.5)")
     program = world.start(edits=[("threads = 16", "threads = 1"), ("loops = 2", "loops = 1")],
                           env={"SQL_ROOT": str(sql)}).wait_ready()
     with program.client() as first:
@@ -341,8 +341,8 @@ def test_a_connection_beyond_the_limit_gets_503_with_retry_after(world):
 
 
 def test_many_requests_of_one_endpoint_do_not_delay_others(world):
-    sql = world.sql_with("user_batches.sql", "FROM batch_results b",
-                         "FROM pg_sleep(0.2), batch_results b")
+    sql = world.sql_with("user_batches.sql", ":offset::bigint) AS body",
+                         ":offset::bigint) AS body FROM pg_sleep(0.2)")
     # Without Redis a hit is one of the process' own cache.
     program = world.start(env={"SQL_ROOT": str(sql), "REDIS_URL": "none"}).wait_ready()
     wait_until("the event", lambda: program.metric("ras_messages_processed_total") > 0)
