@@ -69,7 +69,7 @@ bool api_admit(struct api *api, const struct config *config, struct err *err) {
     api->admission = admission;
     bool revokes = old && !admission_includes(admission, old);
     pthread_mutex_unlock(&api->lock);
-    if (revokes) { /* whoever may come again asks again */
+    if (revokes) { /* each client has to be admitted again */
         live_end_all(api->live);
     }
     admission_unref(old);

@@ -2,8 +2,8 @@
  * reader watches, which commits may change its answer, and what it is sent next. One thread asks
  * for answers; the readers' loops write them. Knows no socket and no script.
  *
- * A reader is told of the newest answer, not of each one: what it has not taken yet is replaced. So
- * a slow reader costs one message, and a change between two looks is no loss. */
+ * A reader gets the newest answer. An answer that it has not taken is replaced by the next one: a
+ * slow reader costs one message. */
 #pragma once
 
 #include <stdint.h>
