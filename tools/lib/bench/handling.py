@@ -60,7 +60,9 @@ def write_computing(folder):
 
 
 def run_computing(options, folder, report):
-    """The handler that computes, compiled and interpreted in turn."""
+    """The handler that computes, compiled and interpreted in turn, where the tree can compile."""
+    if not (options.tree / "host/script/compiler.c").exists():
+        return
     write_computing(folder)
     for word, switch in (("compiled", "true"), ("interpreted", "false")):
         runs = [once(options, folder / "config.lua", folder / "1.jsonl", 2000,
