@@ -76,18 +76,23 @@ class Side:
         arguments = [*shlex.split(options.parts[part]), "--tree", str(self.tree), "--build", str(options.build),
                      "--json", str(file)]
         with open(options.build / "against" / "log", "a") as log, contextlib.redirect_stdout(log):
-            problems = run_one(arguments + ["--quick"] * options.quick)
-        figures = json.loads(file.read_text())["figures"]
+            try:
+                problems = run_one(arguments + ["--quick"] * options.quick)
+            except Exception as error:  # whatever it was: the other runs have their figures to give
+                problems = [f"failed: {error}"]
+        figures = json.loads(file.read_text())["figures"] if file.exists() else []
         self.runs.setdefault(part, []).append(
             {f"{figure['name']}, {figure['unit']}": figure for figure in figures})
         return [f"{self.name}: {part}: {problem}" for problem in problems]
 
 
 def add_part(report, part, old, new):
-    """The figures of a part that both sides have. Counts of faults are none."""
-    for name, figure in new.runs[part][0].items():
-        theirs = [run[name]["value"] for run in old.runs[part] if name in run]
-        ours = [run[name]["value"] for run in new.runs[part]]
+    """The figures of a part that both sides have, by the pairs of which both ran to their end.
+    Counts of faults are none."""
+    pairs = [pair for pair in zip(old.runs[part], new.runs[part]) if all(pair)]
+    for name, figure in (pairs[0][1] if pairs else {}).items():
+        theirs = [run[name]["value"] for run, _ in pairs if name in run]
+        ours = [run[name]["value"] for _, run in pairs if name in run]
         if len(theirs) != len(ours) or figure["correctness"] or not all(theirs):
             continue
         ratios = [own / other for own, other in zip(ours, theirs)]
