@@ -4,6 +4,7 @@
 #include <luajit.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/lua_job.h"
 #include "base/xalloc.h"
@@ -35,10 +36,12 @@ struct spec_run *spec_run_create(const struct config *config, const struct spec_
     run->real = options->real;
     run->generation = script_generation_load(config, 1, err);
     struct bundle_folders support = {.scripts = options->support};
-    if (!run->generation || !bundle_disk_read(&run->support, &support, err)) {
+    bool has_folder = access(options->support, F_OK) == 0;
+    if (!run->generation || (has_folder && !bundle_disk_read(&run->support, &support, err))) {
         spec_run_destroy(run);
         return NULL;
     }
+    spec_support_add(&run->support);
     run->merge = merge_create(run->generation->view);
     if (options->coverage) {
         run->coverage = coverage_create(&run->generation->bundle);

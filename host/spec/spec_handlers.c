@@ -54,7 +54,10 @@ static void spec_handlers_push_rows(lua_State *L, const struct view *view, struc
                 if (held->present) {
                     lua_newtable(L);
                     spec_set_columns(L, &table->groups[g], held->values);
-                    spec_set_version(L, &held->version);
+                    if (table->groups[g].rule == VIEW_FIRST ||
+                        table->groups[g].rule == VIEW_LATEST) {
+                        spec_set_version(L, &held->version);
+                    }
                     lua_setfield(L, -2, table->groups[g].name);
                 }
             }

@@ -14,6 +14,10 @@ void spec_reactions_open(lua_State *L);                     /* testing.reactions
 void spec_fixtures_open(lua_State *L);                      /* testing.fixtures */
 void spec_sources_open(lua_State *L);                       /* testing.sources */
 
+/* spec_support.c: adds the modules for specs that the binary carries, doubles of bindings and
+ * testing.*, unless the bundle has one of that name. Sorts the bundle. */
+void spec_support_add(struct bundle *bundle);
+
 /* Index of the script among `count` structures of `size` bytes that begin with their name. Raises
  * if unknown. */
 size_t spec_find_script(lua_State *L, const char *kind, const char *name, const void *scripts,

@@ -24,7 +24,7 @@ local handlers = {}
 
 --- Rows by table.
 ---@class testing.Rows
----@field [string] table<string, any>[] rows, `{ KEY = …, GROUP = { COLUMN = …, at, event_id } }` each
+---@field [string] table<string, any>[] rows, `{ KEY = …, GROUP = { COLUMN = …, at, event_id } }` each; groups of the rules `first` and `latest` have `at` and `event_id`
 
 --- The outcomes of the events of one batch, which have neither `tags` nor `rows`.
 ---@class testing.Replay
