@@ -12,6 +12,7 @@
 #include "base/uuid.h"
 #include "script/declared.h"
 #include "script/text_report.h"
+#include "new_failures.lua.h"
 #include "new_handler.lua.h"
 #include "new_handler_spec.lua.h"
 #include "new_reaction.lua.h"
@@ -52,6 +53,16 @@ static const struct {
      EMBEDDED_TEXT(new_reaction_sql)},
 };
 
+static bool scaffold_has_source(const struct script_generation *generation, const char *name) {
+    struct script_source source;
+    for (size_t i = 0; script_generation_source(generation, i, &source); i++) {
+        if (strcmp(source.name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void scaffold_put_request(struct buffer *json, const struct scaffold_request *request,
                                  const struct script_generation *generation) {
     const struct config *config = script_generation_config(generation);
@@ -67,6 +78,9 @@ static void scaffold_put_request(struct buffer *json, const struct scaffold_requ
     json_put_text(json, "root", slice_of(config->scripts.root));
     json_put_text(json, "sql", slice_of(config->scripts.sql));
     json_put_uuid(json, "uuid", uuid);
+    json_put_text(json, "failures",
+                  scaffold_has_source(generation, "lib/failures") ? (struct slice){NULL, 0}
+                                                                  : EMBEDDED(new_failures_lua));
     for (size_t i = 0; i < sizeof templates / sizeof *templates; i++) {
         if (strcmp(templates[i].kind, request->kind) == 0) {
             json_put_text(json, "script", templates[i].script);

@@ -1,6 +1,6 @@
 --- The files that `aggregator new` writes. Arguments: the module json, and the request's text:
 --- `kind`, `name`, `topic`, `path`, `table`, the folders `root` and `sql`, a new UUID, the
---- templates `script`, `spec` and `query`, and what the present scripts declare. Returns the path
+--- templates `script`, `spec`, `query` and `failures`, and what the present scripts declare. Returns the path
 --- and the text of each file, each followed by a NUL.
 local json, text = ...
 local request = assert(json.decode(text))
@@ -21,6 +21,13 @@ local function add_script(folder, words)
   words.name = request.name
   add(("%s/%s/%s.lua"):format(request.root, folder, request.name), request.script, words)
   add(("spec/unit/%s/%s_spec.lua"):format(folder, request.name), request.spec, words)
+end
+
+--- The library that routes turn failures into responses by, unless the service has it.
+local function add_failures()
+  if request.failures ~= json.null then
+    add(request.root .. "/lib/failures.lua", request.failures, {})
+  end
 end
 
 local function add_query(words)
@@ -74,7 +81,7 @@ end
 -- A route, and its query ------------------------------------------------------------------------
 
 local function refuse_path()
-  error(("--path is \"%s\": write /batches/{batch_id}/notes, each {name} once, in lower-case "
+  error(("--path is \"%s\": write /orders/{order_id}/notes, each {name} once, in lower-case "
     .. "letters, digits and _"):format(request.path), 0)
 end
 
@@ -130,6 +137,7 @@ local function add_route()
   }
   add_script("routes", words)
   add_query(words)
+  add_failures()
 end
 
 --- A route with a body, which has the field `text`.
@@ -154,6 +162,7 @@ local function add_write()
   }
   add_script("routes", words)
   add_query(words)
+  add_failures()
 end
 
 -- A reaction, and its query ---------------------------------------------------------------------

@@ -51,6 +51,21 @@ def write_all(new):
         ("reaction", "essay_noted", "--table", "essay_results", "--topic", "notes.v2"))]
 
 
+def test_a_service_without_the_library_of_failures_gets_it_with_its_first_route(tree, new):
+    shutil.rmtree(tree)
+    shutil.copytree(ROOT / "examples/fleet", tree)
+    library = tree / "scripts/lib/failures.lua"
+    kept = library.read_bytes()
+    library.unlink()
+    for route in (tree / "scripts/routes").glob("*.lua"):
+        route.unlink()
+    (tree / "scripts/openapi.json").unlink()
+    done = new("route", "driver")
+    assert done.returncode == 0, done.stderr
+    assert library.read_bytes() == kept
+    assert new("route", "other").returncode == 0
+
+
 def test_written_files_pass_specs_check_and_luacheck(build, tree, new, bare_service):
     before = set(files(tree))
     said = write_all(new)
