@@ -53,6 +53,7 @@ struct config {
         char *name;        /* SERVICE_NAME */
         char *environment; /* ENVIRONMENT */
         char *version;     /* SERVICE_VERSION; not the program's own version */
+        char *metric_prefix;
         int upgrade_timeout_ms;
     } service;
     struct {

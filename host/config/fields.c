@@ -41,6 +41,9 @@ const struct config_field config_fields[] = {
         .help = "the environment in log lines and /healthz"),
     ROW(service, version, TEXT, "1.0.0",
         .help = "the version in /healthz, for dashboards; not the version of the program"),
+    ROW(service, metric_prefix, TEXT, "ras",
+        .help = "what the names of the program's metrics on /metrics begin with, before a _; the "
+                "pages, the alert rules and the dashboard have the default"),
     ROW(service, upgrade_timeout_ms, INTEGER, "60000", .min = 1000, .max = 3600000,
         .help = "milliseconds until the new process of `aggregator upgrade` is ready; after them "
                 "the running one goes on"),

@@ -32,7 +32,7 @@ static const struct {
 struct builtin_paths {
     struct builtin_sources sources;
     struct cached_response *openapi;
-    char *service; /* service.name */
+    const struct config *config; /* a reference */
     struct endpoint *endpoints[BUILTIN_COUNT];
 };
 
@@ -56,7 +56,7 @@ struct builtin_paths *builtin_paths_create(const struct script_generation *gener
     struct builtin_paths *paths = xcalloc(1, sizeof *paths);
     paths->sources = *sources;
     paths->openapi = openapi;
-    paths->service = xstrdup(script_generation_config(generation)->service.name);
+    paths->config = config_ref(script_generation_config(generation));
     for (size_t i = 0; i < BUILTIN_COUNT; i++) {
         paths->endpoints[i] = endpoint_of(builtin[i].endpoint);
     }
@@ -66,7 +66,7 @@ struct builtin_paths *builtin_paths_create(const struct script_generation *gener
 void builtin_paths_destroy(struct builtin_paths *paths) {
     if (paths) {
         cached_response_unref(paths->openapi);
-        free(paths->service);
+        config_unref(paths->config);
         free(paths);
     }
 }
@@ -125,7 +125,7 @@ static void builtin_paths_answer(const struct builtin_paths *paths, size_t which
         response->unavailable = good ? UNAVAILABLE_NOT : UNAVAILABLE_NOT_READY;
         break;
     case BUILTIN_METRICS:
-        sources->metrics(&body, paths->service);
+        sources->metrics(&body, paths->config);
         builtin_paths_set_body(exchange, 200, &body, PROMETHEUS);
         break;
     case BUILTIN_OPENAPI:

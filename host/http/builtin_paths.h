@@ -24,8 +24,8 @@ struct builtin_sources {
      * waits. */
     bool (*health_report)(struct health *health, enum health_question question, int timeout_ms,
                           struct buffer *json);
-    /* Appends the body of /metrics. service: service.name. */
-    void (*metrics)(struct buffer *page, const char *service);
+    /* Appends the body of /metrics. */
+    void (*metrics)(struct buffer *page, const struct config *config);
 };
 
 /* NULL: the API cannot be described (api_description.h). The sources must outlive the paths. */

@@ -2,6 +2,10 @@
 #pragma once
 
 #include "base/buffer.h"
+#include "config/config.h"
 
-/* Appends all metrics, also under the platform's names. service: service.name. Reads /proc. */
-void metrics_page_append(struct buffer *page, const char *service);
+/* Appends all metrics, also under the platform's names. Reads /proc. */
+void metrics_page_append(struct buffer *page, const struct config *config);
+/* Replaces "ras_", with which names of the page begin, by the prefix and "_"; what no name may hold
+ * becomes "_". Labels stay. */
+void metrics_page_rename(struct buffer *page, const char *prefix);

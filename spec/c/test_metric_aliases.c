@@ -1,5 +1,6 @@
 /* Metrics under the platform's names. */
 #include "monitor/metric_aliases.h"
+#include "monitor/metrics_page.h"
 #include "test.h"
 
 static const char *with_platform_names(const char *service, const char *page) {
@@ -69,12 +70,29 @@ static void a_page_without_these_metrics_is_unchanged(void) {
     CHECK_TEXT(with_platform_names("s", "# HELP ras_db_operations Not it.\n"), "");
 }
 
+static void names_begin_with_the_services_prefix(void) {
+    struct buffer page = {0};
+    buffer_append_text(&page, "# HELP ras_a Errors of ras_b.\n"
+                              "# TYPE ras_a counter\n"
+                              "ras_a{topic=\"ras_x ras_y\"} 1\n"
+                              "own_ras_total 2\n"
+                              "ras_b 3\n");
+    metrics_page_rename(&page, "1a-b");
+    CHECK_TEXT(page.data, "# HELP _a_b_a Errors of _a_b_b.\n"
+                          "# TYPE _a_b_a counter\n"
+                          "_a_b_a{topic=\"ras_x ras_y\"} 1\n"
+                          "own_ras_total 2\n"
+                          "_a_b_b 3\n");
+    buffer_free(&page);
+}
+
 static const struct test_case cases[] = {
     {"a family has the service's name and the platform's labels",
      a_family_has_the_services_name_and_the_platforms_labels},
     {"a histogram of successes and one of failures are one family",
      a_histogram_of_successes_and_one_of_failures_are_one_family},
     {"the outbox's families have the label service", the_outboxs_families_have_the_label_service},
+    {"names begin with the service's prefix", names_begin_with_the_services_prefix},
     {"a page without these metrics is unchanged", a_page_without_these_metrics_is_unchanged},
 };
 
