@@ -446,9 +446,9 @@ const struct command_spec commands[] = {
         .status = "0 explained, 1 failed, 2 wrong usage, or no such table, word or message",
         .arguments = {{.name = "WORD",
                        .is_optional = true,
-                       .help = "batch: the id is one of a key column batch or batch_… only; "
+                       .help = "order: the id is one of a key column order or order_… only; "
                                "event: an event's; outbox: a message's, or its identity"},
-                      {.name = "ID", .help = "of a batch, an essay, an event, …"}},
+                      {.name = "ID", .help = "of a row, an event or a message"}},
         .options =
             {
                 TEXT("table", "TABLE", table, "rows of that table only"),
@@ -532,9 +532,10 @@ const struct command_spec commands[] = {
                   "2 wrong usage, handler, reaction or file",
         .arguments = {{.name = "HANDLER",
                        .is_optional = true,
-                       .help = "spellcheck_result, handlers/spellcheck_result, …; events of topics "
-                               "that it does not declare are not read. Default: the handler of "
-                               "each topic"},
+                       .help =
+                           "order_placed, handlers/order_placed, …; events of topics that it does "
+                           "not declare are not read. Default: the handler of "
+                           "each topic"},
                       {.name = "FILE|-",
                        .is_optional = true,
                        .help = "JSON lines or one JSON document. Each is a record, {\"topic\": …, "
@@ -606,7 +607,7 @@ const struct command_spec commands[] = {
                 "nothing.",
         .arguments = {{.name = "NAME", .help = "lower-case letters, digits and _"}},
         .options = {TEXT("path", "PATH", path,
-                         "what it answers on, as '/batches/{batch_id}/notes'; default: /NAME/{id}"),
+                         "what it answers on, as '/orders/{order_id}/notes'; default: /NAME/{id}"),
                     TEXT("method", "METHOD", method,
                          "GET (default), or POST, PUT or PATCH: a route with a body")},
     },

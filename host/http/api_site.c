@@ -251,7 +251,7 @@ static struct cached_response *api_site_compute(void *context, uint64_t **tags, 
     return cached;
 }
 
-/* Replaces the {parameters} of a pattern such as "api:batch:{batch_id}". */
+/* Replaces the {parameters} of a pattern such as "order:{order_id}". */
 static void api_site_expand_key(const char *pattern, const struct router_pairs *params,
                                 struct buffer *key) {
     buffer_clear(key);

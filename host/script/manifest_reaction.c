@@ -20,7 +20,7 @@ static const char *manifest_reaction_copy_name(struct manifest_reader *r, int at
     if (!text || len == 0 || strlen(text) != len) {
         manifest_problem(r, "follows",
                          "`follows` names a column for each table, "
-                         "{ batch_results = \"batch_id\" }: this %s is a %s",
+                         "{ orders = \"order_id\" }: this %s is a %s",
                          what, text ? "string without a name" : luaL_typename(r->L, at));
         return NULL;
     }
@@ -57,7 +57,7 @@ static void manifest_reaction_read_follows(struct manifest_reader *r, void *targ
 static const struct manifest_key reaction_keys[] = {
     {"follows", MANIFEST_TABLE, true, 0,
      "the column whose value is the key, for each table: "
-     "{ batch_results = \"batch_id\" }",
+     "{ orders = \"order_id\" }",
      manifest_reaction_read_follows},
     {"query", MANIFEST_TEXT, true, offsetof(struct reaction_reading, reaction.query),
      "the name of a file in sql/queries", NULL},

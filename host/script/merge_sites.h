@@ -1,8 +1,8 @@
 /* merge_sites: finds the merges of a script whose columns are literal names, and lets them call
  * DIRECT_MERGE:
  *
- *     view.essay_results:merge(id, "slot", { filename = name })
- *     MERGE(view.essay_results, id, "slot", { filename = name })
+ *     view.orders:merge(id, "customer", { name = name })
+ *     MERGE(view.orders, id, "customer", { name = name })
  *
  * The names are checked here. So the compiler need not make the table: nothing has to look for
  * unknown keys in it. */

@@ -14,7 +14,7 @@ struct script_generation;
 struct script_instance;
 
 struct script_handler {
-    const char *name; /* "handlers/essay_slot_assigned" */
+    const char *name; /* "handlers/order_placed" */
     const char *const *topics;
     size_t topic_count;
     const struct extract_plan *plan; /* the envelope's fields first */
@@ -66,15 +66,15 @@ struct script_rate {
 };
 
 struct script_route {
-    const char *name;         /* "routes/batch_status" */
+    const char *name;         /* "routes/order" */
     const char *method;       /* "GET" (HEAD follows it) */
-    const char *const *paths; /* "/internal/v1/batches/{batch_id}/status" and aliases */
+    const char *const *paths; /* "/orders/{order_id}" and aliases */
     size_t path_count;
     const char *const *live_paths; /* of the streams of changes */
     size_t live_count;             /* 0: not live */
     const char *endpoint;          /* metrics label */
     bool authenticated;
-    const char *cache_key;             /* "api:batch:{batch_id}" or NULL */
+    const char *cache_key;             /* "order:{order_id}" or NULL */
     const char *cache_type;            /* metrics label */
     const struct script_words *words;  /* NULL: all callers read the same */
     const struct script_part *query;   /* NULL: any parameter, as text */

@@ -35,7 +35,7 @@ enum view_rule { VIEW_FIRST, VIEW_LATEST, VIEW_MIN, VIEW_MAX };
 struct view_column {
     char *name;
     enum view_type type;
-    char *sql_type; /* of the database's column: "text", "integer", "essay_phase_status[]", … */
+    char *sql_type; /* of the database's column: "text", "integer", "order_status[]", … */
     bool is_id;     /* type id or id[], or a text of the key: indexes hold the value */
 };
 struct view_group {

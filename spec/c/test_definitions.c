@@ -230,24 +230,31 @@ static void helpers_of_specs(void) {
 
 /* ---- options ------------------------------------------------------------------------------ */
 
-/* The list in the C source that a binding checks a table's keys by. */
-static void check_options(const char *binding, const char *list, const char *const *classes) {
-    char source[64], start[64];
+/* The list in a C source that the keys of a table are checked by, and the classes that define them.
+ */
+static void check_list(const char *source, const char *list, const char *file,
+                       const char *const *classes) {
+    char start[64];
     struct words real = {0}, defined = {0};
-    snprintf(source, sizeof source, "bindings/lua_%s", binding);
     snprintf(start, sizeof start, "%s[] = {", list);
     const char *code = strstr(read_file(source, ".c"), start);
     words_add_quoted(&real, code, code ? strchr(code, '}') : NULL);
     for (; *classes; classes++) {
-        words_add_fields(&defined, definitions(binding), *classes, NULL);
+        words_add_fields(&defined, definitions(file), *classes, NULL);
     }
     words_check_same(source, &real, &defined);
 }
 
 static void options_of_bindings(void) {
-    check_options("http", "fields", (const char *[]){"http.Request", NULL});
-    check_options("kafka", "fields", (const char *[]){"kafka.Record", "kafka.TimedRecord", NULL});
-    check_options("kafka", "options", (const char *[]){"kafka.Options", NULL});
+    check_list("bindings/lua_http", "fields", "http", (const char *[]){"http.Request", NULL});
+    check_list("bindings/lua_kafka", "fields", "kafka",
+               (const char *[]){"kafka.Record", "kafka.TimedRecord", NULL});
+    check_list("bindings/lua_kafka", "options", "kafka", (const char *[]){"kafka.Options", NULL});
+}
+
+static void keys_of_results(void) {
+    check_list("host/script/response", "known", "declarations", (const char *[]){"Response", NULL});
+    check_list("host/script/message", "fields", "declarations", (const char *[]){"Message", NULL});
 }
 
 static void kinds_of_failures(void) {
@@ -294,6 +301,11 @@ static const struct declaration {
      "RouteBody", NULL},
     {"envelope.lua", "return { id = 'i', time = 't', correlation_id = 'c', " UNKNOWN " = 1 }",
      "EnvelopeDeclaration", NULL},
+    {"reactions/n.lua",
+     "return { follows = { t = 'id' }, query = 'q', publish = function() end, " UNKNOWN " = 1 }",
+     "Reaction", NULL},
+    {"routes/r.lua", "return { path = '/', method = '" UNKNOWN "', handle = function() end }",
+     "Route", "method"},
     {"view.lua", VIEW(", " UNKNOWN " = 1", ", rule = 'latest'"), "TableDeclaration", NULL},
     {"view.lua", VIEW("", ", rule = 'latest', " UNKNOWN " = 1"), "GroupDeclaration", NULL},
     {"view.lua", VIEW("", ", rule = '" UNKNOWN "'"), "GroupDeclaration", "rule"},
@@ -362,6 +374,7 @@ static const struct test_case cases[] = {
     {"the globals are those of the sandbox", globals},
     {"the helpers of specs have the defined functions", helpers_of_specs},
     {"options of requests and records are those that are checked", options_of_bindings},
+    {"a response and a message have the keys that are checked", keys_of_results},
     {"the kinds of failures are defined", kinds_of_failures},
     {"declarations take the keys and words that are defined", words_of_declarations},
     {"every event has the fields of its class", fields_of_every_event},

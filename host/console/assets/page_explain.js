@@ -83,7 +83,7 @@ export function mount(root, params) {
   }
   root.append(h("form", { class: "bar panel form", onsubmit: (event) => { event.preventDefault(); explain(); } },
     field("word", "Kind", word), field("id", "Id", id, "grow"), field("table", "Table", table), field("since", "Events since", since), button,
-    h("datalist", { id: "words" }, ["event", "outbox", "batch", "essay"].map((value) => h("option", { value }))),
+    h("datalist", { id: "words" }, ["event", "outbox"].map((value) => h("option", { value }))),
     h("datalist", { id: "sinces" }, h("option", { value: "beginning" }))), place_);
   replace(place_, empty("Where does a value come from?", "Enter an id: its rows follow, with the event that wrote each group of columns, those that lost, and what was published."));
   if (id.value) explain();
