@@ -415,7 +415,7 @@ class Recorder(live_page.Handler):
 def page(program, cleanup):
     """docs/live.html in a browser, behind a server that forwards to the program."""
     Recorder.opened = []
-    server = live_page.Server(0, f"127.0.0.1:{program.port}", Recorder)
+    server = live_page.Server(0, f"127.0.0.1:{program.port}", handler=Recorder)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     cleanup.callback(server.server_close)
     cleanup.callback(server.shutdown)

@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import threading
+import urllib.request
 import uuid
 
 import pytest
@@ -195,3 +196,27 @@ def test_flags_point_at_servers_of_ones_own(run, make_service, cleanup, apache):
     assert started.end() == 130
     assert service.query("SELECT 1 FROM batch_results WHERE registration_at IS NOT NULL")
     assert service.redis.running() and service.kafka.running()
+
+
+def test_another_service_runs_with_its_generator(run):
+    started = run("--service", "examples/fleet")
+    started.wait_for("shows them")
+    one, depot, trips, _, register = [line for line in started.commands("curl -s") if "/v1/" in line]
+    for command in (one, depot, trips):
+        wait_until(command, lambda: json.loads(subprocess.run(
+            shlex.split(command), capture_output=True, check=True).stdout).get("error") is None)
+    registered = subprocess.run(shlex.split(register), capture_output=True, text=True, check=True).stdout
+    assert "202 Accepted" in registered and "Location: /v1/vehicles/van-1" in registered
+    page = re.search(r"http://\S+(?= shows them)", started.text)[0]
+    assert "<title>Depots</title>" in urllib.request.urlopen(page).read().decode()
+    status = started.commands("aggregator status")[0]
+    assert subprocess.run(status, shell=True, cwd=ROOT, capture_output=True, text=True,
+                          check=True).stdout.startswith("READY  fleet ")
+    assert started.end() == 130
+    assert started.living() == []
+
+
+def test_a_folder_without_a_service_is_refused(run):
+    started = run("--service", "docs")
+    assert started.wait() == 1
+    assert "--service docs: its run.json cannot be read" in started.text

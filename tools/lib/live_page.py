@@ -1,6 +1,6 @@
-"""Serves docs/live.html and forwards /internal to the program, so that both have one origin.
+"""Serves docs/live.html, or another page, and forwards all other paths to the program: one origin.
 
-    /usr/bin/python3 tools/lib/live_page.py [--port 8090] [--to 127.0.0.1:4003]
+    /usr/bin/python3 tools/lib/live_page.py [--port 8090] [--to 127.0.0.1:4003] [--page FILE]
 
 Listens on the loopback address alone: for a look, not for users."""
 import argparse
@@ -20,13 +20,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/":
             self.send_page()
-        elif self.path.startswith("/internal/"):
-            self.forward()
         else:
-            self.send_error(404)
+            self.forward()
 
     def send_page(self):
-        page = PAGE.read_bytes()
+        page = self.server.page.read_bytes()
         self.send_response(200)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(page)))
@@ -37,6 +35,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """The connection's end is that of the stream."""
         self.close_connection = True
         headers = {name: self.headers[name] for name in FORWARDED if name in self.headers}
+        headers |= self.server.headers
         with contextlib.closing(http.client.HTTPConnection(self.server.to)) as program:
             try:
                 program.request("GET", self.path, headers=headers)
@@ -60,17 +59,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, port, to, handler=Handler):
+    def __init__(self, port, to, page=PAGE, headers=None, handler=Handler):
+        """headers: credentials that the page cannot send, or should not know."""
         super().__init__(("127.0.0.1", port), handler)
-        self.to = to
+        self.to, self.page, self.headers = to, page, headers or {}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, default=8090, help="of the page (default: 8090)")
     parser.add_argument("--to", default="127.0.0.1:4003", help="address of the program")
+    parser.add_argument("--page", type=pathlib.Path, default=PAGE, help="default: docs/live.html")
     options = parser.parse_args()
-    with Server(options.port, options.to) as server:
+    with Server(options.port, options.to, options.page) as server:
         print(f"http://127.0.0.1:{server.server_port}/")
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()

@@ -4,7 +4,6 @@ commands to try, and removes everything on Ctrl-C. tools/run calls it when all p
 import argparse
 import contextlib
 import fcntl
-import json
 import os
 import shlex
 import signal
@@ -13,16 +12,13 @@ import sys
 import time
 
 import stack
+from run_example import Example
+from run_samples import Samples
 
 BUILD = stack.ROOT / "build"
 OUT = stack.ROOT / ".run"
-STREAMS = ("current", "first", "first-unlinked", "current-hard")
-EVENTS_PER_SECOND = 100
 STARTED = time.monotonic()
 ENV = OUT / "env"
-# Variables by which commands find the running servers.
-EXPORTED = ("RESULT_AGGREGATOR_SERVICE_DATABASE_URL", "REDIS_URL", "KAFKA_BOOTSTRAP_SERVERS",
-        "KAFKA_CONSUMER_GROUP_ID", "ADMIN_SOCKET", "HULEEDU_INTERNAL_API_KEY", "HOST", "PORT")
 
 
 class Failure(Exception):
@@ -43,7 +39,9 @@ def parse_arguments():
     parser.add_argument("--kafka", metavar="BROKERS",
                         help="uses your Kafka; missing topics are created")
     parser.add_argument("--no-samples", action="store_true",
-                        help="publishes no sample events")
+                        help="publishes no events")
+    parser.add_argument("--service", metavar="FOLDER",
+                        help="runs another service, with its generator: examples/fleet")
     return parser.parse_args()
 
 
@@ -51,18 +49,19 @@ def say(text):
     print(f"[{time.monotonic() - STARTED:5.1f} s] {text}", flush=True)
 
 
-class Service:
+class Run:
     """All processes; `cleanup`, an ExitStack, stops them in reverse order."""
 
-    def __init__(self, arguments, cleanup):
-        self.arguments = arguments
+    build = BUILD
+
+    def __init__(self, arguments, service, cleanup):
+        self.arguments, self.service = arguments, service
         self.cleanup = cleanup
         self.processes = []
         self.program = None
         self.postgres = arguments.postgres
         self.redis = arguments.redis
         self.kafka = arguments.kafka
-        self.api_key = os.environ.get("HULEEDU_INTERNAL_API_KEY", "dev-key")
 
     def start_one(self, process):
         self.processes.append(process)
@@ -75,25 +74,24 @@ class Service:
             if not self.arguments.keep:
                 self.cleanup.callback(cluster.remove)
             self.start_one(cluster)
-            self.postgres = cluster.create_database("ras")
+            self.postgres = cluster.create_database(self.service.database)
         say(f"Postgres  {self.postgres}")
         if not self.redis:
             self.redis = self.start_one(stack.Redis(OUT)).url
         say(f"Redis     {self.redis}")
         if self.kafka:
-            make_topics(self.kafka)
+            make_topics(self.kafka, self.service.topics)
         else:
-            self.kafka = self.start_one(stack.EmbeddedKafka(OUT, BUILD)).brokers
+            self.kafka = self.start_one(stack.EmbeddedKafka(OUT, BUILD, self.service.topics)).brokers
             # A new broker starts at offset 0: a new group has no older offsets in the database.
-            os.environ.setdefault("KAFKA_CONSUMER_GROUP_ID", f"tools-run-{time.time_ns()}")
+            os.environ.setdefault(self.service.group_variable, f"tools-run-{time.time_ns()}")
         say(f"Kafka     {self.kafka}")
 
     def start_program(self):
-        environment = {"HULEEDU_INTERNAL_API_KEY": self.api_key}
-        program = stack.Aggregator(OUT, BUILD, self.postgres, self.redis, self.kafka, environment)
+        program = self.service.program(OUT, BUILD, self.postgres, self.redis, self.kafka)
         if "PORT" in os.environ:
             program.port = int(os.environ["PORT"])
-            program.env["PORT"] = os.environ["PORT"]
+            program.env[self.service.port_variable] = os.environ["PORT"]
         self.write_env(program.env)
         migration = program.command("migrate", check=False)
         (OUT / "migrate.log").write_text(migration.stderr)
@@ -105,7 +103,7 @@ class Service:
     def write_env(self, env):
         """Writes a file for shells, which is removed with the servers."""
         ENV.write_text("".join(f"export {name}={shlex.quote(env[name])}\n"
-                               for name in EXPORTED if name in env))
+                               for name in self.service.exported if name in env))
         self.cleanup.callback(ENV.unlink, missing_ok=True)
 
     def check_alive(self):
@@ -114,62 +112,54 @@ class Service:
                 name = type(process).__name__
                 raise Failure(f"{name} ended with status {process.process.returncode}; the last "
                               f"lines of {process.log}:\n{stack.tail(process.log)}")
+        if ended := self.service.ended():
+            raise Failure(f"{ended} publishes no more")
 
     def counts(self):
         return (int(self.program.metric("ras_messages_processed_total")),
                 int(self.program.metric("ras_invalid_messages_total")))
 
-    def feed_samples(self):
-        read = set(stack.topics())
-        total = 0
-        for stream in STREAMS:
-            total += count_events(stream, read - {stack.UNREAD_TOPIC})
-            feeder = stack.feed(BUILD, self.kafka, stream, EVENTS_PER_SECOND, wait=False)
-            self.cleanup.callback(feeder.wait)
-            self.cleanup.callback(feeder.kill)
-            while feeder.poll() is None or self.counts()[0] < total:
-                self.check_alive()
-                self.show_progress(stream, total)
-                time.sleep(0.2)
-            if feeder.returncode != 0:
-                raise Failure(f"publishing {stream}.jsonl failed")
-            self.show_progress(stream, total, end="\n")
+    def watch(self, done, progress=None):
+        """Returns when done(); shows the progress in a terminal, and at the end."""
+        while not done():
+            self.check_alive()
+            self.show(progress)
+            time.sleep(0.2)
+        self.show(progress, end="\n")
 
-    def show_progress(self, stream, total, end=""):
-        if end or sys.stdout.isatty():
-            processed, rejected = self.counts()
-            print(f"\r[{time.monotonic() - STARTED:5.1f} s] {stream + '.jsonl':20} "
-                  f"{processed:4} of {total:4} events processed, {rejected:2} of them rejected",
-                  end=end, flush=True)
+    def show(self, progress, end=""):
+        if progress and (end or sys.stdout.isatty()):
+            print(f"\r[{time.monotonic() - STARTED:5.1f} s] {progress()}", end=end, flush=True)
 
 
-def make_topics(brokers):
+def make_service(arguments):
+    if not arguments.service:
+        return Samples(arguments)
     try:
-        stack.create_topics(BUILD, brokers)
+        return Example(arguments)
+    except (OSError, ValueError) as error:
+        raise Failure(f"--service {arguments.service}: its run.json cannot be read: {error}") from error
+
+
+def make_topics(brokers, names):
+    try:
+        stack.create_topics(BUILD, brokers, names)
     except subprocess.CalledProcessError as error:
         raise Failure(f"cannot create the topics on {brokers}: check that the brokers run") from error
 
 
-def count_events(stream, topics):
-    with open(stack.SAMPLES / f"{stream}.jsonl", encoding="utf-8") as lines:
-        return sum(json.loads(line)["topic"] in topics for line in lines)
-
-
-def show_commands(service):
-    batches = json.loads((stack.SAMPLES / "current.expected.json").read_text())
-    batch_id, batch = next(iter(batches.items()))
-    base = f"http://127.0.0.1:{service.program.port}"
-    headers = f"-H 'X-Internal-API-Key: {service.api_key}' -H 'X-Service-ID: api-gateway-service'"
-    coming = "" if service.arguments.no_samples else " (the samples arrive in the next seconds)"
+def show_commands(run):
+    base = f"http://127.0.0.1:{run.program.port}"
+    coming = "" if run.arguments.no_samples else " (the events arrive in the next seconds)"
+    commands = "\n  ".join(run.service.commands(base))
     print(f"""
 try, in another terminal{coming}:
 
-  curl -s {headers} {base}/internal/v1/batches/{batch_id}/status
-  curl -s {headers} '{base}/internal/v1/batches/user/{batch['user_id']}?limit=2'
+  {commands}
   curl -s {base}/readyz
-  curl -s {base}/metrics | grep ras_messages
-  psql '{service.postgres}' -c 'SELECT topic, reason, detail FROM aggregator_state.rejected_events'
-  tail -f {service.program.log}
+  curl -s {base}/metrics | grep _messages
+  psql '{run.postgres}' -c 'SELECT topic, reason, detail FROM aggregator_state.rejected_events'
+  tail -f {run.program.log}
 
 commands of the program, in another terminal:
 
@@ -208,33 +198,32 @@ def lock_folder():
     return lock
 
 
-def take_down(service, cleanup):
+def take_down(run, cleanup):
     """Stops all in order; kills all on a second signal."""
     def kill_all(*_):
-        for process in service.processes:
+        for process in run.processes:
             process.kill()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, kill_all)
     print()
     say("stopping everything")
     cleanup.close()
-    say("done" + (f": the data stays in {OUT}" if service.arguments.keep else ""))
+    say("done" + (f": the data stays in {OUT}" if run.arguments.keep else ""))
 
 
 def interrupt(number, _):
     raise SystemExit(128 + number)
 
 
-def serve(service):
+def serve(run):
     """Ends by an exception only: a Failure or a signal."""
-    service.start_servers()
-    service.start_program()
-    show_commands(service)
-    if not service.arguments.no_samples:
-        service.feed_samples()
-        say("every sample event is in the view")
+    run.start_servers()
+    run.start_program()
+    show_commands(run)
+    if not run.arguments.no_samples:
+        say(run.service.feed(run))
     while True:
-        service.check_alive()
+        run.check_alive()
         time.sleep(0.2)
 
 
@@ -243,15 +232,16 @@ def main():
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
     try:
+        service = make_service(arguments)
         lock = lock_folder()
         with lock:
             build()
             cleanup = contextlib.ExitStack()
-            service = Service(arguments, cleanup)
+            run = Run(arguments, service, cleanup)
             try:
-                serve(service)
+                serve(run)
             finally:
-                take_down(service, cleanup)
+                take_down(run, cleanup)
     except (Failure, AssertionError, subprocess.CalledProcessError) as error:
         print(f"tools/run: {error}", file=sys.stderr, flush=True)
         return 1

@@ -78,12 +78,17 @@ def accepts(port):
         return False
 
 
-def topics():
-    """Every topic that a handler declares, and one that no handler reads."""
+def topics_of(service):
+    """Every topic that a handler of a service declares; the service is a folder."""
     found = set()
-    for file in (ROOT / "scripts/handlers").glob("*.lua"):
-        found |= set(re.findall(r'"(huleedu\.[a-z_.]+v1)"', file.read_text()))
-    return sorted(found) + [UNREAD_TOPIC]
+    for file in (service / "scripts/handlers").glob("*.lua"):
+        found |= set(re.findall(r'"([^"]+)"', re.search(r"topics = {(.*?)}", file.read_text(), re.S)[1]))
+    return sorted(found)
+
+
+def topics():
+    """Those of this service, and one that no handler reads."""
+    return topics_of(ROOT) + [UNREAD_TOPIC]
 
 
 def tail(path, lines=20):
@@ -428,17 +433,21 @@ class Aggregator(Process):
 
     tls = None  # the ssl.SSLContext of its clients, if its listener speaks TLS
     tree = ROOT  # the checkout whose config.lua it reads by default
+    headers = HEADERS  # of its clients' requests
 
     def __init__(self, folder, build, database_url, redis_url, brokers, env=None, config=None):
         super().__init__(folder)
         self.options = ["--config", config] if config else []
         self.build, self.port, self.database_url = build, free_port(), database_url
-        self.env = os.environ | {
-            "RESULT_AGGREGATOR_SERVICE_DATABASE_URL": database_url,
-            "REDIS_URL": redis_url or "none", "KAFKA_BOOTSTRAP_SERVERS": brokers,
-            "KAFKA_SESSION_TIMEOUT_MS": "6000", "HOST": "127.0.0.1", "PORT": str(self.port),
+        self.env = os.environ | self.variables(database_url, redis_url or "none", brokers) | (env or {})
+
+    def variables(self, database_url, redis_url, brokers):
+        return {
+            "RESULT_AGGREGATOR_SERVICE_DATABASE_URL": database_url, "REDIS_URL": redis_url,
+            "KAFKA_BOOTSTRAP_SERVERS": brokers, "KAFKA_SESSION_TIMEOUT_MS": "6000",
+            "HOST": "127.0.0.1", "PORT": str(self.port),
             "ADMIN_SOCKET": str(self.folder / "admin.sock"),
-            "HULEEDU_INTERNAL_API_KEY": f"old-key,{API_KEY}"} | (env or {})
+            "HULEEDU_INTERNAL_API_KEY": f"old-key,{API_KEY}"}
 
     def serve_tls(self, certificate, key, ca):
         """Its listener gets a certificate of that CA (paths). Before the start."""
@@ -471,7 +480,7 @@ class Aggregator(Process):
         """(status, body, headers); status 0: no response."""
         scheme = "https" if self.tls else "http"
         request = urllib.request.Request(f"{scheme}://127.0.0.1:{self.port}{path}", method=method,
-                                         headers=HEADERS if headers is None else headers)
+                                         headers=self.headers if headers is None else headers)
         try:
             with urllib.request.urlopen(request, timeout=60, context=self.tls) as answer:
                 return answer.status, answer.read(), answer.headers
@@ -490,6 +499,30 @@ class Aggregator(Process):
         text = self.get("/metrics")[1].decode()
         return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
                    if re.match(re.escape(name) + r"[ {]", line))
+
+
+class OtherAggregator(Aggregator):
+    """The program with another service: a folder with its config.lua. The variables of the settings,
+    which no service has to read, point it at the servers."""
+
+    def __init__(self, folder, build, service, urls, headers):
+        """urls: of Postgres, Redis and Kafka. headers: of clients, with the API key as their first."""
+        self.tree, self.headers = service, headers
+        super().__init__(folder, build, *urls)
+        self.log = self.folder / "aggregator.log"
+
+    def variables(self, database_url, redis_url, brokers):
+        return {
+            "AGGREGATOR_CONFIG": str(self.tree / "config.lua"), "AGGREGATOR_POSTGRES_URL": database_url,
+            "AGGREGATOR_REDIS_URL": redis_url, "AGGREGATOR_KAFKA_BROKERS": brokers,
+            "AGGREGATOR_KAFKA_SESSION_TIMEOUT_MS": "6000", "AGGREGATOR_HTTP_HOST": "127.0.0.1",
+            "AGGREGATOR_HTTP_PORT": str(self.port),
+            "AGGREGATOR_ADMIN_SOCKET": str(self.folder / "admin.sock"),
+            "AGGREGATOR_HTTP_API_KEYS": next(iter(self.headers.values()))}
+
+    def metric(self, name):
+        """Its service.metric_prefix is the folder's name."""
+        return super().metric(name.replace("ras_", f"{self.tree.name}_", 1))
 
 
 def feed(build, brokers, stream, rate=0, wait=True):

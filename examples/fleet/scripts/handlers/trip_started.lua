@@ -1,0 +1,19 @@
+--- A trip of a vehicle started.
+local fields = require("lib.fields")
+
+---@type handlers.trip_started
+return {
+  topics = { "fleet.trip.started.v1" },
+  fields = {
+    trip_id = fields.id("data.trip_id"),
+    vehicle_id = fields.id("data.vehicle_id"),
+    driver_id = fields.id("data.driver_id", { optional = true }),
+  },
+  handle = function(event, view)
+    view.trips:merge(event.trip_id, "start", {
+      vehicle_id = event.vehicle_id,
+      driver_id = event.driver_id,
+    })
+    view:touch(event.vehicle_id) -- its response names the trip under way
+  end,
+}

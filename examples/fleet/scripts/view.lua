@@ -1,0 +1,53 @@
+--- The view: one row a vehicle, one a trip, and what positions say of a trip.
+
+---@type TableDeclaration[]
+return {
+  {
+    name = "vehicles",
+    key = { { "vehicle_id", "text" } },
+    groups = {
+      {
+        name = "registration",
+        rule = "latest",
+        columns = { { "plate", "text" }, { "model", "text" }, { "depot_id", "id" } },
+      },
+      {
+        name = "state",
+        rule = "latest",
+        columns = { { "state", "vehicle_state" }, { "odometer_km", "double" } },
+      },
+      {
+        name = "position",
+        rule = "latest",
+        columns = {
+          { "latitude", "double" },
+          { "longitude", "double" },
+          { "speed_kmh", "double" },
+          { "heading_deg", "integer" },
+        },
+      },
+    },
+  },
+  {
+    -- Start and end are two events, which may come in any order.
+    name = "trips",
+    key = { { "trip_id", "text" } },
+    groups = {
+      {
+        name = "start",
+        rule = "first",
+        columns = { { "vehicle_id", "id" }, { "driver_id", "id" } },
+      },
+      { name = "finish", rule = "latest", columns = { { "distance_km", "double" } } },
+    },
+  },
+  {
+    -- Not in `trips`: the reaction trip_completed follows that table, and no position completes a
+    -- trip. Each commit that writes a followed table calls the reaction for the rows written.
+    name = "trip_tracks",
+    key = { { "trip_id", "text" } },
+    groups = {
+      { name = "top_speed", rule = "max", columns = { { "top_speed_kmh", "double" } } },
+    },
+  },
+}

@@ -1,0 +1,26 @@
+local contract = require("testing.contract")
+local events = require("testing.events")
+local handlers = require("testing.handlers")
+
+local NAME, FIXTURE = "handlers/trip_ended", "trip_ended"
+
+describe("handlers.trip_ended", function()
+  it("stores the end and the distance of the trip", function()
+    local outcome = handlers.run(NAME, events.load(FIXTURE))
+    local columns, key = events.columns(outcome, "trips", "finish")
+    assert.are.same({ trip_id = "trip-1" }, key)
+    assert.are.same({ distance_km = 12.375 }, columns)
+  end)
+
+  it("drops the cached response of the vehicle, which named the trip", function()
+    local outcome = handlers.run(NAME, events.load(FIXTURE))
+    assert.is_true(events.touches(outcome, "trip-1", "truck-01"))
+  end)
+
+  for _, case in ipairs(contract.cases(NAME, FIXTURE)) do
+    it((case.code and "rejects: " or "accepts: ") .. case.name, function()
+      local reason = handlers.run(NAME, case.event).reason
+      assert.are.equal(case.code, reason and reason:match("^[%w_]+"))
+    end)
+  end
+end)
