@@ -6,11 +6,14 @@ import http.client
 import json
 import subprocess
 import sys
+import threading
 import uuid
 
 import psycopg2
 import pytest
+import live_page
 import stack
+from browser import Browser
 from openapi import check_document
 from stack import ROOT, wait_until
 
@@ -231,6 +234,22 @@ def test_a_stream_tells_of_a_vehicle_that_moves(fleet):
         assert next_position() == 57.5
         fleet.publish([position(truck, 2, latitude=58.25)])
         assert next_position() == 58.25
+
+
+def test_its_page_shows_the_depots_and_each_change(fleet, cleanup):
+    server = live_page.Server(0, f"127.0.0.1:{fleet.program.port}", FOLDER / "board.html", HEADERS)
+    cleanup.callback(server.server_close)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    cleanup.callback(server.shutdown)
+    browser = Browser(f"http://127.0.0.1:{server.server_port}")
+    cleanup.callback(browser.quit)
+    browser.driver.get(browser.origin)
+    browser.wait("td", "truck-02")
+    joined = str(uuid.uuid4())
+    fleet.publish([telemetry_event("fleet.vehicle.registered.v1", 0, vehicle_id=joined, plate="NEW 1",
+                                   depot_id="north")])
+    browser.wait("td", joined)
+    assert browser.problems() == []
 
 
 def test_its_api_is_described_with_its_own_names(fleet):
