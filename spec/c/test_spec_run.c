@@ -280,10 +280,20 @@ static void gives_each_file_a_fresh_state(void) {
 
 static void reaches_nothing_outside(void) {
     run_spec("it('a', function()\n"
-             "  local answer, failure = require('http').request({ url = 'http://127.0.0.1:1/' })\n"
+             "  local http = require('testing.sources').binding('http')\n"
+             "  local answer, failure = http.request({ url = 'http://127.0.0.1:1/' })\n"
              "  assert.is_nil(answer)\n"
              "  assert.are.equal('unavailable: specs touch no outside system without --real',\n"
              "    failure.message) end)");
+    expect_counts(1, 0, 0);
+}
+
+static void has_the_doubles_of_the_program(void) {
+    run_spec("it('a', function()\n"
+             "  local pg = require('doubles.pg')\n"
+             "  pg.answers('facts', { { key = 'k' } })\n"
+             "  assert.are.same({ { key = 'k' } }, require('pg').query('facts', { keys = {} }))\n"
+             "  assert.is_nil(require('clock').wall) end)");
     expect_counts(1, 0, 0);
 }
 
@@ -298,7 +308,8 @@ static const struct test_case cases[] = {
     {"runs handlers as production does", runs_handlers_as_production_does},
     {"hands rows to reactions", hands_rows_to_reactions},
     {"gives scripts the doubles", gives_scripts_the_doubles},
-    {"mutes a binding without a double", reaches_nothing_outside},
+    {"has the program's doubles, unless a file replaces one", has_the_doubles_of_the_program},
+    {"mutes the binding that a double stands for", reaches_nothing_outside},
     {"gives each file a fresh state", gives_each_file_a_fresh_state},
 };
 

@@ -57,11 +57,11 @@ static inline void words_add_quoted(struct words *words, const char *at, const c
     }
 }
 
-/* "… there are a, b, c", which ends a message. */
+/* "… there are a, b, c", which ends a line of the message. */
 static inline void words_add_listed(struct words *words, const char *message) {
     const char *at = strstr(message, "there are ");
-    for (at = at ? at + strlen("there are ") : ""; *at; at += strspn(at, ", ")) {
-        size_t len = strcspn(at, ",");
+    for (at = at ? at + strlen("there are ") : ""; *at && *at != '\n'; at += strspn(at, ", ")) {
+        size_t len = strcspn(at, ",\n");
         words_add(words, at, len);
         at += len;
     }
