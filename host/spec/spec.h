@@ -7,11 +7,11 @@
 #include "base/err.h"
 
 struct spec_options {
-    /* A folder of modules for specs, which may be missing; they replace those that the binary carries.
-     * doubles/NAME.lua replaces a binding. */
+    /* A folder of modules for specs, which may be missing; they replace those that the binary
+     * carries. doubles/NAME.lua replaces a binding. */
     const char *support;
-    bool real;           /* the real bindings instead of the doubles */
-    bool coverage;       /* count lines of scripts */
+    bool real;     /* the real bindings instead of the doubles */
+    bool coverage; /* count lines of scripts */
 };
 
 struct spec_totals {
