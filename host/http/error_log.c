@@ -26,12 +26,13 @@ static void error_log_note_due(int64_t at_us) {
     }
 }
 
-/* Whether the line may be written; *left_out: lines left out before it. */
-static bool error_log_admits(struct log_limit *limit, size_t *left_out) {
+/* Whether the line may be written; *left_out: lines left out before it. mistake: of the script;
+ * absent: none. */
+static bool error_log_admits(struct log_limit *limit, struct slice mistake, size_t *left_out) {
     int64_t now_us = clock_monotonic_us();
     pthread_mutex_lock(&lock);
     *left_out = log_limit_take(limit, now_us);
-    bool admitted = log_limit_admits(limit, now_us);
+    bool admitted = log_limit_admits_mistake(limit, now_us, mistake);
     if (!admitted) {
         error_log_note_due(limit->window_end_us);
     }
@@ -40,9 +41,9 @@ static bool error_log_admits(struct log_limit *limit, size_t *left_out) {
 }
 
 /* False: the line is one of too many. Reports how many were left out before it. */
-static bool error_log_begin(struct endpoint *endpoint, size_t type) {
+static bool error_log_begin(struct endpoint *endpoint, size_t type, struct slice mistake) {
     size_t left_out;
-    bool admitted = error_log_admits(&endpoint->limits[type], &left_out);
+    bool admitted = error_log_admits(&endpoint->limits[type], mistake, &left_out);
     if (left_out > 0) {
         error_log_report_left_out(endpoint, type, left_out);
     }
@@ -50,7 +51,7 @@ static bool error_log_begin(struct endpoint *endpoint, size_t type) {
 }
 
 void error_log_write_slow(const struct exchange *exchange, int64_t took_us) {
-    if (error_log_begin(exchange->endpoint, ENDPOINT_SLOW)) {
+    if (error_log_begin(exchange->endpoint, ENDPOINT_SLOW, (struct slice){0})) {
         log_warning("request is slow", LOG_TEXT("endpoint", exchange->endpoint->name),
                     LOG_SLICE("method", exchange->request.method_name),
                     LOG_INT("status", exchange->response.status),
@@ -65,7 +66,8 @@ void error_log_write(const struct exchange *exchange) {
     if (status < 400 || status == 404) {
         return;
     }
-    if (!error_log_begin(exchange->endpoint, endpoint_error_type(status))) {
+    struct slice mistake = slice_of(status == 500 ? exchange->why : NULL);
+    if (!error_log_begin(exchange->endpoint, endpoint_error_type(status), mistake)) {
         return;
     }
     enum log_level level = status < 500 ? LOG_INFO : status == 503 ? LOG_WARNING : LOG_ERROR;

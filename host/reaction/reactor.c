@@ -115,7 +115,8 @@ static bool reactor_isolate(struct reactor *reactor, size_t reaction,
     size_t count;
     const char *name =
         script_generation_reactions(reactor->round.generation, &count)[reaction].name;
-    if (alone && log_limit_admits(&reactor->round.log_limit, clock_monotonic_us())) {
+    if (alone && log_limit_admits_mistake(&reactor->round.log_limit, clock_monotonic_us(),
+                                          slice_of(refusal->text))) {
         log_error("the query or a message of a reaction failed for a key, which is retried later: "
                   "correct the script or its query and reload",
                   LOG_TEXT("reaction", name), LOG_TEXT("error", refusal->text));

@@ -153,7 +153,7 @@ static void round_note_failure(struct round_work *work, int gone, const struct e
     work->counts->failure = work->counts->failure ? work->counts->failure : copy;
     work->failed[work->counts->failed++] = (struct failed_row){gone, copy};
     struct slice key = pg_rows_cell(work->gone, gone, 0);
-    if (log_limit_admits(&work->round->log_limit, clock_monotonic_us())) {
+    if (log_limit_admits_mistake(&work->round->log_limit, clock_monotonic_us(), slice_of(copy))) {
         log_error(
             "a reaction failed for a key, which is retried later: correct the script and reload",
             LOG_TEXT("reaction", work->reaction->name), LOG_SLICE("key", key),

@@ -29,6 +29,34 @@ static void a_window_has_its_first_lines_and_a_count_of_the_others(void) {
     CHECK(log_limit_admits(&limit, begin_us + LOG_LIMIT_WINDOW_US));
 }
 
+static void the_first_line_of_each_mistake_is_written_above_the_limit(void) {
+    struct log_limit limit = {0};
+    struct slice known = slice_of("scripts/routes/a.lua: scripts/lib/b.lua:7: no batch 1\nstack");
+    for (int i = 0; i < LOG_LIMIT_LINES; i++) {
+        CHECK(log_limit_admits(&limit, 1));
+    }
+    CHECK(!log_limit_admits_mistake(&limit, 1, (struct slice){0}));
+    CHECK(log_limit_admits_mistake(&limit, 1, known));
+    CHECK(!log_limit_admits_mistake(&limit, 1, known));
+    CHECK(!log_limit_admits_mistake(
+        &limit, 1, slice_of("scripts/routes/a.lua: scripts/lib/b.lua:7: no batch 2")));
+    CHECK(log_limit_admits_mistake(&limit, 1, slice_of("scripts/lib/b.lua:71: no batch 1")));
+    CHECK(log_limit_admits_mistake(&limit, 1, slice_of("no place")));
+    CHECK(!log_limit_admits_mistake(&limit, 1, slice_of("no place")));
+    CHECK(log_limit_admits_mistake(&limit, 1 + LOG_LIMIT_WINDOW_US, known));
+}
+
+static void mistakes_above_the_limit_are_bounded(void) {
+    struct log_limit limit = {0};
+    int written = 0;
+    char text[32];
+    for (int i = 0; i < 1000; i++) {
+        snprintf(text, sizeof text, "mistake %d", i);
+        written += log_limit_admits_mistake(&limit, 1, slice_of(text));
+    }
+    CHECK_INT(written, LOG_LIMIT_MISTAKES + LOG_LIMIT_LINES);
+}
+
 /* ---- a service with a site of prepared responses --------------------------------------------- */
 
 static struct {
@@ -440,6 +468,9 @@ static const struct test_case cases[] = {
      a_slow_request_leaves_a_line_at_a_bounded_rate},
     {"a window has its first lines and a count of the others",
      a_window_has_its_first_lines_and_a_count_of_the_others},
+    {"the first line of each mistake is written above the limit",
+     the_first_line_of_each_mistake_is_written_above_the_limit},
+    {"mistakes above the limit are bounded", mistakes_above_the_limit_are_bounded},
     {"every error leaves a line with its correlation id",
      every_error_leaves_a_line_with_its_correlation_id},
     {"the line of an error has the request's trace id",
