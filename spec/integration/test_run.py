@@ -11,6 +11,7 @@ import urllib.request
 import uuid
 
 import pytest
+import run as tools_run
 from harness import expectations
 from stack import ROOT, tethered, wait_until
 from views import differences
@@ -112,11 +113,24 @@ def test_the_printed_commands_answer_with_the_samples(run):
     asked = subprocess.run(started.commands("aggregator status")[0] + " --json", shell=True, cwd=ROOT,
                            capture_output=True, check=True).stdout
     assert json.loads(asked)["outbox"]["publishes"]
+    tried = subprocess.run(started.commands("aggregator try")[0] + " --json", shell=True, cwd=ROOT,
+                           capture_output=True, check=True).stdout
+    assert differences(expectations("current")[answer["batch_id"]],
+                       json.loads(json.loads(tried)["body"])) == []
+    assert re.search(r"^\[ *\d+\.\d s\] ready$", started.text, re.M), started.text
     data = (ROOT / ".run/pgdata").resolve()
     assert started.end() == 130
     assert started.living() == []
     assert not data.exists() and not (ROOT / ".run/pgdata").is_symlink()
     assert not (ROOT / ".run/env").exists()
+
+
+def test_a_program_that_is_not_ready_says_why():
+    """For example, while no migration makes a table of the view."""
+    body = {"dependencies": {"database": {"status": "healthy"}, "redis": {"status": "unknown"},
+                             "kafka": {"status": "unhealthy", "reason": "waits for the database: table x"}}}
+    assert tools_run.reasons(json.dumps(body)) == "redis: unknown; kafka: waits for the database: table x"
+    assert tools_run.reasons(b"") == "it does not answer"
 
 
 @pytest.mark.parametrize("parent, status", [(os.getpid(), 0), (1, 1)], ids=["lives", "is gone"])

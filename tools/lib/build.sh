@@ -14,4 +14,11 @@ read -ra targets <<<"${TARGETS:-all}"
 if [ -t 1 ]; then
   exec ninja -C "$folder" "${targets[@]}"
 fi
-ninja -C "$folder" "${targets[@]}" >"$log" 2>&1 || { tail -40 "$log"; exit 1; }
+# Elsewhere a long build prints a line at each tenth of it.
+ninja -C "$folder" "${targets[@]}" 2>&1 | tee "$log" | awk '
+  match($0, /^\[[0-9]+\/[0-9]+\]/) {
+    split(substr($0, 2, RLENGTH - 2), of, "/")
+    tenth = int(10 * of[1] / of[2])
+    if (of[2] >= 50 && tenth > shown) { print "built " of[1] " of " of[2] " files"; shown = tenth }
+    fflush()
+  }' || { tail -40 "$log"; exit 1; }

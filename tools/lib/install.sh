@@ -47,7 +47,22 @@ install_missing() {
   # shellcheck disable=SC2086
   $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
     -o DPkg::Lock::Timeout=120 \
-    $missing >/dev/null
+    $missing | show_packages
+}
+
+# Of the output of apt: how many packages it has set up; in a terminal on one line.
+show_packages() {
+  local in_terminal=0
+  [ ! -t 1 ] || in_terminal=1
+  awk -v terminal=$in_terminal '
+    / newly installed, / { for (i = 1; i < NF; i++) if ($(i + 1) == "newly") all = $i }
+    /^Setting up / {
+      count++
+      if (terminal) printf "\r\033[Kset up %d of %d packages: %s", count, all, $3
+      else if (count % 20 == 0) print "set up " count " of " all " packages"
+      fflush()
+    }
+    END { if (terminal && count) print "" }'
 }
 
 # A real Apache Kafka for the tests: its jars, by Maven, once for each pom.

@@ -4,6 +4,7 @@ commands to try, and removes everything on Ctrl-C. tools/run calls it when all p
 import argparse
 import contextlib
 import fcntl
+import json
 import os
 import shlex
 import signal
@@ -18,6 +19,8 @@ from run_samples import Samples
 BUILD = stack.ROOT / "build"
 OUT = stack.ROOT / ".run"
 STARTED = time.monotonic()
+READY_S = 10
+READINESS_EACH_S = 5
 ENV = OUT / "env"
 
 
@@ -59,6 +62,7 @@ class Run:
         self.cleanup = cleanup
         self.processes = []
         self.program = None
+        self.readiness = self.said = ""
         self.postgres = arguments.postgres
         self.redis = arguments.redis
         self.kafka = arguments.kafka
@@ -99,11 +103,29 @@ class Run:
             raise Failure(f"the migrations failed:\n{migration.stderr}")
         self.program = self.start_one(program)
         say(f"program   http://127.0.0.1:{program.port}")
+        until = time.monotonic() + READY_S
+        while not self.is_ready() and time.monotonic() < until:
+            self.check_alive()
+            time.sleep(0.1)
+        self.say_readiness()
+
+    def is_ready(self):
+        status, body, _ = self.program.get("/readyz")
+        self.readiness = "ready" if status == 200 else f"not ready: {reasons(body)}"
+        return status == 200
+
+    def say_readiness(self):
+        """Says it again only after it has changed."""
+        if self.readiness != self.said:
+            self.said = self.readiness
+            say(self.said)
 
     def write_env(self, env):
         """Writes a file for shells, which is removed with the servers."""
-        ENV.write_text("".join(f"export {name}={shlex.quote(env[name])}\n"
-                               for name in self.service.exported if name in env))
+        known = {name: env[name] for name in self.service.exported if name in env}
+        known["TOOLS_RUN_ENV"] = str(ENV)  # so that commands need not name the file
+        ENV.write_text("".join(f"export {name}={shlex.quote(value)}\n"
+                               for name, value in known.items()))
         self.cleanup.callback(ENV.unlink, missing_ok=True)
 
     def check_alive(self):
@@ -148,6 +170,16 @@ def make_topics(brokers, names):
         raise Failure(f"cannot create the topics on {brokers}: check that the brokers run") from error
 
 
+def reasons(body):
+    """Why the program is not ready, of the body of /readyz."""
+    try:
+        dependencies = json.loads(body)["dependencies"]
+    except (ValueError, KeyError):
+        return "it does not answer"
+    return "; ".join(f"{name}: {state.get('reason', state['status'])}"
+                     for name, state in dependencies.items() if state["status"] != "healthy")
+
+
 def show_commands(run):
     base = f"http://127.0.0.1:{run.program.port}"
     coming = "" if run.arguments.no_samples else " (the events arrive in the next seconds)"
@@ -161,11 +193,13 @@ try, in another terminal{coming}:
   psql '{run.postgres}' -c 'SELECT topic, reason, detail FROM aggregator_state.rejected_events'
   tail -f {run.program.log}
 
-commands of the program, in another terminal:
+commands of the program, in another terminal, once `. .run/env` has set the addresses there:
 
   . .run/env && build/aggregator status
-  . .run/env && build/aggregator outbox list
   . .run/env && build/aggregator rejected list
+  . .run/env && build/aggregator outbox list
+  . .run/env && build/aggregator tap
+  . .run/env && build/aggregator reload
 
 logs are in {OUT}; Ctrl-C stops and removes everything
 """, flush=True)
@@ -222,8 +256,13 @@ def serve(run):
     show_commands(run)
     if not run.arguments.no_samples:
         say(run.service.feed(run))
+    asked = time.monotonic()
     while True:
         run.check_alive()
+        if time.monotonic() - asked > READINESS_EACH_S:
+            run.is_ready()
+            run.say_readiness()
+            asked = time.monotonic()
         time.sleep(0.2)
 
 

@@ -37,7 +37,8 @@ class Samples:
         batch_id, batch = next(iter(batches.items()))
         headers = f"-H 'X-Internal-API-Key: {self.api_key}' -H 'X-Service-ID: api-gateway-service'"
         return [f"curl -s {headers} {base}/internal/v1/batches/{batch_id}/status",
-                f"curl -s {headers} '{base}/internal/v1/batches/user/{batch['user_id']}?limit=2'"]
+                f"curl -s {headers} '{base}/internal/v1/batches/user/{batch['user_id']}?limit=2'",
+                f". .run/env && build/aggregator try --path /internal/v1/batches/{batch_id}/status"]
 
     def feed(self, run):
         """Publishes each stream; returns when all is in the view."""
