@@ -1,6 +1,7 @@
 #include "lua_host.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 
@@ -31,7 +32,11 @@ void lua_host_note_chance(lua_State *L, const char *binding) {
 }
 
 bool lua_host_may_ask(lua_State *L, const char *binding, struct err *err) {
-    const char *muted = lua_host_of(L)->muted;
+    const struct lua_host *host = lua_host_of(L);
+    const char *muted = host->muted;
+    if (host->asks && strcmp(host->asks, binding) == 0) {
+        return true;
+    }
     lua_host_note_chance(L, binding);
     return !muted || err_set(err, ERR_UNAVAILABLE, "unavailable: %s", muted);
 }

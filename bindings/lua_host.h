@@ -53,6 +53,7 @@ struct lua_host {
     bool healthy;                /* false after a limit was hit: the state is retired */
     bool loading;                /* scripts are loading: no use of outside systems */
     const char *muted;           /* why outside systems must not be used; NULL: they may */
+    const char *asks;            /* the one binding that a muted state may ask; NULL: none */
     const char *may_not_produce; /* why records must not be produced; NULL: they may */
     const char *rests_on;        /* the first binding that a muted call used; NULL: none */
     char failure[256];           /* the last failure by an outage, or ""; truncated */

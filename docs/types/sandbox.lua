@@ -64,6 +64,12 @@ function pairs(t) end
 ---@return any ...
 function pcall(f, ...) end
 
+--- Writes the values, as `tostring` makes them and with tabs between them, to the log: a line
+--- `script printed` with the script and its line, at most ten in ten seconds. In `aggregator try`,
+--- `tap`, `test`, `check` and the console a plain line on standard error.
+---@param ... any at most 64 values and 2048 bytes are shown
+function print(...) end
+
 --- Whether two values are equal, without `__eq`.
 ---@param v1 any
 ---@param v2 any

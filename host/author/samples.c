@@ -21,7 +21,7 @@ static bool samples_read_stream(FILE *file, struct buffer *text) {
     return !ferror(file);
 }
 
-bool samples_read_text(struct buffer *text, const char *path, const char **name, struct err *err) {
+bool samples_read_bytes(struct buffer *text, const char *path, const char **name, struct err *err) {
     bool is_stdin = strcmp(path, "-") == 0;
     FILE *file = is_stdin ? stdin : fopen(path, "re");
     *name = is_stdin ? "standard input" : path;
@@ -32,6 +32,11 @@ bool samples_read_text(struct buffer *text, const char *path, const char **name,
     if (file && !is_stdin) {
         fclose(file);
     }
+    return ok;
+}
+
+bool samples_read_text(struct buffer *text, const char *path, const char **name, struct err *err) {
+    bool ok = samples_read_bytes(text, path, name, err);
     const char *nul = ok ? memchr(text->data, '\0', text->len) : NULL;
     return nul ? err_set(err, ERR_INPUT, "%s holds a NUL byte, at byte %zd", *name,
                          nul - text->data)

@@ -17,6 +17,8 @@ struct samples {
     size_t count;
 };
 
+/* Reads a whole file; `name` is its name for errors. Path "-": standard input. False: ERR_INPUT. */
+bool samples_read_bytes(struct buffer *bytes, const char *path, const char **name, struct err *err);
 /* Reads a whole file and adds a NUL; `name` is its name for errors. Path "-": standard input.
  * False: ERR_INPUT. */
 bool samples_read_text(struct buffer *text, const char *path, const char **name, struct err *err);

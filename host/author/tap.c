@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/json_put.h"
 #include "base/nearest.h"
@@ -15,6 +17,7 @@
 #include "show.h"
 
 #define POLL_MS 200 /* the delay of a signal */
+#define AWAIT_MS 1000
 
 struct tap {
     const struct tap_options *options;
@@ -22,7 +25,8 @@ struct tap {
     struct log_reader reader;
     struct dry_run dry_run;
     struct buffer out;
-    FILE *file; /* of --record; NULL: none */
+    FILE *file;    /* of --record; NULL: none */
+    bool *is_late; /* of each topic of the options: Kafka lacked it at first */
     int64_t read, shown;
 };
 
@@ -78,13 +82,82 @@ static bool tap_refuse_topic(const struct tap *tap, const char *topic, struct er
     return false;
 }
 
-static bool tap_check_topics(const struct tap *tap, struct err *err) {
+/* The script that has the topic's name as a string: it may publish to it. NULL: none. */
+static const char *tap_find_namer(const struct tap *tap, const char *topic) {
+    struct script_source source;
+    const char *found = NULL;
+    struct buffer quoted[2] = {{0}};
+    buffer_append_format(&quoted[0], "\"%s\"", topic);
+    buffer_append_format(&quoted[1], "'%s'", topic);
+    for (size_t i = 0; !found && script_generation_source(tap->generation, i, &source); i++) {
+        bool names = slice_contains(source.text, buffer_slice(&quoted[0])) ||
+                     slice_contains(source.text, buffer_slice(&quoted[1]));
+        found = names ? source.path : NULL;
+    }
+    buffer_free(&quoted[0]);
+    buffer_free(&quoted[1]);
+    return found;
+}
+
+/* False: Kafka lacks a topic that no script names. */
+static bool tap_check_topics(struct tap *tap, struct err *err) {
     for (size_t i = 0; i < tap->options->topic_count; i++) {
-        if (tap_count_partitions(&tap->reader, tap->options->topics[i]) == 0) {
-            return tap_refuse_topic(tap, tap->options->topics[i], err);
+        const char *topic = tap->options->topics[i];
+        tap->is_late[i] = tap_count_partitions(&tap->reader, topic) == 0;
+        const char *namer = tap->is_late[i] ? tap_find_namer(tap, topic) : NULL;
+        if (tap->is_late[i] && !namer) {
+            return tap_refuse_topic(tap, topic, err);
+        }
+        if (namer) {
+            fprintf(stderr, "%s: not in kafka yet, %s names it: waiting for it; Ctrl-C ends\n",
+                    topic, namer);
         }
     }
     return true;
+}
+
+static bool tap_lacks_topic(const struct tap *tap) {
+    bool lacks = false;
+    for (size_t i = 0; i < tap->options->topic_count; i++) {
+        lacks = lacks || tap_count_partitions(&tap->reader, tap->options->topics[i]) == 0;
+    }
+    return lacks;
+}
+
+static bool tap_open_reader(struct tap *tap, struct err *err) {
+    return log_reader_open_topics(&tap->reader, tap->options->config, tap->generation,
+                                  tap->options->topics, tap->options->topic_count, err);
+}
+
+/* Until each topic exists, or a signal comes. */
+static bool tap_await_topics(struct tap *tap, struct err *err) {
+    bool ok = true;
+    while (ok && !stopped && tap_lacks_topic(tap)) {
+        log_reader_close(&tap->reader);
+        poll(NULL, 0, AWAIT_MS);
+        ok = tap_open_reader(tap, err);
+    }
+    return ok;
+}
+
+/* Whether the topic was waited for: its first records are new, too. */
+static bool tap_is_late(const struct tap *tap, const char *topic) {
+    for (size_t i = 0; i < tap->options->topic_count; i++) {
+        if (tap->is_late[i] && strcmp(tap->options->topics[i], topic) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool tap_begin_reading(struct tap *tap, struct err *err) {
+    for (size_t i = 0; i < tap->reader.count; i++) {
+        struct log_partition *partition = &tap->reader.partitions[i];
+        bool whole = tap->options->from_beginning || tap_is_late(tap, partition->topic);
+        partition->start = whole ? partition->low : partition->high;
+        partition->until = INT64_MAX;
+    }
+    return log_reader_start_at(&tap->reader, err);
 }
 
 /* Prints the topics and partitions that are read. */
@@ -243,28 +316,11 @@ static bool tap_follow(struct tap *tap, struct err *err) {
 static bool tap_start(struct tap *tap, struct err *err) {
     log_reader_add_partitions(&tap->reader, &tap->dry_run.pipeline.partitions);
     dry_run_clear(&tap->dry_run);
-    if (!log_reader_follow(&tap->reader, tap->options->from_beginning, err)) {
+    if (!tap_begin_reading(tap, err)) {
         return false;
     }
-    tap_catch_signals();
     tap_announce(tap);
     return tap_follow(tap, err);
-}
-
-static bool tap_open_and_run(struct tap *tap, struct err *err) {
-    const struct config *config = tap->options->config;
-    const struct tap_options *options = tap->options;
-    bool ok = log_reader_open_topics(&tap->reader, config, tap->generation, options->topics,
-                                     options->topic_count, err) &&
-              tap_check_topics(tap, err);
-    if (ok) {
-        ok = dry_run_open(&tap->dry_run, tap->generation, "tap touches no outside system",
-                          kafka_message_release, err) &&
-             tap_start(tap, err);
-        dry_run_close(&tap->dry_run);
-    }
-    log_reader_close(&tap->reader);
-    return ok;
 }
 
 /* Appended to: a second tap adds to what the first one recorded. */
@@ -275,6 +331,27 @@ static bool tap_open_file(struct tap *tap, struct err *err) {
            err_set(err, ERR_INPUT, "%s cannot be written: %s", path, strerror(errno));
 }
 
+static bool tap_close_file(struct tap *tap, struct err *err) {
+    return !tap->file || fclose(tap->file) == 0 ||
+           err_set(err, ERR_INPUT, "%s cannot be written: %s", tap->options->record,
+                   strerror(errno));
+}
+
+static bool tap_open_and_run(struct tap *tap, struct err *err) {
+    tap_catch_signals();
+    bool ok = tap_open_reader(tap, err) && tap_check_topics(tap, err) && tap_open_file(tap, err) &&
+              tap_await_topics(tap, err);
+    if (ok) {
+        ok = dry_run_open(&tap->dry_run, tap->generation, "tap touches no outside system",
+                          kafka_message_release, err) &&
+             tap_start(tap, err);
+        dry_run_close(&tap->dry_run);
+    }
+    log_reader_close(&tap->reader);
+    struct err ignored = {0};
+    return tap_close_file(tap, ok ? err : &ignored) && ok;
+}
+
 bool tap_run(const struct tap_options *options, struct err *err) {
     struct tap tap = {.options = options};
     tap.generation = script_generation_load(options->config, 1, err);
@@ -282,10 +359,9 @@ bool tap_run(const struct tap_options *options, struct err *err) {
         err->kind = ERR_INTERNAL;
         return false;
     }
-    bool ok = tap_open_file(&tap, err) && tap_open_and_run(&tap, err);
-    if (tap.file && fclose(tap.file) != 0 && ok) {
-        ok = err_set(err, ERR_INPUT, "%s cannot be written: %s", options->record, strerror(errno));
-    }
+    tap.is_late = xcalloc(options->topic_count + 1, sizeof *tap.is_late);
+    bool ok = tap_open_and_run(&tap, err);
+    free(tap.is_late);
     buffer_free(&tap.out);
     script_generation_unref(tap.generation);
     return ok;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/json_put.h"
+#include "outside.h"
 #include "samples.h"
 #include "show.h"
 #include "which.h"
@@ -16,6 +17,7 @@ struct attempt {
     size_t handler_count;
     int handler; /* ANY_HANDLER: that of each record's topic */
     struct samples samples;
+    struct outside outside; /* with stubs alone */
     struct dry_run dry_run;
     struct buffer out; /* of one event at a time */
     struct try_totals *totals;
@@ -78,6 +80,22 @@ static void try_count_outcome(struct try_totals *totals, enum event_state state)
     totals->rejected += state == EVENT_REJECTED;
 }
 
+/* What the event's handler asked of the doubles. */
+static void try_show_calls(struct attempt *attempt) {
+    struct buffer calls = {0}, unavailable = {0};
+    bool json = attempt->options->json;
+    if (attempt->options->stubs && attempt->dry_run.pipeline.scripts) {
+        calls_report(attempt->dry_run.pipeline.scripts, json, &calls, &unavailable);
+        if (json) {
+            json_put_list(&attempt->out, "calls", &calls);
+        } else if (calls.len > 0) {
+            buffer_append_format(&attempt->out, "  asked\n%s", calls.data);
+        }
+    }
+    buffer_free(&calls);
+    buffer_free(&unavailable);
+}
+
 static bool try_handle(struct attempt *attempt, size_t index, size_t partition, struct err *err) {
     const struct sample *sample = &attempt->samples.items[index];
     struct log_record message = {
@@ -89,11 +107,13 @@ static bool try_handle(struct attempt *attempt, size_t index, size_t partition, 
     try_count_outcome(attempt->totals, outcome.event->state);
     if (attempt->options->json) {
         show_event_json(&attempt->out, &outcome);
+        try_show_calls(attempt);
         return true;
     }
     buffer_append_format(&attempt->out, "%s:%zu  %s  %s\n", attempt->samples.path, sample->line,
                          show_outcome_name(&outcome), outcome.handler->name);
     show_event(&attempt->out, &outcome);
+    try_show_calls(attempt);
     return true;
 }
 
@@ -188,6 +208,8 @@ bool try_run(const struct try_options *options, struct try_totals *totals, struc
     bool ok = try_find_handler(&attempt, err) &&
               samples_read(&attempt.samples, attempt.generation, options->path, err) &&
               try_check_topics(&attempt, err);
+    ok = ok && (!options->stubs ||
+                outside_open(&attempt.outside, attempt.generation, options->stubs, err));
     if (ok) {
         ok = dry_run_open(&attempt.dry_run, attempt.generation, "try touches no outside system",
                           NULL, err) ||
@@ -195,6 +217,7 @@ bool try_run(const struct try_options *options, struct try_totals *totals, struc
         ok = ok && try_all(&attempt, err);
         dry_run_close(&attempt.dry_run);
     }
+    outside_close(&attempt.outside);
     samples_free(&attempt.samples);
     buffer_free(&attempt.out);
     script_generation_unref(attempt.generation);

@@ -1,5 +1,5 @@
 /* try: runs the events of a file through the handlers on the disk, under the sandbox, limits,
- * extraction and merge of production, in one batch. Touches only the file and standard output. */
+ * extraction and merge of production, in one batch. Touches only files and standard output. */
 #pragma once
 
 #include "config/config.h"
@@ -8,6 +8,7 @@ struct try_options {
     const struct config *config;
     const char *handler; /* a name, with or without "handlers/" and ".lua"; NULL: by topic */
     const char *path;    /* "-": standard input */
+    const char *stubs;   /* a file that sets what the bindings reply; NULL: they fail */
     bool json;
 };
 

@@ -1,6 +1,7 @@
 #include "try_reaction.h"
 
 #include "base/json_put.h"
+#include "reaction_rows.h"
 #include "samples.h"
 #include "show.h"
 #include "which.h"
@@ -13,8 +14,9 @@ struct try_reaction {
     struct script_instance *instance;
     const struct script_reaction *reaction;
     size_t index;
-    const char *path; /* as messages name it */
-    struct buffer rows;
+    const char *path;       /* of the rows or the query, as messages name it */
+    struct buffer text;     /* of the rows of a file */
+    struct pg_result *rows; /* of the query; NULL: of a file */
     struct arena *arena;
     struct buffer out; /* of one row at a time */
     size_t failed;
@@ -52,9 +54,15 @@ static bool try_reaction_load(struct try_reaction *attempt, int *count, struct e
         }
         script_instance_mute(attempt->instance, "try touches no outside system");
     }
-    return script_react_to_json(attempt->instance, attempt->index, buffer_slice(&attempt->rows),
-                                count, err) ||
-           err_wrap(err, "%s", attempt->path);
+    bool ok;
+    if (attempt->rows) {
+        *count = pg_rows_count(attempt->rows);
+        ok = script_react_to(attempt->instance, attempt->index, attempt->rows, err);
+    } else {
+        ok = script_react_to_json(attempt->instance, attempt->index, buffer_slice(&attempt->text),
+                                  count, err);
+    }
+    return ok || err_wrap(err, "%s", attempt->path);
 }
 
 static bool try_reaction_row(struct try_reaction *attempt, int row, struct err *err) {
@@ -70,6 +78,38 @@ static bool try_reaction_row(struct try_reaction *attempt, int row, struct err *
            (script_instance_healthy(attempt->instance) || try_reaction_load(attempt, &count, err));
 }
 
+static bool try_reaction_read_rows(struct try_reaction *attempt, struct err *err) {
+    const struct try_reaction_options *options = attempt->options;
+    if (options->path) {
+        return samples_read_text(&attempt->text, options->path, &attempt->path, err);
+    }
+    struct reaction_keys keys = {options->keys, options->key_count};
+    return reaction_rows_ask(attempt->generation, attempt->reaction, &keys, &attempt->path,
+                             &attempt->rows, err);
+}
+
+/* The keys for which the query gives no row: the reaction publishes nothing for them. */
+static bool try_reaction_show_missing(struct try_reaction *attempt, struct err *err) {
+    struct buffer *out = &attempt->out;
+    for (size_t i = 0; attempt->rows && i < attempt->options->key_count; i++) {
+        const char *key = attempt->options->keys[i];
+        if (reaction_rows_have(attempt->rows, slice_of(key))) {
+            continue;
+        }
+        if (attempt->options->json) {
+            buffer_append_text(out, "{");
+            json_put_text(out, "reaction", slice_of(attempt->reaction->name));
+            json_put_text(out, "missing_key", slice_of(key));
+            buffer_append_text(out, "}\n");
+        } else {
+            buffer_append_format(out, "%s gives no row for the key ", attempt->path);
+            buffer_append_json_string(out, slice_of(key));
+            buffer_append_text(out, "\n");
+        }
+    }
+    return show_write(out, err);
+}
+
 static bool try_reaction_all(struct try_reaction *attempt, struct err *err) {
     size_t count;
     int rows = 0;
@@ -82,13 +122,13 @@ static bool try_reaction_all(struct try_reaction *attempt, struct err *err) {
     }
     attempt->index = (size_t)index;
     attempt->reaction = &reactions[index];
-    bool ok = samples_read_text(&attempt->rows, attempt->options->path, &attempt->path, err) &&
-              try_reaction_load(attempt, &rows, err) &&
-              (rows > 0 || err_set(err, ERR_INPUT, "%s has no row", attempt->path));
+    bool ok =
+        try_reaction_read_rows(attempt, err) && try_reaction_load(attempt, &rows, err) &&
+        (rows > 0 || attempt->rows || err_set(err, ERR_INPUT, "%s has no row", attempt->path));
     for (int row = 0; ok && row < rows; row++) {
         ok = try_reaction_row(attempt, row, err);
     }
-    return ok;
+    return ok && try_reaction_show_missing(attempt, err);
 }
 
 bool try_reaction_run(const struct try_reaction_options *options, size_t *failed, struct err *err) {
@@ -103,7 +143,8 @@ bool try_reaction_run(const struct try_reaction_options *options, size_t *failed
     *failed = attempt.failed;
     script_instance_destroy(attempt.instance);
     arena_destroy(attempt.arena);
-    buffer_free(&attempt.rows);
+    buffer_free(&attempt.text);
+    pg_rows_free(attempt.rows);
     buffer_free(&attempt.out);
     script_generation_unref(attempt.generation);
     return ok;

@@ -19,8 +19,10 @@ local options = {
 
 return function(text)
   local found_here = {}
-  for i, warning in ipairs(luacheck.check_strings({ text }, options)[1]) do
-    found_here[i] = { warning.line, luacheck.get_message(warning), warning.name }
+  for _, warning in ipairs(luacheck.check_strings({ text }, options)[1]) do
+    if warning.code ~= "011" then -- loading reports syntax errors
+      found_here[#found_here + 1] = { warning.line, luacheck.get_message(warning), warning.name }
+    end
   end
   return found_here
 end

@@ -1,6 +1,7 @@
 #include "schema_check.h"
 
 #include "bindings/pg_named.h"
+#include "base/nearest.h"
 #include "base/problems.h"
 #include "view/view_check.h"
 
@@ -52,48 +53,139 @@ static bool schema_check_keep_query_problem(struct check *check, const struct sc
     return true;
 }
 
-/* Runs the prepared statement: EXPLAIN ANALYZE keeps its rows in the server. */
-static bool schema_check_run_statement(struct check *check, const struct script_query *query,
-                                       const struct pg_named *named) {
+/* The view's table that a line of EXPLAIN writes ("Insert on batch_results"); NULL: none. */
+static const struct view_table *schema_check_written(const struct view *view, const char *line) {
+    static const char *const writes[] = {"Insert on ", "Update on ", "Delete on ", "Merge on "};
+    for (size_t i = 0; i < sizeof writes / sizeof *writes; i++) {
+        const char *at = strstr(line, writes[i]);
+        for (size_t t = 0; at && t < view->table_count; t++) {
+            const char *name = at + strlen(writes[i]);
+            size_t len = strlen(view->tables[t].name);
+            if (strncmp(name, view->tables[t].name, len) == 0 &&
+                (name[len] == ' ' || name[len] == '\0')) {
+                return &view->tables[t];
+            }
+        }
+    }
+    return NULL;
+}
+
+/* Rows of the view come from events: a rebuild makes them of nothing else. */
+static void schema_check_find_writes(struct check *check, const struct script_query *query,
+                                     const struct pg_result *plan) {
+    const struct view *view = script_generation_view(check->generation);
+    for (int row = 0; plan && row < pg_rows_count(plan); row++) {
+        const struct view_table *table = schema_check_written(view, pg_rows_text(plan, row, 0));
+        if (table) {
+            problems_add(&check->problems, query->path, 0,
+                         "it writes %s, a table of the view, whose rows a rebuild makes of events "
+                         "alone: write a table of your own, or let a route produce an event",
+                         table->name);
+        }
+    }
+}
+
+/* Explains the prepared statement with NULL parameters, and undoes what that did. refusal: the
+ * error of Postgres, if any. False: no connection to the database. */
+static bool schema_check_explain(struct check *check, const char *options,
+                                 const struct pg_named *named, struct pg_result **plan,
+                                 struct err *refusal) {
     struct sql_session *session = check->session;
     struct buffer sql = {0};
-    struct err err = {0};
-    buffer_append_text(&sql, "EXPLAIN (ANALYZE, TIMING OFF) EXECUTE checked");
+    buffer_append_format(&sql, "EXPLAIN (%s) EXECUTE checked", options);
     for (size_t i = 0; i < named->count; i++) {
         buffer_append_text(&sql, i ? ", NULL" : "(NULL");
     }
     buffer_append_text(&sql, named->count > 0 ? ")" : "");
-    bool asked = sql_run(session, check->err, "SET LOCAL statement_timeout = %d", RUN_TIMEOUT_MS) &&
-                 sql_run(session, check->err, "SET LOCAL lock_timeout = %d", RUN_TIMEOUT_MS) &&
-                 sql_run(session, check->err, "SAVEPOINT checked");
-    asked = asked && (sql_run(session, &err, "%s", sql.data) ||
-                      schema_check_may_be_good(&err, named->count > 0) ||
-                      schema_check_keep_query_problem(check, query, &err));
+    bool asked = sql_run(session, check->err, "SAVEPOINT checked");
+    if (asked && !sql_query_built(session, &sql, plan, refusal) && !refusal->sqlstate[0]) {
+        *check->err = *refusal;
+        asked = false;
+    }
     buffer_free(&sql);
     return asked && sql_run(session, check->err, "ROLLBACK TO checked");
 }
 
-static bool schema_check_is_of_reaction(const struct script_generation *generation,
-                                        const struct script_query *query) {
+/* EXPLAIN ANALYZE runs the statement, and keeps its rows in the server. */
+static bool schema_check_run_statement(struct check *check, const struct script_query *query,
+                                       const struct pg_named *named) {
+    struct sql_session *session = check->session;
+    struct pg_result *plan = NULL;
+    struct err unplanned = {0}, err = {0}; /* what cannot be planned cannot run: reported once */
+    bool asked = sql_run(session, check->err, "SET LOCAL statement_timeout = %d", RUN_TIMEOUT_MS) &&
+                 sql_run(session, check->err, "SET LOCAL lock_timeout = %d", RUN_TIMEOUT_MS) &&
+                 schema_check_explain(check, "COSTS OFF", named, &plan, &unplanned) &&
+                 schema_check_explain(check, "ANALYZE, TIMING OFF", named, NULL, &err);
+    schema_check_find_writes(check, query, plan);
+    pg_rows_free(plan);
+    return asked && (err.kind == ERR_NONE || schema_check_may_be_good(&err, named->count > 0) ||
+                     schema_check_keep_query_problem(check, query, &err));
+}
+
+/* The next reaction with this query, from *at on; NULL: none. */
+static const struct script_reaction *
+schema_check_reaction_of(const struct script_generation *generation,
+                         const struct script_query *query, size_t *at) {
     size_t count;
     const struct script_reaction *reactions = script_generation_reactions(generation, &count);
-    for (size_t i = 0; i < count; i++) {
+    while (*at < count) {
         struct script_query own;
-        if (script_find_query(generation, reactions[i].query, &own) && own.text == query->text) {
-            return true;
+        const struct script_reaction *reaction = &reactions[(*at)++];
+        if (script_find_query(generation, reaction->query, &own) && own.text == query->text) {
+            return reaction;
         }
     }
-    return false;
+    return NULL;
+}
+
+#define COLUMNS_MAX 256
+
+static void schema_check_reads(struct check *check, const struct script_reaction *reaction,
+                               const struct script_query *query, const struct pg_result *rows) {
+    const char *names[COLUMNS_MAX];
+    char hint[NEAREST_HINT_CAP];
+    struct script_source source = {0};
+    size_t count = 0;
+    for (; count < COLUMNS_MAX && (int)count < pg_rows_column_count(rows); count++) {
+        names[count] = pg_rows_column_name(rows, (int)count);
+    }
+    for (size_t i = 0; script_generation_source(check->generation, i, &source); i++) {
+        if (strcmp(source.name, reaction->name) == 0) {
+            break;
+        }
+    }
+    for (const struct script_read *read = reaction->reads; read; read = read->next) {
+        if (pg_rows_find_column(rows, read->column) < 0) {
+            problems_add(&check->problems, source.path, read->line,
+                         "the row has no column \"%s\": %s (%s)", read->column,
+                         nearest_hint(hint, read->column, names, count), query->path);
+        }
+    }
+}
+
+/* Compares the columns that reactions read with those of their query. */
+static void schema_check_columns(struct check *check, const struct script_query *query,
+                                 const struct pg_result *rows) {
+    const struct script_reaction *reaction;
+    size_t at = 0;
+    while ((reaction = schema_check_reaction_of(check->generation, query, &at))) {
+        schema_check_reads(check, reaction, query, rows);
+    }
 }
 
 /* A reaction's query returns a column `key`, and only reads: inside another statement it cannot
  * write. */
 static bool schema_check_reaction_query(struct check *check, const struct script_query *query,
                                         const struct pg_named *named) {
-    struct sql_session *session = check->session;
+    struct pg_result *rows = NULL;
+    struct buffer sql = {0};
     struct err err = {0};
-    if (sql_run(session, &err, "PREPARE keyed AS SELECT q.key FROM (\n%s\n) q", named->sql)) {
-        return sql_run(session, check->err, "DEALLOCATE keyed");
+    buffer_append_format(&sql, "SELECT q.key, q.* FROM (\n%s\n) q LIMIT 0", named->sql);
+    pg_params_add_null(check->session->params);
+    if (sql_query_built(check->session, &sql, &rows, &err)) {
+        schema_check_columns(check, query, rows);
+        pg_rows_free(rows);
+        return true;
     }
     if (strcmp(err.sqlstate, "42703") == 0) {
         problems_add(
@@ -110,6 +202,7 @@ static bool schema_check_reaction_query(struct check *check, const struct script
 static bool schema_check_statement(struct check *check, const struct script_query *query,
                                    const struct pg_named *named, enum schema_depth depth) {
     struct sql_session *session = check->session;
+    size_t first = 0;
     struct err err = {0};
     if (!sql_run(session, check->err, "BEGIN")) {
         return false;
@@ -118,7 +211,7 @@ static bool schema_check_statement(struct check *check, const struct script_quer
     bool asked =
         prepared ? (depth == SCHEMA_PREPARE || schema_check_run_statement(check, query, named)) &&
                        sql_run(session, check->err, "DEALLOCATE checked") &&
-                       (!schema_check_is_of_reaction(check->generation, query) ||
+                       (!schema_check_reaction_of(check->generation, query, &first) ||
                         schema_check_reaction_query(check, query, named))
                  : schema_check_keep_query_problem(check, query, &err);
     if (pg_connected(session->pg) && !sql_run(session, asked ? check->err : &err, "ROLLBACK")) {

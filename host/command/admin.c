@@ -4,6 +4,7 @@
 
 #include "admin/socket.h"
 #include "command.h"
+#include "report.h"
 #include "live.h"
 #include "reload/reload.h"
 #include "report_text.lua.h"
@@ -27,7 +28,7 @@ static bool admin_call_program(const struct command *command, const char *line, 
     struct err err = {0};
     bool ok = admin_call(command->socket, line, timeout_ms, answer, &err);
     if (!ok) {
-        fprintf(stderr, "aggregator: %s: %s\n", line, err.text);
+        command_report(command, line, &err);
     }
     buffer_append(answer, "", 0);
     return ok;

@@ -174,7 +174,7 @@ static bool arguments_read_option(struct reading *reading, const char *word, str
         return false;
     }
     bool *given = arguments_given_flag(reading, option);
-    if (*given && option->kind != OPTION_TOPICS) {
+    if (*given && option->kind != OPTION_TEXTS) {
         return err_set(err, ERR_INPUT, "--%s is given twice", option->name);
     }
     *given = true;

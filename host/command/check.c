@@ -168,9 +168,7 @@ static void check_count_scripts(const struct script_generation *generation,
     buffer_free(&text);
 }
 
-/* What the scripts need of the other systems. */
-static void check_services(const struct config *config, const struct script_generation *generation,
-                           struct findings *findings) {
+static void check_clients(const struct config *config, struct findings *findings) {
     struct err err = {0};
     if (!check_kafka(config, &err)) {
         findings_add(findings, FINDING_ERROR, "kafka", err.text);
@@ -178,33 +176,50 @@ static void check_services(const struct config *config, const struct script_gene
     }
     if (!check_redis(config, &err)) {
         findings_add(findings, FINDING_ERROR, "redis", err.text);
-        err_clear(&err);
     }
-    bool good = check_database(config, generation, findings, &err);
-    findings_add(findings, good ? FINDING_GOOD : FINDING_ERROR, "database",
-                 good ? "good, view and queries agree with its schema" : err.text);
+}
+
+/* NULL: the scripts have mistakes. Their names are checked all the same. */
+static struct script_generation *check_scripts(const struct config *config,
+                                               struct findings *findings) {
+    struct err err = {0};
+    struct script_generation *generation = script_generation_load_service(config, 1, &err);
+    bool good = generation && builtin_paths_leave_routes(generation, &err) &&
+                check_description(generation, &err);
+    struct script_generation *sources =
+        generation ? generation : script_generation_read(config, &(struct err){0});
+    if (good) {
+        check_count_scripts(generation, findings);
+        check_list_read_topics(generation, findings);
+    } else {
+        findings_add(findings, FINDING_ERROR, "scripts", err.text);
+    }
+    if (sources) {
+        check_names(sources, findings);
+    }
+    if (!good) {
+        script_generation_unref(sources);
+    }
+    return good ? generation : NULL;
 }
 
 static void check_all(const struct config *config, struct findings *findings) {
     struct err err = {0};
-    if (!check_admission(config, findings)) {
-        return;
-    }
-    struct script_generation *generation = script_generation_load_service(config, 1, &err);
-    if (!generation || !builtin_paths_leave_routes(generation, &err) ||
-        !check_description(generation, &err)) {
-        findings_add(findings, FINDING_ERROR, "scripts", err.text);
-    } else {
+    if (check_admission(config, findings)) {
         findings_add(findings, FINDING_GOOD, "configuration", "good");
-        check_count_scripts(generation, findings);
-        check_list_read_topics(generation, findings);
-        check_names(generation, findings);
-        check_services(config, generation, findings);
+    }
+    struct script_generation *generation = check_scripts(config, findings);
+    check_clients(config, findings);
+    if (generation) {
+        bool good = check_database(config, generation, findings, &err);
+        findings_add(findings, good ? FINDING_GOOD : FINDING_ERROR, "database",
+                     good ? "good, view and queries agree with its schema" : err.text);
     }
     script_generation_unref(generation);
 }
 
 int command_check(const struct command *command) {
+    script_print_plainly();
     struct findings findings = {.format = findings_format_of(command->format)};
     if (command->config) {
         check_all(command->config, &findings);

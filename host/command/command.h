@@ -4,7 +4,13 @@
 
 #include "config/config.h"
 
-#define COMMAND_TOPICS_MAX 64
+#define COMMAND_TEXTS_MAX 64
+
+/* The values of an option that may be repeated. */
+struct command_texts {
+    const char *items[COMMAND_TEXTS_MAX];
+    size_t count;
+};
 
 /* The checked command line (arguments.h). A field is set only if the command takes its option
  * (commands.c). Texts are NULL if not given, and never empty. */
@@ -20,10 +26,9 @@ struct command {
     char **words;       /* the arguments after the command's name; none is empty */
     int word_count;
     bool help, version;
-    const char *reaction, *row; /* of try */
+    const char *reaction, *row, *body, *stubs; /* of try */
     const char *topic, *key, *state, *reason, *table, *path, *method, *batch, *contains, *record;
-    const char *topics[COMMAND_TOPICS_MAX]; /* of an option that may be repeated */
-    size_t topic_count;
+    struct command_texts topics, keys, headers;
     int64_t partition;    /* -1: all */
     int64_t from_offset;  /* -1: not given */
     int64_t from_time_us; /* Unix; -1: not given */

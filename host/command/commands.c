@@ -1,5 +1,6 @@
 /* commands: the table, and how it is searched. */
 #include "commands.h"
+#include "conflicts.h"
 
 #include <string.h>
 
@@ -13,6 +14,11 @@
 #define TEXT(called, shown, field, said)                                                           \
     {                                                                                              \
         .name = (called), .value = (shown), .kind = OPTION_TEXT, .offset = FIELD(field),           \
+        .help = (said)                                                                             \
+    }
+#define TEXTS(called, shown, field, said)                                                          \
+    {                                                                                              \
+        .name = (called), .value = (shown), .kind = OPTION_TEXTS, .offset = FIELD(field),          \
         .help = (said)                                                                             \
     }
 #define WHOLE(called, shown, field, least, most, otherwise, said)                                  \
@@ -37,56 +43,6 @@
     TEXT("topic", "TOPIC", topic, "messages for this topic"),                                      \
         TEXT("key", "KEY", key, "messages with this key; with --topic: both"),                     \
         SWITCH("all", all, "every message")
-
-/* ---- options that rule each other out ------------------------------------------------------- */
-
-static const char *commands_selection_conflict(const struct command *command) {
-    bool by_option = command->topic || command->reason;
-    if (command->word_count == 0 && !by_option && !command->all) {
-        return "say which events: IDs, --topic, --reason or --all";
-    }
-    return command->all + by_option + (command->word_count > 0) > 1
-               ? "say IDs, or --topic and --reason, or --all: not several of these"
-               : NULL;
-}
-
-static const char *commands_message_conflict(const struct command *command) {
-    bool by_option = command->topic || command->key;
-    if (command->word_count == 0 && !by_option && !command->all) {
-        return "say which messages: IDs, --topic, --key or --all";
-    }
-    return command->all + by_option + (command->word_count > 0) > 1
-               ? "say IDs, or --topic and --key, or --all: not several of these"
-               : NULL;
-}
-
-static const char *commands_replay_conflict(const struct command *command) {
-    return (command->from_time_us < 0) == (command->from_offset < 0)
-               ? "say --from-time or --from-offset: one of the two"
-               : NULL;
-}
-
-static const char *commands_migrate_conflict(const struct command *command) {
-    return command->yes && !command->redo ? "--yes needs --redo" : NULL;
-}
-
-static const char *commands_reload_conflict(const struct command *command) {
-    return !command->shadow_run && (command->events != 0 || command->accept >= 0)
-               ? "--events and --accept need --shadow-run"
-               : NULL;
-}
-
-static const char *commands_try_conflict(const struct command *command) {
-    if (!command->reaction != !command->row) {
-        return "--reaction NAME and --row FILE|- go together";
-    }
-    if (command->reaction && command->word_count > 0) {
-        return "a FILE of events or --reaction NAME --row FILE|-: one of the two";
-    }
-    return command->reaction || command->word_count > 0
-               ? NULL
-               : "say which FILE|- of events, or --reaction NAME --row FILE|-";
-}
 
 /* ---- the table ------------------------------------------------------------------------------ */
 
@@ -185,7 +141,7 @@ const struct command_spec commands[] = {
                         "for a draft that has changed, on one's own database. The rows of tables "
                         "and columns that it makes are lost"),
                     YES},
-        .conflict = commands_migrate_conflict,
+        .conflict = conflicts_migrate,
     },
     {
         .name = "status",
@@ -251,7 +207,7 @@ const struct command_spec commands[] = {
                       "of events that may be newly rejected; default: "
                       "scripts.canary_accept_percent; 100: any"),
             },
-        .conflict = commands_reload_conflict,
+        .conflict = conflicts_reload,
     },
     {
         .name = "upgrade",
@@ -327,7 +283,7 @@ const struct command_spec commands[] = {
                 WHOLE("partition", "N", partition, 0, INT32_MAX, -1,
                       "this partition only; default: all"),
             },
-        .conflict = commands_replay_conflict,
+        .conflict = conflicts_replay,
     },
     {
         .name = "rejected list",
@@ -361,7 +317,7 @@ const struct command_spec commands[] = {
                 "happen.",
         .arguments = {{.name = "ID", .is_optional = true, .may_repeat = true, .help = REJECTED_ID}},
         .options = {REJECTED_SELECTION, YES},
-        .conflict = commands_selection_conflict,
+        .conflict = conflicts_selection,
     },
     {
         .name = "rejected drop",
@@ -373,7 +329,7 @@ const struct command_spec commands[] = {
                 "are more than five. There is no way back.",
         .arguments = {{.name = "ID", .is_optional = true, .may_repeat = true, .help = REJECTED_ID}},
         .options = {REJECTED_SELECTION, YES},
-        .conflict = commands_selection_conflict,
+        .conflict = conflicts_selection,
     },
     {
         .name = "outbox list",
@@ -415,7 +371,7 @@ const struct command_spec commands[] = {
                 "instead of sent.",
         .arguments = {{.name = "ID", .is_optional = true, .may_repeat = true, .help = MESSAGE_ID}},
         .options = {MESSAGE_SELECTION, YES},
-        .conflict = commands_message_conflict,
+        .conflict = conflicts_message,
     },
     {
         .name = "outbox drop",
@@ -428,7 +384,7 @@ const struct command_spec commands[] = {
                 "published again. One that Kafka takes at this moment may still arrive.",
         .arguments = {{.name = "ID", .is_optional = true, .may_repeat = true, .help = MESSAGE_ID}},
         .options = {MESSAGE_SELECTION, YES},
-        .conflict = commands_message_conflict,
+        .conflict = conflicts_message,
     },
     {
         .name = "explain",
@@ -518,18 +474,29 @@ const struct command_spec commands[] = {
     {
         .name = "try",
         .run = command_try,
-        .synopsis = "[HANDLER] FILE|- [--json] | --reaction NAME --row FILE|- [--json]",
-        .summary = "run the scripts on events or rows of a file; writes nothing",
+        .synopsis = "[HANDLER] FILE|- [--stubs FILE] [--json] | --path PATH [--method METHOD] "
+                    "[--header 'NAME: VALUE']… [--body FILE|-] [--stubs FILE] [--json] | "
+                    "--reaction NAME (--row FILE|- | --key KEY…) [--json]",
+        .summary = "run the scripts on events, a request or rows; writes nothing",
         .help = "Gives the events of a file, or of standard input, to the handlers on the disk "
                 "under the limits of production, and prints for each its fields as the handler "
                 "gets them, its merges, what it touches and publishes, or why it is rejected; then "
                 "the rows, the SQL that would write them, and which reactions would be asked for "
-                "which keys. With --reaction, calls that reaction for the rows of a file and "
-                "prints what it would publish, or the error. Needs no server: what a script asks "
-                "of pg, redis, kafka or "
-                "http fails with the kind \"unavailable\".",
-        .status = "0 all applied or ignored, 1 some rejected or failed, or the scripts are wrong, "
-                  "2 wrong usage, handler, reaction or file",
+                "which keys. Needs no server: what a handler asks of pg, redis, kafka or http "
+                "fails with the kind \"unavailable\".\n"
+                "With --path, sends a request to the route on the disk that has the path, and "
+                "prints the response as a client gets it, then what the route asked, and the "
+                "surrogate keys of the response. Its queries run in the database, each in a "
+                "read-only transaction that is rolled back; redis and http fail, and kafka sends "
+                "nothing. No credentials are asked for, and no cache is used.\n"
+                "With --reaction, calls that reaction for the rows of a file, or for those that "
+                "its query gives for keys in the database, and prints what it would publish, or "
+                "the error.\n"
+                "With --stubs, the doubles of specs reply in the place of all other systems: the "
+                "file sets their replies as a spec does, and no server is needed.",
+        .status =
+            "0 all applied or ignored, or a response below 500, 1 some rejected or failed, or "
+            "the scripts are wrong, 2 wrong usage, handler, reaction, request or file",
         .arguments = {{.name = "HANDLER",
                        .is_optional = true,
                        .help =
@@ -542,15 +509,28 @@ const struct command_spec commands[] = {
                                "\"key\": …, \"value\": …} (or \"raw_b64\" in place of value: any "
                                "bytes in base64), or a bare envelope, which has no topic and so "
                                "needs a HANDLER"}},
-        .options = {TEXT("reaction", "NAME", reaction, "results_ready, reactions/results_ready, …"),
-                    TEXT(
-                        "row", "FILE|-", row,
-                        "with --reaction: a row as its query gives it, a JSON object by column, or "
-                        "a list of rows"),
-                    SWITCH("json", json,
-                           "one JSON object for each event, and a last one for rows, statements "
-                           "and reactions; or one for each row")},
-        .conflict = commands_try_conflict,
+        .options =
+            {TEXT("path", "PATH", path,
+                  "of a request, with its query: '/internal/v1/batches/b-1/status?x=1'"),
+             TEXT("method", "METHOD", method, "GET, POST, …; default: GET, or POST with --body"),
+             TEXTS("header", "'NAME: VALUE'", headers, "of the request; may be repeated"),
+             TEXT("body", "FILE|-", body,
+                  "of the request; its Content-Type is application/json unless --header "
+                  "says another"),
+             TEXT("stubs", "FILE", stubs,
+                  "Lua that sets what the bindings reply: local pg = "
+                  "require(\"doubles.pg\") pg.answers(\"QUERY\", { { COLUMN = … } })"),
+             TEXT("reaction", "NAME", reaction, "results_ready, reactions/results_ready, …"),
+             TEXT("row", "FILE|-", row,
+                  "with --reaction: a row as its query gives it, a JSON object by column, or "
+                  "a list of rows"),
+             TEXTS("key", "KEY", keys,
+                   "with --reaction: its query runs for this key in the database, which is "
+                   "opened read-only; may be repeated"),
+             SWITCH("json", json,
+                    "one JSON object for each event, and a last one for rows, statements "
+                    "and reactions; or one for the response, or for each row")},
+        .conflict = conflicts_try,
     },
     {
         .name = "tap",
@@ -567,13 +547,10 @@ const struct command_spec commands[] = {
         .status = "0 ended as asked, 1 failed, 2 wrong usage, or no such topic",
         .options =
             {
-                {.name = "topic",
-                 .value = "TOPIC",
-                 .kind = OPTION_TOPICS,
-                 .offset = FIELD(topics),
-                 .help = "this topic only, declared by a handler or not; may be repeated; default: "
-                         "all that handlers declare. Topics and partitions made later are not "
-                         "followed"},
+                TEXTS("topic", "TOPIC", topics,
+                      "this topic only, declared by a handler or not; may be repeated; default: "
+                      "all that handlers declare. A topic that Kafka lacks is waited for if a "
+                      "script names it; other topics and partitions made later are not followed"),
                 TEXT("batch", "ID", batch, "events that name the id anywhere in their bytes"),
                 TEXT("contains", "TEXT", contains, "events that hold the text, byte for byte"),
                 WHOLE("limit", "N", limit, 1, INT64_MAX, 0, "end after N events"),

@@ -9,7 +9,7 @@
 enum option_kind {
     OPTION_SWITCH,  /* bool */
     OPTION_TEXT,    /* const char * */
-    OPTION_TOPICS,  /* `topics` and `topic_count` of struct command: may be repeated */
+    OPTION_TEXTS,   /* struct command_texts: may be repeated */
     OPTION_WORD,    /* const char *: one of `words`, in any case */
     OPTION_WHOLE,   /* int64_t from `min` to `max` */
     OPTION_PERCENT, /* double from 0 to 100 */
@@ -36,7 +36,7 @@ struct argument_spec {
     const char *help;
 };
 
-#define COMMAND_MAX_OPTIONS 7
+#define COMMAND_MAX_OPTIONS 10
 #define COMMAND_MAX_ARGUMENTS 2
 
 struct command_spec {

@@ -1,5 +1,6 @@
 /* explain: `aggregator explain`. */
 #include "command.h"
+#include "report.h"
 #include "explain/explain.h"
 #include "schema/program_schema.h"
 
@@ -29,7 +30,7 @@ int command_explain(const struct command *command) {
               command_explain_print(&explanation, command, &err);
     if (!ok) {
         program_schema_advise(&err);
-        fprintf(stderr, "aggregator: explain: %s\n", err.text);
+        command_report(command, "explain", &err);
     }
     bool wrong_question = explanation.wrong_question;
     explain_close(&explanation);

@@ -118,7 +118,7 @@ static void help_put_status(struct buffer *out, const char *status) {
 }
 
 static void help_put_usage(struct buffer *out, const struct command_spec *spec) {
-    char text[256];
+    char text[512];
     snprintf(text, sizeof text, "usage: " PROGRAM " %s%s%s", spec->name, *spec->synopsis ? " " : "",
              spec->synopsis);
     help_put_wrapped(out, text, 0, 11);

@@ -4,6 +4,7 @@
 
 #include "base/plural.h"
 #include "command.h"
+#include "report.h"
 #include "schema/migrate.h"
 
 /* False: the user refuses, or it failed. Without an applied draft there is nothing to take back. */
@@ -30,7 +31,7 @@ int command_migrate(const struct command *command) {
     if ((command->redo && !migrate_redo_newest(command, &err)) ||
         !migrate_run(command->config, &applied, &err)) {
         if (err.kind != ERR_NONE) {
-            fprintf(stderr, "migrate: %s\n", err.text);
+            command_report(command, "migrate", &err);
         }
         return 1;
     }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "report.h"
 #include "new.h"
 #include "schema/migrate.h"
 #include "scaffold/scaffold.h"
@@ -72,7 +73,7 @@ int command_new_migration(const struct command *command) {
         printf("wrote %s\n\nRead it, then:\n  aggregator migrate\n  aggregator check\n",
                scaffold.files[0].path);
     } else {
-        fprintf(stderr, "aggregator: new: %s\n", err.text);
+        command_report(command, "new", &err);
     }
     scaffold_free(&scaffold);
     return ok ? 0 : 1;

@@ -73,11 +73,13 @@ static bool option_value_set_time(const struct option_spec *option, const char *
                                      err);
 }
 
-static bool option_value_add_topic(const char *text, struct command *command, struct err *err) {
-    if (command->topic_count == COMMAND_TOPICS_MAX) {
-        return err_set(err, ERR_INPUT, "--topic is given more than %d times", COMMAND_TOPICS_MAX);
+static bool option_value_add_text(const struct option_spec *option, const char *text,
+                                  struct command_texts *texts, struct err *err) {
+    if (texts->count == COMMAND_TEXTS_MAX) {
+        return err_set(err, ERR_INPUT, "--%s is given more than %d times", option->name,
+                       COMMAND_TEXTS_MAX);
     }
-    command->topics[command->topic_count++] = text;
+    texts->items[texts->count++] = text;
     return true;
 }
 
@@ -97,8 +99,8 @@ bool option_value_set(const struct option_spec *option, const char *text, struct
     case OPTION_TEXT:
         *(const char **)field = text;
         return true;
-    case OPTION_TOPICS:
-        return option_value_add_topic(text, command, err);
+    case OPTION_TEXTS:
+        return option_value_add_text(option, text, field, err);
     case OPTION_WORD:
         return option_value_set_word(option, text, field, err);
     case OPTION_WHOLE:
@@ -125,7 +127,7 @@ void option_value_default(const struct option_spec *option, struct command *comm
         break;
     case OPTION_SWITCH:
     case OPTION_TEXT:
-    case OPTION_TOPICS:
+    case OPTION_TEXTS:
     case OPTION_WORD:
         break; /* false, NULL, none: as the struct begins */
     }

@@ -4,14 +4,16 @@
 #include <stdio.h>
 
 #include "command.h"
+#include "report.h"
 #include "base/plural.h"
 #include "base/signals.h"
 #include "rebuild/rebuild.h"
 
 #define END_LIMIT_S 30 /* longer than dropping the shadow takes */
 
-static int command_rebuild_fail(const char *verb, const struct err *err) {
-    fprintf(stderr, "aggregator: %s: %s\n", verb, err->text);
+static int command_rebuild_fail(const struct command *command, const char *verb,
+                                const struct err *err) {
+    command_report(command, verb, err);
     return 1;
 }
 
@@ -41,7 +43,7 @@ int command_verify(const struct command *command) {
         printf(rebuild.different ? "%" PRId64 " row%s\n" : "the view matches the log\n",
                rebuild.different, rebuild.different == 1 ? " differs" : "s differ");
     }
-    int status = ok ? rebuild.different > 0 : command_rebuild_fail("verify", &err);
+    int status = ok ? rebuild.different > 0 : command_rebuild_fail(command, "verify", &err);
     rebuild_close(&rebuild);
     return status;
 }
@@ -52,7 +54,7 @@ static int command_rebuild_repair(struct rebuild *rebuild, const struct command 
                                   struct err *err) {
     char question[64];
     if (!rebuild_compare(rebuild, command->yes, false, err)) {
-        return command_rebuild_fail("rebuild", err);
+        return command_rebuild_fail(command, "rebuild", err);
     }
     command_rebuild_print_outside(rebuild);
     if (rebuild->different == 0) {
@@ -67,7 +69,7 @@ static int command_rebuild_repair(struct rebuild *rebuild, const struct command 
         }
         /* The question holds no lock: rows may have changed meanwhile. */
         if (!rebuild_compare(rebuild, true, true, err)) {
-            return command_rebuild_fail("rebuild", err);
+            return command_rebuild_fail(command, "rebuild", err);
         }
     }
     printf("%" PRId64 " row%s repaired\n", rebuild->different, plural_of(rebuild->different));
@@ -79,7 +81,7 @@ int command_rebuild(const struct command *command) {
     struct err err = {0};
     int status = command_rebuild_open(&rebuild, command, &err)
                      ? command_rebuild_repair(&rebuild, command, &err)
-                     : command_rebuild_fail("rebuild", &err);
+                     : command_rebuild_fail(command, "rebuild", &err);
     rebuild_close(&rebuild);
     return status;
 }

@@ -10,6 +10,7 @@
 #include "command.h"
 #include "base/folders.h"
 #include "repl/repl.h"
+#include "script/script.h"
 
 #define PROMPT "> "
 #define PROMPT_MORE ">> "
@@ -131,6 +132,7 @@ static bool command_repl_run_lines(struct source *source, struct repl *repl) {
 }
 
 int command_repl(const struct command *command) {
+    script_print_plainly();
     struct source source = {0};
     struct err err = {0};
     struct repl *repl = repl_create(command->config, &err);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "command.h"
+#include "report.h"
 #include "bindings/kafka_consumer.h"
 #include "base/plural.h"
 #include "base/xalloc.h"
@@ -128,7 +129,7 @@ int command_replay(const struct command *command) {
                                command->config->postgres.statement_timeout_ms, &err) &&
               command_replay_run(&replay, &err);
     if (!ok) {
-        fprintf(stderr, "aggregator: replay: %s\n", err.text);
+        command_report(command, "replay", &err);
     }
     sql_session_close(&replay.session);
     return ok ? 0 : 1;

@@ -7,6 +7,7 @@
 
 #include "base/plural.h"
 #include "base/xalloc.h"
+#include "report.h"
 
 #define WITHOUT_QUESTION_MAX 5
 
@@ -27,7 +28,8 @@ int selection_run(const struct command *command, const char *what, const char *v
               run(&selection, &err);
     if (!ok) {
         program_schema_advise(&err);
-        fprintf(stderr, "aggregator: %s %s: %s\n", what, verb, err.text);
+        snprintf(name, sizeof name, "%s %s", what, verb);
+        command_report(command, name, &err);
     }
     sql_session_close(&selection.session);
     free(ids);

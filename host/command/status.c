@@ -4,6 +4,7 @@
 #include "base/json_put.h"
 #include "base/terminal.h"
 #include "command.h"
+#include "report.h"
 #include "live.h"
 #include "script/text_report.h"
 
@@ -48,7 +49,7 @@ int command_status(const struct command *command) {
         status_print(command, &answer, &err)) {
         status = status_of(&answer);
     } else {
-        fprintf(stderr, "aggregator: status: %s\n", err.text);
+        command_report(command, "status", &err);
     }
     buffer_free(&answer);
     return status;

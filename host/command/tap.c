@@ -3,12 +3,15 @@
 
 #include "author/tap.h"
 #include "command.h"
+#include "report.h"
+#include "script/script.h"
 
 int command_tap(const struct command *command) {
+    script_print_plainly();
     struct tap_options options = {
         .config = command->config,
-        .topics = command->topics,
-        .topic_count = command->topic_count,
+        .topics = command->topics.items,
+        .topic_count = command->topics.count,
         .needles = {command->batch, command->contains},
         .from_beginning = command->from_beginning,
         .limit = command->limit,
@@ -17,7 +20,7 @@ int command_tap(const struct command *command) {
     };
     struct err err = {0};
     if (!tap_run(&options, &err)) {
-        fprintf(stderr, "aggregator: tap: %s\n", err.text);
+        command_report(command, "tap", &err);
         return err.kind == ERR_INPUT ? 2 : 1;
     }
     return 0;

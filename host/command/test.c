@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "command.h"
+#include "script/script.h"
 #include "spec/spec.h"
 #include "base/terminal.h"
 #include "base/watch.h"
@@ -161,5 +162,6 @@ static int test_run_on_changes(const struct command *command) {
 }
 
 int command_test(const struct command *command) {
+    script_print_plainly();
     return (command->watch ? test_run_on_changes : test_run_once)(command);
 }

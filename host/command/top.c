@@ -13,6 +13,7 @@
 #include "base/signals.h"
 #include "base/stop.h"
 #include "command.h"
+#include "report.h"
 #include "live.h"
 #include "script/text_report.h"
 
@@ -214,7 +215,7 @@ int command_top(const struct command *command) {
         (top.once ? top_print_once(&top, &err) : top_take_terminal(&err) && top_run(&top, &err));
     top_restore_terminal();
     if (err.kind != ERR_NONE) {
-        fprintf(stderr, "aggregator: top: %s\n", err.text);
+        command_report(command, "top", &err);
     }
     buffer_free(&top.before);
     buffer_free(&top.now);

@@ -16,12 +16,12 @@
 #include "endpoint.h"
 #include "live.h"
 #include "route_inputs.h"
+#include "route_response.h"
 #include "rate_limit.h"
 #include "request_body.h"
 #include "router.h"
 #include "vocabulary.h"
 
-#define JSON "application/json"
 #define SHOWN_SERVICE_BYTES 64
 #define NO_ROUTE SIZE_MAX /* of an answer to a path that no route has any longer */
 
@@ -269,53 +269,12 @@ static void api_site_expand_key(const char *pattern, const struct router_pairs *
     }
 }
 
-static void api_site_set_failure(struct exchange *exchange, const struct err *err) {
-    enum unavailable reason = unavailable_of(err);
-    exchange->why = xstrdup(err->text);
-    if (reason != UNAVAILABLE_NOT) {
-        response_set_unavailable(&exchange->response, reason);
-    } else {
-        response_set_error(&exchange->response, 500, "Internal server error");
-    }
-}
-
-/* NULL: none. */
-static const char *api_site_vocabulary(const struct api_scripts *scripts,
-                                       const struct script_route *route,
-                                       const struct request *request) {
-    const struct config_pairs *callers = scripts->vocabularies;
-    const char *vocabulary = NULL;
-    for (size_t i = 0; route->words && i < callers->count && !vocabulary; i++) {
-        if (slice_equal(slice_of(callers->names[i]), request->fields[FIELD_CALLER])) {
-            vocabulary = callers->values[i];
-        }
-    }
-    return vocabulary;
-}
-
 /* Takes the reference; translates the body into the caller's vocabulary. */
 static void api_site_set_cached(const struct api_scripts *scripts, struct exchange *exchange,
                                 struct cached_response *cached) {
     const struct script_route *route = &scripts->routes[exchange->plan.match.route];
-    const char *vocabulary = api_site_vocabulary(scripts, route, &exchange->request);
-    cached = vocabulary_apply(cached, route->words, vocabulary);
-    if (request_reads(&exchange->request)) {
-        response_set(&exchange->response, &exchange->request, cached, JSON);
-    } else { /* what it did is no representation of the path */
-        response_set_momentary(&exchange->response, cached, JSON);
-    }
-}
-
-/* Takes the lines. They end the head: an empty line follows them. */
-static void api_site_set_headers(struct response *response, const struct script_headers *headers) {
-    if (headers->lines) {
-        size_t len = strlen(headers->lines);
-        response->own_lines = xrealloc(headers->lines, len + 3);
-        memcpy(response->own_lines + len, "\r\n", 3);
-        response->own_content_type = headers->has_content_type;
-        response->own_cache_control = headers->has_cache_control;
-        response->own_retry_after = headers->has_retry_after;
-    }
+    route_response_set(&exchange->response, &exchange->request, cached, route,
+                       scripts->vocabularies);
 }
 
 /* Bodies of another media type may be compressed already. */
@@ -335,7 +294,8 @@ static bool api_site_needs_worker(const struct api_scripts *scripts,
         return false;
     }
     /* A translated body is not kept, and so compressed each time. */
-    return !cached_response_is_gzipped(cached) || api_site_vocabulary(scripts, route, request);
+    return !cached_response_is_gzipped(cached) ||
+           route_response_vocabulary(scripts->vocabularies, route, request);
 }
 
 static void api_site_set_refused(struct exchange *exchange, const struct err *err) {
@@ -367,10 +327,11 @@ static void api_site_ask_script(void *context, struct exchange *exchange) {
     route_inputs_free(&inputs);
     if (cached) {
         api_site_set_cached(scripts, exchange, cached);
-        api_site_set_headers(&exchange->response, &computation.headers);
+        route_response_set_headers(&exchange->response, &computation.headers);
         api_site_compress(scripts, exchange);
     } else {
-        api_site_set_failure(exchange, &err);
+        exchange->why = xstrdup(err.text);
+        route_response_set_failure(&exchange->response, &err);
     }
 }
 
@@ -497,7 +458,7 @@ static void api_site_begin_stream(struct api_scripts *scripts, struct exchange *
     struct live_request wanted = {
         .path = request->path,
         .last_event_id = request->fields[FIELD_LAST_EVENT_ID],
-        .vocabulary = api_site_vocabulary(scripts, route, request),
+        .vocabulary = route_response_vocabulary(scripts->vocabularies, route, request),
     };
     struct live_reader *reader = NULL;
     if (!api_site_wants_answer(&exchange->plan.query, &wanted.wants_answer)) {

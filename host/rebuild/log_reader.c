@@ -152,15 +152,6 @@ bool log_reader_start(struct log_reader *reader, int64_t since_us, struct err *e
     return ok && log_reader_start_at(reader, err);
 }
 
-bool log_reader_follow(struct log_reader *reader, bool from_beginning, struct err *err) {
-    for (size_t i = 0; i < reader->count; i++) {
-        struct log_partition *partition = &reader->partitions[i];
-        partition->start = from_beginning ? partition->low : partition->high;
-        partition->until = INT64_MAX;
-    }
-    return log_reader_start_at(reader, err);
-}
-
 /* ---- bounds -------------------------------------------------------------------------------- */
 
 static bool log_reader_set_paused(struct log_reader *reader, struct log_partition *partition,

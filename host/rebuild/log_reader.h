@@ -46,10 +46,9 @@ void log_reader_close(struct log_reader *reader);
 
 /* Starts at the first record since that broker time (microseconds); since_us < 0: of all. */
 bool log_reader_start(struct log_reader *reader, int64_t since_us, struct err *err);
-/* Or: each partition at `start`, which the caller has set. */
+/* Or: each partition at `start`, which the caller has set, as `until` where there is no bound
+ * (INT64_MAX). */
 bool log_reader_start_at(struct log_reader *reader, struct err *err);
-/* Or: at the first record or after the last one, without a bound. */
-bool log_reader_follow(struct log_reader *reader, bool from_beginning, struct err *err);
 /* Queries one partition's bounds again. */
 bool log_reader_ask_bounds(struct log_reader *reader, struct log_partition *partition,
                            struct err *err);

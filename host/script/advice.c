@@ -11,7 +11,6 @@
 static const struct {
     const char *name, *instead;
 } advice[] = {
-    {"print", "use require(\"log\").info(\"message\", { field = value })"},
     {"io", "scripts cannot open files: log with require(\"log\"), keep data in the view"},
     {"os", "for durations use require(\"clock\"); take times from the event, settings from "
            "config.lua"},

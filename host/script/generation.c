@@ -215,6 +215,11 @@ uint64_t script_generation_number(const struct script_generation *generation) {
     return generation->number;
 }
 
+void script_generation_set_states(struct script_generation *generation,
+                                  const struct script_states *states) {
+    generation->states = states;
+}
+
 const struct config *script_generation_config(const struct script_generation *generation) {
     return generation->config;
 }

@@ -182,10 +182,16 @@ struct script_instance *script_instance_create(struct script_generation *generat
         err_set(err, ERR_UNAVAILABLE, "the program is stopping");
         return NULL;
     }
+    static const struct script_states plain;
     struct script_instance *instance = xcalloc(1, sizeof *instance);
+    const struct script_states *states = generation->states ? generation->states : &plain;
     instance->generation = script_generation_ref(generation);
     instance->config = generation->config;
-    if (!sandbox_open(instance, err) || !instance_load(instance, err)) {
+    instance->read_only = states->read_only;
+    instance->host.asks = states->asks;
+    if (!sandbox_open(instance, err) ||
+        (states->prepare && !states->prepare(states->context, instance, err)) ||
+        !instance_load(instance, err)) {
         script_instance_destroy(instance);
         return NULL;
     }

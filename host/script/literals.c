@@ -85,6 +85,20 @@ static int literals_instead(lua_State *L) {
     return 1;
 }
 
+/* read(reaction, column, line) */
+static int literals_read(lua_State *L) {
+    struct manifest_reader *r = lua_touserdata(L, lua_upvalueindex(1));
+    int index = script_reaction_of(r->generation, lua_tostring(L, 1));
+    if (index >= 0) {
+        struct script_reaction *reaction = &r->generation->reactions[index];
+        struct script_read *read = manifest_alloc(r->generation, sizeof *read);
+        *read = (struct script_read){manifest_text(r->generation, lua_tostring(L, 2)),
+                                     (int)lua_tointeger(L, 3), reaction->reads};
+        reaction->reads = read;
+    }
+    return 0;
+}
+
 struct literals {
     struct manifest_reader *r;
     struct slice declared; /* JSON */
@@ -102,7 +116,9 @@ static int literals_run(lua_State *L) {
     lua_pushcclosure(L, literals_problem, 1);
     lua_pushcfunction(L, literals_hint);
     lua_pushcfunction(L, literals_instead);
-    lua_call(L, 5, 0);
+    lua_pushlightuserdata(L, literals->r);
+    lua_pushcclosure(L, literals_read, 1);
+    lua_call(L, 6, 0);
     return 0;
 }
 

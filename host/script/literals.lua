@@ -4,8 +4,9 @@
 --- time.
 ---
 --- Arguments: the module json; what is declared, as JSON (literals.c); problem(path, line, text);
---- hint(word, names): "did you mean …"; instead(name): the sandbox's replacement, or nil.
-local json, text, problem, hint, instead = ...
+--- hint(word, names): "did you mean …"; instead(name): the sandbox's replacement, or nil;
+--- read(reaction, column, line): a column that it reads.
+local json, text, problem, hint, instead, read = ...
 local declared = assert(json.decode(text))
 local MERGE = "merge(key, group, columns)"
 
@@ -183,8 +184,8 @@ end
 --- The first function of this name from `at` on: its parameters, and the range of its body.
 local function find_function(tokens, at, name)
   for i = at, #tokens - 1 do
-    local open = find_mark(tokens, i + 1, "(")
-    if is_word(tokens[i], "function") and is_named(tokens, i, open, name) then
+    local open = is_word(tokens[i], "function") and find_mark(tokens, i + 1, "(")
+    if open and is_named(tokens, i, open, name) then
       local params, close = {}, find_mark(tokens, open, ")")
       for p = open + 1, close - 1 do
         params[#params + 1] = tokens[p].text
@@ -423,6 +424,54 @@ function script:check_view(body)
   end)
 end
 
+--- Index of the name that the assignment to the left of the `=` at `at` begins with: of `a.b[c]` it
+--- is `a`.
+local function root_of_target(tokens, at)
+  local root, depth = at - 1, 0
+  while root > 2 do
+    local mark = tokens[root].mark
+    depth = depth + (closing[mark] and 1 or 0) - (opening[mark] and 1 or 0)
+    local ends = depth == 0 and is_name(tokens[root]) and tokens[root - 1].mark ~= "."
+    if ends or mark == "$" then
+      return root
+    end
+    root = root - 1
+  end
+  return root
+end
+
+--- Whether the body declares the name before `stop`.
+local function is_local(tokens, body, name, stop)
+  for at = body.first, stop do
+    if not is_free_name(tokens, at, name) and binds_name(tokens, at, name) then
+      return true
+    end
+  end
+  return false
+end
+
+local goes_on = set_of({ ".", ":", "(", "[", "{", "?" })
+
+--- `event` or `view` in a variable or table that outlives the call: it would be that of another
+--- event then.
+function script:check_kept(body, index)
+  local tokens = self.tokens
+  each_use(tokens, body, index, function(at)
+    if tokens[at - 1].mark ~= "=" or goes_on[tokens[at + 1].mark] then
+      return
+    end
+    local root = root_of_target(tokens, at - 1)
+    local before = tokens[root - 1]
+    local name = is_name(tokens[root]) and tokens[root].text
+    if not name or before.mark == "{" or before.mark == "," or is_word(before, "local")
+        or is_local(tokens, body, name, root) then
+      return
+    end
+    self:problem(at, "`%s` is kept in `%s` after the call: it belongs to one event; pass it as an "
+      .. "argument, or keep what was read of it", tokens[at].text, name:sub(1, 60))
+  end)
+end
+
 --- `request.PART.NAME` at `at`, where the route declares the part's fields.
 function script:check_part(at, route)
   local part = self.tokens[at + 2].text
@@ -464,6 +513,15 @@ function script:check_request(body, route)
     end
     if matches(self.tokens, at + 2, "params . %n") then
       self:check_name(at + 4, "request.params", "name", route.params)
+    end
+  end)
+end
+
+--- `row.NAME` of a reaction: the columns of its query are known to the database.
+function script:note_row(body, reaction)
+  each_use(self.tokens, body, 1, function(at)
+    if matches(self.tokens, at + 1, ". %n") then
+      read(reaction, self.tokens[at + 2].text, self.tokens[at + 2].line)
     end
   end)
 end
@@ -574,9 +632,17 @@ local function check(file)
       one:check_not_required(module,
         "a reaction depends on its row alone: let its query return what it needs")
     end
+    local publish = find_function(one.tokens, 1, "publish")
+    if publish then
+      one:note_row(publish, file.name)
+    end
   end
   if body and handler and handler.good then
     one:check_event(body, handler)
+  end
+  if body and handler then
+    one:check_kept(body, 1)
+    one:check_kept(body, 2)
   end
   if body and handler and declared.view ~= json.null then
     one:check_view(body)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "base/json_put.h"
 #include "base/nearest.h"
 #include "base/xalloc.h"
 #include "script_private.h"
@@ -97,8 +98,12 @@ static void response_take_tags(lua_State *L, int at, struct script_response *res
         lua_rawgeti(L, -1, (int)i + 1);
         if (lua_type(L, -1) == LUA_TSTRING) {
             size_t len;
-            const char *tag = lua_tolstring(L, -1, &len);
-            response->tags[response->tag_count++] = hash64((struct slice){tag, len});
+            struct slice tag = {lua_tolstring(L, -1, &len), 0};
+            tag.len = len;
+            response->tags[response->tag_count++] = hash64(tag);
+            if (sandbox_instance(L)->host.muted) {
+                json_put_text(&response->tag_texts, NULL, tag);
+            }
         } else if (!response_is_null(L)) {
             luaL_error(L, "item %d of `tags` of its response is a string, not a %s", (int)i + 1,
                        luaL_typename(L, -1));
@@ -172,6 +177,7 @@ void script_response_free(struct script_response *response) {
     free((char *)response->body.data);
     free(response->headers.lines);
     free(response->tags);
+    buffer_free(&response->tag_texts);
     *response = (struct script_response){0};
 }
 

@@ -18,7 +18,6 @@
 
 /* An allocation of this size may take long: it makes the hook check the time. */
 #define LARGE_BYTES 65536
-#define MODULES "aggregator.modules" /* registry key of the loaded modules */
 /* One string or table, which one instruction may read whole. A string's buffer may be twice as
  * long. */
 #define MAX_BLOCK_BYTES (32UL * 1024 * 1024 + LARGE_BYTES)
@@ -124,11 +123,18 @@ static bool sandbox_is_interpreted(const struct script_instance *instance, const
     return false;
 }
 
+void sandbox_seal_binding(lua_State *L, const char *name) {
+    lua_pushvalue(L, -1);
+    lua_names_push_strict(L, name, "", NULL);
+    lua_setmetatable(L, -2);
+    protect_table(L, name);
+}
+
 /* require "lib.x" or "pg" */
 static int sandbox_lua_require(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     const char *name = luaL_checkstring(L, 1);
-    lua_getfield(L, LUA_REGISTRYINDEX, MODULES);
+    lua_getfield(L, LUA_REGISTRYINDEX, SANDBOX_MODULES);
     lua_getfield(L, -1, name);
     if (lua_islightuserdata(L, -1)) {
         return luaL_error(L, "module \"%s\" requires itself, or could not be loaded before", name);
@@ -142,10 +148,7 @@ static int sandbox_lua_require(lua_State *L) {
     if (open) {
         lua_pushcfunction(L, open);
         lua_call(L, 0, 1);
-        lua_pushvalue(L, -1);
-        lua_names_push_strict(L, name, "", NULL);
-        lua_setmetatable(L, -2);
-        protect_table(L, name);
+        sandbox_seal_binding(L, name);
     } else {
         const char *path = luaL_gsub(L, name, ".", "/");
         const struct bundle_file *file = bundle_find(&instance->generation->bundle, path);
@@ -224,9 +227,9 @@ static int sandbox_set_up(lua_State *L) {
                                          {LUA_TABLIBNAME, luaopen_table},
                                          {LUA_STRLIBNAME, luaopen_string},
                                          {LUA_MATHLIBNAME, luaopen_math}};
-    static const char *const removed[] = {"load",    "loadstring", "loadfile",       "dofile",
-                                          "setfenv", "getfenv",    "newproxy",       "module",
-                                          "print",   "gcinfo",     "collectgarbage", "coroutine"};
+    static const char *const removed[] = {"load",    "loadstring",     "loadfile", "dofile",
+                                          "setfenv", "getfenv",        "newproxy", "module",
+                                          "gcinfo",  "collectgarbage", "coroutine"};
     /* Bytecode, and what a replay cannot repeat. */
     static const struct {
         const char *library, *name;
@@ -266,8 +269,9 @@ static int sandbox_set_up(lua_State *L) {
     order_replace(L);
     text_replace(L);
     minmax_replace(L);
+    print_replace(L);
     lua_newtable(L);
-    lua_setfield(L, LUA_REGISTRYINDEX, MODULES);
+    lua_setfield(L, LUA_REGISTRYINDEX, SANDBOX_MODULES);
     lua_register(L, "require", sandbox_lua_require);
     sandbox_seal(L);
     return 0;
@@ -357,7 +361,7 @@ bool sandbox_load(struct script_instance *instance, const char *name, struct err
 }
 
 void sandbox_push_module(lua_State *L, const char *name) {
-    lua_getfield(L, LUA_REGISTRYINDEX, MODULES);
+    lua_getfield(L, LUA_REGISTRYINDEX, SANDBOX_MODULES);
     lua_getfield(L, -1, name);
     lua_remove(L, -2);
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/arena.h"
+#include "base/buffer.h"
 #include "config/config.h"
 #include "extract/extract.h"
 #include "view/merge.h"
@@ -91,11 +92,18 @@ struct script_follow {
     int group;          /* SCRIPT_FOLLOWS_KEY: the column is part of the table's key */
     size_t at;          /* in the group or the key */
 };
+/* A column of the row that a reaction reads by a literal name. */
+struct script_read {
+    const char *column;
+    int line;
+    const struct script_read *next;
+};
 struct script_reaction {
     const char *name;                    /* "reactions/results_ready" */
     const struct script_follow *follows; /* in order of their tables */
     size_t follow_count;
     const char *query; /* a file of sql/queries, with the one parameter :keys */
+    const struct script_read *reads;
 };
 
 /* Reads the Lua files under scripts.root and the queries under scripts.sql at one moment, and
@@ -106,7 +114,8 @@ struct script_generation *script_generation_load(const struct config *config, ui
  * configured vocabularies. */
 struct script_generation *script_generation_load_service(const struct config *config,
                                                          uint64_t number, struct err *err);
-/* The sources on disk, unchecked: for script_generation_source, _hash and _unref alone. */
+/* The sources on disk, unchecked: for script_generation_source, _hash and _unref, and for
+ * lint_generation. */
 struct script_generation *script_generation_read(const struct config *config, struct err *err);
 /* The hash of the sources on disk, unchecked. */
 bool script_sources_hash(const struct config *config, char hash[SCRIPT_HASH_LEN + 1],
@@ -182,6 +191,17 @@ int script_route_of(const struct script_generation *generation, const char *meth
  * routes and reactions. */
 void script_generation_show_metrics(const struct script_generation *generation);
 
+/* How a dry run opens the states of a generation. */
+struct script_states {
+    bool read_only;   /* transactions of Postgres are read-only, and are rolled back */
+    const char *asks; /* the one binding ("pg") that muted states may ask; NULL: none */
+    /* Called in each open state before its scripts load; NULL: nothing. */
+    bool (*prepare)(void *context, struct script_instance *instance, struct err *err);
+    void *context;
+};
+/* For states created from now on. Borrowed. */
+void script_generation_set_states(struct script_generation *generation,
+                                  const struct script_states *states);
 struct script_instance *script_instance_create(struct script_generation *generation,
                                                struct err *err);
 void script_instance_destroy(struct script_instance *instance);
@@ -269,6 +289,7 @@ struct script_response {
     struct slice body; /* malloc'ed; script_response_free frees it with headers.lines and tags */
     uint64_t *tags;    /* surrogate keys: hash64 of the ids that the body depends on */
     size_t tag_count;
+    struct buffer tag_texts; /* of a muted state: the ids, as elements of a JSON list */
 };
 void script_response_free(struct script_response *response);
 /* Whether the route declares all of these query parameters, if it declares any. False: ERR_INPUT,
@@ -284,6 +305,9 @@ bool script_read_inputs(const struct script_route *route, struct script_request 
 enum script_result script_answer(struct script_instance *instance,
                                  const struct script_request *request,
                                  struct script_response *response, struct err *err);
+/* From now on `print` of any script writes plain lines to standard error, for authors, also in
+ * muted states; else it logs, at a bounded rate. Call it before scripts load. */
+void script_print_plainly(void);
 /* Runs one incremental step of the garbage collector; between batches. */
 void script_collect_step(struct script_instance *instance);
 

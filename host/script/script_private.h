@@ -49,6 +49,7 @@ struct script_generation {
     uint64_t number;
     const struct config *config; /* a reference */
     struct bundle bundle;
+    const struct script_states *states; /* of a dry run; NULL: as in production */
     struct view *view;
     struct metric_scope *metrics;         /* declared by its scripts */
     const struct extract_field *envelope; /* the roles first */
@@ -145,6 +146,11 @@ void sandbox_push_globals(lua_State *L);
 bool sandbox_load(struct script_instance *instance, const char *name, struct err *err);
 void sandbox_push_module(lua_State *L, const char *name);
 
+#define SANDBOX_MODULES "aggregator.modules" /* registry key of the loaded modules */
+/* Makes the table at the top what `require` gives of a binding: read-only, and reading a name that
+ * it lacks raises. */
+void sandbox_seal_binding(lua_State *L, const char *name);
+
 /* names.c: push the sets of names of sql/queries, and of modules for `require`. */
 void names_push_queries(lua_State *L);
 void names_push_modules(lua_State *L);
@@ -164,6 +170,11 @@ void text_replace(lua_State *L);
 
 /* minmax.c: math.min and math.max that are the same compiled and interpreted. */
 void minmax_replace(lua_State *L);
+
+/* print.c: print, which writes to the log. After text_replace. */
+void print_replace(lua_State *L);
+/* Logs how many lines were left out, once per window. Any thread. */
+void print_flush(int64_t now_us);
 
 /* protect.c: read-only tables. */
 void protect_open(lua_State *L);

@@ -298,6 +298,13 @@ static const char *view_object_check_merge(lua_State *L, const struct view_table
     return lua_tostring(L, 3);
 }
 
+/* A script may have kept the view. */
+static void view_object_check_call(lua_State *L) {
+    if (!sandbox_instance(L)->merge) {
+        luaL_error(L, "the view is available only while an event is handled");
+    }
+}
+
 /* view.TABLE:merge(key, group, columns). Upvalues: the table's index; for each group the list of
  * its column names, as strings of the state. */
 static int view_object_lua_merge(lua_State *L) {
@@ -312,9 +319,7 @@ static int view_object_lua_merge(lua_State *L) {
     if (group == table->group_count) {
         return view_object_refuse_group(L, table, name);
     }
-    if (!instance->merge) {
-        return luaL_error(L, "the view is available only while an event is handled");
-    }
+    view_object_check_call(L);
     struct merge_op op = {.table = number, .group = group};
     op.key = view_object_read_key(L, 2, table);
     lua_rawgeti(L, lua_upvalueindex(2), (int)group + 1);
@@ -339,12 +344,11 @@ static int view_object_lua_touch(lua_State *L) {
         return luaL_error(L, "call view:touch(id), with a colon and an id that is a string");
     }
     const char *id = lua_tolstring(L, 2, &len);
-    if (instance->merge) {
-        view_object_check_room(L, sizeof(uint64_t));
-        merge_add_tag(instance->merge, (struct slice){id, len});
-        if (instance->host.muted) {
-            view_object_note_touch(instance, (struct slice){id, len});
-        }
+    view_object_check_call(L);
+    view_object_check_room(L, sizeof(uint64_t));
+    merge_add_tag(instance->merge, (struct slice){id, len});
+    if (instance->host.muted) {
+        view_object_note_touch(instance, (struct slice){id, len});
     }
     return 0;
 }
@@ -358,9 +362,7 @@ static int view_object_lua_publish(lua_State *L) {
         luaL_error(L, "a colon is missing: call view:publish(message)");
     }
     lua_settop(L, 2);
-    if (!instance->merge) {
-        return luaL_error(L, "the view is available only while an event is handled");
-    }
+    view_object_check_call(L);
     view_object_check_room(L, 1); /* a message may exceed the limit, the next one is not read */
     message_read(L, 2, "view:publish", instance->handler_name, merge_arena(instance->merge),
                  &message);

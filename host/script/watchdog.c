@@ -205,6 +205,7 @@ static void *watchdog_main(void *context) {
         if (watchdog_look(clock_monotonic_us())) {
             _exit(EX_SOFTWARE); /* an orderly exit would wait for the thread that runs the script */
         }
+        print_flush(clock_monotonic_us());
     } while (watchdog_wait_for_next(context));
     return NULL;
 }

@@ -113,7 +113,7 @@ static void spec_push_double_names(lua_State *L, const struct spec_run *run) {
 }
 
 static void spec_add_modules(lua_State *L, const struct spec_run *run) {
-    lua_getfield(L, LUA_REGISTRYINDEX, "aggregator.modules");
+    lua_getfield(L, LUA_REGISTRYINDEX, SANDBOX_MODULES);
     spec_handlers_open(L, run->merge);
     lua_setfield(L, -2, "testing.handlers");
     spec_routes_open(L);

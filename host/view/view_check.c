@@ -102,8 +102,8 @@ static void view_check_column(void *context, const struct view_table *table, int
     if (strcmp(have, want) != 0 && !view_check_refuses_type(checker, name, declared)) {
         view_check_report(
             checker, name,
-            "the view declares it as %s, the database has %s: run `aggregator migrate`, or correct "
-            "scripts/view.lua",
+            "the view declares it as %s, the database has %s: run `aggregator migrate`, after "
+            "`aggregator new migration NAME` if no migration makes it, or correct scripts/view.lua",
             want, have);
     }
 }
@@ -174,7 +174,8 @@ static bool view_check_table(struct checker *checker) {
     checker->columns = columns;
     if (pg_rows_count(columns) == 0) {
         view_check_report(checker, NULL,
-                          "the database has no such table: run `aggregator migrate`, or correct "
+                          "the database has no such table: run `aggregator migrate`, after "
+                          "`aggregator new migration NAME` if no migration makes it, or correct "
                           "scripts/view.lua");
     } else {
         view_sql_columns(checker->table, UINT32_MAX, view_check_column, checker);

@@ -161,7 +161,7 @@ static void give_twice(const struct command_spec *spec, const struct option_spec
     } else if (option->kind == OPTION_WORD) {
         snprintf(value, sizeof value, "=%s", option->words[0]);
     }
-    if (option->kind == OPTION_TOPICS) {
+    if (option->kind == OPTION_TEXTS) {
         return;
     }
     snprintf(line, sizeof line, "%s --%s%s --%s%s", spec->name, option->name, value, option->name,
@@ -272,9 +272,9 @@ static void options_follow_the_commands_name(void) {
 static void topics_may_be_repeated_within_bounds(void) {
     char line[1024] = "tap";
     CHECK(read_line("tap --topic a --topic=b --limit 3"));
-    CHECK_INT(command->topic_count, 2);
-    CHECK_TEXT(command->topics[1], "b");
-    for (int i = 0; i <= COMMAND_TOPICS_MAX; i++) {
+    CHECK_INT(command->topics.count, 2);
+    CHECK_TEXT(command->topics.items[1], "b");
+    for (int i = 0; i <= COMMAND_TEXTS_MAX; i++) {
         strcat(line, " --topic=t");
     }
     check_refused(line, "more than 64 times");
@@ -290,16 +290,21 @@ static void contradicting_options_are_refused(void) {
     check_refused("rejected drop --all --topic t", "not several of these");
     check_refused("rejected drop --all t/0/1", "not several of these");
     check_refused("rejected drop --topic t t/0/1", "not several of these");
-    check_refused("try", "try: say which FILE|- of events, or --reaction");
-    check_refused("try --reaction r", "go together");
-    check_refused("try --row -", "go together");
-    check_refused("try --reaction r --row - events", "one of the two");
+    check_refused("try", "try: say which FILE|- of events, or --path PATH, or --reaction");
+    check_refused("try --reaction r", "needs --row FILE|- or --key KEY");
+    check_refused("try --reaction r --row - --key k", "one of the two");
+    check_refused("try --body - events", "need --path PATH");
+    check_refused("try --reaction r --row - --stubs s", "--stubs is for events and requests");
+    check_refused("try --row -", "--row and --key need --reaction");
+    check_refused("try --reaction r --row - events", "one of these");
     check_refused("reload --accept 0", "need --shadow-run");
     check_refused("reload --events 5", "need --shadow-run");
     CHECK(read_line("rejected drop --topic t --reason r"));
     CHECK(read_line("reload --shadow-run --accept 0"));
     CHECK(read_line("reload --canary --accept 0"));
     CHECK(read_line("try --reaction r --row -"));
+    CHECK(read_line("try --reaction r --key a --key b"));
+    CHECK(read_line("try --path /x --header a:b --header c:d --stubs s"));
 }
 
 /* ---- arguments and commands ---------------------------------------------------------------- */

@@ -60,6 +60,32 @@ static void fields_of_the_event(void) {
     handler_says("return event.word .. event.event_id, event.time", "");
 }
 
+#define KEPT                                                                                       \
+    "` after the call: it belongs to one event; pass it as an argument, or keep what was read "    \
+    "of it"
+
+static void an_event_or_view_that_outlives_the_call(void) {
+    handler_says("pg.kept = view", AT "`view` is kept in `pg" KEPT);
+    handler_says("pg.kept = pg.kept or 1; pg['a'] = event", AT "`event` is kept in `pg" KEPT);
+    handler_says("local mine = { view = view, event = event } mine.view = view", "");
+    handler_says("local mine = view\nmine:touch('a') pg.word = event.word", "");
+    handler_says("local same = pg == view return nil", "");
+}
+
+/* A search that grows with the square of the file passes the time limit of the check. */
+static void a_long_file_of_loops_is_searched_once(void) {
+    struct buffer text = {0};
+    scripts_begin(&scripts);
+    buffer_append_text(&text, "local n = 0\n");
+    for (int i = 0; i < 9000; i++) {
+        buffer_append_text(&text, "for i = 1, 2 do n = n + i end\n");
+    }
+    buffer_append_text(&text, "return { n = n }");
+    CHECK_TEXT(error_of("lib/long.lua", text.data), "");
+    buffer_free(&text);
+    scripts_end(&scripts);
+}
+
 static void tables_groups_and_columns(void) {
     handler_says("view.thigns:merge('a', 'said', {})",
                  AT "view has no table \"thigns\": did you mean \"things\"?");
@@ -168,6 +194,8 @@ static void a_truncated_source_is_harmless(void) {
 
 static const struct test_case cases[] = {
     {"fields of the event", fields_of_the_event},
+    {"an event or view that outlives the call", an_event_or_view_that_outlives_the_call},
+    {"a long file of loops is searched once", a_long_file_of_loops_is_searched_once},
     {"tables, groups and columns", tables_groups_and_columns},
     {"dots and missing arguments", dots_and_missing_arguments},
     {"computed names are not checked", computed_names_are_not_checked},

@@ -114,8 +114,6 @@ static void an_unknown_global_suggests_the_nearest(void) {
          LINE "global \"tostrng\" is not declared: did you mean \"tostring\"?");
     says("return json.null", LINE "global \"json\" is not declared: write local json = "
                                   "require(\"json\")");
-    says("print(1)", LINE "global \"print\" is not available to scripts: use require(\"log\").info("
-                          "\"message\", { field = value })");
     says("return os.time()",
          LINE "global \"os\" is not available to scripts: for durations use require(\"clock\"); "
               "take times from the event, settings from config.lua");

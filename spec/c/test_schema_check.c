@@ -79,15 +79,29 @@ static void a_trial_execution_leaves_nothing(void) {
     scripts_write(&scripts, "queries/a.sql", "DELETE FROM things");
     scripts_write(&scripts, "queries/b.sql",
                   "SELECT 1 / (SELECT count(*) FROM things WHERE id = 'kept')");
-    CHECK_TEXT(checked("INSERT INTO things VALUES ('kept')", SCHEMA_RUN), "");
+    const char *got = checked("INSERT INTO things VALUES ('kept')", SCHEMA_RUN);
+    CHECK_HAS(got, "/queries/a.sql: it writes things, a table of the view");
+    CHECK(!strstr(got, "b.sql"));
 }
 
 static void errors_that_null_parameters_may_cause_are_ignored(void) {
     begin();
-    scripts_write(&scripts, "queries/a.sql", "INSERT INTO things (id) VALUES (:id::text)");
     scripts_write(&scripts, "queries/b.sql",
                   "SELECT (coalesce(:at::text, '') || 'Z')::timestamptz");
     CHECK_TEXT(checked(NULL, SCHEMA_RUN), "");
+}
+
+/* The plan names the table, although NULL is no key: the statement cannot run. */
+static void a_query_that_writes_a_table_of_the_view_is_named(void) {
+    begin();
+    scripts_write(&scripts, "queries/a.sql", "INSERT INTO things (id) VALUES (:id::text)");
+    scripts_write(&scripts, "queries/b.sql",
+                  "WITH gone AS (DELETE FROM things RETURNING id) SELECT id FROM gone");
+    scripts_write(&scripts, "queries/c.sql", "SELECT 'Insert on things'");
+    const char *got = checked(NULL, SCHEMA_RUN);
+    CHECK_HAS(got, "/queries/a.sql: it writes things, a table of the view, whose rows a rebuild");
+    CHECK_HAS(got, "/queries/b.sql: it writes things, a table of the view");
+    CHECK(!strstr(got, "c.sql"));
 }
 
 static void problems_of_the_view_have_file_and_line(void) {
@@ -108,6 +122,8 @@ static const struct test_case cases[] = {
     {"a trial execution leaves nothing", a_trial_execution_leaves_nothing},
     {"errors that NULL parameters may cause are ignored",
      errors_that_null_parameters_may_cause_are_ignored},
+    {"a query that writes a table of the view is named",
+     a_query_that_writes_a_table_of_the_view_is_named},
     {"problems of the view have file and line", problems_of_the_view_have_file_and_line},
 };
 

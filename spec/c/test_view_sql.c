@@ -389,10 +389,10 @@ static void a_schema_that_differs_is_named(void) {
     differs(writer, "ALTER TABLE view_sql_things ADD extra jsonb NOT NULL",
             "table view_sql_things: column extra: it is NOT NULL without a default and not in "
             "the view");
-    differs(writer,
-            "DROP TABLE view_sql_facts; ALTER TABLE view_sql_things ALTER total TYPE bigint",
-            "no such table: run `aggregator migrate`, or correct scripts/view.lua\ntable "
-            "view_sql_things: column total: ");
+    differs(
+        writer, "DROP TABLE view_sql_facts; ALTER TABLE view_sql_things ALTER total TYPE bigint",
+        "no such table: run `aggregator migrate`, after `aggregator new migration NAME` if no "
+        "migration makes it, or correct scripts/view.lua\ntable view_sql_things: column total: ");
     script(writer, create_sql);
     script(writer,
            "ALTER TABLE view_sql_things ADD few integer NOT NULL DEFAULT 1; ALTER TABLE "

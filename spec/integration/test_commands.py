@@ -3,6 +3,7 @@ import concurrent.futures
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import tempfile
 
@@ -200,6 +201,47 @@ def test_check_names_the_script_at_fault(bare_service, scripts, script, words):
                                                                          timeout=30)
         assert failed.returncode == 1
         assert all(word in failed.stderr for word in words), failed.stderr
+
+
+def test_check_names_mistakes_of_all_kinds_at_once(bare_service, scripts):
+    (scripts / "handlers/wrong.lua").write_text(HANDLER.format(field="{}", more="", equals="="))
+    (scripts / "lib/wrong.lua").write_text("local unused = 1\nreturn {}\n")
+    program = bare_service.prepare(SCRIPTS_ROOT=str(scripts), HULEEDU_INTERNAL_API_KEY="a\x01b")
+    failed = program.command("check", check=False)
+    assert failed.returncode == 1
+    for part in (r"^configuration: .*control character", r"^scripts: .*handlers/wrong\.lua",
+                 r"^names: .*lib/wrong\.lua:1: unused variable 'unused'"):
+        assert re.search(part, failed.stderr, re.M), (part, failed.stderr)
+
+
+@pytest.fixture
+def sql(tmp_path):
+    shutil.copytree(ROOT / "sql", tmp_path / "sql")
+    return tmp_path / "sql"
+
+
+def test_check_refuses_a_query_that_writes_a_table_of_the_view(bare_service, sql):
+    (sql / "queries/own.sql").write_text(
+        "WITH gone AS (DELETE FROM essay_results WHERE essay_id = :id::text RETURNING 1) "
+        "UPDATE batch_results SET user_id = :id::text WHERE batch_id IN (SELECT 'x' FROM gone)")
+    failed = bare_service.prepare(SQL_ROOT=str(sql)).command("check", check=False)
+    assert failed.returncode == 1
+    for table in ("essay_results", "batch_results"):
+        assert f"queries/own.sql: it writes {table}, a table of the view" in failed.stderr
+
+
+def test_check_compares_the_columns_that_a_reaction_reads_with_its_query(bare_service, scripts):
+    reaction = scripts / "reactions/results_ready.lua"
+    text = reaction.read_text()
+    assert "publish = function(row)" in text
+    line = text[:text.index("publish = function(row)")].count("\n") + 2
+    reaction.write_text(text.replace("publish = function(row)",
+                                     "publish = function(row)\n    local _ = row.batch_idd"))
+    program = bare_service.prepare(SCRIPTS_ROOT=str(scripts))
+    failed = program.command("check", check=False)
+    assert failed.returncode == 1
+    assert re.search(rf'reactions/results_ready\.lua:{line}: the row has no column "batch_idd": '
+                     r'.*\(\S*queries/reaction_results\.sql\)', failed.stderr), failed.stderr
 
 
 def test_check_prints_findings_for_programs(bare_service, scripts):

@@ -2,6 +2,7 @@
 import contextlib
 import json
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -268,9 +269,45 @@ def test_topics_that_kafka_lacks_are_named(build, tmp_path, cleanup):
         programs.callback(running.kill)
         running.wait_said(FOLLOWS)
         assert f"{SLOT}: not in kafka" in running.said
-        lacking = Tap(build, env, ["--topic", SLOT])
+        file = tmp_path / "record.jsonl"
+        lacking = Tap(build, env, ["--topic", SLOT + ".v9", "--record", file])
         assert lacking.finish() == 2
-        assert any(f"kafka has no topic {SLOT}" in line for line in lacking.said)
+        assert any(f"kafka has no topic {SLOT}.v9: did you mean" in line for line in lacking.said)
+        assert not file.exists()
+
+
+def test_a_topic_that_a_script_names_is_waited_for_and_shown_from_its_first_record(
+        kafka, build, tmp_path, cleanup):
+    scripts = tmp_path / "scripts"
+    shutil.copytree(stack.ROOT / "scripts", scripts)
+    topic = f"new.{uuid.uuid4()}.v1"
+    (scripts / "lib/news.lua").write_text(f"return {{ topic = '{topic}' }}\n")
+    env = stack.Aggregator(tmp_path, build, "postgresql://127.0.0.1:1/none", "none", kafka.brokers,
+                           {"SCRIPTS_ROOT": str(scripts)}).env
+    running = Tap(build, env, ["--topic", topic, "--limit", "1"])
+    cleanup.callback(running.kill)
+    running.wait_said(f"{topic}: not in kafka yet, {scripts}/lib/news.lua names it: waiting for it; "
+                      "Ctrl-C ends")
+    path = tmp_path / "news.jsonl"
+    path.write_text(json.dumps({"topic": topic, "key": "k", "value": {"first": True}}) + "\n")
+    stack.feed(build, kafka.brokers, path)
+    assert running.finish() == 0
+    assert '  value  {"first": true}' in running.lines
+
+
+def test_a_signal_ends_the_wait_for_a_topic(kafka, build, tmp_path, cleanup):
+    scripts = tmp_path / "scripts"
+    shutil.copytree(stack.ROOT / "scripts", scripts)
+    (scripts / "lib/news.lua").write_text("return { topic = 'never.v1' }\n")
+    env = stack.Aggregator(tmp_path, build, "postgresql://127.0.0.1:1/none", "none", kafka.brokers,
+                           {"SCRIPTS_ROOT": str(scripts)}).env
+    running = Tap(build, env, ["--topic", "never.v1"])
+    cleanup.callback(running.kill)
+    running.wait_said(f"never.v1: not in kafka yet, {scripts}/lib/news.lua names it: waiting for it; "
+                      "Ctrl-C ends")
+    running.process.send_signal(signal.SIGINT)
+    assert running.finish() == 0
+    assert "0 events shown of 0 read" in running.said
 
 
 def test_an_unreachable_kafka_is_a_failure(build, tmp_path, cleanup):
@@ -278,4 +315,5 @@ def test_an_unreachable_kafka_is_a_failure(build, tmp_path, cleanup):
     running = Tap(build, env, [])
     cleanup.callback(running.kill)
     assert running.finish() == 1
-    assert "cannot list the topics of Kafka" in running.said[-1]
+    assert "cannot list the topics of Kafka" in running.said[-2]
+    assert "its address is the setting kafka.bootstrap_servers (" in running.said[-1]

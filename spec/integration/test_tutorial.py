@@ -47,14 +47,15 @@ def follow(folder):
 
 def test_the_tutorial_works_to_the_letter(build, tmp_path):
     copy_tree(tmp_path, pathlib.Path(build).resolve())
-    before, _, written, other, handled, tried, _, route, whole, _, note, _, new, told, row = \
+    before, _, written, other, handled, tried, _, route, whole, answered, _, note, _, new, told, row = \
         outputs = follow(tmp_path)
-    assert [status for status, _ in outputs] == [0, 0, 0, 1] + [0] * 11, outputs
+    assert [status for status, _ in outputs] == [0, 0, 0, 1] + [0] * 12, outputs
     for passed in (before, written, handled, route, whole, note, new, told):
         assert re.search(r"^\d+ passed, 0 failed$", passed[1], re.M), passed[1]
     assert "missing_field: data.entity_id is missing" in other[1], other[1]
     assert tried[1].endswith("\n1 applied, 0 ignored, 0 rejected, 0 unread\n"), tried[1]
     assert "reason = \"END_OF_TERM\"" in tried[1] and 'INSERT INTO "batch_archives"' in tried[1]
+    assert answered[1].startswith("HTTP/1.1 200 OK\n") and '  tags    "b-1"' in answered[1]
     assert 'huleedu.ras.batch.archived.v1  key = "b-1"' in row[1] and '"batch_id":"b-1"' in row[1]
     for script in ("handlers/batch_archived", "routes/batch_archive"):
         assert re.search(rf"^scripts/{script}\.lua .* 100\.0", whole[1], re.M), whole[1]
