@@ -7,7 +7,7 @@
  * EVENTS are handled, in batches of `ingest.batch_max_events`, after one round of warm-up. Prints
  * the microseconds of its own CPU for each event: taken and handled; encoded; and, of the first,
  * the extraction alone. Then the number of traces that LuaJIT compiled, and the KiB of their
- * code. */
+ * code. The further lines have what it gave up: how often, where and why. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,6 +16,7 @@
 #include "base/xalloc.h"
 #include "pipeline/dry_run.h"
 #include "script/compiler.h"
+#include "lib/compiler_aborts.h"
 #include "lib/own_cpu.h"
 
 struct handling {
@@ -133,14 +134,21 @@ static void extract_events(struct handling *handling, size_t events) {
 }
 
 static bool measure(struct handling *handling, size_t events, struct err *err) {
+    struct script_instance *instance = handling->dry_run.pipeline.scripts;
+    if (!compiler_aborts_begin(instance, err)) {
+        return false;
+    }
     handle_events(handling, handling->count);
     handling->handle_us = handling->encode_us = 0;
     size_t done = handle_events(handling, events);
     extract_events(handling, done);
-    struct compiler_figures figures = compiler_measure(handling->dry_run.pipeline.scripts);
+    struct compiler_figures figures = compiler_measure(instance);
     printf("%.3f %.3f %.3f %d %zu\n", handling->handle_us / (double)done,
            handling->encode_us / (double)done, handling->extract_us / (double)done, figures.traces,
            figures.code_bytes / 1024);
+    if (!compiler_aborts_print(instance, err)) {
+        return false;
+    }
     return handling->rejected == 0 ||
            err_set(err, ERR_INPUT, "%zu events were rejected", handling->rejected);
 }

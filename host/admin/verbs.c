@@ -158,8 +158,9 @@ static bool verbs_names_generation(struct slice text) {
 }
 
 struct reload_question {
-    bool wanted; /* shadow_run=true */
-    bool drop;   /* drop=true */
+    bool wanted;      /* shadow_run=true */
+    bool drop;        /* drop=true */
+    bool interpreted; /* interpreted=true */
     struct shadow_run_request shadow_run;
 };
 
@@ -175,6 +176,9 @@ static const char *verbs_read_pair(const struct script_pair *pair,
     } else if (slice_equal(pair->name, slice_of("drop")) &&
                slice_equal(pair->value, slice_of("true"))) {
         question->drop = true;
+    } else if (slice_equal(pair->name, slice_of("interpreted")) &&
+               slice_equal(pair->value, slice_of("true"))) {
+        question->interpreted = true;
     } else if (slice_equal(pair->name, slice_of("events"))) {
         if (!admin_read_number(pair->value, 1, CONFIG_CANARY_EVENTS_MAX, &number)) {
             return "events is a number from 1 to 1000000";
@@ -213,6 +217,9 @@ static int verbs_answer_reload(void *context, const struct admin_request *reques
         (question.shadow_run.events > 0 || question.shadow_run.accept_percent >= 0)) {
         problem = "events and accept need shadow_run=true";
     }
+    if (!problem && question.interpreted) {
+        problem = "interpreted=true is for diff";
+    }
     if (problem) {
         return admin_fail(json, 400, slice_of(problem));
     }
@@ -230,12 +237,13 @@ static int verbs_answer_diff(void *context, const struct admin_request *request,
     struct err err = {0};
     const char *problem = verbs_read_question(request, &question);
     if (!problem && (question.wanted || question.drop || question.shadow_run.accept_percent >= 0)) {
-        problem = "a diff takes events=N only";
+        problem = "a diff takes events=N and interpreted=true only";
     }
     if (problem) {
         return admin_fail(json, 400, slice_of(problem));
     }
-    if (!reload_diff(program->reload, question.shadow_run.events, json, &err)) {
+    struct reload_comparison comparison = {question.shadow_run.events, question.interpreted};
+    if (!reload_diff(program->reload, &comparison, json, &err)) {
         return admin_fail(json, err.kind == ERR_INPUT ? 409 : 503, slice_of(err.text));
     }
     return 200;

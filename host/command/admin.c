@@ -120,8 +120,9 @@ static int admin_show(const struct command *command, const struct buffer *answer
 }
 
 int command_diff(const struct command *command) {
-    char line[LINE_BYTES] = "diff";
+    char line[LINE_BYTES];
     struct buffer answer = {0};
+    snprintf(line, sizeof line, "diff%s", command->interpreted ? " interpreted=true" : "");
     if (command->events > 0) {
         admin_add_number(line, "events", command->events);
     }

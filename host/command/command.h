@@ -48,6 +48,7 @@ struct command {
     bool once;
     bool shadow_run;
     bool drop;
+    bool interpreted;
     bool running;
     bool changed;
     bool describe;

@@ -225,14 +225,17 @@ const struct command_spec commands[] = {
         .name = "diff",
         .run = command_diff,
         .asks_program = true,
-        .synopsis = "[--events N] [--json]",
+        .synopsis = "[--interpreted] [--events N] [--json]",
         .summary = "compare the scripts on the disk with the running ones",
         .help = "Gives the newest events of the log to the scripts that run and to those on the "
                 "disk, outside the live view, and prints what differs in the rows, in what is "
                 "rejected and in what handlers and reactions would publish. Changes and publishes "
                 "nothing.",
         .status = "0 equal, 1 different, 2 failed",
-        .options = {EVENTS("number of events; default: scripts.canary_events"),
+        .options = {SWITCH("interpreted", interpreted,
+                           "compare the scripts on the disk, interpreted, with the same scripts, "
+                           "compiled"),
+                    EVENTS("number of events; default: scripts.canary_events"),
                     SWITCH("json", json, "everything, as one JSON object")},
     },
     {

@@ -142,9 +142,8 @@ static bool from_disk_replace(struct from_disk *from, struct buffer *json) {
     return true;
 }
 
-/* The scripts on the disk, under the next number. */
-static struct script_generation *from_disk_load(const struct change *change,
-                                                const struct config *fresh, struct err *err) {
+struct script_generation *from_disk_load(const struct change *change, const struct config *fresh,
+                                         struct err *err) {
     struct config *config = config_renew(script_generation_config(change->running), fresh);
     struct script_generation *generation =
         script_generation_load_service(config, change->last_number + 1, err);
@@ -229,20 +228,4 @@ void reload_if_changed(struct reload *reload) {
     }
     reload_end(&change);
     buffer_free(&result);
-}
-
-bool reload_diff(struct reload *reload, int64_t events, struct buffer *json, struct err *err) {
-    struct shadow_run_result result = {0};
-    struct config *fresh = config_load(reload->options.config_path, err);
-    struct change change = reload_begin(reload, "diff");
-    struct shadow_run_options options =
-        from_disk_shadow_run_options(&change, fresh ? from_disk_load(&change, fresh, err) : NULL);
-    options.request.events = events;
-    bool ok = options.candidate && shadow_run(&options, &result, err);
-    buffer_append(json, result.json.data, result.json.len);
-    shadow_run_free(&result);
-    script_generation_unref(options.candidate);
-    config_unref(fresh);
-    reload_end(&change);
-    return ok;
 }

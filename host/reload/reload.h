@@ -52,9 +52,14 @@ void reload_if_changed(struct reload *reload);
 /* By an earlier generation: its number since the start, or GENERATION_STORE_LEAST_DIGITS or more of
  * its hash; "": the one before. */
 bool reload_roll_back(struct reload *reload, struct slice which, struct buffer *json);
-/* A shadow run of the scripts on the disk; changes nothing. Appends its result; false: err says why
- * there is none. */
-bool reload_diff(struct reload *reload, int64_t events, struct buffer *json, struct err *err);
+struct reload_comparison {
+    int64_t events; /* as in struct shadow_run_request */
+    bool by_mode;   /* the scripts on the disk, interpreted, with the same, compiled */
+};
+/* A shadow run of the running scripts and those on the disk; changes nothing. Appends its result;
+ * false: err says why there is none. */
+bool reload_diff(struct reload *reload, const struct reload_comparison *comparison,
+                 struct buffer *json, struct err *err);
 /* Appends the running settings (config/show.h), each that differs from the disk with both values.
  * False: `only` names no setting. */
 bool reload_show_config(struct reload *reload, struct slice only, bool changed, struct buffer *json,

@@ -64,6 +64,14 @@ void reload_finish(const struct change *change, const struct script_generation *
 bool reload_refuse(const struct change *change, const struct err *err, const struct buffer *report,
                    struct buffer *json);
 
+/* ---- from_disk.c ------------------------------------------------------------------------------
+ */
+
+/* The scripts on the disk under the next number, with the settings of `fresh` that a reload takes.
+ */
+struct script_generation *from_disk_load(const struct change *change, const struct config *fresh,
+                                         struct err *err);
+
 /* ---- rollback.c ---------------------------------------------------------------------------- */
 
 /* As reload_roll_back, for a change that has begun; ends it. */

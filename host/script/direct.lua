@@ -11,8 +11,8 @@
 --- Arguments: the library `ffi`; its declarations (direct_calls.c); the addresses of direct_calls
 --- and of the state's instance; json.null.
 local ffi, declarations, calls, state, null = ...
-local concat, loadstring, select, tonumber, type =
-  table.concat, loadstring, select, tonumber, type
+local concat, loadstring, select, setmetatable, tonumber, type =
+  table.concat, loadstring, select, setmetatable, tonumber, type
 local text_of = ffi.string
 local M = {}
 
@@ -113,52 +113,101 @@ local CHECK = {
 
 -- The texts are arguments of the call, and not stored before it: that keeps them from the garbage
 -- collector until C has copied them.
-local GROUP = [[
+local STAGE = [[
 local type, null, stage, state = ...
 return function(...)
-  local key, columns = ...
-%s%s  local problem = stage(state, %d, %d, key, #key%s)
+  local _, key, _, %s = ...
+%s  local problem = stage(state, %d, %d, key, #key%s)
   return problem == 0
 end
 ]]
+local ABSENT = { text = ", nil, 0", number = ", 0, 0", boolean = ", 0, 0" }
 
-local function group_source(table_number, group)
-  local reads, checks, arguments = {}, {}, {}
-  for i, column in ipairs(group.columns) do
-    reads[i] = ("  local c%d = columns[%q]\n"):format(i, column.name)
-    checks[i] = CHECK[column.kind]:gsub("([cn])#", "%1" .. i)
-    arguments[i] = (", c%d, n%d"):format(i, i)
+-- The names of columns after the group's, and the variables of their values: c1, c2 …
+local function names_of(plan)
+  local names, variables = {}, {}
+  for name in plan:gmatch(",([^,]+)") do
+    names[#names + 1] = name
+    variables[#names] = "c" .. #names
   end
-  return GROUP:format(concat(reads), concat(checks), table_number, group.at, concat(arguments))
+  return names, variables
 end
 
--- What stages a group of a table, by the proxy that scripts see and the group's name. It returns
--- false if it did not, and takes keys that are texts, and tables without a metatable that have no
--- key but the group's columns.
+-- A function that stages a merge of the plan ("GROUP,COLUMN,…"); false if the group lacks a column.
+local function make_stage(table_number, group, plan)
+  local names, variables = names_of(plan)
+  local kinds, variable_of, checks, arguments = {}, {}, {}, {}
+  for _, column in ipairs(group.columns) do
+    kinds[column.name] = column.kind
+  end
+  for i, name in ipairs(names) do
+    if not kinds[name] then
+      return false
+    end
+    variable_of[name] = i
+    checks[i] = CHECK[kinds[name]]:gsub("([cn])#", "%1" .. i)
+  end
+  for i, column in ipairs(group.columns) do
+    local variable = variable_of[column.name]
+    arguments[i] = variable and (", c%d, n%d"):format(variable, variable) or ABSENT[column.kind]
+  end
+  return load(STAGE:format(concat(variables, ", "), concat(checks), table_number, group.at,
+    concat(arguments)), type, null, stage, state)
+end
+
+-- The call as it was written.
+local function make_method(plan)
+  local names, variables = names_of(plan)
+  local columns = {}
+  for i, name in ipairs(names) do
+    columns[i] = name .. " = " .. variables[i]
+  end
+  return load(([[
+return function(...)
+  local self, key, _, %s = ...
+  return self:merge(key, %q, { %s })
+end
+]]):format(concat(variables, ", "), plan:match("^[^,]*"), concat(columns, ", ")))
+end
+
+-- What stages a plan of a table, by the proxy that scripts see; it returns false if it did not. It
+-- is made at the first merge.
 local stages = {}
+local methods = setmetatable({}, {
+  __index = function(made, plan)
+    made[plan] = make_method(plan)
+    return made[plan]
+  end,
+})
 
 --- Takes over the merges of a table.
 ---@param proxy table view.NAME
 ---@param number integer the table's
 ---@param groups table[] those that can be staged over the FFI
 function M.table(proxy, number, groups)
-  stages[proxy] = {}
+  local by_name = {}
   for _, group in ipairs(groups) do
-    stages[proxy][group.name] = load(group_source(number, group), type, null, stage, state)
+    by_name[group.name] = group
   end
+  stages[proxy] = setmetatable({}, {
+    __index = function(made, plan)
+      local group = by_name[plan:match("^[^,]*")]
+      made[plan] = group and make_stage(number, group, plan) or false
+      return made[plan]
+    end,
+  })
 end
 
---- view.TABLE:merge(key, group, { NAME = …, … }), as merge_sites.c writes it.
+--- view.TABLE:merge(key, "GROUP", { COLUMN = value, … }), as merge_sites.c writes it: the table, the
+--- key, the plan and the values.
 function M.merge(...)
-  local self, key, group, columns = ...
-  local groups = stages[self]
-  if groups and type(key) == "string" then
-    local stage_group = groups[group]
-    if stage_group and stage_group(key, columns) then
-      return
-    end
+  local self, key, plan = ...
+  local made = stages[self]
+  local stage_plan = made and made[plan]
+  if stage_plan and type(key) == "string" and stage_plan(...) then
+    return
   end
-  return self:merge(key, group, columns)
+  return methods[plan](...)
 end
 
 --- The method `touch` of the view.

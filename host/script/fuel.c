@@ -24,7 +24,7 @@ static const char fuel_guard_text[] = "local look, left = ..., 0\n"
 
 void fuel_open(lua_State *L) {
     struct lua_host *host = lua_host_of(L);
-    if (luaL_loadbuffer(L, fuel_guard_text, sizeof fuel_guard_text - 1, "=fuel")) {
+    if (luaL_loadbuffer(L, fuel_guard_text, sizeof fuel_guard_text - 1, "=" LUA_HOST_CHUNK)) {
         lua_error(L);
     }
     lua_pushcfunction(L, lua_host_refuel);
@@ -54,7 +54,7 @@ struct fuel_scan {
     const char *copied; /* the text before it is in `out` */
     bool in_parameters; /* between `function` and the closing parenthesis */
     int refused_line;   /* of a name that could be one of the host's; 0: none */
-    int refused_byte;   /* 5: F5, 6: F6, 7: F7 */
+    int refused_byte;
 };
 
 static void fuel_insert(struct fuel_scan *scan, const char *at, const char *guard) {
@@ -84,13 +84,16 @@ static bool fuel_is_goto(const struct lua_lexer *lexer) {
     return true;
 }
 
-/* Whether the name could be one of the host's. */
-static bool fuel_has_byte(struct slice name, int *byte) {
-    *byte = memchr(name.data, *FUEL_GUARD, name.len)     ? 5
-            : memchr(name.data, *DIRECT_MERGE, name.len) ? 6
-            : memchr(name.data, *KEY_GUARD, name.len)    ? 7
-                                                         : *byte;
-    return *byte != 0;
+/* Notes the first name that could be one of the host's. */
+static void fuel_look_at_name(struct fuel_scan *scan) {
+    static const char host_names[] = FUEL_GUARD DIRECT_MERGE KEY_GUARD;
+    struct slice name = scan->lexer.text;
+    for (size_t i = 0; i < name.len && scan->refused_line == 0; i++) {
+        if (name.data[i] && strchr(host_names, name.data[i])) {
+            scan->refused_line = scan->lexer.token_line;
+            scan->refused_byte = (unsigned char)name.data[i];
+        }
+    }
 }
 
 /* Before a goto and not at its label: a label at the end of a block is outside of the scope of the
@@ -103,8 +106,8 @@ static void fuel_take_name(struct fuel_scan *scan) {
         fuel_insert(scan, lexer->at, " " GUARD_CALL);
     } else if (fuel_is_goto(lexer)) {
         fuel_insert(scan, lexer->text.data, GUARD_CALL);
-    } else if (!lexer->quote && fuel_has_byte(lexer->text, &scan->refused_byte)) {
-        scan->refused_line = lexer->token_line;
+    } else if (!lexer->quote) {
+        fuel_look_at_name(scan);
     }
 }
 
@@ -162,7 +165,7 @@ static int fuel_refuse(lua_State *L, const struct fuel_source *source,
     const char *path = source->chunk_name + strspn(source->chunk_name, "@=");
     if (scan->refused_line > 0) {
         lua_pushfstring(L, "%s:%d: the byte F%d (hexadecimal) stands in a name: write UTF-8", path,
-                        scan->refused_line, scan->refused_byte);
+                        scan->refused_line, scan->refused_byte & 0xF);
     } else {
         lua_pushfstring(L, "%s: a NUL byte stands in the text: write it as \\0", path);
     }

@@ -212,8 +212,7 @@ enum script_result script_call(struct script_instance *instance, lua_CFunction b
     if (full || status == LUA_ERRMEM) {
         guard_fail_for_memory(instance, err);
     } else if (status == LUA_ERRERR) {
-        /* Compiled code that leaves a deep recursion has no stack for the error handler. */
-        err_set(err, ERR_INPUT, "stack overflow");
+        err_set(err, ERR_INPUT, SCRIPT_STACK_OVERFLOW);
     } else if (status == 0 && timed_out) {
         err_set(err, ERR_INPUT, "the script timed out and caught the error: its limit is %d ms",
                 timeout_ms);

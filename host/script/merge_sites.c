@@ -6,11 +6,19 @@
 #define MERGE_CALL ":merge("
 #define SITES_LOCAL "local " DIRECT_MERGE "=" DIRECT_MERGE ";"
 
+/* A value of a column: slices of the text. */
+struct merge_site_value {
+    struct slice column, text;
+};
 /* A call. A form that is not plain is no site: the method checks its table. */
 struct merge_site {
     const struct view_table *table;
     const struct view_group *group;
-    const char *colon; /* MERGE_CALL begins here */
+    const char *colon;     /* MERGE_CALL begins here */
+    const char *group_end; /* the quote behind the group's name */
+    const char *columns;   /* the opening brace */
+    struct merge_site_value values[VIEW_MAX_COLUMNS];
+    size_t count;
 };
 
 static bool merge_site_is_mark(const struct lua_lexer *lexer, enum lua_token kind, char mark) {
@@ -28,11 +36,17 @@ static bool merge_site_take_name(struct lua_lexer *lexer, bool quoted) {
 }
 
 /* Skips an expression up to a mark of `ends` outside of parentheses and braces, which becomes
- * lexer->mark. A comma within a function's body ends it early: then what follows is no site. */
-static bool merge_site_skip_expression(struct lua_lexer *lexer, const char *ends) {
+ * lexer->mark. A comma in the body of a function would end it too early: a function outside of
+ * parentheses makes the call no site. `end` is set behind the expression's last token. */
+static bool merge_site_skip_expression(struct lua_lexer *lexer, const char *ends,
+                                       const char **end) {
     int depth = 0;
-    for (enum lua_token kind; (kind = lua_lexer_next(lexer)) != LUA_TOKEN_END;) {
+    *end = lexer->at;
+    for (enum lua_token kind; (kind = lua_lexer_next(lexer)) != LUA_TOKEN_END; *end = lexer->at) {
         if (kind == LUA_TOKEN_NAME) {
+            if (depth == 0 && !lexer->quote && slice_equal(lexer->text, slice_of("function"))) {
+                return false;
+            }
             continue;
         }
         if (depth == 0 && strchr(ends, lexer->mark)) {
@@ -75,18 +89,45 @@ static bool merge_site_is_column(const struct view_group *group, struct slice na
     return false;
 }
 
+/* Whether the name is of a column that has no value yet. */
+static bool merge_site_may_add(const struct merge_site *site, struct slice name) {
+    for (size_t i = 0; i < site->count; i++) {
+        if (slice_equal(site->values[i].column, name)) {
+            return false;
+        }
+    }
+    return site->count < VIEW_MAX_COLUMNS && merge_site_is_column(site->group, name);
+}
+
+/* NAME = expression, and the mark behind it, which becomes lexer->mark. The lexer is behind NAME.
+ */
+static bool merge_site_take_value(struct lua_lexer *lexer, struct merge_site *site) {
+    struct merge_site_value *value = &site->values[site->count];
+    value->column = lexer->text;
+    if (!merge_site_may_add(site, value->column) || !merge_site_take_mark(lexer, '=')) {
+        return false;
+    }
+    const char *begin = lexer->at, *end;
+    if (!merge_site_skip_expression(lexer, ",;}", &end)) {
+        return false;
+    }
+    value->text = (struct slice){begin, (size_t)(end - begin)};
+    site->count++;
+    return true;
+}
+
 /* { NAME = expression, … }: every name is a column of the group. */
-static bool merge_site_take_columns(struct lua_lexer *lexer, const struct view_group *group) {
+static bool merge_site_take_columns(struct lua_lexer *lexer, struct merge_site *site) {
     if (!merge_site_take_mark(lexer, '{')) {
         return false;
     }
+    site->columns = lexer->at - 1;
     for (;;) {
         enum lua_token kind = lua_lexer_next(lexer);
         if (merge_site_is_mark(lexer, kind, '}')) {
-            return true;
+            return site->count > 0;
         }
-        if (kind != LUA_TOKEN_NAME || lexer->quote || !merge_site_is_column(group, lexer->text) ||
-            !merge_site_take_mark(lexer, '=') || !merge_site_skip_expression(lexer, ",;}")) {
+        if (kind != LUA_TOKEN_NAME || lexer->quote || !merge_site_take_value(lexer, site)) {
             return false;
         }
         if (lexer->mark == '}') {
@@ -98,17 +139,57 @@ static bool merge_site_take_columns(struct lua_lexer *lexer, const struct view_g
 /* The lexer is behind `view`. */
 static bool merge_site_take(const struct view *view, struct lua_lexer *lexer,
                             struct merge_site *site) {
+    *site = (struct merge_site){0};
     if (!merge_site_take_mark(lexer, '.') || !merge_site_take_name(lexer, false) ||
         !(site->table = merge_site_find_table(view, lexer->text)) ||
         strncmp(lexer->at, MERGE_CALL, sizeof MERGE_CALL - 1) != 0) {
         return false;
     }
+    const char *end;
     site->colon = lexer->at;
     lexer->at += sizeof MERGE_CALL - 1; /* one line */
-    return merge_site_skip_expression(lexer, ",") && merge_site_take_name(lexer, true) &&
-           (site->group = merge_site_find_group(site->table, lexer->text)) &&
-           direct_can_stage(site->table, site->group) && merge_site_take_mark(lexer, ',') &&
-           merge_site_take_columns(lexer, site->group) && merge_site_take_mark(lexer, ')');
+    if (!merge_site_skip_expression(lexer, ",", &end) || !merge_site_take_name(lexer, true) ||
+        !(site->group = merge_site_find_group(site->table, lexer->text)) ||
+        !direct_can_stage(site->table, site->group)) {
+        return false;
+    }
+    site->group_end = lexer->at - 1;
+    return merge_site_take_mark(lexer, ',') && merge_site_take_columns(lexer, site) &&
+           merge_site_take_mark(lexer, ')');
+}
+
+/* Of a part of the text that is left out: its lines stay. */
+static void merge_site_append_ends_of_lines(struct buffer *out, const char *begin,
+                                            const char *end) {
+    for (const char *at = begin; at < end; at++) {
+        if (*at == '\n' || *at == '\r') {
+            buffer_append(out, at, 1);
+        }
+    }
+}
+
+/* `begin`: of `view`; `end`: behind the closing parenthesis. A value has the line of the mark
+ * behind it, which therefore follows at once. */
+static void merge_site_write(const struct merge_site *site, const char *begin, const char *end,
+                             struct buffer *out) {
+    const char *arguments = site->colon + sizeof MERGE_CALL - 1, *at = site->columns;
+    buffer_append_text(out, DIRECT_MERGE "(");
+    buffer_append(out, begin, (size_t)(site->colon - begin));
+    buffer_append_text(out, ",");
+    buffer_append(out, arguments, (size_t)(site->group_end - arguments));
+    for (size_t i = 0; i < site->count; i++) {
+        buffer_append_text(out, ",");
+        buffer_append_slice(out, site->values[i].column);
+    }
+    buffer_append(out, site->group_end, (size_t)(site->columns - site->group_end));
+    for (size_t i = 0; i < site->count; i++) {
+        const struct merge_site_value *value = &site->values[i];
+        merge_site_append_ends_of_lines(out, at, value->text.data);
+        buffer_append_slice(out, value->text);
+        buffer_append_text(out, i + 1 < site->count ? "," : ")");
+        at = value->text.data + value->text.len;
+    }
+    merge_site_append_ends_of_lines(out, at, end);
 }
 
 bool merge_sites_write(const struct view *view, const char *text, struct buffer *out) {
@@ -125,10 +206,10 @@ bool merge_sites_write(const struct view *view, const char *text, struct buffer 
         if (is_view && merge_site_take(view, &ahead, &site)) {
             buffer_append_text(out, copied == text ? SITES_LOCAL : "");
             buffer_append(out, copied, (size_t)(begin - copied));
-            buffer_append_text(out, DIRECT_MERGE "(");
-            buffer_append(out, begin, (size_t)(site.colon - begin));
-            buffer_append_text(out, ",");
-            copied = site.colon + sizeof MERGE_CALL - 1;
+            merge_site_write(&site, begin, ahead.at, out);
+            copied = ahead.at;
+            lexer = ahead;
+            before = ')';
         }
     }
     bool found = copied != text;

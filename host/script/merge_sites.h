@@ -1,11 +1,11 @@
 /* merge_sites: finds the merges of a script whose columns are literal names, and lets them call
- * DIRECT_MERGE:
+ * DIRECT_MERGE with the columns' values as arguments:
  *
- *     view.orders:merge(id, "customer", { name = name })
- *     MERGE(view.orders, id, "customer", { name = name })
+ *     view.orders:merge(id, "customer", { name = name, city = city })
+ *     MERGE(view.orders, id, "customer,name,city", name, city)
  *
- * The names are checked here. So the compiler need not make the table: nothing has to look for
- * unknown keys in it. */
+ * The names are checked here: nothing has to make the table and look for unknown keys in it. A
+ * merge within an argument of another one stays as it is. */
 #pragma once
 
 #include "base/buffer.h"

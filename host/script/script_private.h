@@ -185,6 +185,8 @@ void protect_push_original(lua_State *L, int at);
 int protect_rawset(lua_State *L); /* rawset that rejects proxies */
 
 /* guard.c: the only entry into a state. */
+/* For LUA_ERRERR: compiled code that leaves a deep recursion has no stack for the error handler. */
+#define SCRIPT_STACK_OVERFLOW "stack overflow (in compiled code: no line is known)"
 /* Runs body(L) protected, for at most timeout_ms; its one argument is the context, a light
  * userdata. Results go into the context and are valid only after SCRIPT_OK. Memory that C has to
  * free must be in the context before anything can raise. Calls may nest. */

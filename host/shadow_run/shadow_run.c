@@ -186,6 +186,7 @@ static void shadow_run_put_side(struct buffer *json, const char *name,
     const struct side_counts *counts = &side->counts;
     json_open(json, name, "{");
     json_put_text(json, "hash", slice_of(script_generation_hash(generation)));
+    json_put_bool(json, "compiled", script_generation_config(generation)->scripts.compile);
     json_put_int(json, "events", counts->events);
     json_put_int(json, "applied", counts->applied);
     json_put_int(json, "superseded", counts->superseded);

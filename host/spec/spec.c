@@ -79,6 +79,9 @@ static int spec_limited_xpcall(lua_State *L) {
         script_collect_all(instance);
         hidden = "the script met the memory cap";
     }
+    if (status == LUA_ERRERR) { /* as in script_call */
+        hidden = SCRIPT_STACK_OVERFLOW;
+    }
     if (hidden) {
         status = LUA_ERRRUN;
         lua_settop(L, 1);

@@ -108,6 +108,27 @@ static const char *const bodies[] = {
     " { word = event.words[1], flag = event.words == event.words }) end",
     "local n = 0 for _ in pairs(event) do n = n + 1 end view.rows:merge(event.id, 'all',"
     " { whole = n, word = tostring(event), flag = rawget(event, 'id') == nil })",
+    "view.rows:merge(event.id, 'all', { moment = event.moment, word = event.case, share = 1 })",
+    "view.rows:merge(event.id, 'all', { word = 'a', word = 'b' })",
+    "view.rows:merge(event.id, 'all', { word = 'a', })",
+    "view.rows:merge(event.id, -- key, 'all'\n'all' --[[ , { ]],\n{\n-- word = 'c',\n"
+    "word = event.case, -- two\n\nwhole = #event.id -- }\n,\n}\n) error('the line')",
+    "view.rows:merge(event.id, 'all', {\nword = event.case,\nwhole = event.hole\n})",
+    "view.rows:merge(event.id, 'all', { flag = function() local word, whole = 1, 2 end })",
+    "view.rows:merge(event.id, 'all', { word = (event.id), whole = select(1, 3, 4) })",
+    "local function none() end view.rows:merge(event.id, 'all', { word = none(), whole = none() })",
+    "local function two() return 'a', 'b' end view.rows:merge(event.id, 'all', { word = two(),"
+    " doc = two() })",
+    "do local all = view local view = { rows = all.pairs } view.rows:merge(event.id, 'all',"
+    " { word = 'x' }) end",
+    "do local all = view local view = { pairs = all.rows } view.pairs:merge(event.id, 'g',"
+    " { n = 1 }) end",
+    "do local view = { rows = { merge = function(_, _, _, t) kept.t = t end } }"
+    " view.rows:merge(event.id, 'all', { word = null, flag = true }) end"
+    " view.rows:merge(event.id, 'all', { flag = kept.t.flag and kept.t.word == null })",
+    "local t = { view = view } t.view.rows:merge(event.id, 'all', { word = 'x' })",
+    "local f = function() return view.rows:merge(event.id, 'all', { word = 'x' }) end"
+    " view.rows:merge('n', 'all', { whole = select('#', f()) })",
     "view.touch(event.id)",
     "view:touch(1)",
     "view:touch(event.id, 'more')",

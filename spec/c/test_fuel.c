@@ -92,6 +92,22 @@ static void every_way_to_run_for_ever_ends(void) {
         "end end");
 }
 
+/* With a large text the hook fires, too: mostly within a guard. */
+static void the_error_of_the_time_limit_names_the_script_alone(void) {
+    static const char *const bodies[] = {
+        "while true do end", "local s = ('x'):rep(2 ^ 21) while true do end",
+        "local s = ('x'):rep(2 ^ 21) local function f() end while true do f() f() end"};
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        load(bodies[i]);
+        enum script_result result = handle();
+        if (result != SCRIPT_TIMEOUT || !strstr(err.text, "t.lua:2: the script took too long") ||
+            strstr(err.text, "[host]") || strstr(err.text, "fuel")) {
+            TEST_FAIL("%s: result %d: %s", bodies[i], result, err.text);
+        }
+        unload();
+    }
+}
+
 /* The memory cap ends compiled code, and the process goes on. */
 static void fills_up(const char *body) {
     load(body);
@@ -170,6 +186,8 @@ static void guards_change_no_meaning(void) {
           NULL);
     reads("\xF5()" HANDLER, "t.lua:1: the byte F5 (hexadecimal) stands in a name");
     reads("local \xF7 = 1 " HANDLER, "t.lua:1: the byte F7 (hexadecimal) stands in a name");
+    reads("local a = 1\nlocal sch\xF6n = a\nlocal b, \xF5 = a, a\n" HANDLER,
+          "t.lua:2: the byte F6 (hexadecimal) stands in a name: write UTF-8");
     reads(
         "local t, k = { [1 + 1] = 1, ['a'] = 2, [ [[x]] ] = { [(function() return 'b' end)()] = 3 "
         "} }, "
@@ -207,6 +225,8 @@ static void a_chunk_with_too_many_locals_for_the_guard_is_explained(void) {
 
 static const struct test_case cases[] = {
     {"every way to run for ever ends", every_way_to_run_for_ever_ends},
+    {"the error of the time limit names the script alone",
+     the_error_of_the_time_limit_names_the_script_alone},
     {"the memory cap ends compiled code", the_memory_cap_ends_compiled_code},
     {"guards change no meaning", guards_change_no_meaning},
     {"mistakes have the message of the text as it was written",

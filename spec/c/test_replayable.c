@@ -8,6 +8,7 @@
 
 #define STATES 8      /* each has another seed for its strings' hashes */
 #define ROUNDS_HOT 12 /* over all samples: functions are compiled after some dozens of calls */
+#define ROUNDS_REACTIONS 600
 #define GARBAGE                                                                                    \
     "{\"event_id\":\"fedcba98-4567-89ef-0123-456789abcdef\",\"event_type\":\"t\","                 \
     "\"source_service\":\"s\",\"event_timestamp\":\"2025-06-29T08:00:00Z\",\"data\":{\"id\":"      \
@@ -247,15 +248,15 @@ static void every_sample_gives_the_same(const char *name) {
     samples_free(&samples);
 }
 
-static void every_handler_gives_the_same_for_every_sample(void) {
-    static const char *const names[] = {
-        "spec/fixtures/samples/first.jsonl", "spec/fixtures/samples/first-unlinked.jsonl",
-        "spec/fixtures/samples/current.jsonl", "spec/fixtures/samples/current-hard.jsonl"};
-    char root[512], sql[512];
+/* The service's own scripts, interpreted and compiled. */
+static void load_service(void) {
+    static char root[512], sql[512];
+    static struct config config;
     scripts_begin(&scripts);
     snprintf(root, sizeof root, "%s", path_of("scripts"));
     snprintf(sql, sizeof sql, "%s", path_of("sql"));
-    struct config config = scripts.config;
+    config = scripts.config;
+    config.refs = 1; /* owned by the test: never freed */
     config.scripts.root = root;
     config.scripts.sql = sql;
     config.scripts.memory_limit_mb = 64;
@@ -265,9 +266,101 @@ static void every_handler_gives_the_same_for_every_sample(void) {
     config.ingest.breaker_window_events = 100;
     config.ingest.breaker_share_percent = 100;
     load_generations(&config);
+}
+
+static void every_handler_gives_the_same_for_every_sample(void) {
+    static const char *const names[] = {
+        "spec/fixtures/samples/first.jsonl", "spec/fixtures/samples/first-unlinked.jsonl",
+        "spec/fixtures/samples/current.jsonl", "spec/fixtures/samples/current-hard.jsonl"};
+    load_service();
     for (size_t i = 0; generation && i < sizeof names / sizeof *names; i++) {
         every_sample_gives_the_same(names[i]);
     }
+    unload_generations();
+    scripts_end(&scripts);
+}
+
+/* ---- the reactions of the service ----------------------------------------------------------- */
+
+#define COMMON_COLUMNS                                                                             \
+    "\"key\":\"b%1$d\",\"user_id\":\"u%1$d\",\"at\":17510976%2$02d%1$06d,\"run\":null"
+static const struct {
+    const char *reaction;
+    const char *rows[3]; /* formats of a number and of two digits */
+} reaction_rows[] = {
+    {"reactions/results_ready",
+     {"{" COMMON_COLUMNS ",\"status\":\"completed\",\"essay_count\":%2$d,\"completed\":%2$d,"
+      "\"duration_s\":%2$d.25,\"judged\":%1$d,\"unjudged\":0,\"judging_s\":null,\"phases\":\"[]\"}",
+      "{" COMMON_COLUMNS ",\"status\":\"failed\",\"essay_count\":3,\"completed\":0,"
+      "\"duration_s\":null,\"judged\":0,\"unjudged\":%2$d,\"judging_s\":%2$d.1,\"phases\":["
+      "{\"phase_name\":\"spellcheck\",\"completed\":%2$d,\"failed\":1}]}",
+      "{" COMMON_COLUMNS ",\"status\":\"completed\",\"essay_count\":9,\"completed\":9,"
+      "\"duration_s\":1e-3,\"judged\":4,\"unjudged\":5,\"judging_s\":7,\"phases\":["
+      "{\"phase_name\":\"cj_assessment\",\"completed\":%1$d,\"failed\":0},"
+      "{\"phase_name\":\"other\",\"completed\":1,\"failed\":%2$d}]}"}},
+    {"reactions/assessment_completed",
+     {"{" COMMON_COLUMNS ",\"correlation_id\":null,\"job_id\":\"j%1$d\",\"essay_ids\":[],"
+      "\"ranks\":[],\"scores\":[],\"letter_grades\":[],\"confidence_scores\":[],"
+      "\"confidence_labels\":[]}",
+      "{" COMMON_COLUMNS ",\"correlation_id\":\"0123abcd-4567-89ef-0123-456789abcd%2$02d\","
+      "\"job_id\":\"j\",\"essay_ids\":[\"e%1$d\",\"f%1$d\"],\"ranks\":[1,2],\"scores\":[0.%2$d,"
+      "-%1$d.5],\"letter_grades\":[\"A\",\"B\"],\"confidence_scores\":[1,0.%2$d],"
+      "\"confidence_labels\":[\"HIGH\",\"LOW\"]}",
+      "{" COMMON_COLUMNS ",\"correlation_id\":null,\"job_id\":\"\\u00e9%1$d\",\"essay_ids\":["
+      "\"e\",\"f\",\"g\"],\"ranks\":[3,1,%2$d],\"scores\":[1e300,0,%1$d],\"letter_grades\":["
+      "\"A\",\"A\",\"A\"],\"confidence_scores\":[0,0,0],\"confidence_labels\":[\"LOW\",\"LOW\","
+      "\"LOW\"]}"}},
+};
+
+static void append_messages(struct buffer *out, struct script_instance *instance, size_t reaction,
+                            const char *row) {
+    struct arena *arena = arena_create(4096);
+    struct script_published published;
+    int count;
+    err_clear(&err);
+    CHECK_OK(script_react_to_json(instance, reaction, slice_of(row), &count, &err), &err);
+    enum script_result result = script_react(instance, reaction, 0, arena, &published, &err);
+    buffer_append_format(out, "%d %s, %zu messages\n", (int)result, err.text, published.count);
+    for (size_t i = 0; i < published.count; i++) {
+        const struct outbox_message *message = &published.messages[i];
+        append_slice(out, message->topic);
+        append_slice(out, message->key);
+        append_slice(out, message->value);
+        append_slice(out, message->identity);
+        append_slice(out, message->headers);
+        buffer_append_format(out, "%lld\n", (long long)message->fact_at_us);
+    }
+    arena_destroy(arena);
+}
+
+static void compare_reaction(struct script_instance *states[2], size_t at) {
+    int reaction = script_reaction_of(generation, reaction_rows[at].reaction);
+    CHECK(reaction >= 0);
+    for (int round = 0; round < ROUNDS_REACTIONS && !test_failed; round++) {
+        char row[1024];
+        struct buffer said[2] = {{0}, {0}};
+        snprintf(row, sizeof row, reaction_rows[at].rows[round % 3], round, 10 + round % 89);
+        append_messages(&said[0], states[0], (size_t)reaction, row);
+        append_messages(&said[1], states[1], (size_t)reaction, row);
+        if (!slice_equal(buffer_slice(&said[0]), buffer_slice(&said[1]))) {
+            TEST_FAIL("%s: interpreted %s\ncompiled %s", row, said[0].data, said[1].data);
+        }
+        CHECK_HAS(said[0].data, "0 , 2 messages");
+        buffer_free(&said[0]);
+        buffer_free(&said[1]);
+    }
+}
+
+static void every_reaction_gives_the_same_compiled(void) {
+    load_service();
+    struct script_instance *states[2] = {script_instance_create(generation, &err),
+                                         script_instance_create(compiled_generation, &err)};
+    CHECK_OK(states[0] && states[1], &err);
+    for (size_t i = 0; i < sizeof reaction_rows / sizeof *reaction_rows; i++) {
+        compare_reaction(states, i);
+    }
+    script_instance_destroy(states[0]);
+    script_instance_destroy(states[1]);
     unload_generations();
     scripts_end(&scripts);
 }
@@ -279,6 +372,7 @@ static const struct test_case cases[] = {
     {"output of bindings has a fixed order", output_of_bindings_has_a_fixed_order},
     {"every handler gives the same for every sample",
      every_handler_gives_the_same_for_every_sample},
+    {"every reaction gives the same compiled", every_reaction_gives_the_same_compiled},
 };
 
 TEST_MAIN(cases)

@@ -89,7 +89,8 @@ static inline void programs_call(struct programs *p, int depth) {
     static const char *const called[] = {"math.floor(",  "math.ceil(", "math.abs(", "math.sqrt(",
                                          "one(",         "-(",         "last(1, ",  "m(",
                                          "up(",          "count(1, ",  "first(",    "math.max(1, ",
-                                         "math.min(3, ", "deep("};
+                                         "math.min(3, ", "deep(",      "keep(",     "box(",
+                                         "pick(",        "fib(",       "#tail("};
     PROGRAMS_PICK(p, called);
     programs_number(p, depth - 1);
     programs_put(p, ")");
@@ -142,7 +143,15 @@ static inline void programs_number(struct programs *p, int depth) {
                                         "({ a, b, c })[i % 3 + 1]",
                                         "(s:byte(i % 4) or 9)",
                                         "(tonumber(s) or 4)",
-                                        "(v.y.z or 0)"};
+                                        "(v.y.z or 0)",
+                                        "(t[-0] or 5)",
+                                        "(t['k' .. i % 3] or 6)",
+                                        "(watched[i % 4] or 0)",
+                                        "(kept[i % 3] and kept[i % 3](1) or 8)",
+                                        "#{ one(a), count(b, c) }",
+                                        "(unpack({ 4, a }))",
+                                        "({ x = a, y = { z = b } }).y.z",
+                                        "(rawget(t, c) or 1)"};
     switch (depth > 0 ? programs_draw(p, 6) : 0) {
     case 1:
     case 2:
@@ -168,21 +177,32 @@ static inline void programs_number(struct programs *p, int depth) {
 static inline void programs_block(struct programs *p, int depth);
 
 static inline void programs_assign(struct programs *p) {
-    static const char *const targets[] = {"a = ",
-                                          "b = ",
-                                          "c = ",
-                                          "d = ",
-                                          "t.x = ",
-                                          "t[i % 5] = ",
-                                          "t[c] = ",
-                                          "v.y.z = ",
-                                          "t = { 1, x = 2, [3] = 4 } t.x = ",
-                                          "list[#list % 9 + 1] = ",
-                                          "v = { y = { z = 1 } } v.y.z = ",
-                                          "setmetatable(v, nil) a = ",
-                                          "local a = ",
-                                          "t.y = nil t.z = ",
-                                          "t = {} t[i] = "};
+    static const char *const targets[] = {
+        "a = ",
+        "b = ",
+        "c = ",
+        "d = ",
+        "t.x = ",
+        "t[i % 5] = ",
+        "t[c] = ",
+        "v.y.z = ",
+        "t = { 1, x = 2, [3] = 4 } t.x = ",
+        "list[#list % 9 + 1] = ",
+        "v = { y = { z = 1 } } v.y.z = ",
+        "setmetatable(v, nil) a = ",
+        "local a = ",
+        "t.y = nil t.z = ",
+        "t = {} t[i] = ",
+        "t[-d] = ",
+        "t[c] = nil t[c] = ",
+        "t['k' .. i % 3] = ",
+        "watched[i % 4] = ",
+        "watched[i % 4] = nil watched[i % 4] = ",
+        "t = { [0] = 1, nil, 2, k1 = nil } t.k1 = ",
+        "c, t[i % 4], b = b, c, ",
+        "local w = { x = a, y = b } if i % 9 == 0 then t = w end w.x = ",
+        "local w = { { x = i } } w[1].y = w if i % 7 == 1 then v = "
+        "{ y = w[1] } end w[1].z = "};
     PROGRAMS_PICK(p, targets);
     programs_number(p, 3);
 }
@@ -216,7 +236,7 @@ static inline void programs_loop(struct programs *p, int depth) {
 }
 
 static inline void programs_statement(struct programs *p, int depth) {
-    switch (depth > 0 && p->out->len < PROGRAMS_MOST_BYTES ? programs_draw(p, 12) : 0) {
+    switch (depth > 0 && p->out->len < PROGRAMS_MOST_BYTES ? programs_draw(p, 15) : 0) {
     case 1:
         programs_put(p, "if ");
         programs_condition(p, 2);
@@ -261,6 +281,17 @@ static inline void programs_statement(struct programs *p, int depth) {
         programs_number(p, 1);
         programs_put(p, ")");
         break;
+    case 8:
+        programs_put(p,
+                     "do local z = i kept[i % 3] = function(x) z = z + x a = z return z end z = ");
+        programs_number(p, 2);
+        programs_put(p, " b = kept[i % 3](1) end");
+        break;
+    case 9:
+        programs_put(p, "s = tostring(joined .. ");
+        programs_text(p, 1);
+        programs_put(p, "):sub(1, 12)");
+        break;
     default:
         programs_assign(p);
     }
@@ -293,6 +324,21 @@ static inline void programs_write(struct programs *p) {
         "local function up(x) calls = calls + 1 return x + calls % 3 end\n"
         "local function deep(x, n) n = n or 4 if n > 0 then return deep(x, n - 1) + 1 end return "
         "x end\n"
+        "local kept = {}\n"
+        "local function keep(x) local z = x kept[1] = function(y) z = z + y return z end return "
+        "kept[1](2) end\n"
+        "local function box(x) local w = { x = x } if calls % 5 == 1 then v = { y = w } end w.z = "
+        "x "
+        "return w.z end\n"
+        "local function pick(...) return (select('2', 1, ...)) or 0 end\n"
+        "local function fib(x) if x ~= x or x < 2 or x > 6 then return x end return fib(x - 1) + "
+        "fib(x - 2) end\n"
+        "local function tail(...) return { 1, ... } end\n"
+        "local watched = setmetatable({}, { __newindex = function(w, k, x) calls = calls + 1 "
+        "rawset(w, k, x) end })\n"
+        "local joined = setmetatable({}, { __concat = function(x, y) return type(x) == 'string' "
+        "and "
+        "x or y end })\n"
         "local function one_two(_, k) if not k then return 1 end if k < 2 then return k + 1 end "
         "end\n"
         "for turn = 1, ");

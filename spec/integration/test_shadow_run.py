@@ -255,6 +255,20 @@ def test_reactions_of_both_sides_publish_the_same_and_nothing_leaves(service):
     assert re.search(rf"^{RESULTS} publishes \d+ messages, equal$", done.stdout, re.M)
 
 
+def test_the_scripts_on_the_disk_give_the_same_interpreted_and_compiled(service, scripts):
+    wait_for_outbox(service)
+    running = diff(service.program, status=0)["old"]["hash"]
+    scripts.name_files("new ")
+    before = live(service)
+    said = diff(service.program, "--interpreted", status=0)
+    assert said["equal"] is True and said["rows"] > 0 and said["messages"] > 0
+    assert (said["old"]["compiled"], said["new"]["compiled"]) == (False, True)
+    assert said["old"]["hash"] == said["new"]["hash"] != running
+    assert live(service) == before
+    done = service.program.command("diff", "--interpreted", "--events", "100")
+    assert re.search(r"^old  \w+, interpreted  .*\nnew  \w+, compiled  ", done.stdout, re.M), done.stdout
+
+
 def test_other_contents_of_a_reaction_are_shown_and_refused(service, scripts):
     wait_for_outbox(service)
     before, metrics = live(service), counted(service.program)

@@ -41,11 +41,13 @@ def add_options(parser):
 
 def once(options, config, records, events, **environment):
     """Microseconds of its CPU for each event: [until it is merged, to encode it, to extract
-    it]; then traces and KiB of compiled code, where the tree has them."""
+    it]; then traces and KiB of compiled code, where the tree has them. And the places that LuaJIT
+    gave up, as `handling` prints them."""
     done = subprocess.run([program_build(options) / "handling", config, records, str(events)],
                           check=True, stdout=subprocess.PIPE, text=True,
                           env={**os.environ, **environment})
-    return [float(figure) for figure in done.stdout.split()]
+    figures, *aborts = done.stdout.splitlines()
+    return [float(figure) for figure in figures.split()], aborts
 
 
 def write_computing(folder):
@@ -66,7 +68,7 @@ def run_computing(options, folder, report):
     write_computing(folder)
     for word, switch in (("compiled", "true"), ("interpreted", "false")):
         runs = [once(options, folder / "config.lua", folder / "1.jsonl", 2000,
-                     AGGREGATOR_SCRIPTS_COMPILE=switch) for _ in range(options.runs)]
+                     AGGREGATOR_SCRIPTS_COMPILE=switch)[0] for _ in range(options.runs)]
         report.median(f"10,000 additions, {word}", [run[0] for run in runs], "µs an event")
 
 
@@ -75,10 +77,13 @@ def run(options, folder, _):
         options.records, options.events, options.runs = 20000, 40000, 2
     report = Report(f"{options.events:,} events of a file of {options.records:,}, "
                     f"{options.runs} runs", ("runs", "median"))
+    aborts = {}
     for name in STREAMS:
         streams.STREAMS[name](folder, options.records)
         runs = [once(options, options.tree / "config.lua", folder / "1.jsonl", options.events)
                 for _ in range(options.runs)]
+        aborts[name] = runs[-1][1]
+        runs = [figures for figures, _ in runs]
         report.median(f"{name}: read, handled, merged", [run[0] for run in runs], "µs an event")
         if len(runs[0]) > 2:  # the program of an older commit does not tell
             report.median(f"{name}: of these, extracted", [run[2] for run in runs], "µs an event")
@@ -87,6 +92,8 @@ def run(options, folder, _):
             report.median(f"{name}: compiled", figure, unit)
     run_computing(options, folder / "computing", report)
     report.print()
+    for name, lines in aborts.items():
+        print(f"{name}: not compiled, in the last run: " + ("; ".join(lines) or "nothing"))
     if options.json:
         report.write(options.json)
     return report.problems()
