@@ -28,5 +28,7 @@ int lua_pg_bytes(lua_State *L);
 /* Pushes the list of rows. Raises if two columns have one name. */
 void lua_pg_push_rows(lua_State *L, const char *call, const char *query,
                       const struct pg_result *result);
-/* Pushes an array literal, {"a","b c",NULL}, as a list. */
-void lua_pg_push_list(lua_State *L, const char *literal, bool numbers);
+/* Pushes an array literal, {"a","b c",NULL}, as a list of strings, of numbers, or of numbers that
+ * past 2^53 are digits. */
+enum lua_pg_items { LUA_PG_TEXTS, LUA_PG_DOUBLES, LUA_PG_BIGINTS };
+void lua_pg_push_list(lua_State *L, const char *literal, enum lua_pg_items items);

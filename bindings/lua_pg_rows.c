@@ -25,6 +25,7 @@ static const struct {
     {1007, OID_INT4},   {1009, OID_TEXT},   {1015, OID_TEXT}, /* varchar */
     {1021, OID_FLOAT4}, {1022, OID_FLOAT8}, {1231, OID_TEXT}, /* numeric */
     {2951, OID_TEXT},                                         /* uuid */
+    {1182, OID_TEXT},                                         /* date */
 };
 
 static Oid lua_pg_rows_element_of(Oid type) {
@@ -105,8 +106,10 @@ static const char *lua_pg_rows_push_array(lua_State *L, const char *at, Oid elem
     return at + (*at == '}');
 }
 
-void lua_pg_push_list(lua_State *L, const char *literal, bool numbers) {
-    lua_pg_rows_push_array(L, literal, numbers ? OID_FLOAT8 : OID_TEXT);
+void lua_pg_push_list(lua_State *L, const char *literal, enum lua_pg_items items) {
+    static const Oid types[] = {
+        [LUA_PG_TEXTS] = OID_TEXT, [LUA_PG_DOUBLES] = OID_FLOAT8, [LUA_PG_BIGINTS] = OID_INT8};
+    lua_pg_rows_push_array(L, literal, types[items]);
 }
 
 static void lua_pg_rows_push_value(lua_State *L, const PGresult *result, int row, int column) {

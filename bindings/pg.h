@@ -98,6 +98,7 @@ enum pg_array {
     PG_ARRAY_FLOAT8,
     PG_ARRAY_BOOL,
     PG_ARRAY_TIMESTAMPTZ,
+    PG_ARRAY_DATE,
     PG_ARRAY_UUID,
     PG_ARRAY_BYTEA
 };
@@ -107,11 +108,12 @@ void pg_array_null(struct pg_params *params);
 void pg_array_bytes(struct pg_params *params, struct slice bytes);
 void pg_array_int(struct pg_params *params, int64_t value); /* INT4, INT8, BOOL */
 void pg_array_timestamp(struct pg_params *params, int64_t unix_us);
+void pg_array_date(struct pg_params *params, int64_t unix_days);
 void pg_array_float8(struct pg_params *params, double value);
 void pg_array_end(struct pg_params *params);
 
 /* A column of rows that are structs: at the offset is a struct slice for TEXT, BYTEA and UUID (16),
- * else an int64_t; in a TIMESTAMPTZ INT64_MIN is NULL. Not for FLOAT8. */
+ * else an int64_t; in a TIMESTAMPTZ INT64_MIN is NULL. Not for FLOAT8 and DATE. */
 struct pg_column {
     enum pg_array type;
     size_t offset;

@@ -9,6 +9,7 @@
 #include "pg_params.h"
 
 #define POSTGRES_EPOCH_UNIX_US 946684800000000LL
+#define POSTGRES_EPOCH_UNIX_DAYS 10957
 #define ARRAY_HEADER_BYTES 20
 #define EMPTY_ARRAY_HEADER_BYTES 12
 
@@ -18,10 +19,11 @@ static const struct {
     Oid array;
     Oid element;
 } array_types[] = {
-    [PG_ARRAY_TEXT] = {1009, TYPE_TEXT}, [PG_ARRAY_INT4] = {1007, 23},
-    [PG_ARRAY_INT8] = {1016, TYPE_INT8}, [PG_ARRAY_FLOAT8] = {1022, TYPE_FLOAT8},
-    [PG_ARRAY_BOOL] = {1000, TYPE_BOOL}, [PG_ARRAY_TIMESTAMPTZ] = {1185, 1184},
-    [PG_ARRAY_UUID] = {2951, 2950},      [PG_ARRAY_BYTEA] = {1001, TYPE_BYTEA},
+    [PG_ARRAY_TEXT] = {1009, TYPE_TEXT},   [PG_ARRAY_INT4] = {1007, 23},
+    [PG_ARRAY_INT8] = {1016, TYPE_INT8},   [PG_ARRAY_FLOAT8] = {1022, TYPE_FLOAT8},
+    [PG_ARRAY_BOOL] = {1000, TYPE_BOOL},   [PG_ARRAY_TIMESTAMPTZ] = {1185, 1184},
+    [PG_ARRAY_DATE] = {1182, 1082},        [PG_ARRAY_UUID] = {2951, 2950},
+    [PG_ARRAY_BYTEA] = {1001, TYPE_BYTEA},
 };
 
 struct pg_params *pg_params_create(void) {
@@ -182,6 +184,13 @@ void pg_array_timestamp(struct pg_params *params, int64_t unix_us) {
     }
     uint64_t bits = htobe64((uint64_t)value);
     pg_params_add_element(params, &bits, sizeof bits);
+}
+
+/* Days of int32 that mean infinity are beyond the years of date_parse. */
+void pg_array_date(struct pg_params *params, int64_t unix_days) {
+    char days[4];
+    pg_params_put_int32(days, (int32_t)(unix_days - POSTGRES_EPOCH_UNIX_DAYS));
+    pg_params_add_element(params, days, sizeof days);
 }
 
 void pg_array_float8(struct pg_params *params, double value) {

@@ -23,7 +23,7 @@
 --- bounds rejects the event before the handler runs.
 ---@class Field
 ---@field [integer] string a path; of several the first one present counts
----@field type? "string"|"integer"|"number"|"boolean"|"timestamp"|"uuid"|"json"|"object"|"strings"|"list" default `"string"`. `timestamp`: a number of microseconds, only to be passed on; `json`: an object or list, as bytes; `object`: only that it is one
+---@field type? "string"|"integer"|"bigint"|"number"|"boolean"|"timestamp"|"date"|"uuid"|"json"|"object"|"strings"|"list" default `"string"`. `integer`: below 2^53 either way; `bigint`: of 64 bits, a number or its digits in a string, which a script gets as a number, past 2^53 as digits; `timestamp`: a number of microseconds, only to be passed on; `date`: text, `"2025-06-28"`; `uuid`: text in lower case; `json`: an object or list, as bytes; `object`: only that it is one
 ---@field optional? boolean missing or null is nil rather than a rejection
 ---@field required_if? string the name of another field: required if that field is present, else optional
 ---@field check_only? boolean checked, but not in `event`: costs nothing per event in Lua
@@ -58,7 +58,7 @@
 ---@field cache? RouteCache caches the responses; for GET
 ---@field live? true|string its changes are streamed (Server-Sent Events) under this path, with the parameters of `path`; true: under each path followed by `/events`. Needs `cache`
 ---@field words? RouteWords words of the body that differ by caller
----@field query? table<string, string|Field> the query parameters: their names instead of paths, by the name that `request.query` has them under; default: the field's own name. A parameter that is not among them gives a 400 with the nearest; without `query` any is passed, as text. Types: string, integer, number, boolean, timestamp, uuid
+---@field query? table<string, string|Field> the query parameters: their names instead of paths, by the name that `request.query` has them under; default: the field's own name. A parameter that is not among them gives a 400 with the nearest; without `query` any is passed, as text. Types: string, integer, bigint, number, boolean, timestamp, date, uuid
 ---@field headers? table<string, string|Field> the headers that `request.headers` has, declared likewise: `{ key = { "Idempotency-Key", optional = true } }`
 ---@field body? RouteBody the body of a POST, PUT, PATCH or DELETE; without it a request with a body gets a 413
 ---@field rate_limit? RouteRateLimit of each caller; above it a request gets a 429
@@ -113,7 +113,7 @@
 
 --- The table that a file of `scripts/reactions` returns.
 ---@class Reaction
----@field follows table<string, string> a table of the view → its text column whose value is the key: a commit that writes a value calls the reaction for that value, not for the row's previous one. Use a column that never changes for a row
+---@field follows table<string, string> a table of the view → its column of text, uuid, integer or bigint whose value is the key, as text: a commit that writes a value calls the reaction for that value, not for the row's previous one. Use a column that never changes for a row
 ---@field query string a file of `sql/queries` with the one parameter `:keys` (`text[]`); its rows have a column `key`
 ---@field publish fun(row: table<string, any>): Message|Message[]|nil called for each row, null columns nil; it reads nothing else, so the same row gives the same messages. After an error the key is retried later
 
@@ -137,16 +137,17 @@
 --- Columns that move together.
 ---@class GroupDeclaration
 ---@field name string
----@field rule "first"|"latest"|"min"|"max"
+---@field rule "first"|"latest"|"min"|"max"|"set"|"count" `set`: the union of the items of its one list column; `count`: its one integer column is the number of different ids that were merged into it
 ---@field columns string[][] name and type of each
+---@field limit? integer of the rules `set` and `count`: the most items that stay, default 1000, at most 10000. Of more the least ones stay, in order of their bytes or size
 
 --- What handlers merge into: one object per table, by its name. It is read-only. A table, group or column
 --- that the view does not have is an error, which names the nearest.
 ---@class View
 local View = {}
 
---- Drops the cached responses that have the id in their `tags`. A merge does so for the text columns
---- of its row's key, and for no other column.
+--- Drops the cached responses that have the id in their `tags`. A merge does so for the texts, UUIDs
+--- and whole numbers of its row's key, and for no other column.
 ---@param id string
 function View:touch(id) end
 
@@ -161,7 +162,7 @@ local ViewTable = {}
 
 --- Merges columns of one group into a row. Columns left out are null. In columns named `…_id` or
 --- `…_ids` an id has at most 1024 bytes: they are indexed.
----@param key string|string[] values of the key's columns, without the `content` one
+---@param key any a list of the values of the key's columns, without the `content` one; of one column its value
 ---@param group string
 ---@param columns table<string, any> values by column name
 function ViewTable:merge(key, group, columns) end

@@ -108,9 +108,11 @@ static void show_json_put_groups(struct buffer *json, const struct view_table *t
             struct view_value at = {.as.integer = held->version.at_us};
             json_open(json, group->name, "{");
             json_put_text(json, "rule", slice_of(view_rule_name(group->rule)));
-            json_put_name(json, "at");
-            show_column_value(json, VIEW_TIMESTAMP, &at);
-            json_put_uuid(json, "event_id", held->version.event_id);
+            if (!view_is_set(group)) { /* many events make a set */
+                json_put_name(json, "at");
+                show_column_value(json, VIEW_TIMESTAMP, &at);
+                json_put_uuid(json, "event_id", held->version.event_id);
+            }
             show_json_put_columns(json, "columns", group->columns, group->column_count,
                                   held->values);
             buffer_append_text(json, "}");

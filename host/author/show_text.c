@@ -54,13 +54,12 @@ bool show_write(struct buffer *out, struct err *err) {
     return ok || err_set(err, ERR_INTERNAL, "cannot write to standard output: %s", strerror(errno));
 }
 
-/* A Lua number is a double. */
+/* A number past 2^53 reaches scripts as text. */
 static void show_text_append_rounding(struct buffer *out, const struct extract_field *field,
                                       const struct extract_value *value) {
-    double number = (double)value->as.integer;
-    bool exact = number < 9223372036854775808.0 && (int64_t)number == value->as.integer;
-    if (field->type == FIELD_INTEGER && value->present && !exact) {
-        buffer_append_format(out, "  (a script gets %.0f: Lua's numbers are doubles)", number);
+    bool exact = value->as.integer > -EXTRACT_EXACT && value->as.integer < EXTRACT_EXACT;
+    if (field->type == FIELD_BIGINT && value->present && !exact) {
+        buffer_append_text(out, "  (a script gets its digits as a string)");
     }
 }
 
@@ -192,10 +191,13 @@ void show_event(struct buffer *out, const struct dry_run_outcome *outcome) {
 static void show_text_append_group(struct buffer *out, const struct view_group *group,
                                    const struct merge_group_value *held) {
     char at[TIMESTAMP_TEXT_CAP], event_id[UUID_TEXT_LEN + 1];
-    timestamp_format(held->version.at_us, at);
-    uuid_format(held->version.event_id, event_id);
-    buffer_append_format(out, "      %s (%s)  by %s  %s\n", group->name,
-                         view_rule_name(group->rule), at, event_id);
+    buffer_append_format(out, "      %s (%s)", group->name, view_rule_name(group->rule));
+    if (!view_is_set(group)) { /* many events make a set */
+        timestamp_format(held->version.at_us, at);
+        uuid_format(held->version.event_id, event_id);
+        buffer_append_format(out, "  by %s  %s", at, event_id);
+    }
+    buffer_append_text(out, "\n");
     show_text_append_columns(out, group, held->values);
 }
 

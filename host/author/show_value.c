@@ -6,6 +6,7 @@
 #include "base/number.h"
 #include "base/timestamp.h"
 #include "base/uuid.h"
+#include "view/literal.h"
 #include "show.h"
 
 static void show_value_append_number(struct buffer *out, double number) {
@@ -16,6 +17,12 @@ static void show_value_append_number(struct buffer *out, double number) {
 static void show_value_append_time(struct buffer *out, int64_t unix_us) {
     char text[TIMESTAMP_TEXT_CAP];
     buffer_append_json_string(out, (struct slice){text, timestamp_format(unix_us, text)});
+}
+
+static void show_value_append_date(struct buffer *out, int64_t unix_days) {
+    char text[DATE_TEXT_LEN + 1];
+    date_format(unix_days, text);
+    buffer_append_json_string(out, slice_of(text));
 }
 
 static void show_value_append_uuid(struct buffer *out, const uint8_t *uuid) {
@@ -67,7 +74,11 @@ void show_field_value(struct buffer *out, const struct extract_field *field,
         buffer_append_json_string(out, value->as.text);
         break;
     case FIELD_INTEGER:
+    case FIELD_BIGINT:
         buffer_append_format(out, "%" PRId64, value->as.integer);
+        break;
+    case FIELD_DATE:
+        show_value_append_date(out, value->as.integer);
         break;
     case FIELD_TIMESTAMP:
         show_value_append_time(out, value->as.integer);
@@ -103,7 +114,10 @@ static const char *show_value_append_item(struct buffer *out, const char *at, co
         at += *at == '\\';
         buffer_append(&item, at, 1);
     }
-    if (numbers) {
+    int64_t whole;
+    if (numbers && number_parse_int64(buffer_slice(&item), &whole)) {
+        buffer_append_format(out, "%" PRId64, whole);
+    } else if (numbers) {
         show_value_append_number(out, strtod(item.data ? item.data : "0", NULL));
     } else {
         buffer_append_json_string(out, buffer_slice(&item));
@@ -138,14 +152,24 @@ void show_column_value(struct buffer *out, enum view_type type, const struct vie
     }
     switch (type) {
     case VIEW_TEXTS:
+    case VIEW_DATES:
+    case VIEW_UUIDS:
         show_value_append_literal(out, value->as.text, false);
         break;
+    case VIEW_SOURCES:
+        buffer_append_format(out, "%zu", literal_count(value->as.text));
+        break;
     case VIEW_INTEGERS:
+    case VIEW_BIGINTS:
     case VIEW_DOUBLES:
         show_value_append_literal(out, value->as.text, true);
         break;
     case VIEW_INTEGER:
+    case VIEW_BIGINT:
         buffer_append_format(out, "%" PRId64, value->as.integer);
+        break;
+    case VIEW_DATE:
+        show_value_append_date(out, value->as.integer);
         break;
     case VIEW_DOUBLE:
         show_value_append_number(out, value->as.number);
@@ -156,6 +180,7 @@ void show_column_value(struct buffer *out, enum view_type type, const struct vie
     case VIEW_TIMESTAMP:
         show_value_append_time(out, value->as.integer);
         break;
+    case VIEW_UUID:
     case VIEW_CONTENT:
         show_value_append_uuid(out, (const uint8_t *)value->as.text.data);
         break;

@@ -1,8 +1,12 @@
-/* number: formats decimals. */
+/* number: formats and parses decimals. */
 #pragma once
 
+#include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "slice.h"
 
 #define NUMBER_TEXT_CAP 32
 
@@ -25,4 +29,17 @@ static inline char *number_put_before(char *end, size_t count) {
         count /= 10;
     } while (count > 0);
     return end;
+}
+
+/* The text is digits, with or without a minus, and fits. */
+static inline bool number_parse_int64(struct slice text, int64_t *value) {
+    char digits[24] = "";
+    size_t sign = text.len > 0 && text.data[0] == '-';
+    if (text.len == sign || text.len >= sizeof digits) {
+        return false;
+    }
+    memcpy(digits, text.data, text.len);
+    errno = 0;
+    *value = strtoll(digits, NULL, 10);
+    return errno == 0 && strspn(digits + sign, "0123456789") == text.len - sign;
 }

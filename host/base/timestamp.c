@@ -1,10 +1,12 @@
 #include "timestamp.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #define FIRST_S (-62135596800LL) /* 0001-01-01T00:00:00Z */
 #define LAST_S (TIMESTAMP_LAST_US / 1000000)
+#define DAY_US 86400000000LL
 
 struct reader {
     const char *at;
@@ -146,4 +148,22 @@ size_t timestamp_format(int64_t unix_us, char out[TIMESTAMP_TEXT_CAP]) {
         snprintf(out, TIMESTAMP_TEXT_CAP, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", tm.tm_year + 1900,
                  tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)fraction_us);
     return (size_t)len;
+}
+
+bool date_parse(struct slice text, int64_t *unix_days) {
+    struct reader reader = {text.data, text.data + text.len};
+    struct civil civil = {0};
+    if (!timestamp_read_date(&reader, &civil) || reader.at != reader.end ||
+        !timestamp_in_range(&civil)) {
+        return false;
+    }
+    *unix_days = timestamp_days_from_civil(civil.year, civil.month, civil.day);
+    return true;
+}
+
+void date_format(int64_t unix_days, char out[DATE_TEXT_LEN + 1]) {
+    char text[TIMESTAMP_TEXT_CAP];
+    timestamp_format(unix_days * DAY_US, text);
+    memcpy(out, text, DATE_TEXT_LEN);
+    out[DATE_TEXT_LEN] = '\0';
 }

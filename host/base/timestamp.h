@@ -1,4 +1,4 @@
-/* timestamp: ISO 8601 / RFC 3339 text to microseconds since the Unix epoch, and back. */
+/* timestamp: ISO 8601 / RFC 3339 text to microseconds or days since the Unix epoch, and back. */
 #pragma once
 
 #include <stdint.h>
@@ -14,3 +14,9 @@
 bool timestamp_parse(struct slice text, int64_t *unix_us);
 /* "2025-06-28T08:00:25.606288Z"; returns the length without NUL. */
 size_t timestamp_format(int64_t unix_us, char out[TIMESTAMP_TEXT_CAP]);
+
+#define DATE_TEXT_LEN 10
+/* "2025-06-28" (full-date of RFC 3339) of the years 1 to 9999, as days since 1970-01-01. */
+bool date_parse(struct slice text, int64_t *unix_days);
+/* "2025-06-28" */
+void date_format(int64_t unix_days, char out[DATE_TEXT_LEN + 1]);

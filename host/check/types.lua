@@ -7,7 +7,9 @@ local LIST = "(%s|json.Null)[]"
 --- The types that rows have columns of the view as; others are strings.
 declared.lua_types = setmetatable({
   ["text[]"] = LIST:format("string"), ["id[]"] = LIST:format("string"),
-  integer = "integer", ["integer[]"] = LIST:format("integer"),
+  integer = "integer", ["integer[]"] = LIST:format("integer"), count = "integer",
+  bigint = "integer|string", ["bigint[]"] = LIST:format("integer|string"),
+  ["date[]"] = LIST:format("string"), ["uuid[]"] = LIST:format("string"),
   double = "number", ["double[]"] = LIST:format("number"),
   boolean = "boolean",
 }, {
@@ -37,18 +39,33 @@ end
 
 -- The view --------------------------------------------------------------------------------------
 
---- What handlers write: a time is a number.
+--- What handlers write: a time is a number, what is counted an id; of a set one item is enough.
 local function column_type(column)
-  return column.type == "timestamp" and "integer" or declared.lua_types[column.type]
+  if column.type == "timestamp" then
+    return "integer"
+  elseif column.type == "count" then
+    return "string|integer|(string|integer)[]"
+  end
+  local written = declared.lua_types[column.type]
+  local item = column.in_set and declared.lua_types[column.type:gsub("%[%]$", "")]
+  return item and item .. "|" .. item:gsub(".*|.*", "(%0)") .. "[]" or written
 end
 
---- A string is enough if one column of the key is given.
+--- A value without a list is enough if one column of the key is given.
 local function key_type(of)
-  local given = 0
+  local kinds, seen, given = {}, {}, 0
   for _, column in ipairs(of.key) do
-    given = given + (column.type == "content" and 0 or 1)
+    if column.type ~= "content" then
+      given = given + 1
+      for kind in column_type(column):gmatch("[^|]+") do
+        kinds[#kinds + 1] = not seen[kind] and kind or nil
+        seen[kind] = true
+      end
+    end
   end
-  return given > 1 and "string[]" or "string|string[]"
+  local kind = table.concat(kinds, "|")
+  local list = (#kinds > 1 and "(" .. kind .. ")" or kind) .. "[]"
+  return given > 1 and list or kind .. "|" .. list
 end
 
 --- One field per group: a language server reads them as overloads.
@@ -69,8 +86,8 @@ end
 -- Handlers --------------------------------------------------------------------------------------
 
 local field_types = {
-  integer = "integer", timestamp = "integer", number = "number", boolean = "boolean",
-  object = "true", strings = "string[]",
+  integer = "integer", bigint = "integer|string", timestamp = "integer", number = "number",
+  boolean = "boolean", object = "true", strings = "string[]",
 }
 
 --- Own words, without duplicates.

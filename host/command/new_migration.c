@@ -9,6 +9,7 @@
 #include "scaffold/scaffold.h"
 #include "script/script.h"
 #include "view/sql_session.h"
+#include "view/view_check.h"
 #include "view/view_draft.h"
 
 static const char new_migration_head[] =
@@ -19,18 +20,48 @@ static const char new_migration_head[] =
     "that\n"
     "-- were applied, and the file again. Remove these lines before others apply it.\n";
 
+/* Puts the sentence after the error's text. */
+static void new_migration_add(struct err *err, const char *sentence) {
+    size_t len = strlen(err->text);
+    snprintf(err->text + len, sizeof err->text - len, "%s", sentence);
+}
+
+static bool new_migration_open(const struct config *config, struct sql_session *session,
+                               struct err *err) {
+    bool ok = sql_session_open(session, config, "aggregator new",
+                               config->postgres.statement_timeout_ms, err);
+    if (!ok && err->kind == ERR_UNAVAILABLE) {
+        new_migration_add(
+            err, "\nA draft is what scripts/view.lua has and a migrated database lacks. The "
+                 "setting postgres.url names the database; in a terminal beside "
+                 "`tools/run`: . .run/env");
+    }
+    return ok;
+}
+
+static bool new_migration_check_types(const struct config *config, struct pg *pg,
+                                      const struct view *view, struct err *err) {
+    bool ok = view_check_types(pg, view, config->postgres.statement_timeout_ms, err);
+    if (!ok && err->kind == ERR_INPUT) {
+        new_migration_add(err, "\nA new enum has a migration of its own, which is applied first: "
+                               "CREATE TYPE mood AS ENUM ('glad', 'sad');");
+    }
+    return ok;
+}
+
 /* Of a database that lacks migrations the draft would repeat them. */
 static bool new_migration_draft(const struct config *config, const struct view *view,
                                 struct buffer *sql, struct err *err) {
     struct sql_session session;
     int timeout_ms = config->postgres.statement_timeout_ms, pending = 0;
-    bool ok = sql_session_open(&session, config, "aggregator new", timeout_ms, err) &&
+    bool ok = new_migration_open(config, &session, err) &&
               migrate_pending(session.pg, config, &pending, err);
     if (ok && pending > 0) {
         ok = err_set(err, ERR_INPUT, "%d migration%s not applied: run `aggregator migrate` first",
                      pending, pending == 1 ? " is" : "s are");
     }
-    ok = ok && view_draft_append(session.pg, view, timeout_ms, sql, err);
+    ok = ok && new_migration_check_types(config, session.pg, view, err) &&
+         view_draft_append(session.pg, view, timeout_ms, sql, err);
     sql_session_close(&session);
     if (ok && sql->len == 0) {
         ok = err_set(err, ERR_INPUT,

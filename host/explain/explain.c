@@ -37,6 +37,9 @@ static int explain_compare_claims(const struct view_group *group, const struct e
                                   const struct explain_event *b) {
     bool smaller = group->rule == VIEW_FIRST || group->rule == VIEW_MIN;
     int order = merge_version_compare(&a->version, &b->version);
+    if (view_is_set(group)) {
+        return order; /* none wins: each adds */
+    }
     if (!view_sql_is_versioned(group)) {
         enum view_type type = group->columns[0].type;
         if (a->value.is_null || b->value.is_null) {
@@ -80,7 +83,7 @@ static enum explain_outcome explain_judge(const struct explanation *explanation,
         return EXPLAIN_REPEATED;
     }
     if (!view_sql_is_versioned(group)) { /* the row names no event */
-        bool best = !previous && !event->value.is_null;
+        bool best = (!previous || view_is_set(group)) && !event->value.is_null;
         return !best ? EXPLAIN_LOST : row->in_view ? EXPLAIN_WROTE : explain_missing(event);
     }
     if (!held->present) {

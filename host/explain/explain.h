@@ -171,6 +171,10 @@ bool explain_read_question(struct explanation *explanation, struct err *err);
 
 /* ---- rows.c --------------------------------------------------------------------------------- */
 
+/* Whether the id can be a value of a column of the type: a UUID, digits, any text. */
+bool explain_can_be(enum view_type type, struct slice id);
+/* The type of the ids in a list's column; VIEW_JSON: none, as in lists of small numbers. */
+enum view_type explain_listed(enum view_type type);
 bool explain_find_rows(struct explanation *explanation, struct err *err);
 bool explain_find_rejected(struct explanation *explanation, struct err *err);
 /* Adds to events and others: which scripts handled them, and whether they were consumed. */

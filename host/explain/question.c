@@ -6,7 +6,7 @@
 /* No word names all key columns. */
 static bool question_names_key(const char *word, const struct view_column *key) {
     size_t len = word ? strlen(word) : 0;
-    return key->type == VIEW_TEXT && (!word || (strncmp(key->name, word, len) == 0 &&
+    return view_is_tag(key->type) && (!word || (strncmp(key->name, word, len) == 0 &&
                                                 (key->name[len] == '\0' || key->name[len] == '_')));
 }
 
@@ -21,7 +21,7 @@ static void question_add_keys(struct explanation *explanation) {
             const struct view_column *key = &view->tables[t].key[i];
             if (question_names_key(explanation->options.word, key)) {
                 columns[question->column_count++] = (struct script_follow){
-                    view->tables[t].name, key->name, t, SCRIPT_FOLLOWS_KEY, i};
+                    view->tables[t].name, key->name, t, SCRIPT_FOLLOWS_KEY, i, key->type};
             }
         }
     }

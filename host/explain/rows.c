@@ -2,6 +2,7 @@
  * events that contain it, and which scripts handled which offsets. */
 #include <stdlib.h>
 
+#include "base/number.h"
 #include "base/uuid.h"
 #include "view/view_sql.h"
 #include "base/xalloc.h"
@@ -10,12 +11,34 @@
 
 /* ---- rows ---------------------------------------------------------------------------------- */
 
+bool explain_can_be(enum view_type type, struct slice id) {
+    uint8_t uuid[16];
+    int64_t number;
+    return type == VIEW_TEXT || (type == VIEW_UUID && uuid_read(id, uuid)) ||
+           (type == VIEW_BIGINT && number_parse_int64(id, &number)) ||
+           (type == VIEW_INTEGER && number_parse_int64(id, &number) && number >= INT32_MIN &&
+            number <= INT32_MAX);
+}
+
+enum view_type explain_listed(enum view_type type) {
+    bool ids = type == VIEW_TEXTS || type == VIEW_UUIDS || type == VIEW_BIGINTS;
+    return ids ? view_item_type(type) : VIEW_JSON;
+}
+
+struct match {
+    struct buffer *sql;
+    struct slice id;
+};
+
 static void rows_append_match(void *context, const struct view_table *table, int group,
                               int column) {
-    struct buffer *sql = context;
-    if (group >= 0 && column >= 0 && table->groups[group].columns[column].type == VIEW_TEXTS) {
-        buffer_append_format(sql, " OR \"%s\" @> ARRAY[$1::text]",
-                             table->groups[group].columns[column].name);
+    struct match *match = context;
+    const struct view_column *of =
+        group < 0 || column < 0 ? NULL : view_sql_column_at(table, group, column);
+    enum view_type item = of ? explain_listed(of->type) : VIEW_JSON;
+    if (explain_can_be(item, match->id)) {
+        buffer_append_format(match->sql, " OR \"%s\" @> ARRAY[$1::text::%s]", of->name,
+                             view_sql_types[item]);
     }
 }
 
@@ -40,7 +63,11 @@ static void rows_append_where(const struct explanation *explanation, size_t t, s
     buffer_append_text(sql, " WHERE $1::text IS NULL");
     for (size_t i = 0; i < question->column_count; i++) {
         if (question->columns[i].table_index == t) {
-            buffer_append_format(sql, " OR \"%s\" = $1::text", question->columns[i].column);
+            const struct script_follow *of = &question->columns[i];
+            if (explain_can_be(of->type, slice_of(question->id))) {
+                buffer_append_format(sql, " OR \"%s\" = $1::text::%s", of->column,
+                                     view_sql_types[of->type]);
+            }
         }
     }
     for (size_t g = 0; question->by_event && g < table->group_count; g++) {
@@ -50,16 +77,23 @@ static void rows_append_where(const struct explanation *explanation, size_t t, s
         }
     }
     if (question->in_lists) {
-        view_sql_columns(table, UINT32_MAX, rows_append_match, sql);
+        struct match match = {sql, slice_of(question->id)};
+        view_sql_columns(table, UINT32_MAX, rows_append_match, &match);
     }
 }
+
+/* As timestamp_format writes it. */
+static const char time_text[] =
+    "to_char(\"%s\" AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
 
 static void rows_append_select(const struct explanation *explanation, size_t t,
                                struct buffer *sql) {
     const struct view_table *table = &explanation->view->tables[t];
     buffer_append_text(sql, "SELECT ");
     for (size_t i = 0; i < table->key_count; i++) {
-        buffer_append_format(sql, "%s\"%s\"::text", i ? ", " : "", table->key[i].name);
+        buffer_append_text(sql, i ? ", " : "");
+        buffer_append_format(sql, table->key[i].type == VIEW_TIMESTAMP ? time_text : "\"%s\"::text",
+                             table->key[i].name);
     }
     for (size_t g = 0; g < table->group_count; g++) {
         const char *name = table->groups[g].name;

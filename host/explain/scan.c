@@ -7,6 +7,7 @@
 #include "rebuild/progress.h"
 #include "base/uuid.h"
 #include "base/xalloc.h"
+#include "view/view_sql.h"
 #include "explain.h"
 
 #define POLL_MS 1000
@@ -52,7 +53,8 @@ static void scan_find_needles(struct scan *scan) {
     const struct explanation *explanation = scan->explanation;
     bool ok = scan_add_needle(scan, slice_of(explanation->question.id));
     for (size_t i = 0; ok && i < explanation->row_count; i++) {
-        ok = explanation->rows[i].table->key[0].type != VIEW_TEXT ||
+        enum view_type type = explanation->rows[i].table->key[0].type;
+        ok = (type != VIEW_TEXT && type != VIEW_UUID && type != VIEW_BIGINT) ||
              scan_add_needle(scan, explanation->rows[i].key[0]);
     }
     scan->needle_count = ok ? scan->needle_count : 0;
@@ -85,24 +87,29 @@ static bool scan_lists(struct slice literal, struct slice id) {
 
 static struct slice scan_key_text(struct arena *arena, const struct view_column *column,
                                   const struct view_value *value) {
-    if (column->type != VIEW_CONTENT) {
-        return value->as.text;
-    }
-    char *text = arena_alloc(arena, UUID_TEXT_LEN + 1);
-    uuid_format((const uint8_t *)value->as.text.data, text);
-    return (struct slice){text, UUID_TEXT_LEN};
+    char text[VIEW_VALUE_TEXT_CAP];
+    struct slice key = view_value_text(column->type, value, text);
+    return key.data == text ? arena_copy(arena, key) : key;
 }
 
-/* The text that the operation writes into the column; data NULL: none. */
-static struct slice scan_column_text(const struct merge_op *op,
-                                     const struct script_follow *column) {
+/* Whether the operation writes the id into the column. */
+static bool scan_writes_id(const struct merge_op *op, const struct script_follow *column,
+                           struct slice id) {
+    char text[VIEW_VALUE_TEXT_CAP];
+    uint8_t uuid[16];
     const struct view_value *value = NULL;
     if (op->table == column->table_index && column->group == SCRIPT_FOLLOWS_KEY) {
         value = &op->key[column->at];
     } else if (op->table == column->table_index && op->group == (size_t)column->group) {
         value = &op->values[column->at];
     }
-    return value && !value->is_null ? value->as.text : (struct slice){0};
+    if (!value || value->is_null) {
+        return false;
+    }
+    if (column->type == VIEW_UUID) {
+        return uuid_read(id, uuid) && memcmp(uuid, value->as.text.data, sizeof uuid) == 0;
+    }
+    return slice_equal(view_value_text(column->type, value, text), id);
 }
 
 static bool scan_is_asked_for(const struct explanation *explanation,
@@ -116,13 +123,12 @@ static bool scan_is_asked_for(const struct explanation *explanation,
         return false;
     }
     for (size_t i = 0; i < question->column_count; i++) {
-        struct slice text = scan_column_text(op, &question->columns[i]);
-        if (text.data && slice_equal(text, id)) {
+        if (scan_writes_id(op, &question->columns[i], id)) {
             return true;
         }
     }
     for (size_t c = 0; question->in_lists && c < group->column_count; c++) {
-        if (group->columns[c].type == VIEW_TEXTS && !op->values[c].is_null &&
+        if (explain_listed(group->columns[c].type) != VIEW_JSON && !op->values[c].is_null &&
             scan_lists(op->values[c].as.text, id)) {
             return true;
         }
@@ -163,10 +169,8 @@ static size_t scan_find_row(struct scan *scan, const struct merge_accepted *acce
 
 static struct view_value scan_copy_value(struct arena *arena, const struct view_group *group,
                                          const struct view_value *value) {
-    enum view_type type = group->columns[0].type;
     struct view_value copy = *value;
-    if (!copy.is_null && type != VIEW_INTEGER && type != VIEW_BOOLEAN && type != VIEW_TIMESTAMP &&
-        type != VIEW_DOUBLE) {
+    if (!copy.is_null && view_is_bytes(group->columns[0].type)) {
         copy.as.text = arena_copy(arena, copy.as.text);
     }
     return copy;
@@ -190,7 +194,7 @@ static void scan_take_op(struct scan *scan, const struct merge_accepted *accepte
     const struct view_group *group = &explanation->rows[row].table->groups[accepted->op.group];
     *event = (struct explain_event){
         .row = row, .group = accepted->op.group, .version = accepted->version, .place = *place};
-    if (group->rule == VIEW_MIN || group->rule == VIEW_MAX) {
+    if (!view_sql_is_versioned(group)) {
         event->value = scan_copy_value(explanation->arena, group, accepted->op.values);
     }
 }

@@ -1,15 +1,8 @@
 /* extract: one walk over the document along the plan's trie, then conversion of the values. */
 #include "extract.h"
 
-#include <math.h>
-
-#include "plan.h"
 #include "base/json_fast.h"
-#include "base/timestamp.h"
-#include "base/utf8.h"
-#include "base/uuid.h"
-
-#define QUOTED_BYTES 80 /* of a value in an error */
+#include "scalar.h"
 
 struct found {
     bool present; /* and not null */
@@ -24,14 +17,6 @@ struct walk {
 };
 
 /* ---- the walk ----------------------------------------------------------------------------- */
-
-static struct slice extract_plain_text(struct arena *arena, const struct json_value *value) {
-    if (!value->has_escapes) {
-        return value->raw;
-    }
-    char *text = arena_alloc(arena, value->raw.len + 1);
-    return (struct slice){text, json_unescape(value, text)};
-}
 
 static const struct extract_node *extract_find_child(const struct extract_node *node,
                                                      struct slice name) {
@@ -101,7 +86,7 @@ static bool extract_next_child(const struct walk *walk, const struct extract_nod
         if (!json_next_member(walk->cursor, &key, more) || !*more) {
             return !walk->cursor->error;
         }
-        name = extract_plain_text(walk->arena, &key);
+        name = scalar_plain_text(walk->arena, &key);
     }
     *child = extract_find_child(node, name);
     if (*child) {
@@ -134,111 +119,6 @@ static bool extract_walk_object(struct walk *walk, const struct extract_node *no
 
 /* ---- conversion --------------------------------------------------------------------------- */
 
-struct conversion {
-    const struct extract_item *item;
-    const struct json_value *from;
-    struct arena *arena;
-    struct extract_value *to;
-    struct err *err;
-};
-
-static bool extract_wrong_type(const struct conversion *c, const char *wanted) {
-    static const char *const names[] = {"null",     "a boolean", "a number",
-                                        "a string", "a list",    "an object"};
-    return err_set(c->err, ERR_INPUT, "wrong_type: %s is %s, not %s", c->item->path,
-                   names[c->from->type], wanted);
-}
-
-static bool extract_take_text(const struct conversion *c, struct slice *text) {
-    if (c->from->type != JSON_STRING) {
-        return extract_wrong_type(c, "a string");
-    }
-    *text = extract_plain_text(c->arena, c->from);
-    if (c->from->has_escapes && text->len > 0 && memchr(text->data, '\0', text->len)) {
-        return err_set(c->err, ERR_INPUT, "bad_string: %s holds a NUL", c->item->path);
-    }
-    return true;
-}
-
-static bool extract_check_length(const struct conversion *c, struct slice text) {
-    if ((c->item->has_min && (double)text.len < c->item->min) ||
-        (c->item->has_max && (double)text.len > c->item->max)) {
-        return err_set(c->err, ERR_INPUT, "out_of_range: %s is %zu bytes long", c->item->path,
-                       text.len);
-    }
-    return true;
-}
-
-static bool extract_convert_string(const struct conversion *c) {
-    struct slice text = {0};
-    if (!extract_take_text(c, &text) || !extract_check_length(c, text)) {
-        return false;
-    }
-    c->to->as.text = text;
-    for (size_t i = 0; i < c->item->choice_count; i++) {
-        if (slice_equal(text, c->item->choices[i])) {
-            c->to->as.text = c->item->choice_values[i];
-            return true;
-        }
-    }
-    if (c->item->choices) {
-        return err_set(c->err, ERR_INPUT, "unknown_value: %s is \"%.*s\"", c->item->path,
-                       (int)utf8_cut(text.data, text.len, QUOTED_BYTES), text.data);
-    }
-    return true;
-}
-
-static bool extract_check_bounds(const struct conversion *c, double number) {
-    if ((c->item->has_min && number < c->item->min) ||
-        (c->item->has_max && number > c->item->max)) {
-        return err_set(c->err, ERR_INPUT, "out_of_range: %s is %.17g", c->item->path, number);
-    }
-    return true;
-}
-
-/* Of a number that json_to_int64 does not read: 1.0 and 1e3 are whole, too. */
-static bool extract_convert_to_integer(const struct conversion *c, double number) {
-    if (number != floor(number)) {
-        return err_set(c->err, ERR_INPUT, "wrong_type: %s is %.17g, not a whole number",
-                       c->item->path, number);
-    }
-    if (number < -9007199254740992.0 || number > 9007199254740992.0) {
-        return err_set(c->err, ERR_INPUT, "out_of_range: %s does not fit 64 bits", c->item->path);
-    }
-    c->to->as.integer = (int64_t)number;
-    return extract_check_bounds(c, number);
-}
-
-static bool extract_convert_number(const struct conversion *c) {
-    double number;
-    if (c->from->type != JSON_NUMBER) {
-        return extract_wrong_type(c, "a number");
-    }
-    if (c->item->type == FIELD_INTEGER && json_to_int64(c->from, &c->to->as.integer)) {
-        return extract_check_bounds(c, (double)c->to->as.integer);
-    }
-    if (!json_to_double(c->from, &number)) {
-        return err_set(c->err, ERR_INPUT, "out_of_range: %s does not fit a double", c->item->path);
-    }
-    if (c->item->type == FIELD_INTEGER) {
-        return extract_convert_to_integer(c, number);
-    }
-    c->to->as.number = number;
-    return extract_check_bounds(c, number);
-}
-
-static bool extract_convert_coded(const struct conversion *c) {
-    struct slice text = {0};
-    if (!extract_take_text(c, &text)) {
-        return false;
-    }
-    bool ok = c->item->type == FIELD_UUID ? uuid_read(text, c->to->as.uuid)
-                                          : timestamp_parse(text, &c->to->as.integer);
-    return ok || err_set(c->err, ERR_INPUT, "wrong_type: %s is \"%.*s\", not a %s", c->item->path,
-                         (int)utf8_cut(text.data, text.len, QUOTED_BYTES), text.data,
-                         c->item->type == FIELD_UUID ? "UUID" : "time");
-}
-
 /* Copies the string at the cursor with its quotes. */
 static char *extract_copy_string(struct json_cursor *cursor, char *to) {
     const char *first = cursor->at;
@@ -252,7 +132,7 @@ static char *extract_copy_string(struct json_cursor *cursor, char *to) {
 /* Copies the bytes without white space outside strings. */
 static bool extract_convert_json(const struct conversion *c) {
     if (c->from->type != JSON_OBJECT && c->from->type != JSON_ARRAY) {
-        return extract_wrong_type(c, "an object or a list");
+        return scalar_wrong_type(c, "an object or a list");
     }
     struct json_cursor cursor;
     char *text = arena_alloc(c->arena, c->from->raw.len + 1), *to = text;
@@ -296,7 +176,7 @@ static bool extract_name_index(const struct conversion *c, size_t index, const c
 
 static bool extract_convert_strings(const struct conversion *c) {
     if (c->from->type != JSON_ARRAY) {
-        return extract_wrong_type(c, "a list of strings");
+        return scalar_wrong_type(c, "a list of strings");
     }
     size_t count = extract_count_elements(c->from->raw);
     struct slice *items = arena_alloc(c->arena, (count + 1) * sizeof *items);
@@ -309,7 +189,7 @@ static bool extract_convert_strings(const struct conversion *c) {
     for (size_t i = 0; i < count; i++) {
         json_next_element(&cursor, &more);
         json_read(&cursor, &element);
-        if (!extract_take_text(&one, &items[i]) || !extract_check_length(c, items[i])) {
+        if (!scalar_take_text(&one, &items[i]) || !scalar_check_length(c, items[i])) {
             return extract_name_index(c, i, "", strlen(c->item->path));
         }
     }
@@ -323,7 +203,7 @@ static bool extract_run_object(const struct extract_plan *plan, struct json_curs
 
 static bool extract_convert_list(const struct conversion *c) {
     if (c->from->type != JSON_ARRAY) {
-        return extract_wrong_type(c, "a list");
+        return scalar_wrong_type(c, "a list");
     }
     const struct extract_plan *plan = c->item->element;
     size_t rows = extract_count_elements(c->from->raw);
@@ -346,27 +226,17 @@ static bool extract_convert_list(const struct conversion *c) {
 
 static bool extract_convert(const struct conversion *c) {
     switch (c->item->type) {
-    case FIELD_STRING:
-        return extract_convert_string(c);
-    case FIELD_INTEGER:
-    case FIELD_NUMBER:
-        return extract_convert_number(c);
-    case FIELD_BOOLEAN:
-        c->to->as.integer = c->from->boolean;
-        return c->from->type == JSON_BOOL || extract_wrong_type(c, "a boolean");
-    case FIELD_TIMESTAMP:
-    case FIELD_UUID:
-        return extract_convert_coded(c);
     case FIELD_JSON:
         return extract_convert_json(c);
     case FIELD_OBJECT:
-        return c->from->type == JSON_OBJECT || extract_wrong_type(c, "an object");
+        return c->from->type == JSON_OBJECT || scalar_wrong_type(c, "an object");
     case FIELD_STRINGS:
         return extract_convert_strings(c);
     case FIELD_LIST:
         return extract_convert_list(c);
+    default:
+        return scalar_convert(c);
     }
-    return false;
 }
 
 /* ---- documents ---------------------------------------------------------------------------- */

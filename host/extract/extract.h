@@ -10,12 +10,16 @@
 #include "base/arena.h"
 #include "base/err.h"
 
+#define EXTRACT_EXACT 9007199254740992LL /* 2^53: a double has each whole number below it */
+
 enum field_type {
     FIELD_STRING,  /* UTF-8, no NUL */
-    FIELD_INTEGER, /* int64 */
+    FIELD_INTEGER, /* whole number below EXTRACT_EXACT, either way */
+    FIELD_BIGINT,  /* int64, or a string of its digits */
     FIELD_NUMBER,  /* finite double */
     FIELD_BOOLEAN,
     FIELD_TIMESTAMP, /* string in ISO 8601 → microseconds */
+    FIELD_DATE,      /* string, year-month-day → days since 1970 */
     FIELD_UUID,      /* string, any spelling → 16 bytes */
     FIELD_JSON,      /* object or array → its bytes, white space outside strings removed */
     FIELD_OBJECT,    /* object; only that it is one */
@@ -45,7 +49,7 @@ struct extract_value {
     bool present;
     union {
         struct slice text; /* STRING, JSON */
-        int64_t integer;   /* INTEGER, BOOLEAN (0/1), TIMESTAMP (µs) */
+        int64_t integer;   /* INTEGER, BIGINT, BOOLEAN (0/1), TIMESTAMP (µs), DATE (days) */
         double number;
         uint8_t uuid[16];
         struct {

@@ -72,14 +72,21 @@ end
 local TYPES = {
   string = { type = "string" },
   integer = { type = "integer", format = "int64" },
+  bigint = { -- digits in a string, too: JavaScript's numbers end at 2^53
+    type = json.array({ "integer", "string" }), format = "int64",
+    pattern = "^-?(0|[1-9][0-9]{0,17})$",
+  },
   number = { type = "number" },
   boolean = { type = "boolean" },
   timestamp = { type = "string", format = "date-time" },
+  date = { type = "string", format = "date" },
   uuid = { type = "string", format = "uuid" },
   object = { type = "object" },
   strings = { type = "array" },
   list = { type = "array" },
 }
+--- The largest whole numbers below 2^53 and below 2^63 that a double holds.
+local MOST = { integer = 9007199254740991, bigint = 9223372036854774784 }
 local BYTES = "its length is counted in bytes of UTF-8"
 
 local object_schema
@@ -102,6 +109,9 @@ local function field_schema(field)
     schema.items = string_schema(field, { type = "string" })
   elseif field.type == "list" then
     schema.items = object_schema(field.fields)
+  elseif field.type == "integer" or field.type == "bigint" then
+    local most = MOST[field.type]
+    schema.minimum, schema.maximum = field.min or -most, field.max or most
   else
     schema.minimum, schema.maximum = field.min, field.max
   end
@@ -193,9 +203,13 @@ local NO_PARAMETERS = { accept = true, ["content-type"] = true, authorization = 
 local function add_fields(parameters, where, fields)
   for _, field in ipairs(fields or {}) do
     for _, name in ipairs(field.paths) do
+      local schema = field_schema(field)
+      if field.type == "bigint" then -- every value is text here
+        schema.type, schema.pattern = "integer", nil
+      end
       if where ~= "header" or not NO_PARAMETERS[name:lower()] then
         parameters[#parameters + 1] = {
-          name = name, ["in"] = where, schema = field_schema(field),
+          name = name, ["in"] = where, schema = schema,
           required = not field.optional and #field.paths == 1 or nil,
         }
       end

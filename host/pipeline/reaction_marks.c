@@ -25,6 +25,14 @@ static const struct view_value *reaction_marks_row_value(const struct merge_row 
                                 has_group ? row->groups[follow->group].values : NULL);
 }
 
+/* In the arena, or the value's own text. */
+static struct slice reaction_marks_text(struct batch *batch, const struct script_follow *follow,
+                                        const struct view_value *value) {
+    char text[VIEW_VALUE_TEXT_CAP];
+    struct slice key = view_value_text(follow->type, value, text);
+    return key.data == text ? arena_copy(merge_arena(batch->merge), key) : key;
+}
+
 static int reaction_marks_compare_marks(const void *one, const void *other) {
     return slice_compare(*(const struct slice *)one, *(const struct slice *)other);
 }
@@ -45,8 +53,12 @@ const struct slice *reaction_marks_collect(struct batch *batch,
         for (size_t i = 0; i < row_count; i++) {
             const struct view_value *value =
                 reaction_marks_row_value(rows[i], &reaction->follows[f]);
-            if (value && (found == 0 || !slice_equal(keys[found - 1], value->as.text))) {
-                keys[found++] = value->as.text;
+            struct slice key = {0};
+            if (value) {
+                key = reaction_marks_text(batch, &reaction->follows[f], value);
+            }
+            if (key.data && (found == 0 || !slice_equal(keys[found - 1], key))) {
+                keys[found++] = key;
             }
         }
     }
@@ -81,10 +93,13 @@ static void reaction_marks_trace_operation(const struct merge_accepted *accepted
                 ? NULL
                 : reaction_marks_value(follow, op->key,
                                        op->group == (size_t)follow->group ? op->values : NULL);
-        const struct slice *key = value
-                                      ? bsearch(&value->as.text, marked->keys, marked->count,
-                                                sizeof *marked->keys, reaction_marks_compare_marks)
-                                      : NULL;
+        if (!value) {
+            continue;
+        }
+        char formatted[VIEW_VALUE_TEXT_CAP];
+        struct slice text = view_value_text(follow->type, value, formatted);
+        const struct slice *key = bsearch(&text, marked->keys, marked->count, sizeof *marked->keys,
+                                          reaction_marks_compare_marks);
         if (key) {
             marked->traceparents[key - marked->keys] = traceparent;
         }

@@ -34,7 +34,24 @@ static bool compare_sql_is_versioned(const struct place *place) {
 /* ---- words that choose a text -------------------------------------------------------------- */
 
 static void compare_sql_wins(const struct place *place) {
-    compare_sql_fill(place, compare_sql_is_versioned(place) ? version_wins_sql : value_wins_sql);
+    bool set = view_is_set(compare_sql_group(place));
+    compare_sql_fill(place, set                               ? set_wins_sql
+                            : compare_sql_is_versioned(place) ? version_wins_sql
+                                                              : value_wins_sql);
+}
+
+/* The value of a group that stays: of a set what is only in the live row is added to it. */
+static void compare_sql_kept_value(const struct place *place) {
+    const struct view_group *group = compare_sql_group(place);
+    char live[VIEW_SQL_NAME_CAP + 8], shadow[VIEW_SQL_NAME_CAP + 8], name[VIEW_SQL_NAME_CAP];
+    if (!view_is_set(group)) {
+        compare_sql_fill(place, "(l).{column}");
+        return;
+    }
+    view_sql_name(name, place->table, place->group, place->column);
+    snprintf(live, sizeof live, "(l).\"%s\"", name);
+    snprintf(shadow, sizeof shadow, "(s).\"%s\"", name);
+    view_sql_append_union(place->sql, group, live, shadow);
 }
 
 /* Whether the live group stays although the log does not give it. */
@@ -77,18 +94,24 @@ static void compare_sql_outside_row(const struct place *place) {
                      compare_sql_is_versioned(place) ? written_outside_sql : kept_extreme_sql);
 }
 
-static void compare_sql_ids_of(const struct place *place, enum view_type type, const char *text) {
+static bool compare_sql_has_type(const struct place *place, enum view_type type) {
     const struct view_column *column = compare_sql_column(place);
-    compare_sql_fill(place, column && column->type == type ? text : "");
+    return column && column->type == type;
 }
 
+/* Numbers are surrogate keys in a key alone. */
 static void compare_sql_texts_of(const struct place *place) {
-    compare_sql_ids_of(place, VIEW_TEXT, ", d.{column}, t.{column}");
+    const struct view_column *column = compare_sql_column(place);
+    bool id = compare_sql_has_type(place, VIEW_TEXT) || compare_sql_has_type(place, VIEW_UUID) ||
+              (column && place->group < 0 && view_is_tag(column->type));
+    compare_sql_fill(place, id ? ", d.{column}::text, t.{column}::text" : "");
 }
 
 static void compare_sql_lists_of(const struct place *place) {
-    compare_sql_ids_of(place, VIEW_TEXTS,
-                       " || coalesce(d.{column}, '{}') || coalesce(t.{column}, '{}')");
+    bool ids = compare_sql_has_type(place, VIEW_TEXTS) || compare_sql_has_type(place, VIEW_UUIDS);
+    compare_sql_fill(place, ids ? " || coalesce(d.{column}::text[], '{}') || "
+                                  "coalesce(t.{column}::text[], '{}')"
+                                : "");
 }
 
 static const struct {
@@ -96,6 +119,7 @@ static const struct {
     void (*choose)(const struct place *place);
 } choices[] = {
     {"wins", compare_sql_wins},
+    {"kept_value", compare_sql_kept_value},
     {"keep", compare_sql_keep},
     {"lives_on", compare_sql_lives_on},
     {"or_columns", compare_sql_or_columns},
@@ -131,7 +155,7 @@ static const struct phrase {
     {"replaced", VALUES, ", ", "{column} = EXCLUDED.{column}"},
     {"wanted_keys", KEYS, "", ", coalesce((l).{column}, (s).{column}) AS {column}"},
     {"wanted_values", VALUES, "",
-     ", CASE WHEN \"KEEP_{number}\" THEN (l).{column} ELSE (s).{column} END AS {column}"},
+     ", CASE WHEN \"KEEP_{number}\" THEN {kept_value} ELSE (s).{column} END AS {column}"},
     {"differing", VALUES, "", ", CASE WHEN {distinct}{or_columns} THEN '{column_name}' END"},
     {"distinct", ONCE, "", "(l).{column}{cast} IS DISTINCT FROM {column}{cast}"},
     {"at", ONCE, "", "\"{group}_at\""},
@@ -214,8 +238,8 @@ static bool compare_sql_append_value(const struct place *place, struct slice wor
         {"number", number},
         {"rule", view_rule_name(group->rule)},
         {"sign", smaller ? "<" : ">"},
-        {"first_value", group->columns[0].name},
-        {"column_name", column ? column->name : version},
+        {"first_value", view_sql_stored_name(&group->columns[0])},
+        {"column_name", column ? view_sql_stored_name(column) : version},
         {"cast", column && column->type == VIEW_JSON ? "::text" : ""}, /* it has no equality */
     };
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {

@@ -3,7 +3,8 @@
  * For each key it computes the wanted row: the shadow's, except that a group of the live row stays
  * if it wins over the shadow's by the declared rule and its event cannot be derived again. Such an
  * event is older than what the log has lost (retention, compaction) or stands in the shadow's
- * outside_events. Minima and maxima name no event: the live ones stay if there are such events.
+ * outside_events. Minima, maxima and sets name no event: the live ones stay if there are such
+ * events, a set as the union of both.
  *
  * A table of differences has the wanted columns and (in capitals, as no declared column is):
  * KIND     missing | extra | differing: of the live row

@@ -74,6 +74,9 @@ WHERE {wins}
 -- name: value_wins
 ((l).{value} IS NOT NULL AND ((s).{value} IS NULL OR (l).{value} {sign} (s).{value}))
 
+-- name: set_wins
+((l).{value} IS NOT NULL AND ((s).{value} IS NULL OR NOT (l).{value} <@ (s).{value}))
+
 -- Whether the live group's event cannot be derived again: it is lost, or asked another system.
 -- name: lost
  OR (l).{at} < timestamptz {lost_before}

@@ -37,9 +37,9 @@ end
 -- A handler, and an event for it ----------------------------------------------------------------
 
 local values = {
-  string = '"text"', integer = "1", number = "1", boolean = "true", json = "{}", object = "{}",
-  strings = "[]", list = "[]", uuid = '"7d0f7f0e-5f0c-4c0e-9a57-2f6a6f1f4a11"',
-  timestamp = '"2026-01-31T08:00:00.000000Z"',
+  string = '"text"', integer = "1", bigint = "1", number = "1", boolean = "true", json = "{}",
+  object = "{}", strings = "[]", list = "[]", uuid = '"7d0f7f0e-5f0c-4c0e-9a57-2f6a6f1f4a11"',
+  timestamp = '"2026-01-31T08:00:00.000000Z"', date = '"2026-01-31"',
 }
 
 local function value_of(field)

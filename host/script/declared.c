@@ -72,9 +72,12 @@ static void declared_put_columns(struct buffer *json, const char *key,
     for (size_t i = 0; i < count; i++) {
         json_open(json, NULL, "{");
         json_put_text(json, "name", slice_of(columns[i].name));
-        json_put_text(
-            json, "type",
-            slice_of(columns[i].type < VIEW_TYPES ? view_type_names[columns[i].type] : "enum"));
+        enum view_type type = columns[i].type;
+        json_put_text(json, "type",
+                      slice_of(type < VIEW_TYPES      ? view_type_names[type]
+                               : type == VIEW_SOURCES ? "count"
+                                                      : "enum"));
+        json_put_bool(json, "in_set", columns[i].in_set);
         json_put_text(json, "sql_type", slice_of(columns[i].sql_type));
         buffer_append_text(json, "}");
     }

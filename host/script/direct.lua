@@ -20,6 +20,7 @@ ffi.cdef(declarations)
 calls = ffi.cast("const struct direct_calls *", calls)
 state = ffi.cast("void *", state)
 local stage, touch, format_uuid = calls.stage, calls.touch, calls.format_uuid
+local format_date, format_digits = calls.format_date, calls.format_digits
 
 -- Loads generated Lua.
 local function load(source, ...)
@@ -38,7 +39,18 @@ local READ = {
   boolean = "value.as.integer ~= 0",
   object = "true",
   uuid = "text_of(format_uuid(state, value.as.uuid), 36)",
+  date = "text_of(format_date(state, value.as.integer), 10)",
+  bigint = "bigint_of(value.as.integer)",
 }
+
+--- A number if a double holds it exactly, else its digits.
+local function bigint_of(...)
+  local value = ...
+  if value > -0x20000000000000LL and value < 0x20000000000000LL then
+    return tonumber(value)
+  end
+  return text_of(format_digits(state, value))
+end
 
 local READER = [[
 read[%q] = function(...)
@@ -55,13 +67,14 @@ end
 ---@param fields { name: string, type: string, at: integer }[] what scripts may read
 ---@param refuse function the `__index` of other names
 function M.event(frame, fields, refuse)
-  local source = { "local frame, read, state, format_uuid, text_of, tonumber = ...\n" }
+  local source = { "local frame, read, state, format_uuid, format_date, bigint_of, text_of, "
+    .. "tonumber = ...\n" }
   for i, field in ipairs(fields) do
     source[i + 1] = READER:format(field.name, field.at, READ[field.type])
   end
   local read = {}
   frame = ffi.cast("const struct direct_frame *", frame)
-  load(concat(source), frame, read, state, format_uuid, text_of, tonumber)
+  load(concat(source), frame, read, state, format_uuid, format_date, bigint_of, text_of, tonumber)
   return function(...)
     local self, name = ...
     local reader = read[name]

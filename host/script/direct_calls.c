@@ -1,6 +1,9 @@
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
+#include <stdio.h>
 
+#include "base/timestamp.h"
 #include "base/uuid.h"
 #include "direct.h"
 #include "view_column.h"
@@ -29,6 +32,8 @@ DIRECT_DECLARE(
         int (*stage)(void *state, int table, int group, const char *key, double key_len, ...);
         int (*touch)(void *state, const char *id, double len);
         const char *(*format_uuid)(void *state, const uint8_t *uuid);
+        const char *(*format_date)(void *state, int64_t unix_days);
+        const char *(*format_digits)(void *state, int64_t number);
     };
 )
 /* clang-format on */
@@ -65,11 +70,13 @@ struct direct_merge {
 };
 
 static bool direct_is_text(enum view_type type) {
-    return type == VIEW_TEXT || type == VIEW_JSON || type == VIEW_ENUM;
+    return type == VIEW_TEXT || type == VIEW_JSON || type == VIEW_ENUM || type == VIEW_UUID ||
+           type == VIEW_DATE;
 }
 
 const char *direct_column_kind(enum view_type type) {
-    bool number = type == VIEW_INTEGER || type == VIEW_TIMESTAMP || type == VIEW_DOUBLE;
+    bool number = type == VIEW_INTEGER || type == VIEW_BIGINT || type == VIEW_TIMESTAMP ||
+                  type == VIEW_DOUBLE;
     return direct_is_text(type)   ? "text"
            : number               ? "number"
            : type == VIEW_BOOLEAN ? "boolean"
@@ -89,18 +96,30 @@ static bool direct_takes_text(const struct view_column *column, struct slice tex
     return view_column_takes_length(column, text.len) && view_column_takes_text(text);
 }
 
+static struct slice direct_text(const struct direct_given *given) {
+    return (struct slice){given->text, (size_t)given->number};
+}
+
 static bool direct_takes(const struct view_column *column, const struct direct_given *given) {
+    uint8_t uuid[16];
+    int64_t days;
     switch (given->present ? column->type : VIEW_BOOLEAN) {
     case VIEW_BOOLEAN:
         return true;
     case VIEW_INTEGER:
         return view_column_takes_integer(given->number);
+    case VIEW_BIGINT: /* view_object.c reads digits */
+        return view_column_takes_bigint(given->number);
     case VIEW_TIMESTAMP:
         return view_column_takes_time(given->number);
     case VIEW_DOUBLE:
         return isfinite(given->number);
+    case VIEW_DATE:
+        return date_parse(direct_text(given), &days);
+    case VIEW_UUID:
+        return uuid_read(direct_text(given), uuid);
     default:
-        return direct_takes_text(column, (struct slice){given->text, (size_t)given->number});
+        return direct_takes_text(column, direct_text(given));
     }
 }
 
@@ -133,9 +152,17 @@ static bool direct_copy_value(const struct script_instance *instance, enum view_
     if (!given->present) {
         return true;
     }
-    if (direct_is_text(type)) {
-        return direct_copy(instance, (struct slice){given->text, (size_t)given->number},
+    if (type == VIEW_DATE) {
+        return date_parse(direct_text(given), &value->as.integer);
+    }
+    if (type == VIEW_UUID) {
+        uint8_t uuid[16];
+        return uuid_read(direct_text(given), uuid) &&
+               direct_copy(instance, (struct slice){(const char *)uuid, sizeof uuid},
                            &value->as.text);
+    }
+    if (direct_is_text(type)) {
+        return direct_copy(instance, direct_text(given), &value->as.text);
     }
     if (type == VIEW_DOUBLE) {
         value->as.number = given->number + 0.0; /* as in view_object.c: -0 becomes 0 */
@@ -205,8 +232,21 @@ static int direct_touch(void *state, const char *id, double len) {
 
 static const char *direct_format_uuid(void *state, const uint8_t *uuid) {
     struct script_instance *instance = state;
-    uuid_format(uuid, instance->uuid_text);
-    return instance->uuid_text;
+    uuid_format(uuid, instance->value_text);
+    return instance->value_text;
 }
 
-const struct direct_calls direct_calls = {direct_stage, direct_touch, direct_format_uuid};
+static const char *direct_format_date(void *state, int64_t unix_days) {
+    struct script_instance *instance = state;
+    date_format(unix_days, instance->value_text);
+    return instance->value_text;
+}
+
+static const char *direct_format_digits(void *state, int64_t number) {
+    struct script_instance *instance = state;
+    snprintf(instance->value_text, sizeof instance->value_text, "%" PRId64, number);
+    return instance->value_text;
+}
+
+const struct direct_calls direct_calls = {direct_stage, direct_touch, direct_format_uuid,
+                                          direct_format_date, direct_format_digits};

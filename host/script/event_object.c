@@ -1,6 +1,8 @@
 /* event_object: the `event` that handlers read. Reading an undeclared field raises an error with
  * the nearest name. */
 #include "bindings/lua_names.h"
+#include "bindings/lua_util.h"
+#include "base/timestamp.h"
 #include "base/uuid.h"
 #include "script_private.h"
 
@@ -112,6 +114,13 @@ void event_push_value(lua_State *L, const struct extract_field *field,
     case FIELD_INTEGER:
     case FIELD_TIMESTAMP:
         lua_pushnumber(L, (lua_Number)value->as.integer);
+        break;
+    case FIELD_BIGINT:
+        lua_push_integer(L, value->as.integer);
+        break;
+    case FIELD_DATE:
+        date_format(value->as.integer, text);
+        lua_pushlstring(L, text, DATE_TEXT_LEN);
         break;
     case FIELD_NUMBER:
         lua_pushnumber(L, value->as.number);

@@ -10,10 +10,10 @@
 #define MAX_WHOLE 9007199254740992.0 /* 2^53 */
 
 const char *const manifest_field_types[FIELD_LIST + 1] = {
-    [FIELD_STRING] = "string",   [FIELD_INTEGER] = "integer",     [FIELD_NUMBER] = "number",
-    [FIELD_BOOLEAN] = "boolean", [FIELD_TIMESTAMP] = "timestamp", [FIELD_UUID] = "uuid",
-    [FIELD_JSON] = "json",       [FIELD_OBJECT] = "object",       [FIELD_STRINGS] = "strings",
-    [FIELD_LIST] = "list"};
+    [FIELD_STRING] = "string", [FIELD_INTEGER] = "integer", [FIELD_BIGINT] = "bigint",
+    [FIELD_NUMBER] = "number", [FIELD_BOOLEAN] = "boolean", [FIELD_TIMESTAMP] = "timestamp",
+    [FIELD_DATE] = "date",     [FIELD_UUID] = "uuid",       [FIELD_JSON] = "json",
+    [FIELD_OBJECT] = "object", [FIELD_STRINGS] = "strings", [FIELD_LIST] = "list"};
 
 /* ---- a field ------------------------------------------------------------------------------ */
 
@@ -110,7 +110,7 @@ static void manifest_handler_take_type(struct manifest_reader *r, struct field_r
 static void manifest_handler_check_bound(struct manifest_reader *r, enum field_type type,
                                          const char *key, const struct manifest_number *bound) {
     bool length = type == FIELD_STRING || type == FIELD_STRINGS;
-    bool whole = length || type == FIELD_INTEGER;
+    bool whole = length || type == FIELD_INTEGER || type == FIELD_BIGINT;
     if (!bound->there) {
         return;
     }

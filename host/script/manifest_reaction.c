@@ -95,18 +95,21 @@ static const struct view_table *manifest_reaction_find_table(struct manifest_rea
     return NULL;
 }
 
-/* Keys are texts from a commit's own values, so only text columns qualify. */
+/* Keys are texts from a commit's own values, so only columns whose values are surrogate keys
+ * qualify.
+ */
 static bool manifest_reaction_note_column(struct script_follow *follow,
                                           const struct view_column *columns, size_t count,
                                           int group, const char **names, size_t *known) {
     for (size_t i = 0; i < count; i++) {
-        if (columns[i].type != VIEW_TEXT) {
+        if (!view_is_tag(columns[i].type)) {
             continue;
         }
         names[(*known)++] = columns[i].name;
         if (strcmp(columns[i].name, follow->column) == 0) {
             follow->group = group;
             follow->at = i;
+            follow->type = columns[i].type;
             return true;
         }
     }
@@ -132,7 +135,8 @@ static void manifest_reaction_check_follow(struct manifest_reader *r,
     }
     if (!found) {
         char what[160];
-        snprintf(what, sizeof what, "text column of %.100s", follow->table);
+        snprintf(what, sizeof what, "column of text, uuid, integer or bigint of %.100s",
+                 follow->table);
         manifest_refuse(r, what, follow->column, names, known);
     }
 }

@@ -18,17 +18,15 @@
 /* Values of queries and headers are texts: they hold no lists and objects. */
 static void manifest_request_check_type(struct manifest_reader *r,
                                         const struct extract_field *field) {
-    static const enum field_type types[] = {FIELD_STRING,  FIELD_INTEGER,   FIELD_NUMBER,
-                                            FIELD_BOOLEAN, FIELD_TIMESTAMP, FIELD_UUID};
+    static const enum field_type types[] = {FIELD_JSON, FIELD_OBJECT, FIELD_STRINGS, FIELD_LIST};
     for (size_t i = 0; i < COUNT(types); i++) {
         if (field->type == types[i]) {
-            return;
+            manifest_problem(r, "type",
+                             "the type %s cannot be sent as text: use string, integer, bigint, "
+                             "number, boolean, timestamp, date or uuid",
+                             manifest_field_types[field->type]);
         }
     }
-    manifest_problem(r, "type",
-                     "the type %s cannot be sent as text: use string, integer, number, boolean, "
-                     "timestamp or uuid",
-                     manifest_field_types[field->type]);
 }
 
 static void manifest_request_check_name(struct manifest_reader *r, const char *what,

@@ -1,4 +1,5 @@
 /* Reads scripts/view.lua. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/xalloc.h"
@@ -6,7 +7,7 @@
 
 #define MAX_TABLES 64
 
-static const char *const rules[] = {"first", "latest", "min", "max"};
+static const char *const rules[] = {"first", "latest", "min", "max", "set", "count"};
 
 #define NAME_BYTES "abcdefghijklmnopqrstuvwxyz_0123456789"
 
@@ -29,8 +30,14 @@ static bool manifest_view_is_type(const char *type) {
 
 /* Memory and database must order values alike: not so for lists, documents and enums. */
 static bool manifest_view_has_order(enum view_type type) {
-    return type == VIEW_TEXT || type == VIEW_INTEGER || type == VIEW_DOUBLE ||
-           type == VIEW_BOOLEAN || type == VIEW_TIMESTAMP;
+    return type != VIEW_JSON && type != VIEW_ENUM && type != VIEW_CONTENT &&
+           view_item_type(type) == type;
+}
+
+/* Values of a key are compared in memory and written as text by `explain`. */
+static bool manifest_view_is_key(enum view_type type) {
+    return type == VIEW_CONTENT || type == VIEW_ENUM ||
+           (manifest_view_has_order(type) && type != VIEW_DOUBLE && type != VIEW_BOOLEAN);
 }
 
 /* ---- columns ------------------------------------------------------------------------------ */
@@ -43,12 +50,14 @@ struct group_reading {
     struct view_table *table;
     struct view_group *group;
     const char *name, *rule;
+    struct manifest_number limit;
 };
 
 static void manifest_view_fill_column(struct manifest_reader *r, struct view_column *column,
                                       const char *name, const char *type) {
     bool is_id = strcmp(type, "id") == 0, is_ids = strcmp(type, "id[]") == 0;
-    type = is_id ? "text" : is_ids ? "text[]" : type;
+    bool is_time = strcmp(type, "timestamptz") == 0; /* the name that Postgres has for it */
+    type = is_id ? "text" : is_ids ? "text[]" : is_time ? "timestamp" : type;
     const char *sql_type = type;
     *column = (struct view_column){xstrdup(name), VIEW_ENUM, .is_id = is_id || is_ids};
     for (size_t i = 0; i < VIEW_TYPES; i++) {
@@ -110,10 +119,59 @@ static void manifest_view_read_group_columns(struct manifest_reader *r, void *ta
 static const struct manifest_key group_keys[] = {
     {"name", MANIFEST_TEXT, true, offsetof(struct group_reading, name),
      "the name that handlers merge it by", NULL},
-    {"rule", MANIFEST_TEXT, true, offsetof(struct group_reading, rule), "first, latest, min or max",
-     NULL},
+    {"rule", MANIFEST_TEXT, true, offsetof(struct group_reading, rule),
+     "first, latest, min, max, set or count", NULL},
+    {"limit", MANIFEST_NUMBER, false, offsetof(struct group_reading, limit), NULL, NULL},
     {"columns", MANIFEST_TABLE, true, 0, "a list, may be empty", manifest_view_read_group_columns},
 };
+
+/* A number of items, of the rules set and count alone. */
+static void manifest_view_take_limit(struct manifest_reader *r,
+                                     const struct group_reading *reading) {
+    double limit = reading->limit.there ? reading->limit.value : VIEW_SET_ITEMS;
+    bool good = limit >= 1 && limit <= VIEW_MAX_SET_ITEMS && limit == floor(limit);
+    if (reading->limit.there && (!view_is_set(reading->group) || !good)) {
+        manifest_problem(r, "limit",
+                         "`limit` is the most items that a group with the rule set or count keeps, "
+                         "from 1 to %d",
+                         VIEW_MAX_SET_ITEMS);
+    }
+    reading->group->limit = good ? (size_t)limit : 1;
+}
+
+static void manifest_view_make_set(struct manifest_reader *r, const struct group_reading *reading) {
+    struct view_column *column = reading->group->columns;
+    enum view_type item = view_item_type(column->type);
+    if (reading->group->column_count != 1 || item == column->type || item == VIEW_DOUBLE) {
+        manifest_problem(r, reading->rule,
+                         "set takes one column of text[], id[], integer[], bigint[], date[] or "
+                         "uuid[]");
+    }
+    column->in_set = true;
+}
+
+/* The declared column is computed by Postgres; what is counted is stored beside it. */
+static void manifest_view_make_count(struct manifest_reader *r,
+                                     const struct group_reading *reading) {
+    struct view_column *column = reading->group->columns;
+    char stored[96];
+    if (reading->group->column_count != 1 || column->type != VIEW_INTEGER) {
+        manifest_problem(r, reading->rule,
+                         "count takes one column of integer, to which a merge gives the id of what "
+                         "is counted");
+        return;
+    }
+    snprintf(stored, sizeof stored, "%.63s_sources", reading->name ? reading->name : "?");
+    if (strlen(stored) >= 64) {
+        manifest_problem(r, reading->name, "its column \"%s\" has a longer name than 63 bytes",
+                         stored);
+    }
+    column->type = VIEW_SOURCES;
+    column->in_set = true;
+    column->stored = xstrdup(stored);
+    free(column->sql_type);
+    column->sql_type = xstrdup(view_sql_types[VIEW_UUIDS]);
+}
 
 static void manifest_view_take_rule(struct manifest_reader *r,
                                     const struct group_reading *reading) {
@@ -127,12 +185,19 @@ static void manifest_view_take_rule(struct manifest_reader *r,
         return;
     }
     group->rule = (enum view_rule)rule;
-    if (group->rule >= VIEW_MIN &&
+    if ((group->rule == VIEW_MIN || group->rule == VIEW_MAX) &&
         (group->column_count != 1 || !manifest_view_has_order(group->columns[0].type))) {
         manifest_problem(r, reading->rule,
-                         "%s takes one column of text, integer, double, boolean or timestamp",
+                         "%s takes one column of text, integer, bigint, double, boolean, "
+                         "timestamp, date or uuid",
                          reading->rule);
+    } else if (group->rule == VIEW_SET) {
+        manifest_view_make_set(r, reading);
+    } else if (group->rule == VIEW_COUNT) {
+        manifest_view_make_count(r, reading);
     }
+    manifest_view_take_limit(r, reading);
+    reading->table->has_sets = reading->table->has_sets || view_is_set(group);
 }
 
 static const char *manifest_view_peek_name(struct manifest_reader *r) {
@@ -187,6 +252,12 @@ static void manifest_view_read_key_columns(struct manifest_reader *r, void *targ
     manifest_view_read_columns(r, "key", table->key, VIEW_MAX_KEY, &table->key_count);
     for (size_t i = 0; i < table->key_count; i++) {
         table->key[i].is_id = table->key[i].type == VIEW_TEXT;
+        if (!manifest_view_is_key(table->key[i].type)) {
+            manifest_problem(r, table->key[i].name,
+                             "key column %s: a key takes text, uuid, integer, bigint, date, "
+                             "timestamp, content or an enum",
+                             table->key[i].name);
+        }
     }
     if (table->key_count == 0) {
         manifest_problem(r, "key", "`key` has 1 to %d columns", VIEW_MAX_KEY);
@@ -214,6 +285,11 @@ static void manifest_view_take_content(struct manifest_reader *r,
     }
     for (size_t k = 0; k < table->key_count; k++) {
         hashed = hashed || table->key[k].type == VIEW_CONTENT;
+    }
+    if (table->content_group >= 0 && view_is_set(&table->groups[table->content_group])) {
+        manifest_problem(r, "content",
+                         "`content` names a group with the rule %s, which has no value of its own",
+                         view_rule_name(table->groups[table->content_group].rule));
     }
     if (reading->content && table->content_group < 0) {
         struct manifest_scope scope = {0};
@@ -267,6 +343,9 @@ static void manifest_view_check_columns(struct manifest_reader *r, const struct 
         const struct view_group *group = &table->groups[g];
         for (size_t c = 0; c < group->column_count; c++) {
             manifest_view_add_column(r, &names, group->columns[c].name);
+            if (group->columns[c].stored) {
+                manifest_view_add_column(r, &names, group->columns[c].stored);
+            }
             if (group->columns[c].type == VIEW_CONTENT) {
                 manifest_problem(r, group->columns[c].name,
                                  "column %s: content is a type of key columns",

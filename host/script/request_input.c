@@ -36,9 +36,11 @@ static void request_input_append_bounds(struct buffer *text, const struct extrac
 static void request_input_append_wanted(struct buffer *text, const struct extract_field *field) {
     static const char *const names[] = {[FIELD_STRING] = "a string",
                                         [FIELD_INTEGER] = "a whole number",
+                                        [FIELD_BIGINT] = "a whole number of 64 bits",
                                         [FIELD_NUMBER] = "a number",
                                         [FIELD_BOOLEAN] = "true or false",
                                         [FIELD_TIMESTAMP] = "a time",
+                                        [FIELD_DATE] = "a date such as 2025-06-28",
                                         [FIELD_UUID] = "a UUID",
                                         [FIELD_JSON] = "JSON",
                                         [FIELD_OBJECT] = "an object",

@@ -84,13 +84,14 @@ struct script_route {
     const struct script_body *body; /* NULL: a request with a body is refused */
 };
 
-/* A table that a reaction follows, and the text column that holds the reaction's key. */
+/* A table that a reaction follows, and the column that holds the reaction's key. */
 #define SCRIPT_FOLLOWS_KEY (-1)
 struct script_follow {
     const char *table, *column;
     size_t table_index; /* in the view */
     int group;          /* SCRIPT_FOLLOWS_KEY: the column is part of the table's key */
     size_t at;          /* in the group or the key */
+    enum view_type type;
 };
 /* A column of the row that a reaction reads by a literal name. */
 struct script_read {

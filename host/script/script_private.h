@@ -106,13 +106,13 @@ struct script_instance {
     bool outage_passed_on; /* see outage.c */
     struct script_callable *handlers, *routes, *reactions;
     int view_ref;
-    struct buffer literal;             /* view_object.c: a list on its way to a merge */
-    int direct_ref;                    /* of a compiled state: what direct.lua returned */
-    char uuid_text[UUID_TEXT_LEN + 1]; /* the last one that it read */
-    int on_error_ref;                  /* script_on_error, created once */
-    int run_body_ref;                  /* script_run_body */
-    int rows_ref;                      /* the rows of a reaction's query */
-    struct merge *merge;               /* of the handler call under way, as is handler_name */
+    struct buffer literal;              /* view_object.c: a list on its way to a merge */
+    int direct_ref;                     /* of a compiled state: what direct.lua returned */
+    char value_text[UUID_TEXT_LEN + 1]; /* the last value that it read as text over the FFI */
+    int on_error_ref;                   /* script_on_error, created once */
+    int run_body_ref;                   /* script_run_body */
+    int rows_ref;                       /* the rows of a reaction's query */
+    struct merge *merge;                /* of the handler call under way, as is handler_name */
     const char *handler_name;
     struct merge_version version;
     const struct script_touch

@@ -4,6 +4,7 @@
 
 #include "base/ascii.h"
 #include "base/utf8.h"
+#include "extract/extract.h"
 
 #define TIME_MIN_US (-62135596800000000.0)
 #define TIME_END_US 253402300800000000.0
@@ -25,6 +26,11 @@ bool view_column_takes_text(struct slice text) {
 
 bool view_column_takes_integer(double number) {
     return number >= INT32_MIN && number <= INT32_MAX && number == floor(number);
+}
+
+bool view_column_takes_bigint(double number) {
+    return number > (double)-EXTRACT_EXACT && number < (double)EXTRACT_EXACT &&
+           number == floor(number);
 }
 
 bool view_column_takes_time(double number) {

@@ -13,6 +13,8 @@ bool view_column_takes_length(const struct view_column *column, size_t len);
 bool view_column_takes_text(struct slice text);
 /* A whole number of 32 bits. */
 bool view_column_takes_integer(double number);
+/* A whole number that a double holds exactly: below 2^53 either way. */
+bool view_column_takes_bigint(double number);
 /* Whole microseconds since 1970, of the years 1 to 9999 in UTC, as for events: Postgres reads times
  * beyond its own range as infinity. */
 bool view_column_takes_time(double number);

@@ -4,22 +4,19 @@
 
 #include "bindings/lua_names.h"
 #include "base/number.h"
+#include "base/timestamp.h"
 #include "base/uuid.h"
 #include "direct.h"
 #include "message.h"
 #include "view_column.h"
-
-/* Of the buffer for lists, between two merges. */
-#define LITERAL_KEPT_BYTES (64UL * 1024)
+#include "view_list.h"
 
 bool view_object_has_room(const struct script_instance *instance, size_t bytes) {
     return merge_staged_bytes(instance->merge) + bytes <=
            (size_t)instance->config->ingest.event_max_merge_bytes;
 }
 
-/* Checks the event's limit of merged bytes. The event is rejected even if the script catches the
- * error. */
-static void view_object_check_room(lua_State *L, size_t bytes) {
+void view_object_check_room(lua_State *L, size_t bytes) {
     struct script_instance *instance = sandbox_instance(L);
     if (!view_object_has_room(instance, bytes)) {
         instance->merged_too_much = true;
@@ -35,13 +32,12 @@ static void *view_object_alloc(lua_State *L, size_t bytes) {
     return arena_alloc(merge_arena(sandbox_instance(L)->merge), bytes);
 }
 
-static struct slice view_object_copy(lua_State *L, struct slice bytes) {
+struct slice view_object_copy(lua_State *L, struct slice bytes) {
     view_object_check_room(L, bytes.len);
     return arena_copy(merge_arena(sandbox_instance(L)->merge), bytes);
 }
 
-/* The text, which the state owns. */
-static struct slice view_object_check_text(lua_State *L, int at, const struct view_column *column) {
+struct slice view_object_check_text(lua_State *L, int at, const struct view_column *column) {
     size_t len;
     const char *text = lua_tolstring(L, at, &len);
     if (!view_column_takes_length(column, len)) {
@@ -54,73 +50,8 @@ static struct slice view_object_check_text(lua_State *L, int at, const struct vi
     return (struct slice){text, len};
 }
 
-static bool view_object_is_null(lua_State *L, int at) {
+bool view_object_is_null(lua_State *L, int at) {
     return lua_isnoneornil(L, at) || (lua_islightuserdata(L, at) && !lua_touserdata(L, at));
-}
-
-/* As "%.17g" writes it, which is slow: most numbers are whole. */
-static struct slice view_object_format_number(double number, char out[40]) {
-    if (number == floor(number) && !signbit(number) && number < 1e15) {
-        char *end = out + 40, *first = number_put_before(end, (size_t)number);
-        return (struct slice){first, (size_t)(end - first)};
-    }
-    return (struct slice){out, (size_t)snprintf(out, 40, "%.17g", number)};
-}
-
-static void view_object_append_quoted(struct buffer *out, struct slice text) {
-    buffer_append_text(out, "\"");
-    for (size_t copied = 0; copied < text.len;) {
-        size_t plain = copied;
-        while (plain < text.len && text.data[plain] != '"' && text.data[plain] != '\\') {
-            plain++;
-        }
-        buffer_append(out, text.data + copied, plain - copied);
-        if (plain < text.len) {
-            buffer_append(out, (char[]){'\\', text.data[plain++]}, 2);
-        }
-        copied = plain;
-    }
-    buffer_append_text(out, "\"");
-}
-
-/* The item at the top, which has the given index. */
-static void view_object_append_item(lua_State *L, const struct view_column *column, size_t index,
-                                    struct buffer *out) {
-    int type = lua_type(L, -1);
-    bool texts = column->type == VIEW_TEXTS;
-    if (view_object_is_null(L, lua_gettop(L))) {
-        buffer_append_text(out, "NULL");
-    } else if (texts && type == LUA_TSTRING) {
-        view_object_append_quoted(out, view_object_check_text(L, -1, column));
-    } else if (!texts && type == LUA_TNUMBER && isfinite(lua_tonumber(L, -1))) {
-        char number[40];
-        view_object_append_quoted(out, view_object_format_number(lua_tonumber(L, -1), number));
-    } else {
-        luaL_error(L, "column \"%s\": item %d is %s", column->name, (int)index,
-                   type == LUA_TNUMBER ? lua_tostring(L, -1) : luaL_typename(L, -1));
-    }
-}
-
-/* Converts a Lua list to the literal of a Postgres array. The instance owns the buffer: an error
- * may be raised. */
-static struct slice view_object_array_literal(lua_State *L, int at,
-                                              const struct view_column *column) {
-    struct buffer *out = &sandbox_instance(L)->literal;
-    size_t count = lua_objlen(L, at);
-    buffer_clear(out);
-    for (size_t i = 1; i <= count; i++) {
-        buffer_append_text(out, i == 1 ? "{" : ",");
-        lua_rawgeti(L, at, (int)i);
-        view_object_append_item(L, column, i, out);
-        lua_pop(L, 1);
-        view_object_check_room(L, out->len);
-    }
-    buffer_append_text(out, count == 0 ? "{}" : "}");
-    struct slice copy = view_object_copy(L, buffer_slice(out));
-    if (out->cap > LITERAL_KEPT_BYTES) {
-        buffer_free(out);
-    }
-    return copy;
 }
 
 int64_t script_check_time_us(lua_State *L, int at, const char *what) {
@@ -132,13 +63,40 @@ int64_t script_check_time_us(lua_State *L, int at, const char *what) {
     return (int64_t)number;
 }
 
-static int64_t view_object_check_integer(lua_State *L, int at, const struct view_column *column) {
-    lua_Number number = lua_tonumber(L, at);
-    if (!view_column_takes_integer(number)) {
-        luaL_error(L, "column \"%s\" takes a whole number from -2147483648 to 2147483647, not %s",
-                   column->name, lua_tostring(L, at));
+int64_t view_object_check_whole(lua_State *L, int at, enum view_type type, const char *column) {
+    int64_t number = 0;
+    bool big = type == VIEW_BIGINT, text = lua_type(L, at) == LUA_TSTRING;
+    struct slice digits = {0};
+    if (text && big) {
+        digits.data = lua_tolstring(L, at, &digits.len);
+        if (number_parse_int64(digits, &number)) {
+            return number;
+        }
     }
-    return (int64_t)number;
+    lua_Number given = text ? NAN : lua_tonumber(L, at);
+    if (!(big ? view_column_takes_bigint(given) : view_column_takes_integer(given))) {
+        luaL_error(L, "column \"%s\" takes %s, not %s", column,
+                   big ? "a whole number below 2^53 either way, or the digits of one of 64 bits"
+                       : "a whole number from -2147483648 to 2147483647",
+                   lua_tostring(L, at));
+    }
+    return (int64_t)given;
+}
+
+/* The text of a UUID or a date: no event of that column's values is stored in two spellings. */
+static void view_object_check_coded(lua_State *L, int at, const struct view_column *column,
+                                    struct view_value *value) {
+    struct slice text;
+    uint8_t uuid[16];
+    text.data = lua_tolstring(L, at, &text.len);
+    if (column->type == VIEW_DATE && date_parse(text, &value->as.integer)) {
+        return;
+    }
+    if (column->type == VIEW_DATE || !uuid_read(text, uuid)) {
+        luaL_error(L, "column \"%s\" takes the text of a %s, not \"%s\"", column->name,
+                   column->type == VIEW_DATE ? "date such as 2025-06-28" : "UUID", text.data);
+    }
+    value->as.text = view_object_copy(L, (struct slice){(const char *)uuid, sizeof uuid});
 }
 
 /* -0 becomes 0: both are equal, so the order of merges would decide which one stays. */
@@ -159,33 +117,40 @@ static struct view_value view_object_to_value(lua_State *L, int at,
     }
     static const int wanted[] = {
         [VIEW_TEXT] = LUA_TSTRING,     [VIEW_JSON] = LUA_TSTRING,      [VIEW_ENUM] = LUA_TSTRING,
-        [VIEW_TEXTS] = LUA_TTABLE,     [VIEW_INTEGERS] = LUA_TTABLE,   [VIEW_DOUBLES] = LUA_TTABLE,
         [VIEW_INTEGER] = LUA_TNUMBER,  [VIEW_TIMESTAMP] = LUA_TNUMBER, [VIEW_DOUBLE] = LUA_TNUMBER,
-        [VIEW_BOOLEAN] = LUA_TBOOLEAN, [VIEW_CONTENT] = LUA_TSTRING};
-    if (lua_type(L, at) != wanted[column->type]) {
+        [VIEW_BOOLEAN] = LUA_TBOOLEAN, [VIEW_CONTENT] = LUA_TSTRING,   [VIEW_UUID] = LUA_TSTRING,
+        [VIEW_BIGINT] = LUA_TNUMBER,   [VIEW_DATE] = LUA_TSTRING};
+    bool digits = column->type == VIEW_BIGINT && lua_type(L, at) == LUA_TSTRING;
+    if (view_item_type(column->type) != column->type) {
+        value.as.text = view_list_read(L, at, column);
+        return value;
+    }
+    if (lua_type(L, at) != wanted[column->type] && !digits) {
         luaL_error(L, "column \"%s\" takes a %s, not a %s", column->name,
                    lua_typename(L, wanted[column->type]), luaL_typename(L, at));
     }
-    switch (lua_type(L, at)) {
-    case LUA_TTABLE:
-        value.as.text = view_object_array_literal(L, at, column);
-        break;
-    case LUA_TSTRING:
-        value.as.text = view_object_copy(L, view_object_check_text(L, at, column));
-        break;
-    case LUA_TBOOLEAN:
+    switch (column->type) {
+    case VIEW_BOOLEAN:
         value.as.integer = lua_toboolean(L, at);
         break;
+    case VIEW_DOUBLE:
+        value.as.number = view_object_check_finite(L, at, column);
+        break;
+    case VIEW_TIMESTAMP:
+        value.as.integer =
+            script_check_time_us(L, at, lua_pushfstring(L, "column \"%s\"", column->name));
+        lua_pop(L, 1);
+        break;
+    case VIEW_INTEGER:
+    case VIEW_BIGINT:
+        value.as.integer = view_object_check_whole(L, at, column->type, column->name);
+        break;
+    case VIEW_DATE:
+    case VIEW_UUID:
+        view_object_check_coded(L, at, column, &value);
+        break;
     default:
-        if (column->type == VIEW_DOUBLE) {
-            value.as.number = view_object_check_finite(L, at, column);
-        } else if (column->type == VIEW_TIMESTAMP) {
-            value.as.integer =
-                script_check_time_us(L, at, lua_pushfstring(L, "column \"%s\"", column->name));
-            lua_pop(L, 1);
-        } else {
-            value.as.integer = view_object_check_integer(L, at, column);
-        }
+        value.as.text = view_object_copy(L, view_object_check_text(L, at, column));
     }
     return value;
 }
@@ -203,9 +168,11 @@ static const struct view_value *view_object_read_key(lua_State *L, int at,
         } else {
             lua_pushvalue(L, at);
         }
-        if (lua_type(L, -1) != LUA_TSTRING) {
-            luaL_error(L, "%s: key \"%s\" takes a string, not a %s", table->name,
-                       table->key[i].name, luaL_typename(L, -1));
+        bool number = table->key[i].type == VIEW_INTEGER || table->key[i].type == VIEW_BIGINT ||
+                      table->key[i].type == VIEW_TIMESTAMP;
+        if (lua_type(L, -1) != LUA_TSTRING && !(number && lua_type(L, -1) == LUA_TNUMBER)) {
+            luaL_error(L, "%s: key \"%s\" takes a %s, not a %s", table->name, table->key[i].name,
+                       number ? "number" : "string", luaL_typename(L, -1));
         }
         key[i] = view_object_to_value(L, lua_gettop(L), &table->key[i]);
         lua_pop(L, 1);

@@ -33,7 +33,8 @@ static const struct view_group *declarations_find_group(const struct view_table 
     for (size_t i = 0; i < table->group_count; i++) {
         const struct view_group *group = &table->groups[i];
         if (strcmp(group->name, like->name) == 0 &&
-            view_sql_is_versioned(group) == view_sql_is_versioned(like)) {
+            view_sql_is_versioned(group) == view_sql_is_versioned(like) &&
+            (group->rule == VIEW_COUNT) == (like->rule == VIEW_COUNT)) {
             return group;
         }
     }

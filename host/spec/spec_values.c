@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/timestamp.h"
 #include "base/uuid.h"
+#include "view/literal.h"
 #include "spec_private.h"
 
 void spec_call_json(lua_State *L, const char *function) {
@@ -32,16 +33,30 @@ static void spec_values_push_uuid(lua_State *L, const void *uuid) {
 
 static void spec_values_push_value(lua_State *L, enum view_type type,
                                    const struct view_value *value) {
+    char text[DATE_TEXT_LEN + 1];
     switch (type) {
     case VIEW_TEXTS:
-        lua_pg_push_list(L, value->as.text.data, false);
+    case VIEW_DATES:
+    case VIEW_UUIDS:
+        lua_pg_push_list(L, value->as.text.data, LUA_PG_TEXTS);
         break;
     case VIEW_INTEGERS:
     case VIEW_DOUBLES:
-        lua_pg_push_list(L, value->as.text.data, true);
+        lua_pg_push_list(L, value->as.text.data, LUA_PG_DOUBLES);
+        break;
+    case VIEW_BIGINTS:
+        lua_pg_push_list(L, value->as.text.data, LUA_PG_BIGINTS);
+        break;
+    case VIEW_SOURCES:
+        lua_pushinteger(L, (lua_Integer)literal_count(value->as.text));
         break;
     case VIEW_INTEGER:
-        lua_pushnumber(L, (lua_Number)value->as.integer);
+    case VIEW_BIGINT:
+        lua_push_integer(L, value->as.integer);
+        break;
+    case VIEW_DATE:
+        date_format(value->as.integer, text);
+        lua_pushstring(L, text);
         break;
     case VIEW_DOUBLE:
         lua_pushnumber(L, value->as.number);
@@ -52,6 +67,7 @@ static void spec_values_push_value(lua_State *L, enum view_type type,
     case VIEW_TIMESTAMP:
         spec_values_push_time(L, value->as.integer);
         break;
+    case VIEW_UUID:
     case VIEW_CONTENT:
         spec_values_push_uuid(L, value->as.text.data);
         break;

@@ -1,11 +1,12 @@
 #include "merge.h"
 
-#include <endian.h>
 #include <stdlib.h>
 
 #include "base/hash.h"
 #include "outbox/staged.h"
 #include "base/xalloc.h"
+#include "merge_key.h"
+#include "merge_set.h"
 
 /* Open addressing by the hash of the key. Rows and their values are in the arena. */
 struct index {
@@ -108,72 +109,16 @@ struct arena *merge_arena(struct merge *merge) {
     return merge->arena;
 }
 
-/* ---- values and keys ---------------------------------------------------------------------- */
-
-static bool merge_is_bytes(enum view_type type) {
-    return type != VIEW_INTEGER && type != VIEW_BOOLEAN && type != VIEW_TIMESTAMP &&
-           type != VIEW_DOUBLE;
-}
+/* ---- values ------------------------------------------------------------------------------- */
 
 bool merge_value_less(enum view_type type, const struct view_value *a, const struct view_value *b) {
     if (type == VIEW_DOUBLE) {
         return a->as.number < b->as.number;
     }
-    if (merge_is_bytes(type)) {
+    if (view_is_bytes(type)) {
         return slice_compare(a->as.text, b->as.text) < 0;
     }
     return a->as.integer < b->as.integer;
-}
-
-static int merge_compare_keys(const struct view_table *table, const struct view_value *a,
-                              const struct view_value *b) {
-    for (size_t i = 0; i < table->key_count; i++) {
-        int order = slice_compare(a[i].as.text, b[i].as.text);
-        if (order != 0) {
-            return order;
-        }
-    }
-    return 0;
-}
-
-static uint64_t merge_hash_key(const struct view_table *table, const struct view_value *key) {
-    uint64_t hash = 0;
-    for (size_t i = 0; i < table->key_count; i++) {
-        hash = hash64_seeded(key[i].as.text, hash + i);
-    }
-    return hash;
-}
-
-/* Hash of a group's values, each after its presence and length, so that different values never
- * have the same encoding. */
-static void merge_content_id(struct arena *arena, const struct view_group *group,
-                             const struct view_value *values, uint8_t out[16]) {
-    size_t len = 0;
-    for (size_t i = 0; i < group->column_count; i++) {
-        bool bytes = merge_is_bytes(group->columns[i].type);
-        len += 9 + (values[i].is_null ? 0 : bytes ? values[i].as.text.len : 8);
-    }
-    char *encoded = arena_alloc(arena, len ? len : 1);
-    char *at = encoded;
-    for (size_t i = 0; i < group->column_count; i++) {
-        bool bytes = merge_is_bytes(group->columns[i].type);
-        uint64_t size = values[i].is_null ? 0 : bytes ? values[i].as.text.len : 8;
-        *at++ = values[i].is_null ? 0 : 1;
-        memcpy(at, &size, 8);
-        at += 8;
-        if (size) {
-            memcpy(at, bytes ? (const void *)values[i].as.text.data : &values[i].as.integer, size);
-        }
-        at += size;
-    }
-    hash128((struct slice){encoded, (size_t)(at - encoded)}, out);
-}
-
-/* The first eight bytes as a number that sorts like them; a shorter text is zero-padded. */
-static uint64_t merge_prefix_of(struct slice text) {
-    uint64_t prefix = 0;
-    memcpy(&prefix, text.data, text.len < sizeof prefix ? text.len : sizeof prefix);
-    return be64toh(prefix);
 }
 
 /* ---- rows --------------------------------------------------------------------------------- */
@@ -186,7 +131,7 @@ static void merge_grow_slots(struct merge *merge, size_t table) {
     index->capacity = capacity;
     for (size_t i = 0; i < index->count; i++) {
         size_t at =
-            merge_hash_key(&merge->view->tables[table], index->rows[i]->key) & (capacity - 1);
+            merge_key_hash(&merge->view->tables[table], index->rows[i]->key) & (capacity - 1);
         while (index->slots[at]) {
             at = (at + 1) & (capacity - 1);
         }
@@ -200,7 +145,7 @@ static struct merge_row *merge_add_row(struct merge *merge, size_t table,
     size_t groups = merge->view->tables[table].group_count;
     struct merge_row *row = arena_alloc(merge->arena, sizeof *row);
     row->key = key;
-    row->prefix = merge_prefix_of(key[0].as.text);
+    row->prefix = merge_key_prefix(&merge->view->tables[table], key);
     row->groups = arena_alloc(merge->arena, groups * sizeof *row->groups);
     memset(row->groups, 0, groups * sizeof *row->groups);
     if (index->count == index->rows_capacity) {
@@ -218,9 +163,9 @@ static struct merge_row *merge_find_row(struct merge *merge, size_t table,
     if (index->count * 2 >= index->capacity) {
         merge_grow_slots(merge, table);
     }
-    size_t at = merge_hash_key(declared, key) & (index->capacity - 1);
+    size_t at = merge_key_hash(declared, key) & (index->capacity - 1);
     while (index->slots[at]) {
-        if (merge_compare_keys(declared, index->slots[at]->key, key) == 0) {
+        if (merge_key_compare(declared, index->slots[at]->key, key) == 0) {
             return index->slots[at];
         }
         at = (at + 1) & (index->capacity - 1);
@@ -247,19 +192,27 @@ static bool merge_wins(const struct view_group *group, const struct merge_group_
         return !held->present || merge_value_less(group->columns[0].type, value, held->values);
     case VIEW_MAX:
         return !held->present || merge_value_less(group->columns[0].type, held->values, value);
+    case VIEW_SET:
+    case VIEW_COUNT:
+        return true; /* it adds to what is held */
     }
     return false;
 }
 
 static void merge_apply(struct merge *merge, const struct merge_accepted *op) {
     const struct view_group *group = &merge->view->tables[op->op.table].groups[op->op.group];
-    if ((group->rule == VIEW_MIN || group->rule == VIEW_MAX) && op->op.values->is_null) {
+    if (group->rule >= VIEW_MIN && op->op.values->is_null) {
         return; /* without effect, so it creates no row */
     }
     struct merge_row *row = merge_find_row(merge, op->op.table, op->op.key);
     struct merge_group_value *held = &row->groups[op->op.group];
-    if (merge_wins(group, held, op)) {
-        *held = (struct merge_group_value){true, op->version, op->op.values, op->event};
+    if (view_is_set(group)) {
+        struct merge_set *set = held->present ? held->set : merge_set_create(merge->arena);
+        merge_set_add(merge->arena, set, op->op.values);
+        *held = (struct merge_group_value){true, op->version, .set = set, .event = op->event};
+    } else if (merge_wins(group, held, op)) {
+        *held = (struct merge_group_value){true, op->version, .values = op->op.values,
+                                           .event = op->event};
     }
 }
 
@@ -287,9 +240,7 @@ static const struct view_value *merge_complete_key(struct merge *merge, const st
         }
         key[i].is_null = false;
         if ((int)op->group == table->content_group) {
-            char *id = arena_alloc(merge->arena, 16);
-            merge_content_id(merge->arena, &table->groups[op->group], op->values, (uint8_t *)id);
-            key[i].as.text = (struct slice){id, 16};
+            key[i].as.text = merge_key_content(merge->arena, &table->groups[op->group], op->values);
         } else {
             key[i].as.text = merge_staged_content(merge, op->table, i);
         }
@@ -309,8 +260,9 @@ void merge_stage(struct merge *merge, const struct merge_op *op, struct merge_ve
     const struct view_table *table = &merge->view->tables[op->table];
     merge->ops_bytes += merge_op_bytes(table);
     for (size_t i = 0; i < table->key_count; i++) {
-        if (table->key[i].type == VIEW_TEXT) {
-            merge_add_tag(merge, key[i].as.text);
+        char text[VIEW_VALUE_TEXT_CAP];
+        if (view_is_tag(table->key[i].type)) {
+            merge_add_tag(merge, view_value_text(table->key[i].type, &key[i], text));
         }
     }
 }
@@ -373,12 +325,29 @@ static int merge_compare_rows(const void *a, const void *b, void *table) {
     if (left->prefix != right->prefix) {
         return left->prefix < right->prefix ? -1 : 1;
     }
-    return merge_compare_keys(table, left->key, right->key);
+    return merge_key_compare(table, left->key, right->key);
+}
+
+/* Has every set of the table hold what was added to it. */
+static void merge_finish_sets(struct merge *merge, size_t number) {
+    const struct view_table *table = &merge->view->tables[number];
+    const struct index *index = &merge->tables[number];
+    for (size_t r = 0; r < index->count; r++) {
+        for (size_t g = 0; g < table->group_count; g++) {
+            const struct merge_group_value *held = &index->rows[r]->groups[g];
+            if (view_is_set(&table->groups[g]) && held->present) {
+                merge_set_finish(merge->arena, held->set, &table->groups[g]);
+            }
+        }
+    }
 }
 
 struct merge_row *const *merge_rows(struct merge *merge, size_t table, size_t *count) {
     struct index *index = &merge->tables[table];
     *count = index->count;
+    if (merge->view->tables[table].has_sets) {
+        merge_finish_sets(merge, table);
+    }
     if (index->count > 1) {
         qsort_r(index->rows, index->count, sizeof *index->rows, merge_compare_rows,
                 (void *)&merge->view->tables[table]);
@@ -388,7 +357,10 @@ struct merge_row *const *merge_rows(struct merge *merge, size_t table, size_t *c
 
 void merge_winners(const struct merge *merge, bool *merged, bool *winners) {
     for (size_t i = 0; i < merge->accepted; i++) {
-        merged[merge->ops[i].event] = true;
+        const struct merge_accepted *op = &merge->ops[i];
+        const struct view_group *group = &merge->view->tables[op->op.table].groups[op->op.group];
+        merged[op->event] = true;
+        winners[op->event] |= view_is_set(group) && !op->op.values->is_null;
     }
     for (size_t t = 0; t < merge->table_count; t++) {
         for (size_t r = 0; r < merge->tables[t].count; r++) {

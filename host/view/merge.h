@@ -55,27 +55,31 @@ void merge_forget(struct merge *merge, bool (*forgets)(void *context, size_t eve
 /* Rebuilds the rows from the accepted events in [first, last). */
 void merge_select(struct merge *merge, size_t first, size_t last);
 
+struct merge_set;
 struct merge_group_value {
     bool present;
     struct merge_version version;
-    const struct view_value *values;
-    size_t event; /* the winner */
+    union {
+        const struct view_value *values;
+        struct merge_set *set; /* of the rules set and count: its first member is the value */
+    };
+    size_t event; /* the winner; of a set the last one that added to it */
 };
 struct merge_row {
     const struct view_value *key;
     struct merge_group_value *groups; /* group_count */
     uint64_t prefix;                  /* the first bytes of the key: decides nearly every compare */
 };
-/* Rows of a table sorted by key; valid until the next change. */
+/* Rows of a table sorted by key, sets with their items in order; valid until the next change. */
 struct merge_row *const *merge_rows(struct merge *merge, size_t table, size_t *count);
 
 /* Sets merged[e] for each event with an accepted operation, winners[e] if one of its operations is
- * in the rows. Both have room for every event. */
+ * in the rows, or added to a set. Both have room for every event. */
 void merge_winners(const struct merge *merge, bool *merged, bool *winners);
 
-/* The surrogate keys ("tags" for scripts) that the batch invalidates: hash64 of each id in a text
- * key or from merge_add_tag, without duplicates. Nothing may be staged. Valid until the next
- * change. */
+/* The surrogate keys ("tags" for scripts) that the batch invalidates: hash64 of each text, UUID and
+ * number in a key (view_is_tag) or from merge_add_tag, without duplicates. Nothing may be staged.
+ * Valid until the next change. */
 const uint64_t *merge_tags(struct merge *merge, size_t *count);
 void merge_add_tag(struct merge *merge, struct slice id); /* staged with the event */
 

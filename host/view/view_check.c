@@ -11,7 +11,9 @@
 #include "view/view_check.sql.h"
 
 #define MAX_TYPES 128
-#define MAX_COLUMN 128
+#define REMEDY                                                                                     \
+    "run `aggregator migrate`, after `aggregator new migration NAME` if no migration makes it, "   \
+    "or correct scripts/view.lua"
 
 struct checker {
     struct pg *pg;
@@ -38,15 +40,6 @@ view_check_report(const struct checker *checker, const char *column, const char 
 
 /* ---- columns ------------------------------------------------------------------------------ */
 
-/* The name of a declared column, without quotes. */
-static void view_check_name_column(char name[MAX_COLUMN], const struct view_table *table, int group,
-                                   int column) {
-    struct buffer quoted = {0};
-    view_sql_append_name(&quoted, table, group, column);
-    snprintf(name, MAX_COLUMN, "%.*s", (int)quoted.len - 2, quoted.data + 1);
-    buffer_free(&quoted);
-}
-
 static bool view_check_load_enums(struct checker *checker) {
     if (!checker->enums && !checker->failed) {
         pg_params_reset(checker->params);
@@ -60,7 +53,7 @@ static bool view_check_load_enums(struct checker *checker) {
 static bool view_check_refuses_type(struct checker *checker, const char *name,
                                     const struct view_column *declared) {
     const char *known[MAX_TYPES];
-    char hint[NEAREST_HINT_CAP], word[MAX_COLUMN];
+    char hint[NEAREST_HINT_CAP], word[VIEW_SQL_NAME_CAP];
     size_t count = 0;
     if (!declared || declared->type != VIEW_ENUM || !view_check_load_enums(checker)) {
         return false;
@@ -89,23 +82,43 @@ static int view_check_find_column(const struct pg_result *columns, const char *n
     return row;
 }
 
+/* The column of a group with the rule count: Postgres computes it of the stored one. */
+static void view_check_computed(const struct checker *checker, const struct view_column *declared) {
+    int row = view_check_find_column(checker->columns, declared->name);
+    bool good = row >= 0 && strcmp(pg_rows_text(checker->columns, row, 1), "integer") == 0 &&
+                strcmp(pg_rows_text(checker->columns, row, 3), "s") == 0;
+    if (!good) {
+        view_check_report(checker, declared->name,
+                          "the rule count needs it as integer GENERATED ALWAYS AS "
+                          "(coalesce(cardinality(\"%s\"), 0)) STORED: " REMEDY,
+                          declared->stored);
+    }
+}
+
 static void view_check_column(void *context, const struct view_table *table, int group,
                               int column) {
     struct checker *checker = context;
     const struct view_column *declared =
         column < 0 ? NULL : view_sql_column_at(table, group, column);
     const char *want = view_sql_type_of(table, group, column);
-    char name[MAX_COLUMN];
-    view_check_name_column(name, table, group, column);
+    char name[VIEW_SQL_NAME_CAP];
+    view_sql_name(name, table, group, column);
     int row = view_check_find_column(checker->columns, name);
     const char *have = row >= 0 ? pg_rows_text(checker->columns, row, 1) : "no such column";
     if (strcmp(have, want) != 0 && !view_check_refuses_type(checker, name, declared)) {
-        view_check_report(
-            checker, name,
-            "the view declares it as %s, the database has %s: run `aggregator migrate`, after "
-            "`aggregator new migration NAME` if no migration makes it, or correct scripts/view.lua",
-            want, have);
+        view_check_report(checker, name, "the view declares it as %s, the database has %s: " REMEDY,
+                          want, have);
     }
+    if (declared && declared->stored) {
+        view_check_computed(checker, declared);
+    }
+}
+
+static void view_check_type(void *context, const struct view_table *table, int group, int column) {
+    char name[VIEW_SQL_NAME_CAP];
+    view_sql_name(name, table, group, column);
+    view_check_refuses_type(context, name,
+                            column < 0 ? NULL : view_sql_column_at(table, group, column));
 }
 
 struct search {
@@ -116,8 +129,8 @@ struct search {
 static void view_check_find_declared(void *context, const struct view_table *table, int group,
                                      int column) {
     struct search *search = context;
-    char name[MAX_COLUMN];
-    view_check_name_column(name, table, group, column);
+    char name[VIEW_SQL_NAME_CAP];
+    view_sql_name(name, table, group, column);
     search->found = search->found || strcmp(name, search->name) == 0;
 }
 
@@ -173,10 +186,8 @@ static bool view_check_table(struct checker *checker) {
     }
     checker->columns = columns;
     if (pg_rows_count(columns) == 0) {
-        view_check_report(checker, NULL,
-                          "the database has no such table: run `aggregator migrate`, after "
-                          "`aggregator new migration NAME` if no migration makes it, or correct "
-                          "scripts/view.lua");
+        view_check_report(checker, NULL, "the database has no such table: " REMEDY);
+        view_sql_columns(checker->table, UINT32_MAX, view_check_type, checker);
     } else {
         view_sql_columns(checker->table, UINT32_MAX, view_check_column, checker);
         view_check_others(checker);
@@ -186,8 +197,9 @@ static bool view_check_table(struct checker *checker) {
     return !checker->failed;
 }
 
-bool view_check(struct pg *pg, const struct view *view, int timeout_ms, view_problem problem,
-                void *context, struct err *err) {
+static bool view_check_tables(struct pg *pg, const struct view *view, int timeout_ms,
+                              bool (*check)(struct checker *checker), view_problem problem,
+                              void *context, struct err *err) {
     struct checker checker = {.pg = pg,
                               .params = pg_params_create(),
                               .timeout_ms = timeout_ms,
@@ -197,11 +209,21 @@ bool view_check(struct pg *pg, const struct view *view, int timeout_ms, view_pro
     bool asked = true;
     for (size_t i = 0; asked && i < view->table_count; i++) {
         checker.table = &view->tables[i];
-        asked = view_check_table(&checker);
+        asked = check(&checker);
     }
     pg_rows_free(checker.enums);
     pg_params_destroy(checker.params);
     return asked;
+}
+
+bool view_check(struct pg *pg, const struct view *view, int timeout_ms, view_problem problem,
+                void *context, struct err *err) {
+    return view_check_tables(pg, view, timeout_ms, view_check_table, problem, context, err);
+}
+
+static bool view_check_table_types(struct checker *checker) {
+    view_sql_columns(checker->table, UINT32_MAX, view_check_type, checker);
+    return !checker->failed;
 }
 
 static void view_check_keep_problem(void *context, const char *table, const char *column,
@@ -213,6 +235,15 @@ static void view_check_keep_problem(void *context, const char *table, const char
 bool view_sql_check(struct pg *pg, const struct view *view, int timeout_ms, struct err *err) {
     struct problems problems = {0};
     bool good = view_check(pg, view, timeout_ms, view_check_keep_problem, &problems, err) &&
+                problems_report(&problems, err);
+    problems_free(&problems);
+    return good;
+}
+
+bool view_check_types(struct pg *pg, const struct view *view, int timeout_ms, struct err *err) {
+    struct problems problems = {0};
+    bool good = view_check_tables(pg, view, timeout_ms, view_check_table_types,
+                                  view_check_keep_problem, &problems, err) &&
                 problems_report(&problems, err);
     problems_free(&problems);
     return good;

@@ -13,3 +13,5 @@ bool view_check(struct pg *pg, const struct view *view, int timeout_ms, view_pro
                 void *context, struct err *err);
 /* The same as one error: ERR_INPUT for differences. */
 bool view_sql_check(struct pg *pg, const struct view *view, int timeout_ms, struct err *err);
+/* Only that each type is one of view.lua, or an enum of the database, whatever tables it has. */
+bool view_check_types(struct pg *pg, const struct view *view, int timeout_ms, struct err *err);

@@ -1,6 +1,6 @@
 -- name: columns
 SELECT attname::text, format_type(atttypid, atttypmod),
-  attnotnull AND NOT atthasdef AND attidentity = ''
+  attnotnull AND NOT atthasdef AND attidentity = '', attgenerated::text
 FROM pg_attribute
 WHERE attrelid = to_regclass($1::text) AND attnum > 0 AND NOT attisdropped
 ORDER BY attnum

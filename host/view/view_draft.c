@@ -22,6 +22,32 @@ static void view_draft_append_column(struct buffer *sql, const struct view_table
     }
 }
 
+/* The column of a group with the rule count, which Postgres computes; NULL: another one. */
+static const struct view_column *view_draft_computed(const struct view_table *table, int group,
+                                                     int column) {
+    const struct view_column *declared =
+        column < 0 ? NULL : view_sql_column_at(table, group, column);
+    return declared && declared->stored ? declared : NULL;
+}
+
+static void view_draft_append_computed(struct buffer *sql, const struct view_column *column) {
+    buffer_append_format(
+        sql, "\"%s\" integer GENERATED ALWAYS AS (coalesce(cardinality(\"%s\"), 0)) STORED",
+        column->name, column->stored);
+}
+
+/* Which index finds the rows that have an item. */
+static void view_draft_append_hints(struct buffer *sql, const struct view_table *table) {
+    for (size_t g = 0; g < table->group_count; g++) {
+        if (table->groups[g].rule == VIEW_SET) {
+            buffer_append_format(sql,
+                                 "-- to find rows by an item: CREATE INDEX ON \"%s\" USING gin "
+                                 "(\"%s\");\n",
+                                 table->name, table->groups[g].columns[0].name);
+        }
+    }
+}
+
 /* ---- a table -------------------------------------------------------------------------------- */
 
 static void view_draft_create_column(void *context, const struct view_table *table, int group,
@@ -30,6 +56,12 @@ static void view_draft_create_column(void *context, const struct view_table *tab
     buffer_append_text(draft->sql, "  ");
     view_draft_append_column(draft->sql, table, group, column);
     buffer_append_text(draft->sql, ",\n");
+    const struct view_column *computed = view_draft_computed(table, group, column);
+    if (computed) {
+        buffer_append_text(draft->sql, "  ");
+        view_draft_append_computed(draft->sql, computed);
+        buffer_append_text(draft->sql, ",\n");
+    }
 }
 
 /* fillfactor: an update of a row whose indexed columns stay needs no new index entries while its
@@ -43,47 +75,59 @@ static void view_draft_create(struct draft *draft, const struct view_table *tabl
         buffer_append_format(draft->sql, "%s\"%s\"", i ? ", " : "", table->key[i].name);
     }
     buffer_append_text(draft->sql, ")\n) WITH (fillfactor = 85);\n");
+    view_draft_append_hints(draft->sql, table);
 }
 
 /* ---- columns of a table --------------------------------------------------------------------- */
 
-static int view_draft_find(const struct draft *draft, const char *quoted, size_t len) {
+static int view_draft_find(const struct draft *draft, const char *name) {
     int row = pg_rows_count(draft->columns) - 1;
-    while (row >= 0 && (strlen(pg_rows_text(draft->columns, row, 0)) != len - 2 ||
-                        strncmp(pg_rows_text(draft->columns, row, 0), quoted + 1, len - 2) != 0)) {
+    while (row >= 0 && strcmp(pg_rows_text(draft->columns, row, 0), name) != 0) {
         row--;
     }
     return row;
 }
 
+static void view_draft_drop(struct draft *draft, const char *name) {
+    buffer_append_format(&draft->undo, "%s DROP COLUMN \"%s\"", draft->added++ ? "," : "", name);
+}
+
 static void view_draft_look(void *context, const struct view_table *table, int group, int column) {
     struct draft *draft = context;
-    struct buffer name = {0};
-    view_sql_append_name(&name, table, group, column);
-    int row = view_draft_find(draft, name.data, name.len);
-    if (row < 0) {
-        buffer_append_text(&draft->undo, draft->added ? ", DROP COLUMN " : " DROP COLUMN ");
-        buffer_append_text(&draft->undo, name.data);
-        draft->added++;
-    } else if (strcmp(pg_rows_text(draft->columns, row, 1),
-                      view_sql_type_of(table, group, column)) != 0) {
-        buffer_append_format(draft->sql, "\n-- \"%s\".%s is %s; the view declares it as %s.\n",
-                             table->name, name.data, pg_rows_text(draft->columns, row, 1),
-                             view_sql_type_of(table, group, column));
+    const struct view_column *computed = view_draft_computed(table, group, column);
+    const char *want = view_sql_type_of(table, group, column);
+    char name[VIEW_SQL_NAME_CAP];
+    view_sql_name(name, table, group, column);
+    int row = view_draft_find(draft, name);
+    if (computed && view_draft_find(draft, computed->name) < 0) {
+        view_draft_drop(draft, computed->name); /* before the one that it is computed of */
     }
-    buffer_free(&name);
+    if (row < 0) {
+        view_draft_drop(draft, name);
+    } else if (strcmp(pg_rows_text(draft->columns, row, 1), want) != 0) {
+        buffer_append_format(draft->sql, "\n-- \"%s\".\"%s\" is %s; the view declares it as %s.\n",
+                             table->name, name, pg_rows_text(draft->columns, row, 1), want);
+    }
+}
+
+static void view_draft_add(struct draft *draft) {
+    buffer_append_text(draft->sql, draft->added++ ? ",\n  ADD COLUMN " : "\n  ADD COLUMN ");
 }
 
 static void view_draft_add_column(void *context, const struct view_table *table, int group,
                                   int column) {
     struct draft *draft = context;
-    struct buffer name = {0};
-    view_sql_append_name(&name, table, group, column);
-    if (view_draft_find(draft, name.data, name.len) < 0) {
-        buffer_append_text(draft->sql, draft->added++ ? ",\n  ADD COLUMN " : "\n  ADD COLUMN ");
+    const struct view_column *computed = view_draft_computed(table, group, column);
+    char name[VIEW_SQL_NAME_CAP];
+    view_sql_name(name, table, group, column);
+    if (view_draft_find(draft, name) < 0) {
+        view_draft_add(draft);
         view_draft_append_column(draft->sql, table, group, column);
     }
-    buffer_free(&name);
+    if (computed && view_draft_find(draft, computed->name) < 0) {
+        view_draft_add(draft);
+        view_draft_append_computed(draft->sql, computed);
+    }
 }
 
 static void view_draft_alter(struct draft *draft, const struct view_table *table) {

@@ -1,5 +1,7 @@
 #include "view_sql.h"
 
+#include <stdio.h>
+
 #include "bindings/pg.h"
 
 /* ---- columns: one order for SQL and parameters ---------------------------------------------- */
@@ -11,6 +13,10 @@ bool view_sql_is_versioned(const struct view_group *group) {
 const struct view_column *view_sql_column_at(const struct view_table *table, int group,
                                              int column) {
     return group < 0 ? &table->key[column] : &table->groups[group].columns[column];
+}
+
+const char *view_sql_stored_name(const struct view_column *column) {
+    return column->stored ? column->stored : column->name;
 }
 
 void view_sql_columns(const struct view_table *table, uint32_t groups, view_sql_visit visit,
@@ -32,14 +38,22 @@ void view_sql_columns(const struct view_table *table, uint32_t groups, view_sql_
     }
 }
 
+void view_sql_name(char name[VIEW_SQL_NAME_CAP], const struct view_table *table, int group,
+                   int column) {
+    if (column >= 0) {
+        snprintf(name, VIEW_SQL_NAME_CAP, "%s",
+                 view_sql_stored_name(view_sql_column_at(table, group, column)));
+    } else {
+        snprintf(name, VIEW_SQL_NAME_CAP, "%s_%s", table->groups[group].name,
+                 column == -1 ? "at" : "event_id");
+    }
+}
+
 void view_sql_append_name(struct buffer *out, const struct view_table *table, int group,
                           int column) {
-    if (column >= 0) {
-        buffer_append_format(out, "\"%s\"", view_sql_column_at(table, group, column)->name);
-    } else if (group >= 0) {
-        buffer_append_format(out, "\"%s_%s\"", table->groups[group].name,
-                             column == -1 ? "at" : "event_id");
-    }
+    char name[VIEW_SQL_NAME_CAP];
+    view_sql_name(name, table, group, column);
+    buffer_append_format(out, "\"%s\"", name);
 }
 
 const char *view_sql_type_of(const struct view_table *table, int group, int column) {
@@ -55,12 +69,17 @@ static enum pg_array view_sql_array_of(enum view_type type) {
     switch (type) {
     case VIEW_INTEGER:
         return PG_ARRAY_INT4;
+    case VIEW_BIGINT:
+        return PG_ARRAY_INT8;
+    case VIEW_DATE:
+        return PG_ARRAY_DATE;
     case VIEW_DOUBLE:
         return PG_ARRAY_FLOAT8;
     case VIEW_BOOLEAN:
         return PG_ARRAY_BOOL;
     case VIEW_TIMESTAMP:
         return PG_ARRAY_TIMESTAMPTZ;
+    case VIEW_UUID:
     case VIEW_CONTENT:
         return PG_ARRAY_UUID;
     default:
@@ -69,16 +88,16 @@ static enum pg_array view_sql_array_of(enum view_type type) {
 }
 
 static bool view_sql_is_cast(enum view_type type) {
-    return type == VIEW_TEXTS || type == VIEW_INTEGERS || type == VIEW_DOUBLES ||
-           type == VIEW_JSON || type == VIEW_ENUM;
+    return view_item_type(type) != type || type == VIEW_JSON || type == VIEW_ENUM;
 }
 
 static const char *view_sql_array_sql(enum pg_array type) {
     static const char *const names[] = {
-        [PG_ARRAY_TEXT] = "text[]", [PG_ARRAY_INT4] = "int4[]",
-        [PG_ARRAY_INT8] = "int8[]", [PG_ARRAY_FLOAT8] = "float8[]",
-        [PG_ARRAY_BOOL] = "bool[]", [PG_ARRAY_TIMESTAMPTZ] = "timestamptz[]",
-        [PG_ARRAY_UUID] = "uuid[]", [PG_ARRAY_BYTEA] = "bytea[]",
+        [PG_ARRAY_TEXT] = "text[]",   [PG_ARRAY_INT4] = "int4[]",
+        [PG_ARRAY_INT8] = "int8[]",   [PG_ARRAY_FLOAT8] = "float8[]",
+        [PG_ARRAY_BOOL] = "bool[]",   [PG_ARRAY_TIMESTAMPTZ] = "timestamptz[]",
+        [PG_ARRAY_DATE] = "date[]",   [PG_ARRAY_UUID] = "uuid[]",
+        [PG_ARRAY_BYTEA] = "bytea[]",
     };
     return names[type];
 }
@@ -136,12 +155,40 @@ static void view_sql_write_list(const struct view_table *table, uint32_t groups,
     view_sql_columns(table, groups, visit, &writer);
 }
 
-/* The condition under which the incoming group replaces the stored one. */
+/* Texts compare by bytes, as in memory, whatever the database's collation. */
+static const char *view_sql_collation(enum view_type type) {
+    return type == VIEW_TEXT ? " COLLATE \"C\"" : "";
+}
+
+void view_sql_append_union(struct buffer *sql, const struct view_group *group, const char *one,
+                           const char *other) {
+    const char *order = view_sql_collation(view_item_type(group->columns[0].type));
+    buffer_append_format(sql,
+                         "ARRAY(SELECT DISTINCT x%s FROM unnest(%s || %s) AS x ORDER BY 1 LIMIT "
+                         "%zu)",
+                         order, one, other, group->limit);
+}
+
+/* An item is missing that is among the least of the union. It may be one that is there already, of
+ * a set that is full: then the same is written again. */
+static void view_sql_append_adds(struct buffer *sql, const struct view_group *group) {
+    const char *c = view_sql_stored_name(&group->columns[0]);
+    const char *order = view_sql_collation(view_item_type(group->columns[0].type));
+    buffer_append_format(sql,
+                         "(EXCLUDED.\"%s\" IS NOT NULL AND (t.\"%s\" IS NULL OR "
+                         "NOT EXCLUDED.\"%s\" <@ t.\"%s\" AND (cardinality(t.\"%s\") < %zu OR "
+                         "EXCLUDED.\"%s\"[1]%s < t.\"%s\"[%zu])))",
+                         c, c, c, c, c, group->limit, c, order, c, group->limit);
+}
+
+/* The condition under which the incoming group replaces the stored one, or adds to it. */
 static void view_sql_append_wins(struct buffer *sql, const struct view_group *group) {
     bool smaller = group->rule == VIEW_FIRST || group->rule == VIEW_MIN;
     const char *sign = smaller ? "<" : ">";
     const char *n = group->name;
-    if (view_sql_is_versioned(group)) {
+    if (view_is_set(group)) {
+        view_sql_append_adds(sql, group);
+    } else if (view_sql_is_versioned(group)) {
         buffer_append_format(sql,
                              "(EXCLUDED.\"%s_at\" IS NOT NULL AND (t.\"%s_at\" IS NULL OR "
                              "(EXCLUDED.\"%s_at\", EXCLUDED.\"%s_event_id\") %s "
@@ -149,8 +196,7 @@ static void view_sql_append_wins(struct buffer *sql, const struct view_group *gr
                              n, n, n, n, sign, n, n);
     } else {
         const char *c = group->columns[0].name;
-        /* By bytes, as merge_value_less, whatever the database's collation. */
-        const char *order = group->columns[0].type == VIEW_TEXT ? " COLLATE \"C\"" : "";
+        const char *order = view_sql_collation(group->columns[0].type);
         buffer_append_format(sql,
                              "(EXCLUDED.\"%s\" IS NOT NULL AND (t.\"%s\" IS NULL OR "
                              "EXCLUDED.\"%s\"%s %s t.\"%s\"))",
@@ -163,6 +209,21 @@ struct setter {
     int number;
     bool only_group; /* the WHERE clause is its condition */
 };
+
+/* What the column has after the update. */
+static void view_sql_write_new(struct buffer *sql, const struct view_table *table, int group,
+                               int column) {
+    if (view_is_set(&table->groups[group])) {
+        const char *name = view_sql_stored_name(&table->groups[group].columns[column]);
+        char held[96], added[96];
+        snprintf(held, sizeof held, "t.\"%s\"", name);
+        snprintf(added, sizeof added, "EXCLUDED.\"%s\"", name);
+        view_sql_append_union(sql, &table->groups[group], held, added);
+    } else {
+        buffer_append_text(sql, "EXCLUDED.");
+        view_sql_append_name(sql, table, group, column);
+    }
+}
 
 static void view_sql_write_set(void *context, const struct view_table *table, int group,
                                int column) {
@@ -178,8 +239,7 @@ static void view_sql_write_set(void *context, const struct view_table *table, in
         view_sql_append_wins(setter->out, &table->groups[group]);
         buffer_append_text(setter->out, " THEN ");
     }
-    buffer_append_text(setter->out, "EXCLUDED.");
-    view_sql_append_name(setter->out, table, group, column);
+    view_sql_write_new(setter->out, table, group, column);
     if (!setter->only_group) {
         buffer_append_text(setter->out, " ELSE t.");
         view_sql_append_name(setter->out, table, group, column);
@@ -237,10 +297,12 @@ static void view_sql_add_value(struct pg_params *params, enum view_type type,
         pg_array_float8(params, value->as.number);
     } else if (type == VIEW_TIMESTAMP) {
         pg_array_timestamp(params, value->as.integer);
-    } else if (type == VIEW_INTEGER || type == VIEW_BOOLEAN) {
-        pg_array_int(params, value->as.integer);
-    } else {
+    } else if (type == VIEW_DATE) {
+        pg_array_date(params, value->as.integer);
+    } else if (view_is_bytes(type)) {
         pg_array_bytes(params, value->as.text);
+    } else {
+        pg_array_int(params, value->as.integer);
     }
 }
 

@@ -19,9 +19,16 @@ const struct view_column *view_sql_column_at(const struct view_table *table, int
 /* Visits the columns of the key and of the groups in the mask, always in the same order. */
 void view_sql_columns(const struct view_table *table, uint32_t groups, view_sql_visit visit,
                       void *context);
-/* The column's name in double quotes. */
+#define VIEW_SQL_NAME_CAP 128
+/* The database's name of the column. */
+void view_sql_name(char name[VIEW_SQL_NAME_CAP], const struct view_table *table, int group,
+                   int column);
+/* The same in double quotes. */
 void view_sql_append_name(struct buffer *out, const struct view_table *table, int group,
                           int column);
+
+/* The column that the database stores, which differs for the rule count. */
+const char *view_sql_stored_name(const struct view_column *column);
 
 /* The column's type as Postgres' format_type spells it. */
 const char *view_sql_type_of(const struct view_table *table, int group, int column);
@@ -31,10 +38,15 @@ uint32_t view_sql_groups(const struct view_table *table, struct merge_row *const
                          size_t count);
 
 /* INSERT … SELECT unnest($1), … ON CONFLICT DO UPDATE for the groups in the mask. It replaces a
- * group's columns only if its version wins, and writes a row only if a group wins. The arrays are
+ * group's columns only if its version wins, adds to sets, and writes a row only if a group changes.
+ * The arrays are
  * unnested in the select list, which reads them in step: FROM unnest($1, …) would first copy each
  * of them into a tuplestore, a tenth of the statement's time. */
 void view_sql_upsert(const struct view_table *table, uint32_t groups, struct buffer *sql);
+
+/* The union of two arrays of a set, of which either may be null, as merge_set_finish orders it. */
+void view_sql_append_union(struct buffer *sql, const struct view_group *group, const char *one,
+                           const char *other);
 
 /* The arrays of that statement, one element per row. */
 void view_sql_params(const struct view_table *table, uint32_t groups, struct merge_row *const *rows,

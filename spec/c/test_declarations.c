@@ -26,8 +26,8 @@ static void names_a_wrong_key_of_a_field(void) {
 static void names_a_wrong_type(void) {
     refuses_field("{ 'p', type = 'interger' }", "no type \"interger\": did you mean \"integer\"?");
     refuses_field("{ 'p', type = 'float' }",
-                  "no type \"float\": there are string, integer, number, boolean, timestamp, uuid, "
-                  "json, object, strings, list");
+                  "no type \"float\": there are string, integer, bigint, number, boolean, "
+                  "timestamp, date, uuid, json, object, strings, list");
 }
 
 static void names_a_wrong_value(void) {
@@ -164,6 +164,47 @@ static void names_invalid_topics_and_types(void) {
             "{ name = 'g', rule = 'latest', columns = {} } } } }",
             "view.lua:1: table t: a key column of type content needs `content`, the group whose "
             "values it hashes");
+}
+
+/* The key's columns, and the rest of the one group after its name. */
+static void refuses_view(const char *key, const char *group, const char *wanted) {
+    char text[512], full[512];
+    snprintf(text, sizeof text,
+             "return { { name = 't', key = { %s }, groups = { { name = 'g', %s } } } }", key,
+             group);
+    snprintf(full, sizeof full, "view.lua:1: %s", wanted);
+    refuses("view.lua", text, full);
+}
+
+static void names_what_a_rule_does_not_take(void) {
+    static const char id[] = "{ 'id', 'text' }";
+    refuses_view(id, "rule = 'min', columns = { { 'c', 'text[]' } }",
+                 "group t.g: min takes one column of text, integer, bigint, double, boolean, "
+                 "timestamp, date or uuid");
+    refuses_view(id, "rule = 'set', columns = { { 'c', 'text' } }",
+                 "group t.g: set takes one column of text[], id[], integer[], bigint[], date[] or "
+                 "uuid[]");
+    refuses_view(id, "rule = 'set', columns = { { 'c', 'double[]' } }",
+                 "group t.g: set takes one column of text[], id[], integer[], bigint[], date[] or "
+                 "uuid[]");
+    refuses_view(id, "rule = 'set', columns = {}",
+                 "group t.g: set takes one column of text[], id[], integer[], bigint[], date[] or "
+                 "uuid[]");
+    refuses_view(id, "rule = 'count', columns = { { 'c', 'text[]' } }",
+                 "group t.g: count takes one column of integer, to which a merge gives the id of "
+                 "what is counted");
+    refuses_view(id, "rule = 'set', limit = 0, columns = { { 'c', 'id[]' } }",
+                 "group t.g: `limit` is the most items that a group with the rule set or count "
+                 "keeps, from 1 to 10000");
+    refuses_view(id, "rule = 'latest', limit = 5, columns = {}",
+                 "group t.g: `limit` is the most items that a group with the rule set or count "
+                 "keeps, from 1 to 10000");
+    refuses_view("{ 'g_sources', 'text' }", "rule = 'count', columns = { { 'c', 'integer' } }",
+                 "table t: column g_sources: the table has two columns of this name");
+    refuses_view(
+        "{ 'id', 'double' }", "rule = 'latest', columns = {}",
+        "table t: key column id: a key takes text, uuid, integer, bigint, date, timestamp, "
+        "content or an enum");
 }
 
 static void refuses_route(const char *declaration, const char *wanted) {
@@ -306,8 +347,8 @@ static void names_wrong_values_of_a_route(void) {
 
 static void names_wrong_parts_of_a_request(void) {
     refuses_route("path = '/', query = { limit = { type = 'json' } }",
-                  "field limit: the type json cannot be sent as text: use string, integer, number, "
-                  "boolean, timestamp or uuid");
+                  "field limit: the type json cannot be sent as text: use string, integer, bigint, "
+                  "number, boolean, timestamp, date or uuid");
     refuses_route("path = '/', query = { a = { 'x y' } }",
                   "field a: \"x y\" is not allowed as the name of a parameter: use letters, digits "
                   "and -_~ only");
@@ -346,8 +387,8 @@ static void names_wrong_bodies(void) {
     refuses_route("path = '/', method = 'POST', body = { fields = {}, content_type = 'text/csv' }",
                   "body: `fields` belong to application/json: remove one of them");
     refuses_route("path = '/', method = 'POST', body = { fields = { a = { 'a', type = 'x' } } }",
-                  "field a: no type \"x\": there are string, integer, number, boolean, timestamp, "
-                  "uuid, json, object, strings, list");
+                  "field a: no type \"x\": there are string, integer, bigint, number, boolean, "
+                  "timestamp, date, uuid, json, object, strings, list");
 }
 
 static void names_routes_that_hide_each_other(void) {
@@ -372,6 +413,7 @@ static void names_routes_that_hide_each_other(void) {
 }
 
 static const struct test_case cases[] = {
+    {"names what a rule does not take", names_what_a_rule_does_not_take},
     {"accepts good declarations", accepts_good_declarations},
     {"names a wrong key of a field", names_a_wrong_key_of_a_field},
     {"names a wrong type", names_a_wrong_type},

@@ -30,7 +30,7 @@ static void names_wrong_words_of_a_reaction(void) {
         {"return {\nfollows = { tt = 'id' }, query = 'facts', publish = tostring }",
          "reactions/a.lua:2: reaction: no table of the view \"tt\": did you mean \"t\"?"},
         {"return { follows = { t = 'is' }, query = 'facts', publish = tostring }",
-         "no text column of t \"is\": did you mean \"id\"?"},
+         "no column of text, uuid, integer or bigint of t \"is\": did you mean \"id\"?"},
         {"return { follows = { t = 'id' }, query = 'fatcs', publish = tostring }",
          "no query in sql/queries \"fatcs\": did you mean \"facts\"?"},
     };

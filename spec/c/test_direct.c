@@ -21,7 +21,10 @@ static const char declared_view[] =
     "return { { name = 'rows', key = { { 'id', 'text' } }, groups = {"
     "  { name = 'all', rule = 'latest', columns = { { 'word', 'text' }, { 'link', 'id' },"
     "    { 'whole', 'integer' }, { 'share', 'double' }, { 'flag', 'boolean' },"
-    "    { 'moment', 'timestamp' }, { 'doc', 'json' } } },"
+    "    { 'moment', 'timestamp' }, { 'doc', 'json' }, { 'huge', 'bigint' }, { 'run', 'uuid' },"
+    "    { 'day', 'date' } } },"
+    "  { name = 'tags', rule = 'set', columns = { { 'tags', 'text[]' } } },"
+    "  { name = 'votes', rule = 'count', columns = { { 'votes', 'integer' } } },"
     "  { name = 'many', rule = 'latest', columns = { { 'words', 'text[]' } } } } },"
     "  { name = 'pairs', key = { { 'a', 'text' }, { 'b', 'text' } }, groups = {"
     "    { name = 'g', rule = 'first', columns = { { 'n', 'integer' } } } } } }";
@@ -34,6 +37,8 @@ static const char declared_fields[] =
     " moment = { 'data.moment', type = 'timestamp', optional = true },"
     " doc = { 'data.doc', type = 'json', optional = true },"
     " object = { 'data.doc', type = 'object', optional = true },"
+    " huge = { 'data.huge', type = 'bigint', optional = true },"
+    " day = { 'data.day', type = 'date', optional = true },"
     " run = { 'data.run', type = 'uuid', optional = true },";
 /* With a list, C fills a handler's events. */
 static const char declared_lists[] =
@@ -47,6 +52,15 @@ static const char *const bodies[] = {
     "view.rows:merge(event.id, 'all', { word = event.case, link = event.id, whole = event.whole,"
     " share = event.share, flag = event.flag, moment = event.moment, doc = event.doc })",
     "view.rows:merge(event.id, 'all', { flag = event.object, word = event.run })",
+    "view.rows:merge(event.id, 'all', { huge = event.huge, run = event.run, day = event.day })",
+    "view.rows:merge(event.id, 'all', { word = tostring(event.huge) .. type(event.huge) })",
+    "view.rows:merge(event.id, 'all', { huge = -0, run = event.run and event.run:upper() })",
+    "view.rows:merge(event.id, 'all', { huge = 2 ^ 53 })",
+    "view.rows:merge(event.id, 'all', { huge = '1x' })",
+    "view.rows:merge(event.id, 'all', { run = 'x' })",
+    "view.rows:merge(event.id, 'all', { day = '2025-02-30' })",
+    "view.rows:merge(event.id, 'tags', { tags = event.id })",
+    "view.rows:merge(event.id, 'votes', { votes = event.huge or event.id })",
     "view.rows:merge(event.id, 'all', { flag = not event.flag, share = -0.0 })",
     "view.rows:merge(event.id, 'all', { word = null, whole = null, flag = null, moment = null })",
     "view.rows:merge(event.id, 'all', {})",
@@ -176,7 +190,7 @@ static void side_say_value(struct side *side, enum view_type type, const struct 
         buffer_append_text(&side->said, " null");
     } else if (type == VIEW_DOUBLE) {
         buffer_append_format(&side->said, " %a", value->as.number);
-    } else if (type == VIEW_INTEGER || type == VIEW_BOOLEAN || type == VIEW_TIMESTAMP) {
+    } else if (!view_is_bytes(type)) {
         buffer_append_format(&side->said, " %lld", (long long)value->as.integer);
     } else {
         buffer_append_format(&side->said, " %zu:", value->as.text.len);
@@ -234,6 +248,8 @@ static const char *event_of(size_t body, unsigned round, char *document, size_t 
         ",\"moment\":\"2025-06-28T08:00:00.123456Z\"",
         ",\"doc\":{\"a\":[1,2]}",
         ",\"run\":\"89ABCDEF-4567-89ef-0123-456789abcdef\"",
+        ",\"huge\":-9007199254740993",
+        ",\"day\":\"2025-06-28\"",
         ",\"words\":[\"x\",\"y\"]",
         ",\"items\":[{\"name\":\"p\",\"n\":3},{\"name\":\"q\",\"w\":\"z\"}]",
     };

@@ -6,7 +6,23 @@
     .paths = (const char *const[]){__VA_ARGS__},                                                   \
     .path_count = sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
 
-enum { ID, COUNT, ITEMS, RAW, STATUS, SCORE, FLAG, AT, UUID, NAMES, WHOLE, FIELD_COUNT };
+enum {
+    ID,
+    COUNT,
+    ITEMS,
+    RAW,
+    STATUS,
+    SCORE,
+    FLAG,
+    AT,
+    UUID,
+    NAMES,
+    WHOLE,
+    BIG,
+    DAY,
+    ANY,
+    FIELD_COUNT
+};
 
 static const struct extract_field parts[] = {
     {.name = "tag", .type = FIELD_STRING, PATHS("tag")},
@@ -50,6 +66,14 @@ static const struct extract_field fields[FIELD_COUNT] = {
     [AT] = {.name = "at", .type = FIELD_TIMESTAMP, .optional = true, PATHS("data.at")},
     [UUID] = {.name = "uuid", .type = FIELD_UUID, .optional = true, PATHS("data.uuid")},
     [NAMES] = {.name = "names", .type = FIELD_STRINGS, .optional = true, PATHS("data.names")},
+    [BIG] = {.name = "big",
+             .type = FIELD_BIGINT,
+             .optional = true,
+             PATHS("data.big"),
+             .has_min = true,
+             .min = -9007199254740992.0},
+    [DAY] = {.name = "day", .type = FIELD_DATE, .optional = true, PATHS("data.day")},
+    [ANY] = {.name = "any", .type = FIELD_INTEGER, .optional = true, PATHS("data.any")},
     [WHOLE] = {.name = "whole", .type = FIELD_JSON, .optional = true, PATHS("data.new")},
 };
 
@@ -223,6 +247,52 @@ static void names_the_problem_of_a_field(void) {
     refuses_with("\"items\":{}", "wrong_type: data.items is an object, not a list");
 }
 
+static void whole_numbers_of_64_bits_are_exact(void) {
+    static const struct {
+        const char *text;
+        int64_t value;
+    } table[] = {{"9223372036854775807", INT64_MAX},
+                 {"\"9223372036854775807\"", INT64_MAX},
+                 {"9007199254740993", 9007199254740993},
+                 {"-9007199254740992", -9007199254740992},
+                 {"\"-0\"", 0},
+                 {"\"\\u0037\"", 7},
+                 {"1e3", 1000}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        char rest[64];
+        snprintf(rest, sizeof rest, "\"big\":%s", table[i].text);
+        CHECK_OK(run_with(rest), &err);
+        CHECK_INT(values[BIG].as.integer, table[i].value);
+    }
+    refuses_with("\"big\":-9007199254740993", "out_of_range: data.big is -9007199254740993");
+    refuses_with("\"big\":9223372036854775808", "out_of_range: data.big does not fit 64 bits");
+    refuses_with("\"big\":\"9223372036854775808\"",
+                 "wrong_type: data.big is \"9223372036854775808\", not a whole number of 64 bits");
+    refuses_with("\"big\":\"\"", "wrong_type: data.big is \"\", not a whole number");
+    refuses_with("\"big\":\" 7\"", "wrong_type: data.big is \" 7\", not a whole number");
+    refuses_with("\"big\":\"-\"", "wrong_type: data.big is \"-\", not a whole number");
+    refuses_with("\"big\":1.5", "wrong_type: data.big is 1.5, not a whole number");
+    refuses_with("\"big\":true", "wrong_type: data.big is a boolean, not a number");
+}
+
+static void a_number_that_lua_would_round_is_refused(void) {
+    CHECK_OK(run_with("\"any\":9007199254740991"), &err);
+    CHECK_INT(values[ANY].as.integer, 9007199254740991);
+    refuses_with("\"any\":9007199254740993",
+                 "out_of_range: data.any is 9007199254740993, which no Lua number holds exactly: a "
+                 "field of the type bigint takes it");
+    refuses_with("\"any\":-9007199254740992", "out_of_range: data.any is -9007199254740992");
+    refuses_with("\"any\":9007199254740993.0", "out_of_range: data.any does not fit");
+}
+
+static void dates_are_read(void) {
+    CHECK_OK(run_with("\"day\":\"2025-06-28\""), &err);
+    CHECK_INT(values[DAY].as.integer, 20267);
+    refuses_with("\"day\":\"2025-02-30\"",
+                 "wrong_type: data.day is \"2025-02-30\", not a date such as 2025-06-28");
+    refuses_with("\"day\":20250628", "wrong_type: data.day is a number, not a string");
+}
+
 static void names_the_row_that_is_wrong(void) {
     refuses_with("\"items\":[{}]", "missing_field: data.items[0]: rank is missing");
     refuses_with("\"items\":[{\"rank\":1},{\"rank\":\"x\"}]",
@@ -355,6 +425,9 @@ static void names_beyond_plain_ascii_match(void) {
 }
 
 static const struct test_case cases[] = {
+    {"whole numbers of 64 bits are exact", whole_numbers_of_64_bits_are_exact},
+    {"a number that Lua would round is refused", a_number_that_lua_would_round_is_refused},
+    {"dates are read", dates_are_read},
     {"reads what is declared", reads_what_is_declared},
     {"absent and null are equal", absent_and_null_are_equal},
     {"takes the first path that is not null", takes_the_first_path_that_is_not_null},

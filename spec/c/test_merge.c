@@ -4,22 +4,25 @@
 #include "base/hash.h"
 #include "test.h"
 
-static struct view_column text_columns[] = {{"name", VIEW_TEXT, "text", false}};
-static struct view_column time_columns[] = {{"seen_at", VIEW_TIMESTAMP, "timestamptz", false}};
+static struct view_column text_columns[] = {{"name", VIEW_TEXT, "text", .is_id = false}};
+static struct view_column time_columns[] = {
+    {"seen_at", VIEW_TIMESTAMP, "timestamptz", .is_id = false}};
 static struct view_table tables[] = {
     {.name = "things",
-     .key = {{"id", VIEW_TEXT, "text", false}},
+     .key = {{"id", VIEW_TEXT, "text", .is_id = false}},
      .key_count = 1,
      .content_group = -1,
-     .groups = {{"newest", VIEW_LATEST, text_columns, 1},
-                {"oldest", VIEW_FIRST, text_columns, 1},
-                {"seen", VIEW_MIN, time_columns, 1}},
+     .groups = {{"newest", VIEW_LATEST, text_columns, .column_count = 1},
+                {"oldest", VIEW_FIRST, text_columns, .column_count = 1},
+                {"seen", VIEW_MIN, time_columns, .column_count = 1}},
      .group_count = 3},
     {.name = "facts",
-     .key = {{"id", VIEW_TEXT, "text", false}, {"content_id", VIEW_CONTENT, "uuid", false}},
+     .key = {{"id", VIEW_TEXT, "text", .is_id = false},
+             {"content_id", VIEW_CONTENT, "uuid", .is_id = false}},
      .key_count = 2,
      .content_group = 0,
-     .groups = {{"fact", VIEW_FIRST, text_columns, 1}, {"restated", VIEW_LATEST, NULL, 0}},
+     .groups = {{"fact", VIEW_FIRST, text_columns, .column_count = 1},
+                {"restated", VIEW_LATEST, NULL, .column_count = 0}},
      .group_count = 2},
 };
 static const struct view view = {tables, 2};

@@ -29,7 +29,7 @@ static void append_value(struct buffer *out, enum view_type type, const struct v
         buffer_append_text(out, "null");
     } else if (type == VIEW_DOUBLE) {
         buffer_append_format(out, "%a", value->as.number);
-    } else if (type == VIEW_INTEGER || type == VIEW_BOOLEAN || type == VIEW_TIMESTAMP) {
+    } else if (!view_is_bytes(type)) {
         buffer_append_format(out, "%lld", (long long)value->as.integer);
     } else {
         append_slice(out, value->as.text);
@@ -48,7 +48,7 @@ static void append_outcome(struct buffer *out, const struct dry_run_outcome *out
         const struct view_table *table = &outcome->view->tables[op->table];
         buffer_append_format(out, "\n%s %s: ", table->name, table->groups[op->group].name);
         for (size_t k = 0; k < table->key_count; k++) {
-            append_slice(out, op->key[k].as.text);
+            append_value(out, table->key[k].type, &op->key[k]);
         }
         buffer_append_text(out, " = ");
         for (size_t c = 0; c < table->groups[op->group].column_count; c++) {

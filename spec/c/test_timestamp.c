@@ -144,12 +144,39 @@ static void round_trips(void) {
     }
 }
 
+static void dates_are_days_in_one_spelling(void) {
+    static const struct {
+        int64_t unix_days;
+        const char *text;
+    } table[] = {{0, "1970-01-01"},
+                 {-1, "1969-12-31"},
+                 {20267, "2025-06-28"},
+                 {-719162, "0001-01-01"},
+                 {2932896, "9999-12-31"}};
+    static const char *const wrong[] = {
+        "", "2025-02-30", "2025-6-28", "0000-01-01", "2025-06-28Z", "10000-01-01", "2025/06/28"};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        char text[DATE_TEXT_LEN + 1];
+        int64_t days;
+        date_format(table[i].unix_days, text);
+        CHECK_TEXT(text, table[i].text);
+        CHECK(date_parse(slice_of(text), &days) && days == table[i].unix_days);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        int64_t days;
+        if (date_parse(slice_of(wrong[i]), &days)) {
+            TEST_FAIL("accepted %s", wrong[i]);
+        }
+    }
+}
+
 static const struct test_case cases[] = {
     {"reads every spelling of a time", reads_every_spelling},
     {"refuses texts that are not times", refuses_texts_that_are_not_times},
     {"writes one spelling", writes_one_spelling},
     {"any integer can be written", any_integer_can_be_written},
     {"written times read back", round_trips},
+    {"dates are days in one spelling", dates_are_days_in_one_spelling},
 };
 
 TEST_MAIN(cases)

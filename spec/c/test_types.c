@@ -9,7 +9,13 @@ static const char view[] =
     "},\n"
     "{ name = 'again', rule = 'first', columns = {} } } },\n"
     "{ name = 'pairs', key = { { 'one', 'text' }, { 'other', 'text' } }, groups = {\n"
-    "{ name = 'state', rule = 'first', columns = { { 'status', 'my_enum' } } } } } }";
+    "{ name = 'state', rule = 'first', columns = { { 'status', 'my_enum' } } } } },\n"
+    "{ name = 'typed', key = { { 'id', 'uuid' }, { 'n', 'bigint' } }, groups = {\n"
+    "{ name = 'tags', rule = 'set', columns = { { 'tags', 'id[]' } } },\n"
+    "{ name = 'numbers', rule = 'set', columns = { { 'numbers', 'bigint[]' } } },\n"
+    "{ name = 'votes', rule = 'count', columns = { { 'votes', 'integer' } } },\n"
+    "{ name = 'all', rule = 'latest', columns = { { 'n2', 'bigint' }, { 'day', 'date' },\n"
+    "{ 'links', 'uuid[]' } } } } } }";
 static const char handler[] =
     "return { topics = 't', fields = {\n"
     "id = 'data.id', kind = { 'data.kind', enum = { x = 'B', y = 'A', z = 'B' } },\n"
@@ -51,6 +57,12 @@ static void groups(void) {
               "---@field word? string text\n"
               "---@field ranks? (integer|json.Null)[] integer[]\n");
     check_has("---@field status? string my_enum\n");
+    check_has("---@field tags? string|string[] text[]\n");
+    check_has("---@field numbers? integer|string|(integer|string)[] bigint[]\n");
+    check_has("---@field votes? string|integer|(string|integer)[] uuid[]\n");
+    check_has("---@field n2? integer|string bigint\n---@field day? string date\n"
+              "---@field links? (string|json.Null)[] uuid[]\n");
+    check_has("key: (string|integer)[], group: \"votes\", columns: view.typed.votes)\n");
 }
 
 static void merges(void) {

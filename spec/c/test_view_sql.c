@@ -12,42 +12,48 @@
 #define WAIT_MS 10000
 #define FACTS 60
 
-static struct view_column all_columns[] = {{"name", VIEW_TEXT, "text", false},
-                                           {"ids", VIEW_TEXTS, "text[]", false},
-                                           {"total", VIEW_INTEGER, "integer", false},
-                                           {"counts", VIEW_INTEGERS, "integer[]", false},
-                                           {"score", VIEW_DOUBLE, "double precision", false},
-                                           {"scores", VIEW_DOUBLES, "double precision[]", false},
-                                           {"done", VIEW_BOOLEAN, "boolean", false},
-                                           {"seen", VIEW_TIMESTAMP, "timestamptz", false},
-                                           {"raw", VIEW_JSON, "json", false},
-                                           {"mood", VIEW_ENUM, "view_sql_mood", false},
-                                           {"moods", VIEW_ENUM, "view_sql_mood[]", false}};
+static struct view_column all_columns[] = {
+    {"name", VIEW_TEXT, "text", .is_id = false},
+    {"ids", VIEW_TEXTS, "text[]", .is_id = false},
+    {"total", VIEW_INTEGER, "integer", .is_id = false},
+    {"counts", VIEW_INTEGERS, "integer[]", .is_id = false},
+    {"score", VIEW_DOUBLE, "double precision", .is_id = false},
+    {"scores", VIEW_DOUBLES, "double precision[]", .is_id = false},
+    {"done", VIEW_BOOLEAN, "boolean", .is_id = false},
+    {"seen", VIEW_TIMESTAMP, "timestamptz", .is_id = false},
+    {"raw", VIEW_JSON, "json", .is_id = false},
+    {"mood", VIEW_ENUM, "view_sql_mood", .is_id = false},
+    {"moods", VIEW_ENUM, "view_sql_mood[]", .is_id = false}};
 #define ALL_COUNT (sizeof all_columns / sizeof *all_columns)
-static struct view_column note_columns[] = {{"note", VIEW_TEXT, "text", false}};
-static struct view_column first_seen[] = {{"first_seen", VIEW_TIMESTAMP, "timestamptz", false}};
-static struct view_column last_seen[] = {{"last_seen", VIEW_TIMESTAMP, "timestamptz", false}};
-static struct view_column lowest[] = {{"lowest", VIEW_DOUBLE, "double precision", false}};
-static struct view_column highest_word[] = {{"highest_word", VIEW_TEXT, "text", false}};
-static struct view_column ever[] = {{"ever", VIEW_BOOLEAN, "boolean", false}};
+static struct view_column note_columns[] = {{"note", VIEW_TEXT, "text", .is_id = false}};
+static struct view_column first_seen[] = {
+    {"first_seen", VIEW_TIMESTAMP, "timestamptz", .is_id = false}};
+static struct view_column last_seen[] = {
+    {"last_seen", VIEW_TIMESTAMP, "timestamptz", .is_id = false}};
+static struct view_column lowest[] = {{"lowest", VIEW_DOUBLE, "double precision", .is_id = false}};
+static struct view_column highest_word[] = {{"highest_word", VIEW_TEXT, "text", .is_id = false}};
+static struct view_column ever[] = {{"ever", VIEW_BOOLEAN, "boolean", .is_id = false}};
 static struct view_table tables[] = {
     {.name = "view_sql_things",
-     .key = {{"id", VIEW_TEXT, "text", false}, {"part", VIEW_TEXT, "text", false}},
+     .key = {{"id", VIEW_TEXT, "text", .is_id = false},
+             {"part", VIEW_TEXT, "text", .is_id = false}},
      .key_count = 2,
      .content_group = -1,
-     .groups = {{"newest", VIEW_LATEST, all_columns, ALL_COUNT},
-                {"oldest", VIEW_FIRST, note_columns, 1},
-                {"seen", VIEW_MIN, first_seen, 1},
-                {"left", VIEW_MAX, last_seen, 1},
-                {"low", VIEW_MIN, lowest, 1},
-                {"word", VIEW_MAX, highest_word, 1},
-                {"once", VIEW_MAX, ever, 1}},
+     .groups = {{"newest", VIEW_LATEST, all_columns, .column_count = ALL_COUNT},
+                {"oldest", VIEW_FIRST, note_columns, .column_count = 1},
+                {"seen", VIEW_MIN, first_seen, .column_count = 1},
+                {"left", VIEW_MAX, last_seen, .column_count = 1},
+                {"low", VIEW_MIN, lowest, .column_count = 1},
+                {"word", VIEW_MAX, highest_word, .column_count = 1},
+                {"once", VIEW_MAX, ever, .column_count = 1}},
      .group_count = 7},
     {.name = "view_sql_facts",
-     .key = {{"id", VIEW_TEXT, "text", false}, {"content_id", VIEW_CONTENT, "uuid", false}},
+     .key = {{"id", VIEW_TEXT, "text", .is_id = false},
+             {"content_id", VIEW_CONTENT, "uuid", .is_id = false}},
      .key_count = 2,
      .content_group = 0,
-     .groups = {{"fact", VIEW_FIRST, note_columns, 1}, {"restated", VIEW_LATEST, NULL, 0}},
+     .groups = {{"fact", VIEW_FIRST, note_columns, .column_count = 1},
+                {"restated", VIEW_LATEST, NULL, .column_count = 0}},
      .group_count = 2},
 };
 static const struct view view = {tables, 2};
@@ -406,12 +412,13 @@ static void a_schema_that_differs_is_named(void) {
 }
 
 static void an_unknown_type_suggests_the_nearest(void) {
-    static struct view_column wrong[] = {{"n", VIEW_ENUM, "intger", false},
-                                         {"m", VIEW_ENUM, "view_sql_mod", false}};
+    static struct view_column wrong[] = {{"n", VIEW_ENUM, "intger", .is_id = false},
+                                         {"m", VIEW_ENUM, "view_sql_mod", .is_id = false}};
     static struct view_table table = {
         .name = "view_sql_things",
         .content_group = -1,
-        .key = {{"id", VIEW_TEXT, "text", false}, {"part", VIEW_INTEGER, "integer", false}},
+        .key = {{"id", VIEW_TEXT, "text", .is_id = false},
+                {"part", VIEW_INTEGER, "integer", .is_id = false}},
         .key_count = 2,
         .group_count = 1,
         .groups = {{.name = "g", .rule = VIEW_MIN, .columns = wrong, .column_count = 2}}};

@@ -149,3 +149,69 @@ def test_no_draft_is_written_while_migrations_are_pending(program):
     (program.folder_of_scripts / "sql/migrations/9000_later.sql").write_text("SELECT 1;\n")
     refused = program.command("new", "migration", "notes", check=False)
     assert refused.returncode == 1 and "1 migration is not applied" in refused.stderr
+
+
+TYPED = """
+  { name = "notes", key = { { "note_id", "uuid" }, { "day", "date" } }, groups = {
+    { name = "note", rule = "latest", columns = { { "author", "bigint" }, { "links", "uuid[]" } } },
+    { name = "labels", rule = "set", columns = { { "labels", "id[]" } } },
+    { name = "readers", rule = "count", columns = { { "reader_count", "integer" } } } } },
+"""
+
+def test_a_draft_has_the_columns_of_sets_and_counts_and_is_redone(program):
+    declare(program, tables=TYPED)
+    path = draft_of(program)
+    text = path.read_text()
+    for line in ('"note_id" uuid,', '"day" date,', '"author" bigint,', '"links" uuid[],',
+                 '"labels" text[] COLLATE "C",', '"readers_sources" uuid[],',
+                 '"reader_count" integer GENERATED ALWAYS AS (coalesce(cardinality('
+                 '"readers_sources"), 0)) STORED,',
+                 '-- to find rows by an item: CREATE INDEX ON "notes" USING gin ("labels");'):
+        assert f"{line}\n" in text
+    program.command("migrate")
+    assert "database: good" in program.command("check").stdout
+    program.query("INSERT INTO notes (note_id, day, readers_sources) VALUES "
+                  "(gen_random_uuid(), '2026-02-01', ARRAY[gen_random_uuid()])")
+    assert program.query("SELECT reader_count FROM notes") == [(1,)]
+    # what a later group adds to the table, taken back and applied again
+    more = TYPED.replace('{ name = "readers"', """{ name = "likes", rule = "count",
+      columns = { { "like_count", "integer" } } },
+    { name = "readers\"""")
+    declare(program, tables=more)
+    later = draft_of(program, "likes")
+    program.command("migrate")
+    assert "database: good" in program.command("check").stdout
+    later.write_text(later.read_text() + "-- again\n")
+    assert "taken back and applied again" in program.command("migrate", "--redo", "--yes").stdout
+    assert "database: good" in program.command("check").stdout
+    assert program.query("SELECT like_count FROM notes") == [(0,)]
+
+
+def test_a_count_that_postgres_does_not_compute_is_refused(program):
+    declare(program, tables=TYPED)
+    path = draft_of(program)
+    path.write_text(re.sub(r"(reader_count\" integer) GENERATED.*STORED", r"\1", path.read_text()))
+    program.command("migrate")
+    refused = program.command("check", check=False)
+    assert refused.returncode == 1
+    assert ("reader_count: the rule count needs it as integer GENERATED ALWAYS AS (coalesce(cardinality("
+            '"readers_sources"), 0)) STORED') in refused.stderr
+    assert "aggregator new migration NAME" in refused.stderr
+
+
+def test_no_draft_names_a_type_that_the_database_lacks(program):
+    declare(program, tables=TABLES.replace("essay_phase_status", "essay_phase_statsu"))
+    refused = program.command("new", "migration", "notes", check=False)
+    assert refused.returncode == 1
+    assert ('column state: no type "essay_phase_statsu", and no enum of the database: did you mean '
+            '"essay_phase_status"?') in refused.stderr
+    assert "CREATE TYPE mood AS ENUM" in refused.stderr
+    assert not any(path.name.endswith("_notes.sql") for path in migrations(program))
+
+
+def test_without_a_database_the_draft_says_which_setting_names_it(program):
+    declare(program)
+    program.env["RESULT_AGGREGATOR_SERVICE_DATABASE_URL"] = "postgresql://ras@127.0.0.1:1/ras"
+    refused = program.command("new", "migration", "notes", check=False)
+    assert refused.returncode == 1
+    assert "postgres.url" in refused.stderr and ". .run/env" in refused.stderr

@@ -57,9 +57,8 @@ def build(request):
     return ROOT / request.config.getoption("build")
 
 
-@pytest.fixture(scope="session")
-def bench(build):
-    """Every test uses the same one: each starts with a reset."""
+@contextlib.contextmanager
+def open_bench(build, tables=None, env=None):
     with contextlib.ExitStack() as cleanup:
         folder = pathlib.Path(
             cleanup.enter_context(tempfile.TemporaryDirectory(prefix="aggregator-")))
@@ -68,10 +67,26 @@ def bench(build):
         cleanup.callback(server.stop)
         server.start()
         url = stack.create_database(admin, f"ras_{uuid.uuid4().hex}")
-        stack.Aggregator(folder, build, url, "none", "none").command("migrate")
+        stack.Aggregator(folder, build, url, "none", "none", env).command("migrate")
         client = redis_client.Redis.from_url(server.url)
-        bench = workbench.Workbench(build, url, server.url, client)
+        bench = workbench.Workbench(build, url, server.url, client, tables, env)
         cleanup.callback(bench.close)
+        yield bench
+
+
+@pytest.fixture(scope="session")
+def bench(build):
+    """Every test uses the same one: each starts with a reset."""
+    with open_bench(build) as bench:
+        yield bench
+
+
+@pytest.fixture(scope="session")
+def typed(build):
+    """The workbench of spec/fixtures/typed, a service with every type and rule."""
+    root = ROOT / "spec/fixtures/typed"
+    with open_bench(build, ["readings", "totals"],
+                    {"SCRIPTS_ROOT": str(root / "scripts"), "SQL_ROOT": str(root / "sql")}) as bench:
         yield bench
 
 

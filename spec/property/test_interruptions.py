@@ -78,13 +78,7 @@ def test_an_emptied_database_is_filled_again_despite_processed_ids(bench, case, 
     same(reference, bench.everything())
 
 
-@FEW
-@hypothesis.given(ANY_CASE, st.randoms(use_true_random=True))
-def test_processes_killed_at_any_moment_lose_and_double_nothing(bench, case, chance):
-    records, delivery = case
-    reference = reference_of(bench, records)
-    bench.reset()
-
+def deliver_with_kills(bench, records, delivery, chance):
     def run(batches):
         process = bench.start(delivery.redis)
         for batch in batches:
@@ -99,6 +93,15 @@ def test_processes_killed_at_any_moment_lose_and_double_nothing(bench, case, cha
     for lane in [bench.threads.submit(run, batches)
                  for batches in delivery.lanes(records).values()]:
         lane.result()
+
+
+@FEW
+@hypothesis.given(ANY_CASE, st.randoms(use_true_random=True))
+def test_processes_killed_at_any_moment_lose_and_double_nothing(bench, case, chance):
+    records, delivery = case
+    reference = reference_of(bench, records)
+    bench.reset()
+    deliver_with_kills(bench, records, delivery, chance)
     check_undisturbed(bench, reference, records, delivery)
 
 

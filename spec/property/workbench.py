@@ -112,12 +112,13 @@ class Delivery:
 class Workbench:
     """A database, a Redis, and the processes that apply streams to it."""
 
-    def __init__(self, build, database_url, redis_url, redis):
-        self.build, self.redis = build, redis
+    def __init__(self, build, database_url, redis_url, redis, tables=None, env=None):
+        """tables, env: of another service than the project's own."""
+        self.build, self.redis, self.tables = build, redis, tables or VIEW_TABLES
         self.env = {"RESULT_AGGREGATOR_SERVICE_DATABASE_URL": database_url,
                     "KAFKA_CONSUMER_GROUP_ID": GROUP,
                     # streams of nothing but malformed events are no reason to stop
-                    "INGEST_BREAKER_SHARE_PERCENT": "100"}
+                    "INGEST_BREAKER_SHARE_PERCENT": "100"} | (env or {})
         self.redis_urls = {False: "none", True: redis_url}
         self.processes = {}
         self.lock = threading.Lock()
@@ -156,7 +157,7 @@ class Workbench:
 
     def empty(self):
         """The database alone."""
-        self.query("TRUNCATE " + ", ".join(VIEW_TABLES + PROGRAM_TABLES))
+        self.query("TRUNCATE " + ", ".join(self.tables + PROGRAM_TABLES))
         self.forget_offsets()
 
     def forget_offsets(self):
@@ -188,7 +189,7 @@ class Workbench:
         """{table: its rows, as COPY writes them}."""
         tables = {}
         with self.connection.cursor() as cursor:
-            for table in VIEW_TABLES:
+            for table in self.tables:
                 out = io.StringIO()
                 cursor.copy_expert(f"COPY (SELECT * FROM {table} t ORDER BY t::text) TO STDOUT",
                                    out)

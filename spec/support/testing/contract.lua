@@ -17,9 +17,11 @@ local M = {}
 local WRONG = {
   string = { 7, true, {}, json.array({ "x" }) },
   integer = { "7", 1.5, true, {} },
+  bigint = { "7x", "", 1.5, true, {} },
   number = { "7", true, {} },
   boolean = { "true", 1, 0 },
   timestamp = { "yesterday", 1750000000, "2025-13-01T00:00:00Z" },
+  date = { "yesterday", 20260131, "2026-02-30", "2026-02-03T00:00:00Z" },
   uuid = { "not-a-uuid", 7 },
   json = { "text", 7, true },
   object = { "text", 7, json.array({ 1 }) },
@@ -106,7 +108,7 @@ local function add_missing(cases, fixture, field, fields)
 end
 
 local function add_bounds(cases, fixture, field)
-  if field.type == "integer" or field.type == "number" then
+  if field.type == "integer" or field.type == "bigint" or field.type == "number" then
     if field.min then
       add(cases, fixture, field, field.min - 1, "out_of_range")
     end
