@@ -64,10 +64,22 @@
 ---@field rate_limit? RouteRateLimit of each caller; above it a request gets a 429
 ---@field handle fun(request: Request): Response called once a request; an error gives a 500
 
---- How a route's responses are cached.
+--- How a route's responses are cached. A 200 is served for `ttl_s`, unless a commit touches one of its
+--- `tags`; then it is stale, and not served, except as the three keys of stale responses say.
 ---@class RouteCache
 ---@field key string with every parameter of the path: `"api:batch:{batch_id}"`; no other route's
 ---@field type? string its label in metrics; default: the endpoint
+---@field vary? RouteVary what responses vary with, beside the path: all that `query` and `headers` declare. Requests with the same values share a response
+---@field ttl_s? integer seconds, at most 604800; default: `cache.ttl_s` of the configuration
+---@field stale_while_revalidate_s? integer for so long after `ttl_s` a response is served at once, while one request of the process computes it again (RFC 5861)
+---@field stale_if_error_s? integer for so long after `ttl_s` it is served if the route fails (RFC 5861)
+---@field stale_after_commit? boolean true: a commit makes a response stale instead of dropping it, so that the two keys before apply to it: a client may get an answer that is older than a commit by so much. Default: false
+---@field max_age_s? integer clients may use a 200 for so long without asking: `Cache-Control: private, max-age=N` (`public` without `auth`) with `Age` and `Vary`, in place of `private, no-cache`. No commit reaches what a client keeps
+
+--- What the responses of a cached route vary with: names of its declaration, all of them.
+---@class RouteVary
+---@field query? string|string[] names of `query`
+---@field headers? string|string[] names of `headers`: at most 16; the header `Vary` of a response lists them
 
 --- Words of a response that are translated by caller: `http.vocabularies` of `config.lua` names the
 --- vocabulary of an `X-Service-ID`. One response is cached for all, and translated when it is sent.
@@ -94,7 +106,7 @@
 --- nearest.
 ---@class Request
 ---@field params table<string, string> of the path, by name; reading one that no path of the route has is an error
----@field query table<string, any> by name; a cached route has none. Of a route that declares `query` the fields, in their types
+---@field query table<string, any> by name. Of a route that declares `query` the fields, in their types; a cached route has no others
 ---@field headers table<string, any> the fields of a route that declares `headers`
 ---@field body any the fields, or the bytes, of a route that declares `body`
 ---@field method string the route's: `"GET"` also for HEAD

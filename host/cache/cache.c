@@ -1,5 +1,4 @@
 /* cache: combines the two levels, and runs one compute a key at a time. */
-#include <errno.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -9,43 +8,6 @@
 
 /* The longest time that a response is served after a commit that was not announced. */
 #define UNANNOUNCED_US 1000000
-
-/* One compute under way. Its leader and each waiter hold a reference. */
-struct flight {
-    struct flight *next;
-    const struct cache_key *key; /* the leader's: valid while the flight is in the list */
-    uint64_t began;
-    uint64_t pending; /* the first invalidation that Redis had not confirmed at the begin */
-    bool usable;      /* whether the cache was, at the begin */
-    uint64_t view;    /* the cache's at the begin */
-    pthread_cond_t landed;
-    int refs;
-    bool done;
-    struct cached_response *response;
-    struct err err;
-};
-
-struct cache {
-    pthread_mutex_t lock; /* store, flights, pending, subscribed, doubts, view */
-    struct store store;
-    struct flight *flights;        /* at most one for each request thread */
-    struct cache_pending *pending; /* the open ones */
-    bool subscribed;     /* invalidations of other processes arrive, or there is no Redis */
-    int64_t received_us; /* all invalidations announced before have arrived */
-    int doubts;          /* open calls of cache_doubt */
-    uint64_t view;       /* 0: unknown */
-    bool enabled;
-    int ttl_s;
-    int redis_timeout_ms;
-    char *redis_url;
-    cache_listener listener; /* NULL: none */
-    void *listener_context;
-    struct shared *shared; /* NULL without Redis */
-    struct subscriber *subscriber;
-    struct metric *hits;
-    struct metric *misses;
-    struct metric_cell *drops[CACHE_DROPS];
-};
 
 static const char *const drop_reasons[CACHE_DROPS] = {
     [CACHE_DROP_SUBSCRIPTION_LOST] = "subscription_lost",
@@ -61,6 +23,7 @@ struct cache *cache_create(const struct cache_options *options, struct err *err)
     bool with_redis = options->enabled && options->redis_url && options->redis_url[0];
     pthread_mutex_init(&cache->lock, NULL);
     store_init(&cache->store, options->max_bytes);
+    cache->store.alone = !with_redis;
     cache->subscribed = !with_redis;
     cache->enabled = options->enabled;
     cache->ttl_s = options->ttl_s;
@@ -70,6 +33,13 @@ struct cache *cache_create(const struct cache_options *options, struct err *err)
                                 "Responses served from a cache, without a query", "cache_type");
     cache->misses = metric_family(METRIC_COUNTER, "ras_cache_misses_total",
                                   "Responses computed by a query", "cache_type");
+    cache->stale = metric_family(METRIC_COUNTER, "ras_cache_stale_total",
+                                 "Stale responses served, by reason: `refresh` while one was "
+                                 "computed, `error` because none could be",
+                                 "cache_type,reason");
+    cache->refreshes = metric_family(METRIC_COUNTER, "ras_cache_refreshes_total",
+                                     "Stale responses computed again in the background, by result",
+                                     "cache_type,result");
     struct metric *drops =
         metric_family(METRIC_COUNTER, "ras_cache_drops_total",
                       "Times all cached responses were dropped, by reason", "reason");
@@ -178,8 +148,8 @@ void cache_drop_all(struct cache *cache, enum cache_drop reason) {
     cache_note_drop(cache, reason);
 }
 
-/* Under the lock. A frozen process or a slow connection may have missed invalidations. */
-static bool cache_is_usable(const struct cache *cache) {
+/* A frozen process or a slow connection may have missed invalidations. */
+bool cache_is_usable(const struct cache *cache) {
     bool current = !cache->subscriber || clock_monotonic_us() - cache->received_us < UNANNOUNCED_US;
     return cache->subscribed && cache->doubts == 0 && current;
 }
@@ -191,98 +161,57 @@ bool cache_hears(struct cache *cache) {
     return hears;
 }
 
-struct cached_response *cache_lookup(struct cache *cache, const struct cache_key *key) {
+/* ---- lookups -------------------------------------------------------------------------------- */
+
+/* Under the lock: what the process level has for a request, and how it is served. NULL: it has to
+ * be computed. */
+static struct cached_response *cache_find(struct cache *cache, const struct cache_key *key,
+                                          struct cache_serving *serving) {
+    *serving = (struct cache_serving){0};
+    if (!cache_is_usable(cache)) {
+        return NULL;
+    }
+    struct store_hit hit = store_find(&cache->store, key);
+    if (hit.response && hit.state == STORE_FALLBACK) {
+        cached_response_unref(hit.response);
+        return NULL;
+    }
+    serving->stale = hit.response && hit.state != STORE_FRESH;
+    serving->wants_refresh = hit.wants_refresh;
+    serving->failed = hit.response && hit.state == STORE_FAILED;
+    return hit.response;
+}
+
+/* Without the lock. */
+static void cache_count_stale(struct cache *cache, const struct cache_key *key,
+                              const struct cache_serving *serving) {
+    if (serving->stale) {
+        metric_add(metric_cell(cache->stale, key->type, serving->failed ? "error" : "refresh"), 1);
+    }
+}
+
+struct cached_response *cache_lookup(struct cache *cache, const struct cache_key *key,
+                                     struct cache_serving *serving) {
+    *serving = (struct cache_serving){0};
     if (!cache->enabled) {
         return NULL;
     }
     pthread_mutex_lock(&cache->lock);
-    struct cached_response *response =
-        cache_is_usable(cache) ? store_find(&cache->store, key) : NULL;
+    struct cached_response *response = cache_find(cache, key, serving);
     pthread_mutex_unlock(&cache->lock);
+    cache_count_stale(cache, key, serving);
     return response;
 }
 
-static void cache_flight_release(struct flight *flight) {
-    if (--flight->refs == 0) {
-        cached_response_unref(flight->response);
-        pthread_cond_destroy(&flight->landed);
-        free(flight);
-    }
+/* ---- computing ------------------------------------------------------------------------------ */
+
+static int cache_ttl_s(const struct cache *cache, const struct cache_key *key) {
+    return cache->ttl_s > 0 && key->ages.ttl_s > 0 ? key->ages.ttl_s : cache->ttl_s;
 }
 
-static uint64_t cache_first_pending(const struct cache *cache) {
-    uint64_t first = UINT64_MAX;
-    for (const struct cache_pending *at = cache->pending; at; at = at->next) {
-        first = at->first < first ? at->first : first;
-    }
-    return first;
-}
-
-static struct flight *cache_flight_begin(struct cache *cache, const struct cache_key *key) {
-    struct flight *flight = xcalloc(1, sizeof *flight);
-    clock_condition_init(&flight->landed);
-    flight->key = key;
-    flight->began = cache->store.sequence;
-    flight->pending = cache_first_pending(cache);
-    flight->usable = cache_is_usable(cache);
-    flight->view = cache->view;
-    flight->refs = 1;
-    flight->next = cache->flights;
-    cache->flights = flight;
-    return flight;
-}
-
-static struct flight *cache_flight_find(struct cache *cache, const struct cache_key *key) {
-    struct flight *flight = cache->flights;
-    /* The tags of a flight are unknown until it lands: any invalidation since its begin makes it
-     * too old to join. */
-    while (flight &&
-           (flight->began != cache->store.sequence || flight->key->scripts != key->scripts ||
-            !slice_equal(flight->key->text, key->text))) {
-        flight = flight->next;
-    }
-    return flight;
-}
-
-static struct cached_response *cache_flight_wait(struct cache *cache, struct flight *flight,
-                                                 int timeout_ms, struct err *err) {
-    int64_t deadline_us = clock_monotonic_us() + (int64_t)timeout_ms * 1000;
-    int rc = 0;
-    flight->refs++;
-    while (!flight->done && rc != ETIMEDOUT) {
-        rc = clock_condition_wait(&flight->landed, &cache->lock, deadline_us);
-    }
-    struct cached_response *response = NULL;
-    if (!flight->done) {
-        err_set(err, ERR_TIMEOUT, "no response within %d ms (computed by another request)",
-                timeout_ms);
-    } else if (flight->response) {
-        response = cached_response_ref(flight->response);
-    } else {
-        *err = flight->err;
-    }
-    cache_flight_release(flight);
-    return response;
-}
-
-/* Under the lock: removes the flight from the list and wakes its waiters. */
-static void cache_flight_land(struct cache *cache, struct flight *flight,
-                              struct cached_response *response, const struct err *err) {
-    struct flight **at = &cache->flights;
-    while (*at != flight) {
-        at = &(*at)->next;
-    }
-    *at = flight->next;
-    flight->done = true;
-    flight->response = response ? cached_response_ref(response) : NULL;
-    flight->err = *err;
-    pthread_cond_broadcast(&flight->landed);
-    cache_flight_release(flight);
-}
-
-static int64_t cache_lifetime_of(const struct cache *cache,
+static int64_t cache_lifetime_of(const struct cache *cache, const struct cache_key *key,
                                  const struct cached_response *response) {
-    int64_t lifetime_us = (int64_t)cache->ttl_s * 1000000;
+    int64_t lifetime_us = (int64_t)cache_ttl_s(cache, key) * 1000000;
     int64_t short_us = lifetime_us < UNANNOUNCED_US ? lifetime_us : UNANNOUNCED_US;
     if (response->status == 200) {
         return cache->shared ? lifetime_us : short_us;
@@ -290,93 +219,159 @@ static int64_t cache_lifetime_of(const struct cache *cache,
     return response->status == 404 ? short_us : 0;
 }
 
-/* Ignores a response that a commit of this process invalidated and Redis has not confirmed. */
+static void cache_forget_hit(struct shared_hit *hit) {
+    cached_response_unref(hit->response);
+    free(hit->tags);
+    *hit = (struct shared_hit){.reachable = hit->reachable, .sequence = hit->sequence};
+}
+
+/* Ignores a response that a commit of this process invalidated and Redis has not confirmed. A stale
+ * one goes into the process level, as a fallback, and is a miss. */
 static void cache_find_in_redis(struct cache *cache, const struct flight *flight,
                                 struct shared_hit *hit) {
-    shared_get(cache->shared, flight->key, flight->view, hit);
+    const struct cache_key *key = flight->key;
+    shared_get(cache->shared, key, flight->view, hit);
     if (!hit->response) {
         return;
     }
+    hit->response->made_us =
+        clock_monotonic_us() + hit->lifetime_us - (int64_t)cache_ttl_s(cache, key) * 1000000;
     pthread_mutex_lock(&cache->lock);
     bool outdated =
         store_was_invalidated(&cache->store, hit->tags, hit->tag_count, flight->pending);
-    pthread_mutex_unlock(&cache->lock);
-    if (outdated) {
-        cached_response_unref(hit->response);
-        free(hit->tags);
-        *hit = (struct shared_hit){.reachable = hit->reachable, .sequence = hit->sequence};
+    if (!outdated && hit->lifetime_us <= 0 && cache_is_usable(cache)) {
+        store_put(&cache->store, key, hit->response, hit->tags, hit->tag_count, flight->began,
+                  hit->lifetime_us, metric_cell(cache->hits, key->type));
     }
+    pthread_mutex_unlock(&cache->lock);
+    if (outdated || hit->lifetime_us <= 0) {
+        cache_forget_hit(hit);
+    }
+}
+
+/* Under the lock: a failed compute gives the stale response, where there is one. */
+static void cache_fall_back(struct cache *cache, struct flight *flight, struct shared_hit *hit) {
+    struct cached_response *stale =
+        cache_is_usable(cache) ? store_fall_back(&cache->store, flight->key) : NULL;
+    if (stale) {
+        if (hit->response) {
+            err_set(&flight->err, ERR_UNAVAILABLE, "the route responded with status %d",
+                    hit->response->status);
+        }
+        cached_response_unref(hit->response);
+        hit->response = stale;
+        flight->failed = true;
+    }
+}
+
+/* Under the lock: keeps what was found or computed. False: Redis must not have it either. After a
+ * failover Redis may have lost the invalidation that made it stale, but this process has then lost
+ * its subscription. */
+static bool cache_keep(struct cache *cache, struct flight *flight, struct shared_hit *hit) {
+    const struct cache_key *key = flight->key;
+    bool usable = hit->response && cache_is_usable(cache);
+    bool fresh = usable && !store_is_stale(&cache->store, hit->tags, hit->tag_count, flight->began);
+    if (!hit->response || hit->response->status >= 500) {
+        cache_fall_back(cache, flight, hit);
+    } else if (hit->lifetime_us <= 0) {
+        store_forget(&cache->store, key);
+    } else if (usable) {
+        store_put(&cache->store, key, hit->response, hit->tags, hit->tag_count, flight->began,
+                  hit->lifetime_us, metric_cell(cache->hits, key->type));
+    }
+    return fresh && !flight->failed && hit->response->status == 200;
 }
 
 /* Looks in Redis, then computes. Later callers of the key join the flight. */
 static struct cached_response *cache_lead(struct cache *cache, struct flight *flight,
-                                          cache_compute compute, void *context, struct err *err) {
+                                          cache_compute compute, void *context, bool *failed,
+                                          struct err *err) {
     const struct cache_key *key = flight->key;
-    uint64_t began = flight->began, view = flight->view; /* landing may free the flight */
+    uint64_t view = flight->view; /* landing may free the flight */
     struct shared_hit hit = {0};
-    struct metric_cell *hits = metric_cell(cache->hits, key->type);
     /* Without a subscription, Redis may have restarted with old contents. */
     if (cache->shared && flight->usable && view != 0) {
         cache_find_in_redis(cache, flight, &hit);
     }
     bool computed = !hit.response;
-    struct err failure = {0};
-    metric_add(computed ? metric_cell(cache->misses, key->type) : hits, 1);
+    metric_add(metric_cell(computed ? cache->misses : cache->hits, key->type), 1);
     if (computed) {
-        hit.response = compute(context, &hit.tags, &hit.tag_count, &failure);
-        hit.lifetime_us = hit.response ? cache_lifetime_of(cache, hit.response) : 0;
+        hit.response = compute(context, &hit.tags, &hit.tag_count, &flight->err);
+        hit.lifetime_us = hit.response ? cache_lifetime_of(cache, key, hit.response) : 0;
     }
     pthread_mutex_lock(&cache->lock);
-    /* A stale response is not stored in Redis either: after a failover Redis may have lost the
-     * invalidation, but this process has then lost its subscription. */
-    bool fresh = hit.response && cache_is_usable(cache) &&
-                 !store_is_stale(&cache->store, hit.tags, hit.tag_count, began);
-    if (fresh) {
-        store_put(&cache->store, key, hit.response, hit.tags, hit.tag_count, began, hit.lifetime_us,
-                  hits);
+    bool kept = cache_keep(cache, flight, &hit);
+    flight->response = hit.response ? cached_response_ref(hit.response) : NULL;
+    *failed = flight->failed;
+    if (flight->failed || !hit.response) {
+        *err = flight->err;
     }
-    cache_flight_land(cache, flight, hit.response, &failure);
+    cache_flight_land(cache, flight);
     pthread_mutex_unlock(&cache->lock);
-    if (computed && fresh && hit.reachable && hit.response->status == 200 && hit.tag_count > 0 &&
-        cache->ttl_s > 0) {
-        shared_put(cache->shared, key, view, &hit, cache->ttl_s);
+    if (computed && kept && hit.reachable && hit.tag_count > 0 && hit.lifetime_us > 0) {
+        shared_put(cache->shared, key, view, &hit,
+                   cache_ttl_s(cache, key) + cache_stale_s(&key->ages));
     }
     free(hit.tags);
-    if (!hit.response) {
-        *err = failure;
-    }
     return hit.response;
 }
 
+/* Without the cache. */
+static struct cached_response *cache_compute_alone(cache_compute compute, void *context,
+                                                   struct err *err) {
+    uint64_t *tags = NULL;
+    size_t count = 0;
+    struct cached_response *response = compute(context, &tags, &count, err);
+    free(tags);
+    return response;
+}
+
 struct cached_response *cache_get(struct cache *cache, const struct cache_key *key, int timeout_ms,
-                                  cache_compute compute, void *context, struct err *err) {
+                                  cache_compute compute, void *context,
+                                  struct cache_serving *serving, struct err *err) {
+    *serving = (struct cache_serving){0};
     if (!cache->enabled || !key->text.data) {
-        uint64_t *tags = NULL;
-        size_t count = 0;
-        struct cached_response *response = compute(context, &tags, &count, err);
-        free(tags);
-        return response;
+        return cache_compute_alone(compute, context, err);
     }
     pthread_mutex_lock(&cache->lock);
-    struct cached_response *response =
-        cache_is_usable(cache) ? store_find(&cache->store, key) : NULL;
-    if (response) {
-        pthread_mutex_unlock(&cache->lock);
-        return response;
+    struct cached_response *response = cache_find(cache, key, serving);
+    struct flight *joined = response ? NULL : cache_flight_find(cache, key);
+    struct flight *led = response || joined ? NULL : cache_flight_begin(cache, key);
+    if (joined) {
+        response = cache_flight_wait(cache, joined, timeout_ms, &serving->failed, err);
     }
-    struct flight *flight = cache_flight_find(cache, key);
-    if (flight) {
-        response = cache_flight_wait(cache, flight, timeout_ms, err);
-        pthread_mutex_unlock(&cache->lock);
-        if (response) {
-            metric_add(metric_cell(cache->hits, key->type), 1);
-        }
-        return response;
-    }
-    flight = cache_flight_begin(cache, key);
     pthread_mutex_unlock(&cache->lock);
-    return cache_lead(cache, flight, compute, context, err);
+    if (led) {
+        response = cache_lead(cache, led, compute, context, &serving->failed, err);
+    } else if (joined && response) {
+        metric_add(metric_cell(cache->hits, key->type), 1);
+    }
+    serving->stale = serving->stale || serving->failed;
+    cache_count_stale(cache, key, serving);
+    return response;
 }
+
+bool cache_refresh(struct cache *cache, const struct cache_key *key, cache_compute compute,
+                   void *context, struct err *err) {
+    bool failed = false;
+    pthread_mutex_lock(&cache->lock);
+    struct flight *flight = cache_flight_begin(cache, key);
+    pthread_mutex_unlock(&cache->lock);
+    struct cached_response *response = cache_lead(cache, flight, compute, context, &failed, err);
+    bool good = response && !failed;
+    cached_response_unref(response);
+    cache_cancel_refresh(cache, key);
+    metric_add(metric_cell(cache->refreshes, key->type, good ? "good" : "failed"), 1);
+    return good;
+}
+
+void cache_cancel_refresh(struct cache *cache, const struct cache_key *key) {
+    pthread_mutex_lock(&cache->lock);
+    store_end_refresh(&cache->store, key);
+    pthread_mutex_unlock(&cache->lock);
+}
+
+/* ---- invalidations -------------------------------------------------------------------------- */
 
 void cache_invalidate(struct cache *cache, const uint64_t *tags, size_t count) {
     cache_invalidate_pending(cache, tags, count, NULL);

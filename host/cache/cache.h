@@ -10,7 +10,11 @@
  * dependency sets tag -> keys, and the last invalidations (shared.c).
  *
  * A cached response belongs to the scripts that made it, and in Redis to the database it was read
- * from: for others it is a miss. */
+ * from: for others it is a miss.
+ *
+ * A key may have times in which a response that has passed its age is still served (RFC 5861). A
+ * response that a commit outdated is not, unless the key says so; nor is one where invalidations
+ * may be missing. */
 #pragma once
 
 #include <stdatomic.h>
@@ -34,8 +38,9 @@ struct cache_options {
 struct cached_response {
     int status;
     struct slice body;
-    uint64_t hash; /* hash64 of the body */
-    char etag[20]; /* the same, quoted */
+    uint64_t hash;   /* hash64 of the body */
+    char etag[20];   /* the same, quoted */
+    int64_t made_us; /* of the monotonic clock; of one from Redis by the age that it had there */
     /* private: */
     int refs;
     _Atomic(struct cached_gzip *) gzip;
@@ -56,15 +61,37 @@ bool cache_start(struct cache *cache, struct err *err); /* the subscriber thread
 void cache_set_view(struct cache *cache, uint64_t view);
 void cache_destroy(struct cache *cache);
 
+/* How long a 200 is served. Zeros: cache.ttl_s, and nothing stale. */
+struct cache_ages {
+    int ttl_s;
+    /* For so long after ttl_s it is served at once, while one request of the process refreshes it
+     * (RFC 5861 3). */
+    int stale_while_revalidate_s;
+    /* For so long after ttl_s it is served if it cannot be computed (RFC 5861 4). */
+    int stale_if_error_s;
+    /* A commit that invalidates its tags makes it stale, instead of dropping it. */
+    bool stale_after_commit;
+};
+
 struct cache_key {
     struct slice text; /* data NULL: computed for each request */
     const char *type;  /* for the metrics */
-    uint64_t scripts;  /* hash64 of the scripts that make the response */
+    uint64_t scripts;  /* hash64 of the scripts and the route that make the response */
+    struct cache_ages ages;
+};
+
+/* How a response came to be served. */
+struct cache_serving {
+    bool stale;
+    bool wants_refresh; /* the caller sees to it that cache_refresh or cache_cancel_refresh follows:
+                           until then nobody else is asked to */
+    bool failed;        /* stale, because it could not be computed a moment ago */
 };
 
 /* Looks in the process level only. NULL: a miss, or the cache is bypassed because invalidations of
  * other processes do not arrive. */
-struct cached_response *cache_lookup(struct cache *cache, const struct cache_key *key);
+struct cached_response *cache_lookup(struct cache *cache, const struct cache_key *key,
+                                     struct cache_serving *serving);
 
 /* Computes the response on a miss. Fills *tags, which the cache frees with free(). */
 typedef struct cached_response *(*cache_compute)(void *context, uint64_t **tags, size_t *tag_count,
@@ -72,9 +99,19 @@ typedef struct cached_response *(*cache_compute)(void *context, uint64_t **tags,
 /* Looks in the process, then in Redis, then computes once for all simultaneous callers of the key.
  * A caller that began after an invalidation does not join an older compute. A 404 lives at most 1 s
  * and only in the process; statuses other than 200 and 404 are not cached. With the cache disabled
- * each request computes. */
+ * each request computes. Where no response could be computed, or one with a status from 500, and a
+ * stale one is served instead: `serving` and err say so. */
 struct cached_response *cache_get(struct cache *cache, const struct cache_key *key, int timeout_ms,
-                                  cache_compute compute, void *context, struct err *err);
+                                  cache_compute compute, void *context,
+                                  struct cache_serving *serving, struct err *err);
+
+/* Computes a stale response again and replaces it. False: err; it stays, and is not refreshed for a
+ * second. */
+bool cache_refresh(struct cache *cache, const struct cache_key *key, cache_compute compute,
+                   void *context, struct err *err);
+/* The refresh that a lookup wanted does not take place: another lookup may want it after a second.
+ */
+void cache_cancel_refresh(struct cache *cache, const struct cache_key *key);
 
 /* Called after each invalidation, of whichever process, on any thread and without a lock of the
  * cache: answers with these tags may have changed; count 0: all may. */

@@ -41,19 +41,46 @@ struct store {
     size_t max_bytes;
     uint64_t sequence; /* invalidations so far */
     uint64_t floor;    /* responses begun before it are stale: invalidations may be missed */
+    bool alone;        /* without Redis: commits of other processes are not known of */
 };
 
 void store_init(struct store *store, size_t max_bytes);
 void store_free(struct store *store);
-/* A new reference, or NULL. Counts a hit on the entry's own metric. */
-struct cached_response *store_find(struct store *store, const struct cache_key *key);
+/* How long a response with these ages is served after it is stale, at most. */
+static inline int cache_stale_s(const struct cache_ages *ages) {
+    return ages->stale_while_revalidate_s > ages->stale_if_error_s ? ages->stale_while_revalidate_s
+                                                                   : ages->stale_if_error_s;
+}
+
+enum store_state {
+    STORE_FRESH,
+    STORE_STALE,    /* within stale_while_revalidate_s */
+    STORE_FALLBACK, /* within stale_if_error_s */
+    STORE_FAILED,   /* the same, and computing it failed less than STORE_RETRY_US ago */
+};
+#define STORE_RETRY_US 1000000
+struct store_hit {
+    struct cached_response *response; /* a new reference; NULL: a miss */
+    enum store_state state;
+    bool wants_refresh; /* STORE_STALE, and it is not refreshed yet: now it counts as being so */
+};
+/* Counts a hit on the entry's own metric, except for STORE_FALLBACK. */
+struct store_hit store_find(struct store *store, const struct cache_key *key);
+/* Computing the response failed: nobody is asked to for STORE_RETRY_US. Returns a reference to the
+ * stale one, or NULL. */
+struct cached_response *store_fall_back(struct store *store, const struct cache_key *key);
+/* After a refresh, or in its place: a response that it has not replaced may be refreshed again. */
+void store_end_refresh(struct store *store, const struct cache_key *key);
+/* Drops the response. */
+void store_forget(struct store *store, const struct cache_key *key);
 /* Whether one of the tags was invalidated after `began`, or an invalidation may have been missed. A
  * response without tags is stale after any invalidation. */
 bool store_is_stale(const struct store *store, const uint64_t *tags, size_t count, uint64_t began);
 /* Whether one of the tags was invalidated by number `first` or a later one. */
 bool store_was_invalidated(const struct store *store, const uint64_t *tags, size_t count,
                            uint64_t first);
-/* Stores the response unless it is stale. */
+/* Stores the response unless it is stale. With ages.stale_after_commit, one that a commit outdated
+ * is stored as stale. lifetime_us: until it is stale; negative: since. */
 void store_put(struct store *store, const struct cache_key *key, struct cached_response *response,
                const uint64_t *tags, size_t count, uint64_t began, int64_t lifetime_us,
                struct metric_cell *hits);
@@ -70,17 +97,17 @@ struct shared_hit {
     struct cached_response *response; /* NULL: a miss */
     uint64_t *tags;                   /* malloc'ed */
     size_t tag_count;
-    int64_t lifetime_us;
-    bool reachable; /* Redis replied: `sequence` may guard a store */
+    int64_t lifetime_us; /* until it is stale; negative: since */
+    bool reachable;      /* Redis replied: `sequence` may guard a store */
     uint64_t sequence;
 };
 /* `view`: see cache_set_view. */
 void shared_get(struct shared *shared, const struct cache_key *key, uint64_t view,
                 struct shared_hit *hit);
-/* Stores hit->response unless one of its tags was invalidated since hit->sequence. Does not wait
- * for the reply. */
+/* Stores hit->response for lifetime_s, fresh and stale, unless one of its tags was invalidated
+ * since hit->sequence. Does not wait for the reply. */
 void shared_put(struct shared *shared, const struct cache_key *key, uint64_t view,
-                const struct shared_hit *hit, int ttl_s);
+                const struct shared_hit *hit, int lifetime_s);
 
 /* --- announcements --- */
 struct slice cache_dep_key(uint64_t tag, char out[CACHE_DEP_KEY_BYTES]);
@@ -101,3 +128,55 @@ void cache_set_subscribed(struct cache *cache, bool subscribed);
 void cache_set_received(struct cache *cache, int64_t until_us);
 /* The process that announced the drop counts and logs it. */
 void cache_drop_uncounted(struct cache *cache);
+
+/* --- the cache, and computes under way; callers of flights hold the cache's lock --- */
+
+/* One compute under way. Its leader and each waiter hold a reference. */
+struct flight {
+    struct flight *next;
+    const struct cache_key *key; /* the leader's: valid while the flight is in the list */
+    uint64_t began;
+    uint64_t pending; /* the first invalidation that Redis had not confirmed at the begin */
+    bool usable;      /* whether the cache was, at the begin */
+    uint64_t view;    /* the cache's at the begin */
+    pthread_cond_t landed;
+    int refs;
+    bool done;
+    struct cached_response *response;
+    bool failed; /* the response is a stale one, because of err */
+    struct err err;
+};
+
+struct cache {
+    pthread_mutex_t lock; /* store, flights, pending, subscribed, doubts, view */
+    struct store store;
+    struct flight *flights;        /* at most one for each request thread */
+    struct cache_pending *pending; /* the open ones */
+    bool subscribed;     /* invalidations of other processes arrive, or there is no Redis */
+    int64_t received_us; /* all invalidations announced before have arrived */
+    int doubts;          /* open calls of cache_doubt */
+    uint64_t view;       /* 0: unknown */
+    bool enabled;
+    int ttl_s;
+    int redis_timeout_ms;
+    char *redis_url;
+    cache_listener listener; /* NULL: none */
+    void *listener_context;
+    struct shared *shared; /* NULL without Redis */
+    struct subscriber *subscriber;
+    struct metric *hits;
+    struct metric *misses;
+    struct metric *stale;
+    struct metric *refreshes;
+    struct metric_cell *drops[CACHE_DROPS];
+};
+
+struct flight *cache_flight_begin(struct cache *cache, const struct cache_key *key);
+/* One that a caller of this moment may join, or NULL. */
+struct flight *cache_flight_find(struct cache *cache, const struct cache_key *key);
+/* Releases the lock while it waits. *failed: the response is a stale one, because of err. */
+struct cached_response *cache_flight_wait(struct cache *cache, struct flight *flight,
+                                          int timeout_ms, bool *failed, struct err *err);
+/* Removes the flight, whose response and err are set, from the list and wakes its waiters. */
+void cache_flight_land(struct cache *cache, struct flight *flight);
+bool cache_is_usable(const struct cache *cache);

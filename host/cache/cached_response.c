@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/xalloc.h"
 #include "bindings/gzip.h"
@@ -17,6 +18,7 @@ struct cached_response *cached_response_create(int status, struct slice body) {
     response->status = status;
     response->body = (struct slice){copy, body.len};
     response->refs = 1;
+    response->made_us = clock_monotonic_us();
     response->hash = hash64(response->body);
     snprintf(response->etag, sizeof response->etag, "\"%016llx\"",
              (unsigned long long)response->hash);

@@ -185,7 +185,8 @@ static uint64_t shared_number_at(const char *bytes, size_t index) {
 
 struct lookup {
     struct shared *shared;
-    uint64_t scripts, view;
+    const struct cache_key *key;
+    uint64_t view;
     struct shared_hit *hit;
 };
 
@@ -211,7 +212,7 @@ static void shared_read_entry(const struct lookup *lookup, const redisReply *rep
     const redisReply *body = reply->element[0], *tags = reply->element[1];
     const redisReply *floor = reply->element[2];
     if (tags->len < 8 * (HEADER_NUMBERS + 1) || tags->len % 8 != 0 ||
-        shared_number_at(tags->str, HEADER_SCRIPTS) != lookup->scripts ||
+        shared_number_at(tags->str, HEADER_SCRIPTS) != lookup->key->scripts ||
         shared_number_at(tags->str, HEADER_VIEW) != lookup->view) {
         return;
     }
@@ -240,13 +241,14 @@ static void shared_on_get_reply(void *context, size_t index, const redisReply *r
     } else if (index == 1) {
         shared_read_entry(lookup, reply);
     } else if (reply->type == REDIS_REPLY_INTEGER) {
-        hit->lifetime_us = reply->integer * 1000;
+        /* Redis has it until it is served no more: shared_put. */
+        hit->lifetime_us = (reply->integer - cache_stale_s(&lookup->key->ages) * 1000LL) * 1000;
     }
 }
 
 void shared_get(struct shared *shared, const struct cache_key *key, uint64_t view,
                 struct shared_hit *hit) {
-    struct lookup lookup = {shared, key->scripts, view, hit};
+    struct lookup lookup = {shared, key, view, hit};
     *hit = (struct shared_hit){0};
     struct redis *redis = shared_take(shared);
     if (!redis) {
@@ -305,7 +307,7 @@ static void shared_on_put_reply(void *context, size_t index, const redisReply *r
 }
 
 void shared_put(struct shared *shared, const struct cache_key *key, uint64_t view,
-                const struct shared_hit *hit, int ttl_s) {
+                const struct shared_hit *hit, int lifetime_s) {
     const uint64_t header[HEADER_NUMBERS] = {
         [HEADER_SEQUENCE] = hit->sequence,
         [HEADER_SCRIPTS] = key->scripts,
@@ -320,7 +322,7 @@ void shared_put(struct shared *shared, const struct cache_key *key, uint64_t vie
     }
     char keys[24], ttl[16], began[24];
     snprintf(keys, sizeof keys, "%zu", count + 4);
-    snprintf(ttl, sizeof ttl, "%d", ttl_s);
+    snprintf(ttl, sizeof ttl, "%d", lifetime_s);
     snprintf(began, sizeof began, "%" PRIu64, hit->sequence);
     size_t tags_len, n = 0;
     char *tags_name = shared_tags_key(key->text, &tags_len);

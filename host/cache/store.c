@@ -11,6 +11,8 @@
 #define STORE_CHAINS 65536
 #endif
 
+#define BUSY INT64_MAX
+
 struct store_link {
     uint64_t tag;
     struct store_entry *entry;
@@ -29,7 +31,11 @@ struct store_entry {
     uint64_t hash;
     uint64_t scripts; /* hash of the scripts that made it */
     uint64_t began;
-    int64_t expires_us;
+    struct cache_ages ages;
+    int64_t fresh_until_us;
+    int64_t expires_us;    /* no longer served, stale or not */
+    int64_t refresh_at_us; /* not refreshed before; BUSY: it is being refreshed */
+    int64_t failed_until_us;
     size_t key_len;
     char key[];
 };
@@ -97,21 +103,103 @@ static struct store_entry *cache_store_find(struct store *store, struct slice ke
     return entry;
 }
 
-struct cached_response *store_find(struct store *store, const struct cache_key *key) {
+/* ---- stale responses ------------------------------------------------------------------------ */
+
+/* How long a response is served after it is stale, at most. Without Redis another process may have
+ * outdated it. */
+static int64_t cache_store_stale_us(const struct store *store, const struct cache_ages *ages) {
+    return store->alone && !ages->stale_after_commit ? 0 : (int64_t)cache_stale_s(ages) * 1000000;
+}
+
+/* A commit has outdated the entry. True: it is dropped; else it is stale from now on. */
+static bool cache_store_outdate(struct store *store, struct store_entry *entry, int64_t now_us) {
+    if (!entry->ages.stale_after_commit) {
+        cache_store_drop(store, entry);
+        return true;
+    }
+    if (entry->fresh_until_us > now_us) {
+        entry->fresh_until_us = now_us;
+        entry->expires_us = now_us + cache_store_stale_us(store, &entry->ages);
+    }
+    return false;
+}
+
+static enum store_state cache_store_state(const struct store_entry *entry, int64_t now_us) {
+    int64_t revalidate_us = (int64_t)entry->ages.stale_while_revalidate_s * 1000000;
+    if (now_us < entry->fresh_until_us) {
+        return STORE_FRESH;
+    }
+    if (now_us - entry->fresh_until_us < revalidate_us) {
+        return STORE_STALE;
+    }
+    return now_us < entry->failed_until_us ? STORE_FAILED : STORE_FALLBACK;
+}
+
+/* The entry, unless it may be served no more. */
+static struct store_entry *cache_store_find_usable(struct store *store, const struct cache_key *key,
+                                                   int64_t now_us) {
     struct store_entry *entry = cache_store_find(store, key->text, hash64(key->text));
     if (!entry || entry->scripts != key->scripts) {
         return NULL;
     }
-    if (clock_monotonic_us() >= entry->expires_us ||
-        (entry->link_count == 0 && entry->began != store->sequence)) {
+    if (entry->link_count == 0 && entry->began != store->sequence &&
+        cache_store_outdate(store, entry, now_us)) {
+        return NULL;
+    }
+    if (now_us >= entry->expires_us) {
         cache_store_drop(store, entry);
         return NULL;
     }
+    return entry;
+}
+
+struct store_hit store_find(struct store *store, const struct cache_key *key) {
+    struct store_hit hit = {0};
+    int64_t now_us = clock_monotonic_us();
+    struct store_entry *entry = cache_store_find_usable(store, key, now_us);
+    if (!entry) {
+        return hit;
+    }
     cache_store_unuse(store, entry);
     cache_store_use(store, entry);
-    metric_add(entry->hits, 1);
+    hit.state = cache_store_state(entry, now_us);
+    hit.response = cached_response_ref(entry->response);
+    hit.wants_refresh = hit.state == STORE_STALE && now_us >= entry->refresh_at_us;
+    if (hit.wants_refresh) {
+        entry->refresh_at_us = BUSY;
+    }
+    if (hit.state != STORE_FALLBACK) {
+        metric_add(entry->hits, 1);
+    }
+    return hit;
+}
+
+struct cached_response *store_fall_back(struct store *store, const struct cache_key *key) {
+    int64_t now_us = clock_monotonic_us();
+    struct store_entry *entry = cache_store_find_usable(store, key, now_us);
+    if (!entry) {
+        return NULL;
+    }
+    entry->refresh_at_us = entry->failed_until_us = now_us + STORE_RETRY_US;
     return cached_response_ref(entry->response);
 }
+
+void store_end_refresh(struct store *store, const struct cache_key *key) {
+    int64_t now_us = clock_monotonic_us();
+    struct store_entry *entry = cache_store_find_usable(store, key, now_us);
+    if (entry && entry->refresh_at_us == BUSY) {
+        entry->refresh_at_us = now_us + STORE_RETRY_US;
+    }
+}
+
+void store_forget(struct store *store, const struct cache_key *key) {
+    struct store_entry *entry = cache_store_find_usable(store, key, clock_monotonic_us());
+    if (entry) {
+        cache_store_drop(store, entry);
+    }
+}
+
+/* ---- invalidations -------------------------------------------------------------------------- */
 
 bool store_is_stale(const struct store *store, const uint64_t *tags, size_t count, uint64_t began) {
     if (began < store->floor || (count == 0 && began != store->sequence)) {
@@ -150,11 +238,23 @@ void store_put(struct store *store, const struct cache_key *key, struct cached_r
                struct metric_cell *hits) {
     size_t bytes = sizeof(struct store_entry) + key->text.len + sizeof *response +
                    response->body.len + count * sizeof(struct store_link);
-    if (lifetime_us <= 0 || bytes > store->max_bytes || store_is_stale(store, tags, count, began)) {
+    struct cache_ages ages = response->status == 200 ? key->ages : (struct cache_ages){0};
+    int64_t stale_us = cache_store_stale_us(store, &ages);
+    bool stale = store_is_stale(store, tags, count, began);
+    if (stale && ages.stale_after_commit && lifetime_us > 0) {
+        lifetime_us = 0;
+    }
+    if (began < store->floor || (stale && !ages.stale_after_commit) ||
+        lifetime_us + stale_us <= 0 || bytes > store->max_bytes) {
         return;
     }
     uint64_t hash = hash64(key->text);
+    int64_t fresh_until_us = clock_monotonic_us() + lifetime_us;
     struct store_entry *old = cache_store_find(store, key->text, hash);
+    if (old && lifetime_us <= 0 && old->scripts == key->scripts &&
+        (old->began > began || old->fresh_until_us > fresh_until_us)) {
+        return; /* a newer one is there */
+    }
     if (old) {
         cache_store_drop(store, old);
     }
@@ -169,7 +269,9 @@ void store_put(struct store *store, const struct cache_key *key, struct cached_r
     entry->bytes = bytes;
     entry->began = began;
     entry->hits = hits;
-    entry->expires_us = clock_monotonic_us() + lifetime_us;
+    entry->ages = ages;
+    entry->fresh_until_us = fresh_until_us;
+    entry->expires_us = fresh_until_us + stale_us;
     entry->response = cached_response_ref(response);
     entry->chain = store->chains[hash % STORE_CHAINS];
     store->chains[hash % STORE_CHAINS] = entry;
@@ -185,13 +287,10 @@ void store_invalidate(struct store *store, const uint64_t *tags, size_t count) {
         bucket->sequence = store->sequence;
         struct store_link *link = bucket->links;
         while (link) {
-            if (link->tag == tags[i]) {
-                cache_store_drop(store, link->entry);
-                /* The entry may have owned the next link too: start again. */
-                link = bucket->links;
-            } else {
-                link = link->next;
-            }
+            /* A dropped entry may have owned the next link, too: start again. */
+            bool dropped = link->tag == tags[i] &&
+                           cache_store_outdate(store, link->entry, clock_monotonic_us());
+            link = dropped ? bucket->links : link->next;
         }
     }
 }

@@ -308,12 +308,31 @@ local function add_errors(responses, statuses)
   end
 end
 
-local function add_success(responses, method)
+--- What heads of a cached route's responses say.
+local function caching_headers(route)
+  local headers = {}
+  if route.vary ~= json.null then
+    headers.Vary = { schema = { type = "string", examples = json.array({ route.vary }) } }
+  end
+  if route.max_age_s > 0 then
+    headers.Age = { schema = { type = "integer", minimum = 0 } }
+    headers["Cache-Control"] = { schema = {
+      const = ("%s, max-age=%d"):format(route.authenticated and "private" or "public",
+        route.max_age_s),
+    } }
+  end
+  return headers
+end
+
+local function add_success(responses, route)
+  local method = route.method
   responses["200"] = { description = "Success", content = { ["application/json"] = {
     schema = {},
   } } }
   if READS[method] then
-    responses["200"].headers = { ETag = ref("headers", "ETag") }
+    local headers = caching_headers(route)
+    headers.ETag = ref("headers", "ETag")
+    responses["200"].headers = headers
     responses["304"] = ref("responses", "NotModified")
   end
 end
@@ -347,7 +366,7 @@ local function route_operation(route, path)
   local parameters = path_parameters(path)
   add_fields(parameters, "query", route.query ~= json.null and route.query or nil)
   add_fields(parameters, "header", route.headers ~= json.null and route.headers or nil)
-  add_success(responses, route.method)
+  add_success(responses, route)
   add_errors(responses, ALWAYS)
   add_errors(responses, { 500, route.authenticated and 401, route.has_rate and 429,
     route.has_body and 415 })
@@ -381,6 +400,8 @@ local function stream_operation(route, path)
       content = { ["text/event-stream"] = { schema = { type = "string" } } },
     },
   }
+  add_fields(parameters, "query", route.query ~= json.null and route.query or nil)
+  add_fields(parameters, "header", route.headers ~= json.null and route.headers or nil)
   parameters[#parameters + 1] = copy(STREAM_ANSWER)
   add_own(parameters, "last_event_id")
   add_own(parameters, "correlation_id")

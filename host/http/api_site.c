@@ -1,6 +1,5 @@
-#include "api_site.h"
+#include "api_private.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -8,50 +7,19 @@
 #include "base/json_put.h"
 #include "base/log.h"
 #include "base/reaper.h"
-#include "base/uuid.h"
 #include "base/xalloc.h"
 #include "admission.h"
 #include "builtin_paths.h"
 #include "compression.h"
 #include "endpoint.h"
-#include "live.h"
 #include "route_inputs.h"
 #include "route_response.h"
 #include "rate_limit.h"
 #include "request_body.h"
 #include "router.h"
-#include "vocabulary.h"
 
 #define SHOWN_SERVICE_BYTES 64
-#define NO_ROUTE SIZE_MAX /* of an answer to a path that no route has any longer */
-
-struct api_scripts {
-    struct api *api; /* NULL until the api owns them */
-    struct script_generation *generation;
-    uint64_t hash;                           /* of the generation's hash */
-    const struct script_route *routes;       /* the generation owns them */
-    const struct config_pairs *vocabularies; /* by caller; the generation owns them */
-    int compress_min_bytes;                  /* http.compress_min_bytes */
-    struct endpoint **endpoints;             /* one for each route */
-    size_t route_count;
-    struct script_route *live_routes; /* the streams of live routes, as routes of their own */
-    size_t *live_of;                  /* the index of each one's route */
-    struct endpoint **live_endpoints;
-    size_t live_count;
-    struct script_pool *pool;
-    struct builtin_paths *builtin;
-    int users;    /* requests under way; guarded by the api's lock, as is `retired` */
-    bool retired; /* replaced: freed without users */
-};
-
-struct api {
-    struct cache *cache;
-    struct live *live;
-    struct reaper *reaper;
-    pthread_mutex_t lock; /* guards what follows, and the users of all scripts */
-    struct api_scripts *scripts;
-    struct admission *admission; /* from the newest settings, whichever scripts run */
-};
+#define LOOP_TRANSLATES_BYTES 65536
 
 /* ---- admission ----------------------------------------------------------------------------- */
 
@@ -182,12 +150,13 @@ void api_scripts_destroy(struct api_scripts *scripts) {
     free(scripts);
 }
 
-/* The current scripts, with one more user; *admission has a reference. */
-static struct api_scripts *api_site_begin_use(struct api *api, struct admission **admission) {
+struct api_scripts *api_begin_use(struct api *api, struct admission **admission) {
     pthread_mutex_lock(&api->lock);
     struct api_scripts *scripts = api->scripts;
     scripts->users++;
-    *admission = admission_ref(api->admission);
+    if (admission) {
+        *admission = admission_ref(api->admission);
+    }
     pthread_mutex_unlock(&api->lock);
     return scripts;
 }
@@ -196,7 +165,7 @@ static void api_site_destroy_retired(void *scripts) {
     api_scripts_destroy(scripts);
 }
 
-static void api_site_end_use(void *held) {
+void api_end_use(void *held) {
     struct api_scripts *scripts = held;
     struct api *api = scripts->api;
     pthread_mutex_lock(&api->lock);
@@ -223,18 +192,9 @@ void api_replace(struct api *api, struct api_scripts *scripts) {
 
 /* ---- plans: a request keeps one set of scripts from begin to end ---------------------------- */
 
-/* On the stack of the request's worker. */
-struct computation {
-    struct script_pool *pool;
-    struct script_request request;
-    int timeout_ms;
-    struct script_headers headers; /* of the response; the caller frees its lines */
-};
-
-/* For cache_get: calls the route. */
-static struct cached_response *api_site_compute(void *context, uint64_t **tags, size_t *tag_count,
-                                                struct err *err) {
-    struct computation *computation = context;
+struct cached_response *api_compute(void *context, uint64_t **tags, size_t *tag_count,
+                                    struct err *err) {
+    struct api_computation *computation = context;
     struct script_response response;
     enum script_result result = script_pool_answer(computation->pool, &computation->request,
                                                    computation->timeout_ms, &response, err);
@@ -249,24 +209,6 @@ static struct cached_response *api_site_compute(void *context, uint64_t **tags, 
     }
     script_response_free(&response);
     return cached;
-}
-
-/* Replaces the {parameters} of a pattern such as "order:{order_id}". */
-static void api_site_expand_key(const char *pattern, const struct router_pairs *params,
-                                struct buffer *key) {
-    buffer_clear(key);
-    while (*pattern) {
-        size_t plain = strcspn(pattern, "{");
-        size_t len = pattern[plain] ? strcspn(pattern + plain, "}") + 1 : 0; /* with braces */
-        buffer_append(key, pattern, plain);
-        for (size_t i = 0; len > 0 && i < params->count; i++) {
-            struct slice value = params->items[i].value;
-            if (slice_equal(params->items[i].name, (struct slice){pattern + plain + 1, len - 2})) {
-                buffer_append(key, value.data, value.len);
-            }
-        }
-        pattern += plain + len;
-    }
 }
 
 /* Takes the reference; translates the body into the caller's vocabulary. */
@@ -284,23 +226,38 @@ static void api_site_compress(const struct api_scripts *scripts, struct exchange
     }
 }
 
-/* Whether a worker has to make the response of the cached one: the loop does not compress. */
+/* Whether a worker has to make the response of the cached one: the loop does not compress, and
+ * translates short ones only. */
 static bool api_site_needs_worker(const struct api_scripts *scripts,
                                   const struct exchange *exchange,
                                   const struct cached_response *cached) {
     const struct request *request = &exchange->request;
     const struct script_route *route = &scripts->routes[exchange->plan.match.route];
+    bool translated = route_response_vocabulary(scripts->vocabularies, route, request) != NULL;
+    if (translated && cached->body.len > LOOP_TRANSLATES_BYTES) {
+        return true;
+    }
     if (!compression_is_due(request, cached, scripts->compress_min_bytes)) {
         return false;
     }
     /* A translated body is not kept, and so compressed each time. */
-    return !cached_response_is_gzipped(cached) ||
-           route_response_vocabulary(scripts->vocabularies, route, request);
+    return !cached_response_is_gzipped(cached) || translated;
 }
 
 static void api_site_set_refused(struct exchange *exchange, const struct err *err) {
     response_set_refused(&exchange->response, 400, err->text,
                          "The request does not fit the route's declaration");
+}
+
+/* A stale response: sees to its refresh, and logs why it is served. */
+static void api_site_note_serving(struct api_scripts *scripts, const struct exchange *exchange,
+                                  const struct cache_serving *serving, const struct err *err) {
+    if (serving->wants_refresh) {
+        api_give_refresh(scripts, exchange);
+    }
+    if (serving->failed && err && err->text[0]) {
+        api_log_stale(exchange->endpoint->name, err);
+    }
 }
 
 /* On a worker. cache_get looks into the process' cache again: the response may have been stored
@@ -310,7 +267,7 @@ static void api_site_ask_script(void *context, struct exchange *exchange) {
     const struct plan *plan = &exchange->plan;
     struct err err = {0};
     struct route_inputs inputs;
-    struct computation computation = {
+    struct api_computation computation = {
         .pool = scripts->pool,
         .request = {.route = plan->match.route, .correlation_id = exchange->correlation_id},
         .timeout_ms = clock_remaining_ms(exchange->deadline_us),
@@ -321,11 +278,13 @@ static void api_site_ask_script(void *context, struct exchange *exchange) {
         route_inputs_free(&inputs);
         return;
     }
+    struct cache_serving serving;
     struct cached_response *cached =
-        cache_get(scripts->api->cache, &plan->key, computation.timeout_ms, api_site_compute,
-                  &computation, &err);
+        cache_get(scripts->api->cache, &plan->key, computation.timeout_ms, api_compute,
+                  &computation, &serving, &err);
     route_inputs_free(&inputs);
     if (cached) {
+        api_site_note_serving(scripts, exchange, &serving, &err);
         api_site_set_cached(scripts, exchange, cached);
         route_response_set_headers(&exchange->response, &computation.headers);
         api_site_compress(scripts, exchange);
@@ -335,16 +294,47 @@ static void api_site_ask_script(void *context, struct exchange *exchange) {
     }
 }
 
+struct cache_key api_cache_key(const struct api_scripts *scripts,
+                               const struct script_route *route) {
+    const struct script_cache *rules = &route->cache;
+    /* Keys of two routes may expand to one text. */
+    const uint64_t made_by[] = {scripts->hash, hash64(slice_of(route->name))};
+    return (struct cache_key){
+        .type = route->cache_type,
+        .scripts = hash64((struct slice){(const char *)made_by, sizeof made_by}),
+        .ages = {rules->ttl_s, rules->stale_while_revalidate_s, rules->stale_if_error_s,
+                 rules->stale_after_commit},
+    };
+}
+
+/* Sets the plan's key; it stays without a text where no response is cached. */
+static void api_site_plan_key(const struct api_scripts *scripts, const struct script_route *route,
+                              struct exchange *exchange) {
+    struct plan *plan = &exchange->plan;
+    plan->key = api_cache_key(scripts, route);
+    if (route->cache_key) {
+        struct route_inputs inputs;
+        struct script_request request = {0};
+        route_inputs_take(&inputs, route, exchange, &request);
+        if (script_cache_key(route, &request, &plan->key_text)) {
+            plan->key.text = buffer_slice(&plan->key_text);
+        }
+        route_inputs_free(&inputs);
+    }
+}
+
 /* Answers from the process' cache, or plans api_site_ask_script. */
 static void api_site_plan_answer(struct api_scripts *scripts, struct exchange *exchange) {
     struct plan *plan = &exchange->plan;
     const struct script_route *route = &scripts->routes[plan->match.route];
+    struct cache_serving serving = {0};
     struct cached_response *kept = NULL;
-    plan->key = (struct cache_key){.type = route->cache_type, .scripts = scripts->hash};
-    if (route->cache_key) {
-        api_site_expand_key(route->cache_key, &plan->match.params, &plan->key_text);
-        plan->key.text = buffer_slice(&plan->key_text);
-        kept = cache_lookup(scripts->api->cache, &plan->key);
+    api_site_plan_key(scripts, route, exchange);
+    if (plan->key.text.data) {
+        kept = cache_lookup(scripts->api->cache, &plan->key, &serving);
+    }
+    if (kept) {
+        api_site_note_serving(scripts, exchange, &serving, NULL);
     }
     if (kept && api_site_needs_worker(scripts, exchange, kept)) {
         cached_response_unref(kept);
@@ -389,93 +379,7 @@ static bool api_site_allows_query(const struct script_route *route,
     return known;
 }
 
-/* ---- live streams -------------------------------------------------------------------------- */
-
-static bool api_site_hears(void *context) {
-    const struct api *api = context;
-    return cache_hears(api->cache);
-}
-
-/* For live.h: asks the route of the path, by the scripts that run now. A path that no route has any
- * longer ends its streams. */
-static bool api_site_ask_live(void *context, struct slice path, struct live_answer *answer,
-                              struct err *err) {
-    struct api *api = context;
-    struct router_match match;
-    const struct request request = {
-        .method_name = slice_of("GET"), .method = METHOD_GET, .path = path};
-    struct admission *admission;
-    struct api_scripts *scripts = api_site_begin_use(api, &admission);
-    admission_unref(admission);
-    answer->held = scripts;
-    if (router_find(scripts->live_routes, scripts->live_count, &request, &match) != ROUTER_FOUND) {
-        answer->cached = cached_response_create(410, slice_of("{\"error\":\"Gone\"}"));
-        answer->about = NO_ROUTE;
-        return true;
-    }
-    answer->about = scripts->live_of[match.route];
-    char correlation_id[CORRELATION_MAX_BYTES + 1];
-    uint8_t id[16];
-    uuid_generate_v4(id);
-    uuid_format(id, correlation_id);
-    struct computation computation = {
-        .pool = scripts->pool,
-        .request = {.route = answer->about,
-                    .params = match.params.items,
-                    .param_count = match.params.count,
-                    .correlation_id = correlation_id},
-        .timeout_ms = script_generation_config(scripts->generation)->http.request_timeout_ms,
-    };
-    answer->cached = api_site_compute(&computation, &answer->tags, &answer->tag_count, err);
-    if (!answer->cached) {
-        api_site_end_use(scripts);
-    }
-    return answer->cached != NULL;
-}
-
-static struct cached_response *api_site_translate_live(const struct live_answer *answer,
-                                                       const char *vocabulary) {
-    const struct api_scripts *scripts = answer->held;
-    if (answer->about == NO_ROUTE) {
-        return cached_response_ref(answer->cached);
-    }
-    return vocabulary_apply(cached_response_ref(answer->cached),
-                            scripts->routes[answer->about].words, *vocabulary ? vocabulary : NULL);
-}
-
-/* `answer=true`, `false` or nothing. */
-static bool api_site_wants_answer(const struct router_pairs *query, bool *wants) {
-    const struct script_pair *pair = &query->items[0];
-    *wants = query->count == 1 && slice_equal(pair->value, slice_of("true"));
-    return query->count == 0 || (query->count == 1 && slice_equal(pair->name, slice_of("answer")) &&
-                                 (*wants || slice_equal(pair->value, slice_of("false"))));
-}
-
-static void api_site_begin_stream(struct api_scripts *scripts, struct exchange *exchange) {
-    const struct request *request = &exchange->request;
-    const struct config *config = script_generation_config(scripts->generation);
-    const struct script_route *route = &scripts->live_routes[exchange->plan.match.route];
-    struct live_request wanted = {
-        .path = request->path,
-        .last_event_id = request->fields[FIELD_LAST_EVENT_ID],
-        .vocabulary = route_response_vocabulary(scripts->vocabularies, route, request),
-    };
-    struct live_reader *reader = NULL;
-    if (!api_site_wants_answer(&exchange->plan.query, &wanted.wants_answer)) {
-        response_set_error(&exchange->response, 400,
-                           "A stream takes the query parameter answer=true or answer=false");
-        return;
-    }
-    if (request->method != METHOD_HEAD) {
-        reader =
-            live_reader_create(scripts->api->live, &wanted, (size_t)config->http.max_live_readers);
-        if (!reader) {
-            response_set_unavailable(&exchange->response, UNAVAILABLE_CONNECTIONS);
-            return;
-        }
-    }
-    response_set_stream(&exchange->response, reader);
-}
+/* ---- routing ------------------------------------------------------------------------------- */
 
 /* A route, or the stream of one: *is_live, and the match has the stream's index. */
 static enum router_result api_site_find(const struct api_scripts *scripts,
@@ -520,7 +424,7 @@ static void api_site_plan_route(struct api_scripts *scripts, const struct admiss
     if (problem) {
         response_set_error(&exchange->response, 400, problem);
     } else if (is_live) {
-        api_site_begin_stream(scripts, exchange);
+        api_begin_stream(scripts, exchange);
     } else if (api_site_allows_query(route, query, exchange)) {
         api_site_plan_answer(scripts, exchange);
     }
@@ -530,7 +434,7 @@ static void api_site_plan_route(struct api_scripts *scripts, const struct admiss
 static void api_site_plan(void *context, struct exchange *exchange) {
     struct api *api = context;
     struct admission *admission;
-    struct api_scripts *scripts = api_site_begin_use(api, &admission);
+    struct api_scripts *scripts = api_begin_use(api, &admission);
     struct plan *plan = &exchange->plan;
     if (!builtin_paths_plan(scripts->builtin, exchange)) {
         api_site_plan_route(scripts, admission, exchange);
@@ -538,9 +442,9 @@ static void api_site_plan(void *context, struct exchange *exchange) {
     admission_unref(admission);
     if (plan->carry_out) {
         plan->held = scripts;
-        plan->release = api_site_end_use;
+        plan->release = api_end_use;
     } else {
-        api_site_end_use(scripts);
+        api_end_use(scripts);
     }
 }
 
@@ -559,10 +463,11 @@ struct api *api_create(struct cache *cache, struct api_scripts *scripts, struct 
     api->scripts = scripts;
     scripts->api = api;
     pthread_mutex_init(&api->lock, NULL);
-    const struct live_site site = {api, api_site_ask_live, api_site_translate_live,
-                                   api_site_end_use, api_site_hears};
+    struct live_site site = api_live_site;
+    site.context = api;
     api->live = live_create(&site, err);
-    if (!api->live) {
+    api->refresh = api->live ? refresh_create(api_refresh, api, err) : NULL;
+    if (!api->refresh) {
         api_destroy(api);
         return NULL;
     }
@@ -579,6 +484,7 @@ void api_destroy(struct api *api) {
         if (api->live) {
             cache_listen(api->cache, NULL, NULL);
         }
+        refresh_destroy(api->refresh);
         live_destroy(api->live);
         reaper_destroy(api->reaper);
         api_scripts_destroy(api->scripts);

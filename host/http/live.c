@@ -14,8 +14,9 @@
 
 #define BUCKETS 16384
 #define CHAINS 4096
-#define RETRY_US 1000000      /* after a failure, which is often an outage */
-#define LOOK_AGAIN_US 5000000 /* while commits of other processes are not heard of */
+#define RETRY_US 1000000 /* after a failure, which is often an outage */
+#define LOOK_AGAIN_US                                                                              \
+    5000000 /* if commits of other processes are not heard of, or not their tags */
 #define LONG_US 3600000000LL
 
 /* One (tag, watch) pair, in the tag's bucket. */
@@ -390,7 +391,8 @@ static void live_look(struct live *live, struct live_watch *watch) {
         live_link_tags(live, watch, answer.tags, answer.tag_count);
         live_deliver(live, watch, &variants);
     }
-    watch->again_us = answered ? 0 : clock_monotonic_us() + RETRY_US;
+    int64_t wait_us = !answered ? RETRY_US : answer.tag_count == 0 ? LOOK_AGAIN_US : 0;
+    watch->again_us = wait_us > 0 ? clock_monotonic_us() + wait_us : 0;
     if (live_was_invalidated(live, answer.tags, answered ? answer.tag_count : 0, began)) {
         live_queue(live, watch);
     }

@@ -16,7 +16,7 @@ struct live_reader;
 /* The answer to a path at one moment. */
 struct live_answer {
     struct cached_response *cached; /* owned by the caller of `ask` */
-    uint64_t *tags;                 /* malloc'ed: what it depends on */
+    uint64_t *tags;                 /* malloc'ed: what it depends on; none: asked for every 5 s */
     size_t tag_count;
     size_t about; /* the site's */
     void *held;   /* the site's, for translate and release */
@@ -49,7 +49,7 @@ void live_refresh(struct live *live);
 void live_end_all(struct live *live);
 
 struct live_request {
-    struct slice path;
+    struct slice path;          /* the site's text, by which it finds the answer */
     struct slice last_event_id; /* of the answer that the client has; data NULL: none */
     const char *vocabulary;     /* NULL: none */
     bool wants_answer;          /* in the events, beside the ETag */

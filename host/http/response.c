@@ -76,6 +76,15 @@ void response_set(struct response *response, const struct request *request,
     }
 }
 
+void response_set_caching(struct response *response, const char *vary, const char *cache_control,
+                          int64_t age_us) {
+    if (response->has_etag) {
+        response->vary = vary;
+        response->cache_control = cache_control;
+        response->age_s = age_us > 0 ? age_us / 1000000 : 0;
+    }
+}
+
 void response_set_error(struct response *response, int status, const char *message) {
     struct buffer body = {0};
     buffer_append_text(&body, "{\"error\":");
@@ -160,6 +169,23 @@ static size_t response_retry_after_s(const struct response *response) {
     return response->retry_after_s > 0 ? (size_t)response->retry_after_s : RETRY_AFTER_S;
 }
 
+static void response_put_caching(struct head *head, const struct response *response) {
+    if (response->cache_control) { /* RFC 9111 5.1 */
+        response_put_line(head, "Cache-Control: ", response->cache_control);
+        response_put_number(head, "Age: ", (size_t)response->age_s);
+        response_put(head, "\r\n");
+    } else if (!response->own_cache_control) {
+        /* Clients may cache a 200 but must revalidate it: the view changes. */
+        response_put_line(head,
+                          "Cache-Control: ", response->has_etag ? "private, no-cache" : "no-store");
+    }
+    if (response->varies || response->vary) {
+        response_put(head, response->varies ? "Vary: Accept-Encoding" : "Vary: ");
+        response_put(head, response->varies && response->vary ? ", " : "");
+        response_put_line(head, response->vary ? response->vary : "", "");
+    }
+}
+
 size_t response_format_head(const struct response *response, const char *correlation_id,
                             const char *date, char out[RESPONSE_HEAD_BYTES]) {
     struct head head = {out, out + RESPONSE_HEAD_BYTES};
@@ -177,17 +203,10 @@ size_t response_format_head(const struct response *response, const char *correla
     } else if (response->status == 205) {
         response_put_line(&head, "Content-Length: ", "0");
     }
-    if (!response->own_cache_control) {
-        /* Clients may cache a 200 but must revalidate it: the view changes. */
-        response_put_line(&head,
-                          "Cache-Control: ", response->has_etag ? "private, no-cache" : "no-store");
-    }
+    response_put_caching(&head, response);
     if (response->has_etag) {
         response_put_line(&head,
                           response->weak_etag ? "ETag: W/" : "ETag: ", response->cached->etag);
-    }
-    if (response->varies) {
-        response_put_line(&head, "Vary: ", "Accept-Encoding");
     }
     if (response->allow[0]) {
         response_put_line(&head, "Allow: ", response->allow);

@@ -28,6 +28,9 @@ struct response {
     struct live_reader *live;         /* owned: watches once the head is written; NULL: none */
     struct slice gzip;                /* the body as it is sent; data NULL: uncompressed */
     bool varies;                      /* with the request's Accept-Encoding */
+    const char *vary;                 /* and with these headers; NULL: none */
+    const char *cache_control;        /* of a cached response; NULL: the standard one */
+    int64_t age_s;                    /* of a response with cache_control */
     bool weak_etag;                   /* the bytes depend on it, too */
     bool has_etag;                    /* the client may cache it and send If-None-Match */
     bool head_only;
@@ -42,6 +45,9 @@ struct response {
 /* Takes the reference. A 200 gets an ETag, and becomes a 304 if the request has that ETag. */
 void response_set(struct response *response, const struct request *request,
                   struct cached_response *cached, const char *content_type);
+/* What the head of a cached 200 or its 304 says of caching. The texts are the route's, or NULL. */
+void response_set_caching(struct response *response, const char *vary, const char *cache_control,
+                          int64_t age_us);
 /* The same without an ETag, for what is true at this moment only. */
 void response_set_momentary(struct response *response, struct cached_response *cached,
                             const char *content_type);

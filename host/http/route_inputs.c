@@ -60,23 +60,28 @@ static void route_inputs_take_headers(struct arena *arena, const struct script_p
 
 /* ---- the request --------------------------------------------------------------------------- */
 
-bool route_inputs_read(struct route_inputs *inputs, const struct script_route *route,
-                       const struct exchange *exchange, struct script_request *request,
-                       struct err *err) {
+void route_inputs_take(struct route_inputs *inputs, const struct script_route *route,
+                       const struct exchange *exchange, struct script_request *request) {
     const struct plan *plan = &exchange->plan;
     request->params = plan->match.params.items;
     request->param_count = plan->match.params.count;
     request->query = plan->query.items;
     request->query_count = plan->query.count;
-    request->traceparent = traceparent_read(slice_of(exchange->traceparent));
-    inputs->arena = NULL;
-    if (!route->query && !route->headers && !route->body) {
-        return true;
-    }
-    inputs->arena = arena_create(ARENA_BYTES);
+    inputs->arena = route->headers ? arena_create(ARENA_BYTES) : NULL;
     if (route->headers) {
         route_inputs_take_headers(inputs->arena, route->headers, &exchange->request, request);
     }
+}
+
+bool route_inputs_read(struct route_inputs *inputs, const struct script_route *route,
+                       const struct exchange *exchange, struct script_request *request,
+                       struct err *err) {
+    route_inputs_take(inputs, route, exchange, request);
+    request->traceparent = traceparent_read(slice_of(exchange->traceparent));
+    if (!route->query && !route->headers && !route->body) {
+        return true;
+    }
+    inputs->arena = inputs->arena ? inputs->arena : arena_create(ARENA_BYTES);
     request->body =
         (struct slice){exchange->body.data ? exchange->body.data : "", exchange->body.len};
     return script_read_inputs(route, request, inputs->arena, err);

@@ -7,9 +7,13 @@
 #include "exchange.h"
 
 struct route_inputs {
-    struct arena *arena; /* of the values; NULL: the route declares nothing */
+    struct arena *arena; /* of the values; NULL: it was not needed */
 };
 
+/* Sets the request's path parameters, query and declared headers, unchecked; on any thread. It
+ * borrows from the exchange and the inputs. route_inputs_free follows. */
+void route_inputs_take(struct route_inputs *inputs, const struct script_route *route,
+                       const struct exchange *exchange, struct script_request *request);
 /* Sets all of the request but its route and correlation id; it borrows from the exchange and the
  * inputs. False: ERR_INPUT, a sentence for the client. route_inputs_free follows in both cases. */
 bool route_inputs_read(struct route_inputs *inputs, const struct script_route *route,

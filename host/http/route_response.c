@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/xalloc.h"
 #include "vocabulary.h"
 
@@ -23,9 +24,11 @@ void route_response_set(struct response *response, const struct request *request
                         struct cached_response *cached, const struct script_route *route,
                         const struct config_pairs *vocabularies) {
     const char *vocabulary = route_response_vocabulary(vocabularies, route, request);
+    int64_t age_us = clock_monotonic_us() - cached->made_us;
     cached = vocabulary_apply(cached, route->words, vocabulary);
     if (request_reads(request)) {
         response_set(response, request, cached, JSON);
+        response_set_caching(response, route->cache.vary, route->cache.control, age_us);
     } else { /* what it did is no representation of the path */
         response_set_momentary(response, cached, JSON);
     }

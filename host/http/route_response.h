@@ -1,4 +1,4 @@
-/* route_response: makes the response to a client of what a route returned. Pure. */
+/* route_response: makes the response to a client of what a route returned. */
 #pragma once
 
 #include "script/script.h"

@@ -130,6 +130,8 @@ static void declared_put_service(struct buffer *json, const struct script_route 
     declared_put_texts(json, "live_paths", route->live_paths, route->live_count);
     json_put_bool(json, "authenticated", route->authenticated);
     json_put_bool(json, "has_rate", route->rate.interval_ns > 0);
+    json_put_text(json, "vary", slice_of(route->cache.vary));
+    json_put_int(json, "max_age_s", route->cache.max_age_s);
     json_put_text(json, "body_type", slice_of(route->body ? route->body->content_type : NULL));
     json_put_int(json, "body_max_bytes", route->body ? (int64_t)route->body->max_bytes : 0);
 }

@@ -503,10 +503,10 @@ function script:check_request(body, route)
     if not matches(self.tokens, at + 1, ". %n") then
       return
     end
-    if self.tokens[at + 2].text == "query" and route.cache_key ~= json.null then
-      self:problem(at + 2, "a cached route has no request.query: its responses are cached under "
-        .. "`cache.key` \"%s\", whatever the query is; remove `cache`, or move the value to the "
-        .. "path", route.cache_key:sub(1, 80))
+    if self.tokens[at + 2].text == "query" and route.cache_key ~= json.null
+      and route.query == json.null then
+      self:problem(at + 2, "a cached route has the parts of request.query that it declares: declare "
+        .. "`query`, and name its fields in `cache.vary.query`, or remove `cache`")
     else
       self:check_name(at + 2, "request", "field", parts)
       self:check_part(at, route)

@@ -91,6 +91,27 @@ const struct script_part *manifest_read_headers(struct manifest_reader *r);
 const struct script_body *manifest_read_body(struct manifest_reader *r);
 /* The `rate_limit` of a route, at the top. */
 struct script_rate manifest_read_rate(struct manifest_reader *r);
+#define MANIFEST_MAX_PARAMS 16
+struct manifest_params {
+    struct slice names[MANIFEST_MAX_PARAMS];
+    size_t count;
+};
+/* The `cache` of a route, at the top; `vary` is checked once the route is read. */
+#define MANIFEST_MAX_VARY 16
+struct manifest_vary {
+    const char **names; /* of fields */
+    size_t count;
+};
+struct manifest_cache {
+    const char *key, *type;
+    struct script_cache cache;
+    struct manifest_vary query, headers;
+};
+void manifest_read_cache(struct manifest_reader *r, struct manifest_cache *reading);
+/* The route has its method, paths, query and headers; `params`: of each path. Sets its cache. */
+void manifest_check_cache(struct manifest_reader *r, struct script_route *route,
+                          const struct manifest_cache *reading,
+                          const struct manifest_params *paths);
 /* The `words` of a route, at the top. */
 const struct script_words *manifest_read_words(struct manifest_reader *r);
 void manifest_read_reaction(struct manifest_reader *r, const char *name);
@@ -105,15 +126,13 @@ bool manifest_load(struct manifest_reader *r, const char *name);
 void manifest_check_literals(struct manifest_reader *r);
 
 /* manifest_path.c: patterns of routes. Pure. */
-#define MANIFEST_MAX_PARAMS 16
-struct manifest_params {
-    struct slice names[MANIFEST_MAX_PARAMS];
-    size_t count;
-};
 /* NULL, or why no request can have this path (borrowed text). */
 const char *manifest_check_path(const char *path, struct manifest_params *params);
 /* NULL, or what is wrong with a cache key's template. Sets its parameters. */
 const char *manifest_check_key(const char *key, struct manifest_params *params);
+/* "no parameter of the path NAME: did you mean …?" */
+void manifest_refuse_param(struct manifest_reader *r, struct slice name,
+                           const struct manifest_params *params);
 bool manifest_has_param(const struct manifest_params *params, struct slice name);
 /* Whether the first pattern matches all that the second matches. */
 bool manifest_covers(const char *pattern, const char *other);

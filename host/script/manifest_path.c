@@ -32,14 +32,24 @@ static const char *manifest_path_read_param(const char **at, struct manifest_par
     return NULL;
 }
 
+/* Values are escaped down to these: cache_key.c. */
+#define VALUE_BYTES LETTERS DIGITS "-._~%"
+
 const char *manifest_check_key(const char *key, struct manifest_params *params) {
     const char *problem = NULL;
+    bool separated = true; /* from the parameter before */
     params->count = 0;
     for (const char *at = key; *at && !problem;) {
-        if (*at == '{') {
-            problem = manifest_path_read_param(&at, params);
-        } else if (*at++ == '}') {
+        if (*at == '}') {
             problem = "a } has no {";
+        } else if (*at != '{') {
+            separated = separated || !strchr(VALUE_BYTES, *at);
+            at++;
+        } else if (!separated) {
+            problem = "two parameters need a character between them that ends a value, such as :";
+        } else {
+            problem = manifest_path_read_param(&at, params);
+            separated = false;
         }
     }
     return problem;

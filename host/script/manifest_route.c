@@ -1,5 +1,5 @@
-/* Reads a route's declaration: method, path, endpoint, auth, cache, words; manifest_request.c reads
- * what it declares of its requests. */
+/* Reads a route's declaration: method, path, endpoint, auth, live; manifest_request.c reads what it
+ * declares of its requests, manifest_cache.c how its responses are cached. */
 #include "manifest.h"
 
 #define MAX_ALIASES 16
@@ -10,6 +10,7 @@ struct route_reading {
     const char *path;
     const char **aliases;
     size_t alias_count;
+    struct manifest_cache cache; /* key NULL: not cached */
     bool is_live;
     const char *live_path; /* NULL: each path with LIVE_SEGMENT */
 };
@@ -35,17 +36,8 @@ static void manifest_route_read_aliases(struct manifest_reader *r, void *target)
     }
 }
 
-static const struct manifest_key cache_keys[] = {
-    {"key", MANIFEST_TEXT, true, offsetof(struct route_reading, route.cache_key),
-     "a text with the path's parameters, \"api:batch:{batch_id}\"", NULL},
-    {"type", MANIFEST_TEXT, false, offsetof(struct route_reading, route.cache_type), NULL, NULL},
-};
-
 static void manifest_route_read_cache(struct manifest_reader *r, void *target) {
-    struct manifest_scope scope = {0};
-    manifest_enter(r, &scope, "cache", "cache");
-    manifest_read_table(r, cache_keys, COUNT(cache_keys), false, target);
-    manifest_leave(r);
+    manifest_read_cache(r, &((struct route_reading *)target)->cache);
 }
 
 static void manifest_route_read_live(struct manifest_reader *r, void *target) {
@@ -102,73 +94,9 @@ static const struct manifest_key route_keys[] = {
     {"handle", MANIFEST_FUNCTION, true, 0, "function(request)", NULL},
 };
 
-/* ---- paths and the cache's key ------------------------------------------------------------- */
+/* ---- paths --------------------------------------------------------------------------------- */
 
-static void manifest_route_refuse_param(struct manifest_reader *r, struct slice name,
-                                        const struct manifest_params *params) {
-    const char *names[MANIFEST_MAX_PARAMS];
-    char word[128];
-    snprintf(word, sizeof word, "%.*s", (int)name.len, name.data);
-    for (size_t i = 0; i < params->count; i++) {
-        char *copy = manifest_alloc(r->generation, params->names[i].len + 1);
-        names[i] = memcpy(copy, params->names[i].data, params->names[i].len);
-    }
-    manifest_refuse(r, "parameter of the path", word, names, params->count);
-}
-
-/* A response is cached under the key alone: the key contains each parameter of each path, and
- * nothing else. */
-static void manifest_route_compare_key(struct manifest_reader *r, const char *path,
-                                       const struct manifest_params *key,
-                                       const struct manifest_params *params) {
-    for (size_t i = 0; i < key->count; i++) {
-        if (!manifest_has_param(params, key->names[i])) {
-            manifest_route_refuse_param(r, key->names[i], params);
-        }
-    }
-    for (size_t i = 0; i < params->count; i++) {
-        if (!manifest_has_param(key, params->names[i])) {
-            manifest_problem(r, "key",
-                             "`key` lacks {%.*s} of the path %s: different requests would share a "
-                             "response",
-                             (int)params->names[i].len, params->names[i].data, path);
-        }
-    }
-}
-
-static void manifest_route_check_cache(struct manifest_reader *r, const struct script_route *route,
-                                       const struct manifest_params *paths) {
-    struct manifest_params key;
-    struct manifest_scope scope = {0};
-    manifest_enter(r, &scope, "cache", "cache");
-    const char *problem = manifest_check_key(route->cache_key, &key);
-    if (problem) {
-        manifest_problem(r, "key", "`key` is \"%.200s\": %s", route->cache_key, problem);
-    }
-    if (strcmp(route->method, "GET") != 0) {
-        manifest_problem(r, NULL, "responses of %s cannot be cached, only those of GET",
-                         route->method);
-    }
-    for (size_t i = 0; i < route->path_count && !problem; i++) {
-        manifest_route_compare_key(r, route->paths[i], &key, &paths[i]);
-    }
-    manifest_leave(r);
-}
-
-/* A cached response is the same for all requests of its key. */
-static void manifest_route_check_parts(struct manifest_reader *r,
-                                       const struct script_route *route) {
-    bool cached = route->cache_key != NULL;
-    if (cached && route->query && route->query->field_count > 0) {
-        manifest_problem(r, "query",
-                         "responses are cached under `cache.key`, whatever the query is: remove "
-                         "`cache`, or declare `query = {}`, which refuses all parameters");
-    }
-    if (cached && route->headers) {
-        manifest_problem(r, "headers",
-                         "responses are cached under `cache.key`, whatever the headers are: remove "
-                         "`cache` or `headers`");
-    }
+static void manifest_route_check_body(struct manifest_reader *r, const struct script_route *route) {
     if (route->body && strcmp(route->method, "GET") == 0) {
         manifest_problem(r, "body",
                          "a GET has no body: the method of a route with `body` is POST, "
@@ -187,7 +115,7 @@ static bool manifest_route_check_live_path(struct manifest_reader *r, const char
     }
     for (size_t i = 0; i < own.count; i++) {
         if (!manifest_has_param(params, own.names[i])) {
-            manifest_route_refuse_param(r, own.names[i], params);
+            manifest_refuse_param(r, own.names[i], params);
             return false;
         }
     }
@@ -201,6 +129,20 @@ static bool manifest_route_check_live_path(struct manifest_reader *r, const char
     return true;
 }
 
+/* The stream has the route's query, and a parameter of its own. */
+static void manifest_route_check_live_query(struct manifest_reader *r,
+                                            const struct script_part *query) {
+    for (size_t i = 0; query && i < query->field_count; i++) {
+        for (size_t p = 0; p < query->fields[i].path_count; p++) {
+            if (strcmp(query->fields[i].paths[p], SCRIPT_LIVE_ANSWER) == 0) {
+                manifest_problem(r, query->fields[i].name,
+                                 "the parameter " SCRIPT_LIVE_ANSWER
+                                 " is that of the stream of a live route: give it another name");
+            }
+        }
+    }
+}
+
 /* A stream tells of changes of the answer, which the tags of a cached answer name. */
 static void manifest_route_take_live(struct manifest_reader *r, struct route_reading *reading,
                                      const struct manifest_params *params) {
@@ -212,6 +154,7 @@ static void manifest_route_take_live(struct manifest_reader *r, struct route_rea
                          "`live` needs `cache`: the tags of its answers say when they change");
         return;
     }
+    manifest_route_check_live_query(r, route->query);
     for (size_t i = 0; i < count; i++) {
         size_t room = strlen(route->paths[i]) + sizeof LIVE_SEGMENT;
         char *path = manifest_alloc(r->generation, room);
@@ -247,10 +190,10 @@ static void manifest_route_check_route(struct manifest_reader *r, struct route_r
     if (good) {
         route->path_count = count;
     }
-    if (route->cache_key) {
-        manifest_route_check_cache(r, route, params);
+    if (reading->cache.key) {
+        manifest_check_cache(r, route, &reading->cache, params);
     }
-    manifest_route_check_parts(r, route);
+    manifest_route_check_body(r, route);
     if (good && reading->is_live) {
         manifest_route_take_live(r, reading, &params[0]);
     }
@@ -268,7 +211,8 @@ void manifest_read_route(struct manifest_reader *r, const char *name) {
     manifest_enter(r, &scope, NULL, "route");
     manifest_read_table(r, route_keys, COUNT(route_keys), false, &reading);
     route->method = route->method ? route->method : "GET";
-    route->cache_type = route->cache_type ? route->cache_type : route->endpoint;
+    route->cache_key = reading.cache.key;
+    route->cache_type = reading.cache.type ? reading.cache.type : route->endpoint;
     if (reading.path) {
         manifest_route_check_route(r, &reading);
         generation->routes[generation->route_count++] = *route;

@@ -33,10 +33,10 @@ static void request_object_push_names(lua_State *L, const struct script_route *r
         lua_pushboolean(L, 1);
         lua_setfield(L, -2, names[i]);
     }
-    if (route->cache_key) {
+    if (route->cache_key && !route->query) {
         request_object_hide(L, "query",
-                            "is not available to a cached route: its responses are cached under "
-                            "`cache.key`, whatever the query is");
+                            "is not available: a cached route declares its `query`, and names it "
+                            "in `cache.vary`");
     }
     if (!route->headers) {
         request_object_hide(L, "headers", "is not available: the route declares no `headers`");
@@ -112,7 +112,7 @@ static void request_object_set_body(lua_State *L, int shared, const struct scrip
 static void request_object_set_inputs(lua_State *L, int shared, const struct script_route *route,
                                       const struct script_request *request) {
     const struct script_inputs *inputs = &request->inputs;
-    if (route->query && !route->cache_key) {
+    if (route->query) {
         request_object_set_values(L, shared, SHARED_QUERY, "query", route->query, inputs->query);
     } else if (!route->cache_key) {
         request_object_push_pairs(L, request->query, request->query_count);

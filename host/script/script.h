@@ -66,6 +66,18 @@ struct script_rate {
     int64_t burst;       /* requests at once after a pause */
 };
 
+/* How responses of a cached route are kept, and what their heads say of it. */
+struct script_cache {
+    int ttl_s;                    /* 0: cache.ttl_s */
+    int stale_while_revalidate_s; /* served for so long after ttl_s while one is refreshed */
+    int stale_if_error_s;         /* … while none can be computed */
+    bool stale_after_commit;      /* a commit makes one stale instead of dropping it */
+    int max_age_s;                /* for clients; 0: none */
+    const char *control;          /* Cache-Control of a 200; NULL: the program's own */
+    const char *vary;             /* Vary of a 200, beside Accept-Encoding; NULL: none */
+};
+
+#define SCRIPT_LIVE_ANSWER "answer" /* a stream's own query parameter */
 struct script_route {
     const char *name;         /* "routes/order" */
     const char *method;       /* "GET" (HEAD follows it) */
@@ -75,8 +87,9 @@ struct script_route {
     size_t live_count;             /* 0: not live */
     const char *endpoint;          /* metrics label */
     bool authenticated;
-    const char *cache_key;             /* "order:{order_id}" or NULL */
-    const char *cache_type;            /* metrics label */
+    const char *cache_key;  /* "order:{order_id}" or NULL */
+    const char *cache_type; /* metrics label */
+    struct script_cache cache;
     const struct script_words *words;  /* NULL: all callers read the same */
     const struct script_part *query;   /* NULL: any parameter, as text */
     const struct script_part *headers; /* NULL: none are passed */
@@ -297,6 +310,14 @@ void script_response_free(struct script_response *response);
  * for the client, with the nearest name. */
 bool script_query_known(const struct script_route *route, const struct script_pair *query,
                         size_t count, struct err *err);
+/* Of a cached route, cache_key.c: the key with the values of the path, and of the declared query
+ * parameters and headers. False: it is too long to be one. */
+bool script_cache_key(const struct script_route *route, const struct script_request *request,
+                      struct buffer *key);
+/* Appends the values of declared query parameters and headers, percent-encoded, in the order of
+ * their declaration: "?limit=5&status=done#Accept-Language=sv"; nothing where none is sent. */
+void script_append_variant(const struct script_route *route, const struct script_request *request,
+                           struct buffer *text);
 /* Checks query, headers and body by the route's declaration and sets request->inputs. False:
  * ERR_INPUT, a sentence for the client. Touches no Lua state. */
 bool script_read_inputs(const struct script_route *route, struct script_request *request,

@@ -143,6 +143,17 @@ static void spec_routes_read_request(lua_State *L, struct call *call) {
     call->request.body = spec_routes_read_body(L);
 }
 
+/* Sets `cache_key` of the response at the top; a route without `cache` has none. */
+static void spec_routes_set_key(lua_State *L, const struct script_route *route,
+                                const struct script_request *request) {
+    struct buffer key = {0};
+    if (route->cache_key && script_cache_key(route, request, &key)) {
+        lua_pushlstring(L, key.data, key.len);
+        lua_setfield(L, -2, "cache_key");
+    }
+    buffer_free(&key);
+}
+
 static void spec_routes_push_answer(lua_State *L, const struct script_request *request) {
     struct script_instance *instance = sandbox_instance(L);
     struct script_response response = {0};
@@ -150,6 +161,7 @@ static void spec_routes_push_answer(lua_State *L, const struct script_request *r
     enum script_result result = script_answer(instance, request, &response, &err);
     if (result == SCRIPT_OK) {
         spec_routes_push_response(L, &response);
+        spec_routes_set_key(L, &instance->generation->routes[request->route], request);
     } else if (result == SCRIPT_OUTAGE) {
         spec_routes_push_outage(L);
     } else {

@@ -74,7 +74,8 @@ static inline struct cached_response *make(void *context, uint64_t **tags, size_
 static inline const char *get(struct cache *cache, const char *key, struct recipe *recipe) {
     static char body[128];
     struct cached_response *answer =
-        cache_get(cache, &(struct cache_key){slice_of(key), "test", 1}, 5000, make, recipe, &err);
+        cache_get(cache, &(struct cache_key){.text = slice_of(key), .type = "test", .scripts = 1},
+                  5000, make, recipe, &(struct cache_serving){0}, &err);
     snprintf(body, sizeof body, "%.127s", answer ? answer->body.data : err.text);
     cached_response_unref(answer);
     return body;
@@ -91,8 +92,9 @@ static inline void settle(struct cache *cache) {
 }
 
 static inline bool has(struct cache *cache, const char *key) {
-    struct cached_response *answer =
-        cache_lookup(cache, &(struct cache_key){slice_of(key), "test", 1});
+    struct cached_response *answer = cache_lookup(
+        cache, &(struct cache_key){.text = slice_of(key), .type = "test", .scripts = 1},
+        &(struct cache_serving){0});
     cached_response_unref(answer);
     return answer != NULL;
 }

@@ -56,20 +56,27 @@ static struct cached_response *make(void *context, uint64_t **tags, size_t *tag_
     return cached_response_create(recipe->status, slice_of(body));
 }
 
+static struct cache_key key_of(const char *text) {
+    return (struct cache_key){.text = slice_of(text), .type = "test", .scripts = 1};
+}
+
 /* The body of the answer in memory that lives until the thread's next call, or the error's text. */
 static const char *get(const char *key, struct recipe *recipe, int timeout_ms) {
     static _Thread_local char body[128];
     struct err err = {0};
-    struct cached_response *answer = cache_get(cache, &(struct cache_key){slice_of(key), "test", 1},
-                                               timeout_ms, make, recipe, &err);
+    struct cache_key wanted = key_of(key);
+    struct cache_serving serving;
+    struct cached_response *answer =
+        cache_get(cache, &wanted, timeout_ms, make, recipe, &serving, &err);
     snprintf(body, sizeof body, "%.127s", answer ? answer->body.data : err.text);
     cached_response_unref(answer);
     return body;
 }
 
 static bool has(const char *key) {
-    struct cached_response *answer =
-        cache_lookup(cache, &(struct cache_key){slice_of(key), "test", 1});
+    struct cache_key wanted = key_of(key);
+    struct cache_serving serving;
+    struct cached_response *answer = cache_lookup(cache, &wanted, &serving);
     cached_response_unref(answer);
     return answer != NULL;
 }
@@ -208,9 +215,9 @@ static void *get_many(void *argument) {
         char key[16];
         snprintf(key, sizeof key, "k%d", i);
         struct err err = {0};
-        struct cached_response *answer =
-            cache_get(cache, &(struct cache_key){slice_of(key), "test", 1}, 10000, make_alone,
-                      argument, &err);
+        struct cached_response *answer = cache_get(
+            cache, &(struct cache_key){.text = slice_of(key), .type = "test", .scripts = 1}, 10000,
+            make_alone, argument, &(struct cache_serving){0}, &err);
         CHECK_OK(answer != NULL, &err);
         cached_response_unref(answer);
     }
@@ -374,11 +381,13 @@ static void *read_on(void *argument) {
         snprintf(key, sizeof key, "k%zu", tag);
         int least = announced[tag];
         struct err err = {0};
-        struct cached_response *answer =
-            cache_lookup(cache, &(struct cache_key){slice_of(key), "test", 1});
+        struct cached_response *answer = cache_lookup(
+            cache, &(struct cache_key){.text = slice_of(key), .type = "test", .scripts = 1},
+            &(struct cache_serving){0});
         if (!answer) {
-            answer = cache_get(cache, &(struct cache_key){slice_of(key), "test", 1}, 10000,
-                               read_version, &tag, &err);
+            answer = cache_get(
+                cache, &(struct cache_key){.text = slice_of(key), .type = "test", .scripts = 1},
+                10000, read_version, &tag, &(struct cache_serving){0}, &err);
         }
         if (!answer || atoi(answer->body.data) < least) {
             TEST_FAIL("read version %s after %d was announced", answer ? answer->body.data : "none",

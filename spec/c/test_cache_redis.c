@@ -106,12 +106,13 @@ static void thousands_of_surrogate_keys_are_announced_at_once(void) {
 static struct shared *shared;
 static struct cache *announcing; /* without a subscription */
 static const uint64_t tag_x[] = {11}, tag_y[] = {22};
-static const struct cache_key test_k = {{"test:k", 6}, "test", 1};
+static const struct cache_key test_k = {.text = {"test:k", 6}, .type = "test", .scripts = 1};
 
 static void put(struct cached_response *answer, const uint64_t *tags, size_t count,
                 uint64_t sequence) {
     struct shared_hit hit = {.response = answer, .tag_count = count, .sequence = sequence};
-    static const struct cache_key other = {{"test:other", 10}, "test", 1};
+    static const struct cache_key other = {
+        .text = {"test:other", 10}, .type = "test", .scripts = 1};
     hit.tags = (uint64_t *)tags;
     shared_put(shared, &test_k, VIEW, &hit, 60);
     shared_get(shared, &other, VIEW, &hit); /* over the same connection: Redis is done with it */
@@ -483,7 +484,58 @@ static void a_bad_url_is_refused(void) {
     CHECK(!strstr(err.text, "s3cr3t"));
 }
 
+/* ---- stale responses ------------------------------------------------------------------------ */
+
+static const struct cache_key aging = {.text = {"test:aging", 10},
+                                       .type = "test",
+                                       .scripts = 1,
+                                       .ages = {.ttl_s = 1, .stale_if_error_s = 60}};
+
+static struct cached_response *fail(void *context, uint64_t **tags, size_t *tag_count,
+                                    struct err *error) {
+    (void)context, (void)tags, (void)tag_count;
+    err_set(error, ERR_UNAVAILABLE, "no database");
+    return NULL;
+}
+
+/* "BODY", "BODY (stale)" or the error. */
+static const char *get_aging(struct cache *cache, cache_compute compute, void *context) {
+    static char text[128];
+    struct cache_serving serving;
+    struct cached_response *response =
+        cache_get(cache, &aging, 5000, compute, context, &serving, &err);
+    snprintf(text, sizeof text, "%.99s%s", response ? response->body.data : err.text,
+             serving.stale ? " (stale)" : "");
+    cached_response_unref(response);
+    return text;
+}
+
+static bool is_aged(struct cache *cache) {
+    struct cache_serving serving;
+    struct cached_response *response = cache_lookup(cache, &aging, &serving);
+    cached_response_unref(response);
+    return !response;
+}
+
+static void a_process_falls_back_on_what_is_stale_in_redis(void) {
+    begin();
+    struct cache *a = start(url, 2000), *b = start_beside(a);
+    struct recipe recipe = {.body = "one", .tag = 1};
+    CHECK_TEXT(get_aging(a, make, &recipe), "one");
+    settle(a);
+    WAIT_UNTIL(is_aged(a));
+    CHECK_TEXT(get_aging(b, fail, NULL), "one (stale)");
+    CHECK_TEXT(get_aging(a, fail, NULL), "one (stale)");
+    announce(a, &(uint64_t){1}, 1);
+    CHECK_TEXT(get_aging(a, fail, NULL), "no database");
+    WAIT_UNTIL(strcmp(get_aging(b, fail, NULL), "no database") == 0);
+    cache_destroy(a);
+    cache_destroy(b);
+}
+
 static const struct test_case cases[] = {
+    {"a process falls back on what is stale in Redis",
+     a_process_falls_back_on_what_is_stale_in_redis},
     {"one process reads what the other stored", one_process_reads_what_the_other_stored},
     {"an invalidation by one process drops it in both",
      an_invalidation_by_one_process_drops_it_in_both},

@@ -16,15 +16,16 @@ static void begin(size_t max_bytes) {
 static void put(const char *key, size_t bytes, const uint64_t *tags, size_t count, uint64_t began) {
     char *body = calloc(1, bytes + 1);
     struct cached_response *answer = cached_response_create(200, (struct slice){body, bytes});
-    store_put(&store, &(struct cache_key){slice_of(key), "test", 1}, answer, tags, count, began,
-              HOUR_US, hits);
+    store_put(&store, &(struct cache_key){.text = slice_of(key), .type = "test", .scripts = 1},
+              answer, tags, count, began, HOUR_US, hits);
     cached_response_unref(answer);
     free(body);
 }
 
 static bool has(const char *key) {
     struct cached_response *answer =
-        store_find(&store, &(struct cache_key){slice_of(key), "test", 1});
+        store_find(&store, &(struct cache_key){.text = slice_of(key), .type = "test", .scripts = 1})
+            .response;
     cached_response_unref(answer);
     return answer != NULL;
 }
@@ -144,7 +145,8 @@ static void a_response_outlives_its_entry(void) {
     begin(100000);
     put("a", 10, tag, 1, 0);
     struct cached_response *held =
-        store_find(&store, &(struct cache_key){slice_of("a"), "test", 1});
+        store_find(&store, &(struct cache_key){.text = slice_of("a"), .type = "test", .scripts = 1})
+            .response;
     store_invalidate(&store, tag, 1);
     CHECK_INT(held->body.len, 10);
     CHECK_INT(held->body.data[9], 0);

@@ -358,12 +358,6 @@ static void names_wrong_parts_of_a_request(void) {
                   "route: the header x-key is the program's: a route does not get it");
     refuses_route("path = '/', headers = { a = 'content-length' }",
                   "route: the header content-length is the program's: a route does not get it");
-    refuses_route("path = '/', cache = { key = 'k' }, headers = { a = 'x' }",
-                  "route: responses are cached under `cache.key`, whatever the headers are: remove "
-                  "`cache` or `headers`");
-    refuses_route("path = '/', cache = { key = 'k' }, query = { a = {} }",
-                  "route: responses are cached under `cache.key`, whatever the query is: remove "
-                  "`cache`, or declare `query = {}`, which refuses all parameters");
 }
 
 static void names_wrong_rate_limits(void) {

@@ -139,9 +139,11 @@ static void requests(void) {
     route_says("method = 'POST', body = { content_type = 'text/csv' },", "return request.body.name",
                "");
     route_says("cache = { key = 'x:{id}' },", "return request.query.n",
-               "routes/r.lua:3: a cached route has no request.query: its responses are cached "
-               "under `cache.key` \"x:{id}\", whatever the query is; remove `cache`, or move the "
-               "value to the path");
+               "routes/r.lua:3: a cached route has the parts of request.query that it declares: "
+               "declare `query`, and name its fields in `cache.vary.query`, or remove `cache`");
+    route_says("cache = { key = 'x:{id}', vary = { query = 'limit' } }, query = { limit = {} },",
+               "return request.query.lmit",
+               "routes/r.lua:3: request.query has no field \"lmit\": did you mean \"limit\"?");
 }
 
 #define NOT_GIVEN " is not given: give it a value, or json.null for NULL"

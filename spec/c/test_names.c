@@ -160,11 +160,12 @@ static void route_says(const char *body, const char *wanted) {
     route_with_says("", body, wanted);
 }
 
-static void a_cached_route_cannot_read_the_query(void) {
+static void a_cached_route_cannot_read_an_undeclared_query(void) {
     static const char cached[] = "cache = { key = '{batch_id}' },";
-    route_with_says(cached, "return { status = 200, body = request.query.n or '{}' }",
-                    "routes/r.lua:1: request: \"query\" is not available to a cached route: its "
-                    "responses are cached under `cache.key`, whatever the query is");
+    route_with_says(
+        cached, "return { status = 200, body = request.query.n or '{}' }",
+        "routes/r.lua:1: request: \"query\" is not available: a cached route declares its "
+        "`query`, and names it in `cache.vary`");
     route_with_says(cached, "return { status = 200, body = request.params.batch_id }", "");
 }
 
@@ -194,7 +195,8 @@ static const struct test_case cases[] = {
      an_unknown_name_of_a_module_suggests_the_nearest},
     {"an unknown global suggests the nearest", an_unknown_global_suggests_the_nearest},
     {"an unknown query suggests the nearest", an_unknown_query_suggests_the_nearest},
-    {"a cached route cannot read the query", a_cached_route_cannot_read_the_query},
+    {"a cached route cannot read an undeclared query",
+     a_cached_route_cannot_read_an_undeclared_query},
     {"a request has its traceparent or nil", a_request_has_its_traceparent_or_nil},
     {"an unknown name of a request suggests the nearest",
      an_unknown_name_of_a_request_suggests_the_nearest},

@@ -47,10 +47,10 @@ def follow(folder):
 
 def test_the_tutorial_works_to_the_letter(build, tmp_path):
     copy_tree(tmp_path, pathlib.Path(build).resolve())
-    before, _, written, other, handled, tried, _, route, whole, answered, _, note, _, new, told, row = \
-        outputs = follow(tmp_path)
-    assert [status for status, _ in outputs] == [0, 0, 0, 1] + [0] * 12, outputs
-    for passed in (before, written, handled, route, whole, note, new, told):
+    (before, _, written, other, handled, tried, _, route, whole, answered, listed, _, note, _, new, told,
+     row) = outputs = follow(tmp_path)
+    assert [status for status, _ in outputs] == [0, 0, 0, 1] + [0] * 13, outputs
+    for passed in (before, written, handled, route, whole, listed, note, new, told):
         assert re.search(r"^\d+ passed, 0 failed$", passed[1], re.M), passed[1]
     assert "missing_field: data.entity_id is missing" in other[1], other[1]
     assert tried[1].endswith("\n1 applied, 0 ignored, 0 rejected, 0 unread\n"), tried[1]

@@ -21,6 +21,7 @@ local routes = {}
 ---@field error string the message of an error
 ---@field failure string why a route failed, as the log has it
 ---@field retry_after integer seconds, if the response has the header
+---@field cache_key string the text under which a cached route's response is kept: of two requests that share it, one gets the other's response
 ---@field tags table<string, true> set of `tag(id)`: the surrogate keys of the cached response
 
 --- Calls a route.

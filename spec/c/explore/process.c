@@ -18,7 +18,10 @@ static struct process *self(void) {
 
 /* ---- readers ------------------------------------------------------------------------------- */
 
-static const struct cache_key keys[KEYS] = {{{"k:0", 3}, "test", 1}, {{"k:1", 3}, "test", 1}};
+static const struct cache_key keys[KEYS] = {
+    {.text = {"k:0", 3}, .type = "test", .scripts = 1},
+    {.text = {"k:1", 3}, .type = "test", .scripts = 1},
+};
 
 static int tags_of(int key) {
     return key == 0 ? 1 : 2;
@@ -113,8 +116,8 @@ static void reader_body(int actor) {
     request->must = least_versions();
     request->busy = true;
     struct err err = {0};
-    struct cached_response *response =
-        cache_get(self()->cache, &keys[request->key], 1000, compute, request, &err);
+    struct cached_response *response = cache_get(self()->cache, &keys[request->key], 1000, compute,
+                                                 request, &(struct cache_serving){0}, &err);
     memset(&process_answer, 0, sizeof process_answer);
     if (response) {
         memcpy(process_answer.of, response->body.data, TAGS);
