@@ -27,6 +27,13 @@ return {
     status = { optional = true },
     cursor = { optional = true },
   },
+  -- the platform's key and its 300 s, which are cache.ttl_s
+  cache = {
+    key = "ras:user:{user_id}:batches",
+    type = "user_batches",
+    vary = { query = { "limit", "offset", "status", "cursor" } },
+  },
+  live = "/internal/v1/batches/user/{user_id}/events",
   handle = function(request)
     local page, problem = pagination.read(request.query)
     if not page then
@@ -50,6 +57,6 @@ return {
     if not rows[1].body then
       return { unavailable = PREPARING }
     end
-    return { status = 200, body = rows[1].body }
+    return { status = 200, body = rows[1].body, tags = rows[1].tags }
   end,
 }

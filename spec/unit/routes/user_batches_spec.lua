@@ -21,6 +21,20 @@ describe("routes.user_batches", function()
     assert.are.equal('{"batches":[]}', ask({}).body)
   end)
 
+  it("names what the list depends on", function()
+    pg.answers("user_batches", { { body = "{}", tags = { "user:u-1", "b-1" } } })
+    assert.are.same({ [routes.tag("user:u-1")] = true, [routes.tag("b-1")] = true }, ask({}).tags)
+  end)
+
+  it("names nothing where that is too much", function()
+    assert.are.same({}, ask({}).tags)
+  end)
+
+  it("is cached under what the list is asked with", function()
+    assert.are.equal("ras:user:u-1:batches?limit=5&status=processing",
+      ask({ status = "processing", limit = "5" }).cache_key)
+  end)
+
   it("asks for the first page of 20 without a filter", function()
     assert.are.same({ user_id = "u-1", limit = 20, offset = 0, statuses = json.null,
       after_created_at = json.null, after_batch_id = json.null }, params_of({}))

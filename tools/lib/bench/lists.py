@@ -60,7 +60,8 @@ class Lists:
 
     def __init__(self, options, servers):
         self.options = options
-        self.program, self.url = servers.program("ras_lists", {"INGEST_WORKERS": "2"})
+        env = {"INGEST_WORKERS": "2", "CACHE_ENABLED": "false"}
+        self.program, self.url = servers.program("ras_lists", env)
         self.program.start()
         stream = lives.Lives()
         for size in options.sizes:

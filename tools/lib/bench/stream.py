@@ -36,7 +36,7 @@ def status_paths():
 
 def paths():
     """What queries ask for, each as often as any other: mostly batches, now and then a page of a
-    user's, which is not cached."""
+    user's."""
     users = [f"/internal/v1/batches/user/teacher-{number}?limit=5" for number in range(USERS)]
     return status_paths() * BATCHES_FOR_A_PAGE + users * (BATCHES // USERS)
 
