@@ -119,13 +119,73 @@ def test_a_list_shows_every_change_of_the_view(bench, change):
 
 
 def test_a_list_that_is_kept_derives_nothing(bench):
+    def written():
+        return bench.query(" UNION ALL ".join(f"SELECT xmin::text FROM {table}" for table in (
+            "batch_lists", "batch_answers", "list_users")))
+
     bench.reset()
     bench.query(BEFORE)
+    bench.list("u", statuses=["PROCESSING"])
     bench.list("u")
-    rows = bench.query("SELECT xmin::text FROM batch_lists UNION ALL SELECT xmin::text FROM batch_answers")
+    rows = written()
     bench.list("u")
     bench.list("u", statuses=["PROCESSING"])
-    assert bench.query("SELECT xmin::text FROM batch_lists UNION ALL SELECT xmin::text FROM batch_answers") == rows
+    assert written() == rows
+
+
+def test_a_change_of_a_batch_derives_the_status_of_no_other(bench):
+    bench.reset()
+    bench.query(BEFORE)
+    bench.list("u", statuses=["PROCESSING"])
+    kept = "SELECT batch_id, xmin::text FROM batch_lists ORDER BY 1"
+    before = dict(bench.query(kept))
+    bench.query(CHANGES["a completion"])
+    bench.list("u", statuses=["PROCESSING"])
+    assert [batch for batch, row in bench.query(kept) if before[batch] != row] == ["A"]
+
+
+def test_rows_of_an_earlier_epoch_count_for_no_user(bench):
+    bench.reset()
+    bench.query(BEFORE)
+    bench.list("u", statuses=["PROCESSING"])
+    bench.query(CHANGES["a registration for another user"])
+    bench.query("SELECT drop_list_marks()")
+    bench.list("u", statuses=["PROCESSING"])
+    bench.query("UPDATE batch_results SET essay_count = 7 WHERE batch_id = 'A'")
+    assert bench.query(DIFFERING) == []
+
+
+MANY = f"""
+    INSERT INTO batch_results (batch_id, registration_at, registration_event_id, user_id, essay_count, essay_ids)
+    SELECT 'B' || n, '2025-06-01Z'::timestamptz + n * interval '1 s', {EVENT}, 'many', 2, ARRAY['a' || n, 'b' || n]
+    FROM generate_series(1, 2400) n;
+    INSERT INTO essay_results (essay_id, first_result_at, result_batch_id, result_link_at, result_link_event_id)
+    SELECT 'a' || n, '2025-06-05', 'B' || n, '2025-06-05', {EVENT} FROM generate_series(1, 2400, 4) n"""
+
+
+def test_what_a_list_of_many_batches_leaves_the_next_goes_on_with(bench):
+    """keep_user stops behind a portion: its time is up from the begin."""
+    bench.reset()
+    bench.query(MANY)
+    kept = "SELECT count(*), count(status) FROM batch_lists WHERE user_id = 'many'"
+    steps = []
+    while not bench.query("SELECT 1 FROM list_users WHERE user_id = 'many' AND is_derived"):
+        bench.query("SELECT keep_user('many', '-infinity')")
+        steps += bench.query(kept)
+    assert steps == [(2400, 1000), (2400, 2000), (2400, 2400), (2400, 2400)]  # the last one counts
+    assert bench.query("SELECT counts FROM list_users WHERE user_id = 'many'") == [
+        ({"PROCESSING": 600, "REGISTERED": 1800},)]
+
+
+def test_pages_of_a_filter_by_cursor_and_by_offset_are_those_derived(bench):
+    bench.reset()
+    bench.query(MANY.replace("2400", "60"))
+    for statuses in ("{REGISTERED}", "{PROCESSING}", "{REGISTERED,PROCESSING,REGISTERED}", "{FAILED}", "{}"):
+        assert bench.query("""
+            SELECT c.at, c.batch_id, o FROM (VALUES (NULL, NULL), ('2025-06-01Z'::timestamptz + interval '40 s', 'B40'),
+              ('2025-06-01Z'::timestamptz + interval '41 s', 'B4')) AS c (at, batch_id), unnest('{0,3,70}'::int[]) AS o
+            WHERE list_batches('many', %(statuses)s, c.at, c.batch_id, 7, o)
+              <> derived_page('many', %(statuses)s, c.at, c.batch_id, 7, o)""", {"statuses": statuses}) == []
 
 
 def test_a_session_that_may_not_write_derives_its_lists(bench):

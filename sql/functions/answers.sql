@@ -18,16 +18,21 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   END
 $$;
 
--- The essays that anything names together with one of the batches. Some belong to other batches.
+-- The essays that anything names together with each of the batches. Some belong to other batches, and
+-- some come more than once.
+CREATE OR REPLACE FUNCTION batch_names(wanted text[]) RETURNS TABLE (batch_id text, essay_id text)
+LANGUAGE sql STABLE AS $$
+  SELECT b.batch_id, unnest(b.essay_ids) COLLATE "C" FROM batch_results b WHERE b.batch_id = ANY (wanted)
+  UNION ALL SELECT p.batch_id, unnest(p.processed_ids || p.failed_ids) FROM phase_outcomes p
+    WHERE p.batch_id = ANY (wanted)
+  UNION ALL SELECT a.batch_id, unnest(a.essay_ids) FROM assessments a WHERE a.batch_id = ANY (wanted)
+  UNION ALL SELECT e.linked_batch_id, e.essay_id FROM essay_results e
+    WHERE e.linked_batch_id = ANY (wanted)
+$$;
+
 CREATE OR REPLACE FUNCTION batch_candidates(wanted text[]) RETURNS TABLE (essay_id text)
 LANGUAGE sql STABLE AS $$
-  SELECT DISTINCT c.essay_id FROM (
-    SELECT unnest(essay_ids) COLLATE "C" AS essay_id FROM batch_results WHERE batch_id = ANY (wanted)
-    UNION ALL SELECT unnest(processed_ids || failed_ids) FROM phase_outcomes
-      WHERE batch_id = ANY (wanted)
-    UNION ALL SELECT unnest(essay_ids) FROM assessments WHERE batch_id = ANY (wanted)
-    UNION ALL SELECT e.essay_id FROM essay_results e WHERE e.linked_batch_id = ANY (wanted)
-  ) c
+  SELECT DISTINCT n.essay_id FROM batch_names(wanted) n
 $$;
 
 -- The essays of a batch that an event other than the registration named, with their statuses.
@@ -114,69 +119,74 @@ CREATE OR REPLACE FUNCTION batch_essays(wanted text) RETURNS TABLE (
     AND (o.essay_id IS NOT NULL OR m.said_at IS NOT NULL)
 $$;
 
--- One row if the batch is registered: its status by phases and completion. Essays affect only a batch
--- that has not ended.
-CREATE OR REPLACE FUNCTION batch_state(wanted text) RETURNS TABLE (
+-- A row for each of the batches that is registered: its status by phases and completion. Essays affect
+-- only a batch that has not ended.
+CREATE OR REPLACE FUNCTION batch_states(wanted text[]) RETURNS TABLE (
+  batch_id text,
   reported bigint, completed bigint, failed bigint, phases json, phase_names text[],
   first_outcome_at timestamptz, last_outcome_at timestamptz,
   end_status batch_result_status, -- NULL: it has not ended
   ended_at timestamptz,
   run text -- the correlation id of the run that ended it
 ) LANGUAGE sql STABLE AS $$
-  WITH batch AS (
-    SELECT * FROM batch_results WHERE batch_id = wanted AND registration_at IS NOT NULL
+  WITH batches AS (
+    SELECT * FROM batch_results WHERE batch_id = ANY (wanted) AND registration_at IS NOT NULL
   ),
-  outcomes AS MATERIALIZED (
-    SELECT p.*, row_number() OVER (PARTITION BY phase_name
-      ORDER BY outcome_at DESC, outcome_event_id DESC) = 1 AS is_latest -- of its phase
-    FROM phase_outcomes p WHERE batch_id = wanted
+  outcomes AS MATERIALIZED ( -- the latest of each phase
+    SELECT l.*, count(*) OVER (PARTITION BY batch_id) AS reported
+    FROM (
+      SELECT DISTINCT ON (batch_id, phase_name) * FROM phase_outcomes WHERE batch_id = ANY (wanted)
+      ORDER BY batch_id, phase_name, outcome_at DESC, outcome_event_id DESC
+    ) l
   ),
-  phases AS ( -- one row
-    SELECT count(*) AS reported,
-      coalesce(bool_or(o.result_status = 'CANCELLED'), false) AS has_cancelled,
-      coalesce(bool_or(o.result_status = 'FAILED'), false) AS has_failed,
+  phases AS ( -- one row a batch with outcomes
+    SELECT o.batch_id, count(*) AS reported,
+      bool_or(o.result_status = 'CANCELLED') AS has_cancelled,
+      bool_or(o.result_status = 'FAILED') AS has_failed,
       -- by a run later than the one that the newest completion ends
-      coalesce(bool_or(o.correlation_id <> b.completion_correlation_id
-        AND (o.outcome_at, o.outcome_event_id) > (b.completion_at, b.completion_event_id)), false)
+      bool_or(o.correlation_id <> o.completion_correlation_id
+        AND (o.outcome_at, o.outcome_event_id) > (o.completion_at, o.completion_event_id))
         AS is_open_again,
       min(o.outcome_at) AS first_outcome_at, max(o.outcome_at) AS last_outcome_at,
       (array_agg(o.correlation_id ORDER BY o.outcome_at DESC, o.outcome_event_id DESC))[1]
         AS last_run,
-      array_agg(o.phase_name) AS phase_names,
-      coalesce(array_to_json(array_agg(row_to_json(o.item))), '[]') AS phases
-    FROM batch b, (
-      SELECT o.*, item FROM outcomes o CROSS JOIN LATERAL (
+      array_agg(o.phase_name) AS phase_names, array_to_json(array_agg(row_to_json(o.item))) AS phases
+    FROM (
+      SELECT o.*, b.completion_at, b.completion_event_id, b.completion_correlation_id, item
+      FROM batches b JOIN outcomes o USING (batch_id) CROSS JOIN LATERAL (
         SELECT o.phase_name, o.phase_status, cardinality(o.processed_ids) AS completed,
           cardinality(o.failed_ids) AS failed, wire_time(o.outcome_at) AS at
       ) item
-      WHERE o.is_latest
-      ORDER BY coalesce(array_position(
+      ORDER BY o.batch_id, coalesce(array_position(
         ARRAY['spellcheck', 'nlp', 'ai_feedback', 'cj_assessment'], o.phase_name), 9),
         o.phase_name COLLATE "C"
-    ) o
+    ) o GROUP BY o.batch_id
   ),
-  through AS ( -- one row: essays failed in a phase, and those processed in all reported phases
-    SELECT count(*) FILTER (WHERE t.has_failed) AS failed_essays,
-      count(*) FILTER (WHERE NOT t.has_failed
-        AND t.phases = (SELECT count(*) FROM outcomes WHERE is_latest)) AS completed_essays
+  through AS ( -- the same: essays failed in a phase, and those processed in all reported phases
+    SELECT t.batch_id, count(*) FILTER (WHERE t.has_failed) AS failed_essays,
+      count(*) FILTER (WHERE NOT t.has_failed AND t.phases = t.reported) AS completed_essays
     FROM (
-      SELECT s.essay_id, bool_or(s.has_failed) AS has_failed, count(*) AS phases FROM (
-        SELECT unnest(processed_ids) AS essay_id, phase_name, false AS has_failed
-        FROM outcomes WHERE is_latest
-        UNION SELECT unnest(failed_ids), phase_name, true FROM outcomes WHERE is_latest
-      ) s GROUP BY s.essay_id
+      SELECT s.batch_id, s.essay_id, bool_or(s.has_failed) AS has_failed, count(*) AS phases,
+        max(s.reported) AS reported
+      FROM (
+        SELECT batch_id, unnest(processed_ids) AS essay_id, phase_name, false AS has_failed, reported
+        FROM outcomes
+        UNION SELECT batch_id, unnest(failed_ids), phase_name, true, reported FROM outcomes
+      ) s GROUP BY s.batch_id, s.essay_id
     ) t
+    GROUP BY t.batch_id
   ),
   facts AS (
-    SELECT b.*, p.*,
-      CASE WHEN p.reported > 0 THEN t.completed_essays
+    SELECT b.*, coalesce(p.reported, 0) AS reported, p.phases, p.phase_names, p.last_run,
+      p.first_outcome_at, p.last_outcome_at, p.has_cancelled, p.has_failed,
+      CASE WHEN p.reported > 0 THEN coalesce(t.completed_essays, 0)
         ELSE coalesce(b.completion_successful_count, 0) END AS completed,
-      CASE WHEN p.reported > 0 THEN t.failed_essays
+      CASE WHEN p.reported > 0 THEN coalesce(t.failed_essays, 0)
         ELSE coalesce(b.completion_failed_count, 0) END AS failed,
-      NOT p.is_open_again AND (b.completion_at IS NOT NULL OR (b.first_release
-        AND p.reported > 0 AND t.completed_essays + t.failed_essays >= b.essay_count))
-        AS is_finished
-    FROM batch b, phases p, through t
+      p.is_open_again IS NOT TRUE AND (b.completion_at IS NOT NULL OR (b.first_release
+        AND p.reported > 0
+        AND coalesce(t.completed_essays + t.failed_essays, 0) >= b.essay_count)) AS is_finished
+    FROM batches b LEFT JOIN phases p USING (batch_id) LEFT JOIN through t USING (batch_id)
   ),
   judged AS (
     SELECT f.*, CASE
@@ -189,7 +199,7 @@ CREATE OR REPLACE FUNCTION batch_state(wanted text) RETURNS TABLE (
     END::batch_result_status AS end_status
     FROM facts f
   )
-  SELECT j.reported, j.completed, j.failed, j.phases, j.phase_names,
+  SELECT j.batch_id, j.reported, j.completed, j.failed, coalesce(j.phases, '[]'), j.phase_names,
     j.first_outcome_at, j.last_outcome_at, j.end_status,
     CASE WHEN j.end_status IS NOT NULL THEN coalesce(j.completion_at, j.last_outcome_at) END,
     CASE WHEN j.completion_at IS NOT NULL THEN j.completion_correlation_id ELSE j.last_run END
@@ -237,10 +247,11 @@ LANGUAGE sql STABLE AS $$
     SELECT max(restated_at) AS assessments_at FROM assessments WHERE batch_id = wanted
   ),
   judged AS (
-    SELECT b.*, s.*, e.*, a.*, coalesce(s.end_status,
+    SELECT b.*, s.reported, s.completed, s.failed, s.phases, s.first_outcome_at, s.last_outcome_at,
+      s.ended_at, e.*, a.*, coalesce(s.end_status,
       CASE WHEN s.reported > 0 OR e.result_at IS NOT NULL THEN 'PROCESSING'
         ELSE 'REGISTERED' END::batch_result_status) AS status
-    FROM batch b, batch_state(wanted) s, essays e, assessed a
+    FROM batch b, batch_states(ARRAY[wanted]) s, essays e, assessed a
   )
   SELECT row_to_json(answer)::text,
     (SELECT array_agg(DISTINCT t.id COLLATE "C")

@@ -5,6 +5,9 @@
 -- a keeper's snapshot has every change whose mark was taken before, and the mark of every other change
 -- is still there.
 --
+-- A user who has asked for a filter is in list_users: all his registered batches are in batch_lists
+-- then, and the taker of a mark adds a new one. He leaves the table only with its epoch.
+--
 -- Functions that others call have their owner's rights: the service's role may not delete rows.
 
 -- ---- marks --------------------------------------------------------------------------------------
@@ -56,10 +59,12 @@ $$;
 CREATE OR REPLACE FUNCTION mark_essays() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-  PERFORM mark_lists(
-    (SELECT array_agg(b.id) FROM (SELECT linked_batch_id AS id FROM changed GROUP BY 1) b
-      WHERE b.id IS NOT NULL),
-    (SELECT array_agg(essay_id) FROM changed WHERE linked_batch_id IS NULL));
+  PERFORM mark_lists(array_agg(c.batch_id) FILTER (WHERE c.batch_id IS NOT NULL),
+    array_agg(c.essay_id) FILTER (WHERE c.batch_id IS NULL))
+  FROM (
+    SELECT linked_batch_id AS batch_id, CASE WHEN linked_batch_id IS NULL THEN essay_id END AS essay_id
+    FROM changed GROUP BY 1, 2
+  ) c;
   RETURN NULL;
 END
 $$;
@@ -80,13 +85,12 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION mark_changed_batches() RETURNS trigger
+-- Of a row whose list changed: essays that are in it no longer. For each row: to capture the rows before
+-- an update costs every update.
+CREATE OR REPLACE FUNCTION mark_essays_left_out() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-  PERFORM mark_lists(array_agg(batch_id), (
-    SELECT array_agg(u.id)
-    FROM gone g JOIN changed c USING (batch_id) CROSS JOIN LATERAL unnest(g.essay_ids) AS u (id)
-    WHERE g.essay_ids IS DISTINCT FROM c.essay_ids)) FROM changed;
+  PERFORM mark_lists(NULL, OLD.essay_ids);
   RETURN NULL;
 END
 $$;
@@ -113,7 +117,7 @@ $$;
 CREATE OR REPLACE FUNCTION outdate_lists() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-  TRUNCATE batch_lists, batch_answers;
+  INSERT INTO list_marks (count) VALUES (1000000); -- more than are taken one by one
   RETURN NULL;
 END
 $$;
@@ -130,7 +134,10 @@ CREATE OR REPLACE TRIGGER lists_truncated AFTER TRUNCATE ON essay_results
 CREATE OR REPLACE TRIGGER lists_inserted AFTER INSERT ON batch_results
   REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_batches();
 CREATE OR REPLACE TRIGGER lists_updated AFTER UPDATE ON batch_results
-  REFERENCING OLD TABLE AS gone NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_changed_batches();
+  REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mark_batches();
+DROP FUNCTION IF EXISTS mark_changed_batches(); -- of the text before
+CREATE OR REPLACE TRIGGER lists_left_out AFTER UPDATE ON batch_results
+  FOR EACH ROW WHEN (OLD.essay_ids IS DISTINCT FROM NEW.essay_ids) EXECUTE FUNCTION mark_essays_left_out();
 CREATE OR REPLACE TRIGGER lists_deleted AFTER DELETE ON batch_results
   REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION mark_batches_gone();
 CREATE OR REPLACE TRIGGER lists_truncated AFTER TRUNCATE ON batch_results
@@ -156,6 +163,54 @@ CREATE OR REPLACE TRIGGER lists_truncated AFTER TRUNCATE ON assessments
 
 -- ---- what is kept -------------------------------------------------------------------------------
 
+-- The sums of numbers by key.
+CREATE OR REPLACE FUNCTION add_counts(one jsonb, other jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+  SELECT coalesce(jsonb_object_agg(s.key, s.sum), '{}') FROM (
+    SELECT c.key, sum(c.value::bigint)
+    FROM (SELECT * FROM jsonb_each_text(one) UNION ALL SELECT * FROM jsonb_each_text(other)) c
+    GROUP BY c.key
+  ) s
+$$;
+
+-- How many of these batches have each status.
+CREATE OR REPLACE FUNCTION kept_counts(wanted text[]) RETURNS jsonb LANGUAGE sql STABLE AS $$
+  SELECT coalesce(jsonb_object_agg(c.status, c.count), '{}') FROM (
+    SELECT status, count(*) FROM batch_lists WHERE batch_id = ANY (wanted) AND status IS NOT NULL
+    GROUP BY status
+  ) c
+$$;
+
+-- Outdates the rows of these batches in batch_lists, as the view has them: a new batch of a user in
+-- list_users comes in, one that is no longer registered goes.
+CREATE OR REPLACE FUNCTION outdate_batches(changed text[]) RETURNS void LANGUAGE sql AS $$
+  WITH present AS MATERIALIZED (
+    SELECT batch_id, user_id, status, epoch FROM batch_lists WHERE batch_id = ANY (changed)
+  ), registered AS MATERIALIZED (
+    SELECT b.batch_id, b.user_id, b.registration_at FROM batch_results b
+    WHERE b.batch_id = ANY (changed) AND b.registration_at IS NOT NULL
+      AND (b.batch_id IN (SELECT p.batch_id FROM present p)
+        OR EXISTS (SELECT FROM list_users u WHERE u.user_id = b.user_id AND u.epoch = list_epoch()))
+  ), gone AS (
+    DELETE FROM batch_lists WHERE batch_id IN (
+      SELECT p.batch_id FROM present p EXCEPT SELECT r.batch_id FROM registered r)
+  ), outdated AS (
+    INSERT INTO batch_lists AS l (batch_id, user_id, registered_at, epoch)
+    SELECT batch_id, user_id, registration_at, list_epoch() FROM registered
+    ON CONFLICT (batch_id) DO UPDATE SET user_id = EXCLUDED.user_id,
+      registered_at = EXCLUDED.registered_at, status = NULL, epoch = EXCLUDED.epoch
+  ), lost AS (
+    SELECT c.user_id, jsonb_object_agg(c.status, -c.count) AS counts
+    FROM (
+      SELECT user_id, status, count(*) FROM present
+      WHERE status IS NOT NULL AND epoch = list_epoch() GROUP BY user_id, status
+    ) c
+    GROUP BY c.user_id
+  )
+  UPDATE list_users u SET is_derived = false, counts = coalesce(
+    (SELECT add_counts(u.counts, l.counts) FROM lost l WHERE l.user_id = u.user_id), u.counts)
+  WHERE u.user_id IN (SELECT p.user_id FROM present p UNION SELECT r.user_id FROM registered r)
+$$;
+
 -- Outdates what depends on the batches and essays that are marked, and on the essays of these batches.
 -- Only for the holder of the lock.
 CREATE OR REPLACE FUNCTION take_list_marks() RETURNS void LANGUAGE plpgsql AS $$
@@ -163,6 +218,7 @@ DECLARE
   marked_batches text[];
   marked_essays text[];
   touched bigint[];
+  outdated text[];
 BEGIN
   IF list_marks_abound() THEN
     PERFORM drop_list_marks();
@@ -186,36 +242,78 @@ BEGIN
     ) n GROUP BY n.number / 1000
   LOOP
     WITH gone AS (DELETE FROM batch_answers WHERE tags && touched RETURNING batch_id)
-    UPDATE batch_lists SET status = NULL WHERE batch_id IN (SELECT g.batch_id FROM gone g);
-    UPDATE batch_lists SET status = NULL
-    WHERE hashtextextended(batch_id, 0) = ANY (touched) AND status IS NOT NULL;
+    SELECT outdated || array_agg(g.batch_id) INTO outdated FROM gone g;
   END LOOP;
+  PERFORM outdate_batches(marked_batches || outdated);
 END
 $$;
 
--- Derives answers and keeps them with their statuses. Only for the holder of the lock.
+-- Derives answers and keeps them. Only for the holder of the lock.
 CREATE OR REPLACE FUNCTION keep_answers(wanted text[]) RETURNS void LANGUAGE sql AS $$
-  WITH derived AS MATERIALIZED (
-    SELECT b.batch_id, b.user_id, b.registration_at, a.body, a.result_status,
-      (SELECT array_agg(hashtextextended(t.id, 0))
-        FROM (SELECT b.batch_id UNION ALL SELECT essay_id FROM batch_candidates(ARRAY[b.batch_id])) AS t (id))
-        AS tags
-    FROM batch_results b CROSS JOIN LATERAL batch_answer(b.batch_id) a
-    WHERE b.batch_id = ANY (wanted) AND is_answerable(b.batch_id)
-  ), kept AS (
-    INSERT INTO batch_answers (batch_id, tags, body, epoch)
-    SELECT batch_id, tags, body, list_epoch() FROM derived
-    ON CONFLICT (batch_id) DO UPDATE
-      SET tags = EXCLUDED.tags, body = EXCLUDED.body, epoch = EXCLUDED.epoch
-  )
-  INSERT INTO batch_lists (batch_id, user_id, registered_at, status, epoch)
-  SELECT batch_id, user_id, registration_at, result_status, list_epoch() FROM derived
-  ON CONFLICT (batch_id) DO UPDATE SET user_id = EXCLUDED.user_id,
-    registered_at = EXCLUDED.registered_at, status = EXCLUDED.status, epoch = EXCLUDED.epoch
+  INSERT INTO batch_answers (batch_id, tags, body, epoch)
+  SELECT b.batch_id, (SELECT array_agg(hashtextextended(t.id, 0))
+      FROM (SELECT b.batch_id UNION ALL SELECT essay_id FROM batch_candidates(ARRAY[b.batch_id])) AS t (id)),
+    a.body, list_epoch()
+  FROM batch_results b CROSS JOIN LATERAL batch_answer(b.batch_id) a
+  WHERE b.batch_id = ANY (wanted) AND is_answerable(b.batch_id)
+  ON CONFLICT (batch_id) DO UPDATE
+    SET tags = EXCLUDED.tags, body = EXCLUDED.body, epoch = EXCLUDED.epoch
 $$;
 
--- Derives the statuses of some of the user's batches that have none, and keeps them. A status that
--- depends on essays is that of the answer. Only for the holder of the lock. The number of batches.
+-- Adds some of the user's batches that are not kept, without their statuses. A batch that is another
+-- user's here has a mark. Only for the holder of the lock. The number of batches.
+CREATE OR REPLACE FUNCTION keep_batches(wanted_user text, most integer) RETURNS integer
+LANGUAGE sql AS $$
+  WITH kept AS (
+    INSERT INTO batch_lists (batch_id, user_id, registered_at, epoch)
+    SELECT b.batch_id, b.user_id, b.registration_at, list_epoch() FROM batch_results b
+    WHERE b.user_id = wanted_user AND b.registration_at IS NOT NULL AND NOT EXISTS (
+      SELECT FROM batch_lists l WHERE l.batch_id = b.batch_id AND l.epoch = list_epoch())
+    LIMIT most
+    ON CONFLICT (batch_id) DO UPDATE SET user_id = EXCLUDED.user_id,
+      registered_at = EXCLUDED.registered_at, status = NULL, epoch = EXCLUDED.epoch
+    RETURNING 1
+  )
+  SELECT count(*)::integer FROM kept
+$$;
+
+-- Keeps the statuses of batches of which no phase was reported and which have not ended: they depend on
+-- results of essays. So do their rows in batch_answers, whose bodies are derived once a page shows them.
+-- Only for the holder of the lock.
+CREATE OR REPLACE FUNCTION keep_statuses_by_essays(wanted text[]) RETURNS void LANGUAGE sql AS $$
+  WITH named AS MATERIALIZED (
+    SELECT n.batch_id, array_agg(DISTINCT n.essay_id) AS ids FROM batch_names(wanted) n GROUP BY n.batch_id
+  ), tagged AS MATERIALIZED (
+    SELECT w.batch_id, n.ids, hashtextextended(w.batch_id COLLATE "C", 0) || id_hashes(n.ids) AS tags
+    FROM unnest(wanted) AS w (batch_id) LEFT JOIN named n USING (batch_id)
+    WHERE is_answerable(w.batch_id)
+  ), kept AS (
+    INSERT INTO batch_answers AS a (batch_id, tags, epoch)
+    SELECT batch_id, tags, list_epoch() FROM tagged
+    ON CONFLICT (batch_id) DO UPDATE SET tags = EXCLUDED.tags, body = NULL, epoch = EXCLUDED.epoch
+      WHERE a.epoch <> EXCLUDED.epoch
+  )
+  UPDATE batch_lists l SET status = CASE
+    -- The first two spare most batches the third, which takes half a millisecond: an essay with a result
+    -- that no other registration lists is shown; and without any result none has started.
+    WHEN EXISTS (
+      SELECT FROM batch_results b CROSS JOIN unnest(b.essay_ids) AS u (essay_id)
+      JOIN essay_results e USING (essay_id)
+      WHERE b.batch_id = t.batch_id AND e.first_result_at IS NOT NULL AND NOT EXISTS (
+        SELECT FROM batch_results o WHERE o.batch_id <> t.batch_id
+          AND id_hashes(o.essay_ids) && ARRAY[hashtextextended(u.essay_id COLLATE "C", 0)])
+    ) THEN 'PROCESSING'
+    WHEN NOT EXISTS (SELECT FROM essay_results e
+        WHERE e.essay_id = ANY (t.ids) AND e.first_result_at IS NOT NULL)
+      AND NOT EXISTS (SELECT FROM assessments a WHERE id_hashes(a.essay_ids) && t.tags) THEN 'REGISTERED'
+    WHEN EXISTS (SELECT FROM batch_essays(t.batch_id) e WHERE e.started_at IS NOT NULL) THEN 'PROCESSING'
+    ELSE 'REGISTERED'
+  END::batch_result_status
+  FROM tagged t WHERE l.batch_id = t.batch_id
+$$;
+
+-- Derives the statuses of some of the user's batches that have none, all at once, and keeps them. Only
+-- for the holder of the lock. The number of batches.
 CREATE OR REPLACE FUNCTION keep_statuses(wanted_user text, most integer) RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -223,28 +321,60 @@ DECLARE
   undecided text[];
 BEGIN
   SELECT array_agg(f.batch_id) INTO found FROM (
-    SELECT b.batch_id FROM batch_results b
-    WHERE b.user_id = wanted_user AND b.registration_at IS NOT NULL AND NOT EXISTS (
-      SELECT FROM batch_lists l WHERE l.batch_id = b.batch_id AND l.status IS NOT NULL
-        AND l.epoch = (SELECT list_epoch()))
+    SELECT l.batch_id FROM batch_lists l
+    WHERE l.user_id = wanted_user AND l.status IS NULL AND l.epoch = list_epoch()
     LIMIT most
   ) f;
-  WITH states AS MATERIALIZED (
-    SELECT b.batch_id, b.user_id, b.registration_at, coalesce(s.end_status,
-      CASE WHEN s.reported > 0 THEN 'PROCESSING' END::batch_result_status) AS status
-    FROM batch_results b CROSS JOIN LATERAL batch_state(b.batch_id) s
-    WHERE b.batch_id = ANY (found)
-  ), kept AS (
-    INSERT INTO batch_lists (batch_id, user_id, registered_at, status, epoch)
-    SELECT batch_id, user_id, registration_at, status, list_epoch() FROM states
-    ON CONFLICT (batch_id) DO UPDATE SET user_id = EXCLUDED.user_id,
-      registered_at = EXCLUDED.registered_at, status = EXCLUDED.status, epoch = EXCLUDED.epoch
-  )
-  SELECT array_agg(batch_id) INTO undecided FROM states WHERE status IS NULL;
-  IF undecided IS NOT NULL THEN
-    PERFORM keep_answers(undecided);
+  IF found IS NULL THEN
+    RETURN 0;
   END IF;
-  RETURN coalesce(cardinality(found), 0);
+  WITH states AS MATERIALIZED (
+    SELECT s.batch_id, coalesce(s.end_status,
+      CASE WHEN s.reported > 0 THEN 'PROCESSING' END::batch_result_status) AS status
+    FROM batch_states(found) s
+  ), kept AS (
+    UPDATE batch_lists l SET status = s.status FROM states s WHERE l.batch_id = s.batch_id
+  ), gone AS ( -- no longer registered, and the mark of that change is still there
+    DELETE FROM batch_lists l WHERE l.batch_id = ANY (found)
+      AND NOT EXISTS (SELECT FROM states s WHERE s.batch_id = l.batch_id)
+  )
+  SELECT array_agg(s.batch_id) INTO undecided FROM states s WHERE s.status IS NULL;
+  IF undecided IS NOT NULL THEN
+    PERFORM keep_statuses_by_essays(undecided);
+  END IF;
+  UPDATE list_users SET counts = add_counts(counts, kept_counts(found)) WHERE user_id = wanted_user;
+  RETURN cardinality(found);
+END
+$$;
+
+-- Keeps what a filter reads of the user's batches, up to a moment: what is left, the next call does.
+-- Only for the holder of the lock.
+CREATE OR REPLACE FUNCTION keep_user(wanted_user text, until timestamptz) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+  portion constant integer := 1000;
+  done integer;
+BEGIN
+  IF NOT EXISTS (SELECT FROM list_users WHERE user_id = wanted_user AND epoch = list_epoch()) THEN
+    LOOP
+      done := keep_batches(wanted_user, 10 * portion);
+      EXIT WHEN done < 10 * portion;
+      IF clock_timestamp() > until THEN
+        RETURN;
+      END IF;
+    END LOOP;
+    INSERT INTO list_users (user_id, epoch, is_derived, counts)
+    SELECT wanted_user, list_epoch(), false, kept_counts(array_agg(l.batch_id)) FROM batch_lists l
+    WHERE l.user_id = wanted_user AND l.epoch = list_epoch()
+    ON CONFLICT (user_id) DO UPDATE
+      SET epoch = EXCLUDED.epoch, is_derived = false, counts = EXCLUDED.counts;
+  END IF;
+  WHILE keep_statuses(wanted_user, portion) > 0 LOOP
+    IF clock_timestamp() > until THEN
+      RETURN;
+    END IF;
+  END LOOP;
+  UPDATE list_users SET is_derived = true WHERE user_id = wanted_user;
 END
 $$;
 
@@ -301,31 +431,38 @@ CREATE OR REPLACE FUNCTION kept_page(
 DECLARE
   current_epoch constant integer := list_epoch();
   wanted constant batch_result_status[] := statuses;
+  not_after constant timestamptz := coalesce(after_at, 'infinity');
+  counts jsonb;
   total bigint;
 BEGIN
-  SELECT count(*) INTO total FROM batch_results b
-  WHERE b.user_id = wanted_user AND b.registration_at IS NOT NULL;
-  outdated := false;
-  IF wanted IS NOT NULL THEN
-    SELECT count(*) <> total, count(*) FILTER (WHERE l.status = ANY (wanted)) INTO outdated, total
-    FROM batch_lists l
-    WHERE l.user_id = wanted_user AND l.status IS NOT NULL AND l.epoch = current_epoch;
-  END IF;
+  SELECT u.counts INTO counts FROM list_users u
+  WHERE u.user_id = wanted_user AND u.epoch = current_epoch AND u.is_derived;
+  outdated := wanted IS NOT NULL AND counts IS NULL;
   IF outdated THEN
     RETURN;
+  ELSIF counts IS NULL THEN
+    SELECT count(*) INTO total FROM batch_results b
+    WHERE b.user_id = wanted_user AND b.registration_at IS NOT NULL;
+  ELSE
+    SELECT coalesce(sum(c.value::bigint), 0) INTO total FROM jsonb_each_text(counts) c
+    WHERE statuses IS NULL OR c.key = ANY (statuses);
   END IF;
   WITH page AS MATERIALIZED (
-    (SELECT l.batch_id, l.registered_at FROM batch_lists l
-    WHERE wanted IS NOT NULL AND l.user_id = wanted_user AND l.status = ANY (wanted)
-      AND l.epoch = current_epoch
-      AND (after_at IS NULL OR l.registered_at < after_at
-        OR (l.registered_at = after_at AND l.batch_id > after_batch))
+    (SELECT l.batch_id, l.registered_at
+    FROM (SELECT DISTINCT unnest(wanted) AS status) w CROSS JOIN LATERAL (
+      SELECT l.batch_id, l.registered_at FROM batch_lists l
+      WHERE l.user_id = wanted_user AND l.status = w.status AND l.epoch = current_epoch
+        AND l.registered_at <= not_after AND (after_at IS NULL OR l.registered_at < after_at
+          OR (l.registered_at = after_at AND l.batch_id > after_batch))
+      ORDER BY l.registered_at DESC, l.batch_id
+      LIMIT page_limit + page_offset
+    ) l
     ORDER BY l.registered_at DESC, l.batch_id
     LIMIT page_limit OFFSET page_offset)
     UNION ALL
     (SELECT b.batch_id, b.registration_at FROM batch_results b
-    WHERE wanted IS NULL AND b.user_id = wanted_user AND b.registration_at IS NOT NULL
-      AND (after_at IS NULL OR b.registration_at < after_at
+    WHERE wanted IS NULL AND b.user_id = wanted_user
+      AND b.registration_at <= not_after AND (after_at IS NULL OR b.registration_at < after_at
         OR (b.registration_at = after_at AND b.batch_id > after_batch))
     ORDER BY b.registration_at DESC, b.batch_id
     LIMIT page_limit OFFSET page_offset)
@@ -349,9 +486,9 @@ END
 $$;
 
 -- A page of a user's batches, newest first. NULL: there is more to derive than fits into a second; what
--- was derived, some batches at a time, is kept, and the next call goes on. A call that the caller's time
--- limit ends keeps nothing. Each statement has a snapshot of its own: those after
--- the lock see what its last holder kept.
+-- was derived, a thousand batches at a time, is kept, and the next call goes on. A call that the
+-- caller's time limit ends keeps nothing. Each statement has a snapshot of its own: those after the lock
+-- see what its last holder kept.
 CREATE OR REPLACE FUNCTION list_batches(
   wanted_user text, statuses text[], after_at timestamptz, after_batch text,
   page_limit bigint, page_offset bigint
@@ -360,6 +497,7 @@ DECLARE
   outdated boolean;
   lacking text[];
   body text;
+  answered boolean := false;
   until constant timestamptz := clock_timestamp() + interval '1 second';
 BEGIN
   IF current_setting('transaction_read_only')::boolean THEN
@@ -374,13 +512,13 @@ BEGIN
     FROM kept_page(wanted_user, statuses, after_at, after_batch, page_limit, page_offset) p;
     EXIT WHEN NOT outdated AND lacking IS NULL;
     PERFORM pg_advisory_xact_lock(list_lock());
-    IF clock_timestamp() > until THEN
+    IF clock_timestamp() > until AND (outdated OR answered) THEN
       RETURN NULL;
     ELSIF outdated THEN
-      WHILE clock_timestamp() < until AND keep_statuses(wanted_user, 50) > 0 LOOP
-      END LOOP;
+      PERFORM keep_user(wanted_user, until);
     ELSE
       PERFORM keep_answers(lacking);
+      answered := true;
     END IF;
   END LOOP;
   RETURN body;

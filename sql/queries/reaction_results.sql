@@ -11,7 +11,7 @@ SELECT b.batch_id AS key, b.user_id, b.essay_count, s.run, s.completed, s.phases
   coalesce(j.unjudged, 0) AS unjudged,
   (extract(epoch FROM greatest(s.ended_at, b.registration_at)) * 1000000)::bigint AS at
 FROM batch_results b
-CROSS JOIN LATERAL batch_state(b.batch_id) s
+CROSS JOIN LATERAL batch_states(ARRAY[b.batch_id]) s
 LEFT JOIN LATERAL (
   SELECT a.processing_duration_s, cardinality(array_positions(a.statuses, 'COMPLETED')) AS judged,
     cardinality(array_positions(a.statuses, 'FAILED')) AS unjudged

@@ -70,6 +70,7 @@ class Lists:
         filling.settle(self.url)
         self.client = http.client.HTTPConnection("127.0.0.1", self.program.port, timeout=60)
         self.wrong = 0  # lists without the batches that they have to have
+        self.refused = 0  # requests whose list was not derived in time
 
     def ask(self, path):
         """The body. A 503 says that statuses are still derived, which goes on with the next request."""
@@ -79,6 +80,7 @@ class Lists:
             body = answer.read()
             if answer.status != 503:
                 return body
+            self.refused += 1
 
     def once(self, size, limit, word):
         """(milliseconds, bytes)"""
@@ -113,6 +115,8 @@ def add_lists(report, lists):
                 report.add(f"{name}: p99", percentile(took_ms, 99), "ms")
                 report.add(f"{name}: first", first_ms, "ms")
     report.none("lists without their batches", lists.wrong)
+    report.add("requests refused (503) until a list was derived", lists.refused, "", met=not lists.refused,
+               target="0")
 
 
 # ---- what they cost ingestion
