@@ -18,7 +18,7 @@
 #include "kafka_files.h"
 #include "kafka_login.h"
 
-#define POLL_MS 100
+#define POLL_MS 1000 /* reports and kafka_producer_stop_poller end the poll */
 #define FLUSH_MS 1000
 #define UNKNOWN_TOPIC_MS 10000    /* then an unknown topic fails its records */
 #define LOGIN_INTERVAL_US 2000000 /* interval of reading a rotated password */
@@ -319,6 +319,14 @@ static void *kafka_producer_poll_reports(void *context) {
     return NULL;
 }
 
+static void kafka_producer_stop_poller(struct kafka_producer *producer) {
+    rd_kafka_queue_t *reports = rd_kafka_queue_get_main(producer->kafka);
+    atomic_store(&producer->stopping, true);
+    rd_kafka_queue_yield(reports);
+    rd_kafka_queue_destroy(reports);
+    pthread_join(producer->poller, NULL);
+}
+
 /* The main thread handles signals. */
 static bool kafka_producer_start_poller(struct kafka_producer *producer, struct err *err) {
     sigset_t all, before;
@@ -360,8 +368,7 @@ void kafka_producer_abandon(struct kafka_producer *producer) {
     /* The reports of purged records drop the last references to their sends. */
     rd_kafka_purge(producer->kafka, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     rd_kafka_flush(producer->kafka, FLUSH_MS);
-    atomic_store(&producer->stopping, true);
-    pthread_join(producer->poller, NULL);
+    kafka_producer_stop_poller(producer);
     while (rd_kafka_poll(producer->kafka, 0) > 0) {
     }
     kafka_producer_free(producer);

@@ -2,6 +2,7 @@
  * partitions, a cooperative one (kafka.options) only those that move. No partition is fetched
  * before its offset is read from Postgres; the worker keeps polling, which keeps it in the group.
  */
+#include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "pipeline/after_commit.h"
@@ -98,6 +99,7 @@ void rebalance(void *context, const struct kafka_rebalance *change) {
         atomic_store(&worker->joined, true);
     }
     reopen_note_assignment(worker, change->come);
+    worker->active_at_us = clock_monotonic_us(); /* another change may follow soon */
     kafka_offsets_pause(worker);
     log_info(change->come ? "partitions assigned" : "partitions revoked",
              LOG_INT("worker", worker->number), LOG_INT("partitions", (int64_t)change->count),

@@ -18,6 +18,7 @@
 
 #define CHECK_INTERVAL_US 5000000   /* an idle worker notices another process' replay */
 #define BEAT_INTERVAL_US 250000     /* above the client's heartbeat.interval.ms */
+#define QUIET_US 30000000           /* then the client's own pace of a second is enough */
 #define LAG_INTERVAL_US 500000      /* lag metrics are at most a second old */
 #define STALL_INTERVAL_US 10000000  /* the second check finds a stalled partition */
 #define TROUBLE_INTERVAL_US 2000000 /* queries whether Kafka can be read again */
@@ -169,10 +170,18 @@ static int worker_bounded_ms(int timeout_ms, int64_t at_us) {
     return left_ms < timeout_ms ? left_ms : timeout_ms;
 }
 
+/* A heartbeat tells the member of a rebalance, for which its records wait: soon while there are
+ * any.
+ */
+static bool worker_has_to_beat(const struct worker *worker) {
+    return worker->kafka &&
+           (!worker->has_assignment || clock_monotonic_us() - worker->active_at_us < QUIET_US);
+}
+
 static void worker_wait_for_work(struct worker *worker, bool kafka_dry) {
     struct pollfd fds[4] = {{worker->wake_fd, POLLIN, 0}, {-1, POLLIN, 0}, {-1, 0, 0}, {-1, 0, 0}};
-    int timeout_ms =
-        worker_bounded_ms(worker->kafka ? BEAT_INTERVAL_US / 1000 : 1000, worker->measure_at_us);
+    int timeout_ms = worker_bounded_ms(worker_has_to_beat(worker) ? BEAT_INTERVAL_US / 1000 : 1000,
+                                       worker->measure_at_us);
     bool room = !batch_full(&worker->pipeline, worker->filling);
     if ((room && !kafka_dry) || worker_may_handle_more(worker) || script_switch_is_due(worker)) {
         return;
@@ -218,7 +227,10 @@ static void worker_check_periodically(struct worker *worker, bool idle) {
     if (worker->kafka) {
         kafka_offsets_turn(worker);
     }
-    if (worker->kafka && now_us >= worker->beat_at_us) {
+    if (!idle) {
+        worker->active_at_us = now_us;
+    }
+    if (now_us >= worker->beat_at_us && worker_has_to_beat(worker)) {
         worker->beat_at_us = now_us + BEAT_INTERVAL_US;
         kafka_consumer_beat(worker->kafka);
     }

@@ -110,6 +110,7 @@ struct worker {
     int failures;            /* consecutive, for the back-off */
     char logged_sqlstate[6]; /* of the last logged failure */
     struct kafka_offsets kafka_offsets;
+    int64_t active_at_us; /* when it had records, or the group changed, last */
     int64_t beat_at_us;
     int64_t measure_at_us;
     int64_t check_at_us;

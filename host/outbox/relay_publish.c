@@ -9,7 +9,9 @@
 
 #define WINDOW_MESSAGES 1000
 #define WINDOW_BYTES (32UL * 1024 * 1024)
-#define LOOK_US 100000 /* interval of the query for messages that other processes stored */
+/* Interval of the query for messages that other processes stored. While none is known, an
+ * operator's command may store some: the query follows each claim. */
+#define LOOK_US 100000
 #define REPLACE_FIRST_US 1000000 /* before a broken client is replaced; doubles */
 #define REPLACE_LAST_US 30000000
 #define LOOK_FACTOR 10 /* the relay waits this many times the duration of its last query */
@@ -224,10 +226,11 @@ bool relay_publish_pending(struct outbox_relay *relay, struct err *err) {
     bool launched = ok && taken && relay_publish_launch(relay, taken);
     bool more = launched && pg_rows_count(taken) > 0 && relay->flights.messages < WINDOW_MESSAGES;
     int64_t now_us = clock_monotonic_us(), rest_us = LOOK_FACTOR * (now_us - began_us);
+    int64_t interval_us = relay->rows.alone ? relay->claim_at_us - now_us : LOOK_US;
     relay->look_at_us = now_us + (more                       ? 0
                                   : ok && taken && !launched ? RELAY_CLAIM_US
-                                  : rest_us > LOOK_US        ? rest_us
-                                                             : LOOK_US);
+                                  : rest_us > interval_us    ? rest_us
+                                                             : interval_us);
     pg_rows_free(taken);
     return ok;
 }

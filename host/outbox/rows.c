@@ -27,6 +27,7 @@ bool rows_claim(struct rows *rows, bool takes_over, enum rows_lease *lease, stru
     }
     bool mine = strcmp(pg_rows_text(row, 0, 0), "t") == 0;
     bool run_out = strcmp(pg_rows_text(row, 0, 1), "t") == 0;
+    rows->alone = strcmp(pg_rows_text(row, 0, 2), "t") == 0;
     *lease = mine ? ROWS_MINE : run_out ? ROWS_RUN_OUT : ROWS_OTHERS;
     pg_rows_free(row);
     return true;

@@ -8,6 +8,7 @@ struct rows {
     struct pg *pg;
     struct pg_params *params;
     const char *holder; /* identifies this process */
+    bool alone;         /* by the last claim: no other process reports to `instances` */
     int horizon_hours;
     int keep_rows;
 };

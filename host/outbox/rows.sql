@@ -4,7 +4,9 @@ WITH claim AS (
   SET holder = $1::text, until = clock_timestamp() + $2::int8 * interval '1 ms'
   WHERE holder = $1::text OR until = '-infinity' OR (until < clock_timestamp() AND $3::bool)
   RETURNING 1)
-SELECT EXISTS (SELECT 1 FROM claim), until < clock_timestamp()
+SELECT EXISTS (SELECT 1 FROM claim), until < clock_timestamp(),
+  (SELECT count(*) < 2 FROM aggregator_state.instances
+    WHERE stopped_at IS NULL AND last_seen > now() - interval '30 s')
 FROM aggregator_state.outbox_relay
 
 -- name: lease
