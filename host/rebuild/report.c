@@ -108,8 +108,8 @@ bool report_rejected(struct rebuild *rebuild, struct err *err) {
     int64_t count = 0;
     bool ok = sql_query_int(&rebuild->session, sql, &count, err);
     if (count > 0) {
-        fprintf(rebuild->options.out, "%" PRId64 " event%s of the log rejected\n", count,
-                count == 1 ? " was" : "s were");
+        fprintf(rebuild->options.out, "%" PRId64 " event%s of the log %s rejected\n", count,
+                plural_of(count), count == 1 ? "was" : "were");
     }
     return ok;
 }

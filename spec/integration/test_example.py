@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import http.client
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -234,6 +235,13 @@ def test_a_stream_tells_of_a_vehicle_that_moves(fleet):
         assert next_position() == 57.5
         fleet.publish([position(truck, 2, latitude=58.25)])
         assert next_position() == 58.25
+
+
+def test_the_view_matches_the_log(fleet):
+    fleet.publish([position(str(uuid.uuid4()), 1, latitude=912.0)])
+    said = fleet.program.command("verify").stdout
+    assert re.search(r"^(1 event of the log was|\d+ events of the log were) rejected$", said, re.M), said
+    assert said.endswith("the view matches the log\n"), said
 
 
 def test_its_page_shows_the_depots_and_each_change(fleet, cleanup):
