@@ -27,7 +27,7 @@ struct command {
     int word_count;
     bool help, version;
     const char *reaction, *row, *body, *stubs; /* of try */
-    const char *topic, *key, *state, *reason, *table, *path, *method, *batch, *contains, *record;
+    const char *topic, *key, *state, *reason, *table, *path, *method, *id, *contains, *record;
     struct command_texts topics, keys, headers;
     int64_t partition;    /* -1: all */
     int64_t from_offset;  /* -1: not given */

@@ -539,7 +539,7 @@ const struct command_spec commands[] = {
         .name = "tap",
         .run = command_tap,
         .takes_settings = true,
-        .synopsis = "[--topic TOPIC]… [--batch ID] [--contains TEXT] [--limit N] "
+        .synopsis = "[--topic TOPIC]… [--id ID] [--contains TEXT] [--limit N] "
                     "[--from-beginning] [--json] [--record FILE]",
         .summary = "print new events of Kafka, and what the scripts make of them",
         .help = "Prints of each event where it stands, its ids and times, its fields as the "
@@ -554,7 +554,8 @@ const struct command_spec commands[] = {
                       "this topic only, declared by a handler or not; may be repeated; default: "
                       "all that handlers declare. A topic that Kafka lacks is waited for if a "
                       "script names it; other topics and partitions made later are not followed"),
-                TEXT("batch", "ID", batch, "events that name the id anywhere in their bytes"),
+                TEXT("id", "ID", id, "events that name the id anywhere in their bytes"),
+                TEXT("batch", "ID", id, "the name of --id in earlier releases"),
                 TEXT("contains", "TEXT", contains, "events that hold the text, byte for byte"),
                 WHOLE("limit", "N", limit, 1, INT64_MAX, 0, "end after N events"),
                 SWITCH("from-beginning", from_beginning,

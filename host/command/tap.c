@@ -12,7 +12,7 @@ int command_tap(const struct command *command) {
         .config = command->config,
         .topics = command->topics.items,
         .topic_count = command->topics.count,
-        .needles = {command->batch, command->contains},
+        .needles = {command->id, command->contains},
         .from_beginning = command->from_beginning,
         .limit = command->limit,
         .json = command->json,

@@ -164,9 +164,9 @@ def test_events_are_chosen_by_an_id_or_text_that_their_bytes_hold(tap, publish):
 
     assert chosen(limit=3) == ids(0, 1, 2)
     assert chosen("--batch", "b-two", limit=2) == ids(1, 2)
-    assert chosen("--batch", events[0]["value"]["event_id"], limit=1) == ids(0)
+    assert chosen("--id", events[0]["value"]["event_id"], limit=1) == ids(0)
     assert chosen("--contains", "Läxa \\\"7", limit=1) == ids(2)
-    assert chosen("--contains", '"x"', "--batch", "b-two", limit=1) == ids(1)
+    assert chosen("--contains", '"x"', "--id", "b-two", limit=1) == ids(1)
 
 
 def test_only_the_named_topics_are_followed(tap, publish):
