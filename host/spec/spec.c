@@ -4,11 +4,9 @@
 #include <luajit.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/lua_job.h"
 #include "base/xalloc.h"
-#include "script/bundle_disk.h"
 #include "script/fuel.h"
 #include "coverage.h"
 #include "spec_coverage.lua.h"
@@ -35,13 +33,10 @@ struct spec_run *spec_run_create(const struct config *config, const struct spec_
     run->config = config;
     run->real = options->real;
     run->generation = script_generation_load(config, 1, err);
-    struct bundle_folders support = {.scripts = options->support};
-    bool has_folder = access(options->support, F_OK) == 0;
-    if (!run->generation || (has_folder && !bundle_disk_read(&run->support, &support, err))) {
+    if (!run->generation || !spec_support_read(&run->support, options->support, err)) {
         spec_run_destroy(run);
         return NULL;
     }
-    spec_support_add(&run->support);
     run->merge = merge_create(run->generation->view);
     if (options->coverage) {
         run->coverage = coverage_create(&run->generation->bundle);

@@ -14,9 +14,10 @@ void spec_reactions_open(lua_State *L);                     /* testing.reactions
 void spec_fixtures_open(lua_State *L);                      /* testing.fixtures */
 void spec_sources_open(lua_State *L);                       /* testing.sources */
 
-/* spec_support.c: adds the modules for specs that the binary carries, doubles of bindings and
- * testing.*, unless the bundle has one of that name. Sorts the bundle. */
-void spec_support_add(struct bundle *bundle);
+/* spec_support.c: reads the modules for specs below the folder, which may be missing, and those
+ * that the binary carries: doubles of bindings and testing.*. A file of the folder replaces one of
+ * the same name. False: err, and the bundle is empty. */
+bool spec_support_read(struct bundle *bundle, const char *folder, struct err *err);
 
 /* Index of the script among `count` structures of `size` bytes that begin with their name. Raises
  * if unknown. */

@@ -1,7 +1,9 @@
 /* spec_support: spec/support, which the binary carries: a service of its own needs no copy. */
 #include <string.h>
+#include <unistd.h>
 
 #include "base/xalloc.h"
+#include "script/bundle_disk.h"
 #include "spec_private.h"
 
 struct spec_support_file {
@@ -12,7 +14,7 @@ struct spec_support_file {
 
 #include "spec_support_files.h"
 
-void spec_support_add(struct bundle *bundle) {
+static void spec_support_add(struct bundle *bundle) {
     size_t own = bundle->count;
     for (size_t i = 0; i < sizeof spec_support_files / sizeof *spec_support_files; i++) {
         const struct spec_support_file *file = &spec_support_files[i];
@@ -29,4 +31,13 @@ void spec_support_add(struct bundle *bundle) {
         buffer_free(&path);
     }
     bundle_finish(bundle);
+}
+
+bool spec_support_read(struct bundle *bundle, const char *folder, struct err *err) {
+    struct bundle_folders folders = {.scripts = folder};
+    bool ok = access(folder, F_OK) != 0 || bundle_disk_read(bundle, &folders, err);
+    if (ok) {
+        spec_support_add(bundle);
+    }
+    return ok;
 }

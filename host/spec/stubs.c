@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "base/xalloc.h"
-#include "script/bundle_disk.h"
 #include "script/fuel.h"
 #include "spec_private.h"
 
@@ -14,8 +13,7 @@ struct stubs {
 
 struct stubs *stubs_read(const char *support, const char *path, struct err *err) {
     struct stubs *stubs = xcalloc(1, sizeof *stubs);
-    struct bundle_folders folders = {.scripts = support};
-    if (!bundle_disk_read(&stubs->support, &folders, err) ||
+    if (!spec_support_read(&stubs->support, support, err) ||
         !bundle_read_file(&stubs->file, path, err)) {
         err->kind = ERR_INPUT;
         stubs_destroy(stubs);

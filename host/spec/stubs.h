@@ -9,8 +9,8 @@
 
 struct stubs;
 
-/* Reads the doubles below `support`, and the file: Lua that sets what they reply, as a spec does.
- * NULL: ERR_INPUT names the file. */
+/* Reads the doubles below `support`, as `aggregator test`, and the file: Lua that sets what they
+ * reply, as a spec does. NULL: ERR_INPUT names the file. */
 struct stubs *stubs_read(const char *support, const char *path, struct err *err);
 void stubs_destroy(struct stubs *stubs);
 

@@ -61,7 +61,7 @@ def test_its_check_annotates_a_mistake(runner):
 def test_the_commands_of_its_page_work(runner):
     page = (runner.folder / "README.md").read_text()
     commands = re.findall(r"^    \.\./\.\./build/(aggregator [^#\n]*[^# \n])", page, re.M)
-    assert len(commands) == 4, commands
+    assert len(commands) == 5, commands
     for command in commands:
         done = runner.run(command.replace(" --watch", ""))
         assert done.returncode == 0, (command, done.stdout, done.stderr)
