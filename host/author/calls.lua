@@ -8,6 +8,10 @@
 --- first failure for want of a system
 local json, now_us, bindings, keeps_records = ...
 
+-- of Postgres: the statement writes in a read-only transaction
+local READ_ONLY = "25006"
+local WRITES = " (try opens the database read-only: --stubs FILE gives the query's rows)"
+
 local calls = {}
 
 --- The value as JSON; values without such a form (pg.bytes, bytes that are no UTF-8) as "…".
@@ -21,7 +25,12 @@ end
 
 local function note_result(call, value, failure)
   if value == nil and type(failure) == "table" then
-    call.failure = { kind = failure.kind, message = failure.message }
+    local writes = failure.sqlstate == READ_ONLY
+    call.failure = {
+      kind = failure.kind,
+      message = failure.message .. (writes and WRITES or ""),
+    }
+    call.is_unreached = failure.kind == "unavailable" and (failure.sqlstate or "") == ""
   elseif call.counts_rows then
     call.rows = #value
   else
@@ -174,7 +183,7 @@ local function report(as_json)
   local texts, unavailable = {}, nil
   for i, call in ipairs(calls) do
     texts[i] = (as_json and object_of or line_of)(call)
-    if call.failure and call.failure.kind == "unavailable" then
+    if call.is_unreached then
       unavailable = unavailable or call.failure.message
     end
   end

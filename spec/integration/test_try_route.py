@@ -222,6 +222,8 @@ def test_without_stubs_the_database_replies_and_cannot_be_written(author, databa
                             ROUTE))
     done = post(author, stubs=False, env=database)
     assert done.stdout.startswith("HTTP/1.1 500 ") and "read-only transaction" in done.stdout
+    assert "--stubs FILE gives the query's rows" in done.stdout
+    assert "aggregator:" not in done.stderr
     assert not fed.query("SELECT 1 FROM batch_results WHERE user_id = '7'")
 
 
@@ -243,3 +245,20 @@ def test_a_reaction_gets_the_rows_of_its_query_for_keys(author, database, fed):
         "--reaction", "results_ready", "--key", key, "--key", "nobody", "--json", stubs=False,
         env=database).stdout.splitlines()]
     assert said[0]["error"] is None and said[-1]["missing_key"] == "nobody"
+
+
+# ---- print ---------------------------------------------------------------------------------------
+
+def test_specs_and_the_console_print_to_standard_error_with_the_scripts_name(author, build):
+    (author.folder / "scripts/lib/loud.lua").write_text('print("loading")\nreturn { word = "w" }\n')
+    spec = author.folder / "loud_spec.lua"
+    spec.write_text('describe("x", function() it("y", function()\n'
+                    'print(require("lib.loud").word, 1.5) end) end)\n')
+    env = os.environ | NOWHERE | {"SCRIPTS_ROOT": str(author.folder / "scripts"),
+                                  "SQL_ROOT": str(author.folder / "sql")}
+    run = {"cwd": ROOT, "env": env, "capture_output": True, "text": True, "check": True, "timeout": 60}
+    done = subprocess.run([build / "aggregator", "test", spec], **run)
+    assert done.stdout == "1 passed, 0 failed\n"
+    assert done.stderr == (f"{author.folder}/scripts/lib/loud.lua:1: loading\n{spec}:2: w\t1.5\n")
+    done = subprocess.run([build / "aggregator", "repl"], input='require("lib.loud").word\n', **run)
+    assert (done.stdout, done.stderr) == ('w\n', f"{author.folder}/scripts/lib/loud.lua:1: loading\n")
