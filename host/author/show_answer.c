@@ -28,8 +28,9 @@ static void show_answer_put_notes(const struct shown_answer *shown, struct buffe
     if (shown->tags.len > 0) {
         buffer_append_format(out, "  tags    %s\n", shown->tags.data);
     }
-    if (shown->route->cache_key) {
-        buffer_append_format(out, "  cached  %s\n", shown->route->cache_key);
+    if (shown->cache_key.len > 0) {
+        buffer_append_format(out, "  cached  %s  for %d s\n", shown->cache_key.data,
+                             shown->cache_ttl_s);
     }
 }
 
@@ -72,7 +73,8 @@ static void show_answer_json(const struct shown_answer *shown, const struct resp
     show_answer_put_headers(json, head);
     json_put_text(json, "body", response_body(response));
     json_put_text(json, "error", slice_of(shown->error.data));
-    json_put_text(json, "cache_key", slice_of(route ? route->cache_key : NULL));
+    json_put_text(json, "cache_key",
+                  slice_of(shown->cache_key.len > 0 ? shown->cache_key.data : NULL));
     json_put_list(json, "tags", &shown->tags);
     json_put_list(json, "calls", &shown->calls);
     json_put_int(json, "took_us", shown->took_us);
@@ -92,6 +94,7 @@ bool show_answer(const struct shown_answer *shown, const struct response *respon
 
 void show_answer_free(struct shown_answer *shown) {
     buffer_free(&shown->error);
+    buffer_free(&shown->cache_key);
     buffer_free(&shown->tags);
     buffer_free(&shown->calls);
     buffer_free(&shown->unavailable);

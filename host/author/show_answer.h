@@ -9,6 +9,8 @@ struct shown_answer {                 /* begin: {0} */
     const struct script_route *route; /* NULL: no route has the path */
     int64_t took_us;                  /* of the script; 0: it was not called */
     struct buffer error;              /* of the script, with its traceback; empty: none */
+    struct buffer cache_key;          /* empty: the response is not cached */
+    int cache_ttl_s;                  /* with cache_key */
     struct buffer tags;               /* elements of a JSON list */
     struct buffer calls;              /* as calls_report gives them */
     struct buffer unavailable;        /* the first failure for want of a system; or empty */

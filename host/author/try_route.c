@@ -171,6 +171,18 @@ static void try_route_call(struct try_route *attempt, const struct script_reques
                  &attempt->shown.unavailable);
 }
 
+/* What the program would cache the response under. */
+static void try_route_note_key(struct try_route *attempt, const struct script_request *request) {
+    const struct script_route *route = attempt->shown.route;
+    if (route->cache_key && attempt->exchange->response.status == 200 &&
+        script_cache_key(route, request, &attempt->shown.cache_key)) {
+        attempt->shown.cache_ttl_s =
+            route->cache.ttl_s > 0 ? route->cache.ttl_s : attempt->options->config->cache.ttl_s;
+    } else {
+        buffer_clear(&attempt->shown.cache_key);
+    }
+}
+
 static void try_route_answer(struct try_route *attempt) {
     struct exchange *exchange = attempt->exchange;
     struct script_request request = {.route = exchange->plan.match.route,
@@ -179,6 +191,7 @@ static void try_route_answer(struct try_route *attempt) {
     struct err err = {0};
     if (route_inputs_read(&inputs, attempt->shown.route, exchange, &request, &err)) {
         try_route_call(attempt, &request);
+        try_route_note_key(attempt, &request);
     } else {
         response_set_error(&exchange->response, 400, err.text);
     }

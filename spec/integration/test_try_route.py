@@ -164,7 +164,7 @@ def test_a_problem_document_and_head_are_answered_as_by_the_server(author):
         'require("doubles.pg").answers("batch_status", { { body = "{}", tags = { "b" } } })')
     done = author("--path", STATUS, "--method", "HEAD")
     assert "\nContent-Length: 2" in done.stdout and "{}" not in done.stdout
-    assert 'cached  api:batch:{batch_id}' in done.stdout and 'tags    "b"' in done.stdout
+    assert f'cached  api:batch:{BATCH}  for 300 s\n' in done.stdout and 'tags    "b"' in done.stdout
 
 
 def test_handlers_get_the_stubs_too(author):
