@@ -24,6 +24,7 @@ struct lua_limit {
     int64_t started_us;
     int64_t deadline_us; /* 0: no call */
     bool hit;
+    int64_t earlier_us; /* the call's time before it was renewed */
 };
 
 /* Settings of the bindings' clients; borrowed. */
@@ -71,6 +72,8 @@ struct lua_host *lua_host_of(lua_State *L);
  * call; end returns whether the call timed out. */
 struct lua_limit lua_limit_begin(struct lua_host *host, int timeout_ms);
 bool lua_limit_end(struct lua_host *host, struct lua_limit outer);
+/* Gives the call under way its whole time again. */
+void lua_limit_renew(struct lua_host *host, int timeout_ms);
 
 /* For long loops in C: raises after the deadline of the call. */
 void lua_host_check_time(lua_State *L);

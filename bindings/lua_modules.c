@@ -12,6 +12,7 @@ const luaL_Reg lua_modules[] = {
     {"log", luaopen_agg_log},
     {"clock", luaopen_agg_clock},
     {"uuid", luaopen_agg_uuid},
+    {"url", luaopen_agg_url},
     {"cjson", luaopen_agg_cjson},
     {"cjson.safe", luaopen_agg_cjson_safe},
     {NULL, NULL},

@@ -18,5 +18,6 @@ int luaopen_agg_metrics(lua_State *L);
 int luaopen_agg_log(lua_State *L);
 int luaopen_agg_clock(lua_State *L);
 int luaopen_agg_uuid(lua_State *L);
+int luaopen_agg_url(lua_State *L);
 int luaopen_agg_cjson(lua_State *L);
 int luaopen_agg_cjson_safe(lua_State *L);

@@ -3,34 +3,18 @@
  *
  * The module's userdata owns connection, result and parameters: a Lua error, which longjmps, leaks
  * nothing. */
-#include "lua_pg.h"
+#include "lua_pg_connection.h"
 
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/traceparent.h"
 #include "base/xalloc.h"
-#include "lua_host.h"
 #include "lua_names.h"
 #include "pg_spare.h"
 
-struct connection {
-    struct pg_options options;
-    const struct lua_host *host;
-    struct pg *pg; /* borrowed; NULL: none */
-    struct pg_params *params;
-    struct buffer list; /* scratch */
-    struct pg_result *result;
-    struct lua_pg_query *queries;
-    /* The transaction under way. */
-    bool in_transaction;
-    int serial; /* of the transaction: detects a `tx` of an ended one */
-    int64_t deadline_us;
-    struct err failure; /* its first error: it can only be rolled back */
-};
-
 static int lua_pg_close_connection(lua_State *L) {
-    struct connection *connection = lua_touserdata(L, 1);
+    struct lua_pg_connection *connection = lua_touserdata(L, 1);
     pg_rows_free(connection->result);
     pg_destroy(connection->pg);
     pg_params_destroy(connection->params);
@@ -38,10 +22,11 @@ static int lua_pg_close_connection(lua_State *L) {
     for (struct lua_pg_query *query = connection->queries, *next; query; query = next) {
         next = query->next;
         pg_named_free(&query->named);
+        free(query->cursor_sql);
         free(query->name);
         free(query);
     }
-    *connection = (struct connection){0};
+    *connection = (struct lua_pg_connection){0};
     return 0;
 }
 
@@ -52,9 +37,8 @@ static void lua_pg_refuse_query(lua_State *L, const char *call, const char *name
                lua_names_hint(L, -1, name, hint), name);
 }
 
-/* The query named by the first argument. */
-static struct lua_pg_query *lua_pg_find_query(lua_State *L, struct connection *connection,
-                                              const char *call) {
+struct lua_pg_query *lua_pg_find_query(lua_State *L, struct lua_pg_connection *connection,
+                                       const char *call) {
     const char *name = lua_check_name(L, 1, call, "the query's name");
     for (struct lua_pg_query *query = connection->queries; query; query = query->next) {
         if (strcmp(query->name, name) == 0) {
@@ -78,7 +62,7 @@ static struct lua_pg_query *lua_pg_find_query(lua_State *L, struct connection *c
     return connection->queries = query;
 }
 
-static int lua_pg_push_failure(lua_State *L, const struct err *err) {
+int lua_pg_push_failure(lua_State *L, const struct err *err) {
     lua_push_failure(L, err);
     lua_pushstring(L, err->sqlstate); /* "" unless Postgres stated one */
     lua_setfield(L, -2, "sqlstate");
@@ -98,7 +82,7 @@ static int lua_pg_remaining_ms(const char *name, int64_t deadline_us, struct err
 
 /* Ensures a live connection. Checks the deadline first: a loop of calls past it must not open
  * connections. */
-static bool lua_pg_wake(struct connection *connection, const char *name, int64_t deadline_us,
+static bool lua_pg_wake(struct lua_pg_connection *connection, const char *name, int64_t deadline_us,
                         struct err *err) {
     int timeout_ms = lua_pg_remaining_ms(name, deadline_us, err);
     if (timeout_ms == 0) {
@@ -108,7 +92,7 @@ static bool lua_pg_wake(struct connection *connection, const char *name, int64_t
     return pg_wake(connection->pg, timeout_ms, err);
 }
 
-static void lua_pg_give_back(struct connection *connection) {
+void lua_pg_give_back(struct lua_pg_connection *connection) {
     if (connection->pg) {
         pg_give_back(connection->pg);
     }
@@ -119,7 +103,7 @@ static void lua_pg_give_back(struct connection *connection) {
 
 /* A comment with the trace, for the database's log and views (sqlcommenter). NULL for a trace that
  * is not sampled: it would cost parsing the statement. */
-static const char *lua_pg_trace_comment(const struct connection *connection,
+static const char *lua_pg_trace_comment(const struct lua_pg_connection *connection,
                                         char text[TRACE_COMMENT_CAP]) {
     char traceparent[TRACEPARENT_LEN + 1];
     if (!traceparent_is_sampled(connection->host->traceparent)) {
@@ -130,8 +114,8 @@ static const char *lua_pg_trace_comment(const struct connection *connection,
     return text;
 }
 
-static bool lua_pg_execute(struct connection *connection, const char *name, const char *sql,
-                           const struct pg_params *params, int64_t deadline_us, struct err *err) {
+bool lua_pg_execute(struct lua_pg_connection *connection, const char *name, const char *sql,
+                    const struct pg_params *params, int64_t deadline_us, struct err *err) {
     pg_rows_free(connection->result);
     connection->result = NULL;
     int timeout_ms = lua_pg_remaining_ms(name, deadline_us, err);
@@ -152,7 +136,7 @@ static bool lua_pg_is_stale(const struct err *err) {
            (strcmp(err->sqlstate, "0A000") == 0 || strcmp(err->sqlstate, "26000") == 0);
 }
 
-static int lua_pg_push_result(lua_State *L, struct connection *connection, const char *call,
+static int lua_pg_push_result(lua_State *L, struct lua_pg_connection *connection, const char *call,
                               const struct lua_pg_query *query) {
     lua_pg_push_rows(L, call, query->name, connection->result);
     pg_rows_free(connection->result);
@@ -160,8 +144,7 @@ static int lua_pg_push_result(lua_State *L, struct connection *connection, const
     return 1;
 }
 
-/* Rolls back, or closes the connection. */
-static void lua_pg_roll_back(struct connection *connection) {
+void lua_pg_roll_back(struct lua_pg_connection *connection) {
     struct err ignored = {0};
     connection->in_transaction = false;
     if (!lua_pg_execute(connection, "ROLLBACK", "ROLLBACK", NULL, connection->deadline_us,
@@ -172,8 +155,8 @@ static void lua_pg_roll_back(struct connection *connection) {
 
 /* Postgres allows SET TRANSACTION READ WRITE until the first query: in the read-only console that
  * query is run here. */
-static bool lua_pg_begin(struct connection *connection, struct err *err) {
-    const char *sql = connection->options.read_only ? "BEGIN READ ONLY" : "BEGIN";
+bool lua_pg_begin(struct lua_pg_connection *connection, const char *sql, struct err *err) {
+    sql = connection->options.read_only ? "BEGIN READ ONLY" : sql;
     if (!lua_pg_wake(connection, "BEGIN", connection->deadline_us, err) ||
         !lua_pg_execute(connection, "BEGIN", sql, NULL, connection->deadline_us, err)) {
         return false;
@@ -187,7 +170,7 @@ static bool lua_pg_begin(struct connection *connection, struct err *err) {
     return true;
 }
 
-static bool lua_pg_run(struct connection *connection, const struct lua_pg_query *query,
+static bool lua_pg_run(struct lua_pg_connection *connection, const struct lua_pg_query *query,
                        int64_t deadline_us, struct err *err) {
     const char *sql = query->named.sql;
     if (!lua_pg_wake(connection, query->name, deadline_us, err)) {
@@ -201,10 +184,11 @@ static bool lua_pg_run(struct connection *connection, const struct lua_pg_query 
 }
 
 /* In a transaction of its own; the rollback undoes settings of the query. */
-static bool lua_pg_run_read_only(struct connection *connection, const struct lua_pg_query *query,
-                                 int64_t deadline_us, struct err *err) {
+static bool lua_pg_run_read_only(struct lua_pg_connection *connection,
+                                 const struct lua_pg_query *query, int64_t deadline_us,
+                                 struct err *err) {
     connection->deadline_us = deadline_us;
-    if (!lua_pg_begin(connection, err)) {
+    if (!lua_pg_begin(connection, "BEGIN", err)) {
         return false;
     }
     bool ok = lua_pg_execute(connection, query->name, query->named.sql, connection->params,
@@ -217,16 +201,23 @@ static bool lua_pg_run_read_only(struct connection *connection, const struct lua
     return ok;
 }
 
+void lua_pg_check_free(lua_State *L, const struct lua_pg_connection *connection, const char *call) {
+    if (connection->in_transaction) {
+        luaL_error(L,
+                   connection->visits ? "%s: pg.each is under way: ask before or after it"
+                                      : "%s: a transaction is under way: use its tx.query",
+                   call);
+    }
+}
+
 /* pg.query(name, params) -> rows | nil, { kind, message, sqlstate } */
 static int lua_pg_query(lua_State *L) {
     static const char call[] = "pg.query";
-    struct connection *connection = lua_touserdata(L, lua_upvalueindex(1));
+    struct lua_pg_connection *connection = lua_touserdata(L, lua_upvalueindex(1));
     struct lua_pg_query *query = lua_pg_find_query(L, connection, call);
     struct err err = {0};
     int64_t deadline_us = clock_monotonic_us() + lua_host_remaining_ms(L, call) * 1000LL;
-    if (connection->in_transaction) {
-        luaL_error(L, "%s: a transaction is under way: use its tx.query", call);
-    }
+    lua_pg_check_free(L, connection, call);
     bool ok = lua_pg_read_params(L, 2, call, query, connection->params, &connection->list, &err) &&
               lua_host_may_ask(L, "pg", &err) &&
               (connection->options.read_only ? lua_pg_run_read_only
@@ -242,8 +233,8 @@ static int lua_pg_query(lua_State *L) {
 /* ---- transactions ------------------------------------------------------------------------- */
 
 /* The connection of a `tx` whose transaction has not ended. */
-static struct connection *lua_pg_transaction_of(lua_State *L, const char *call) {
-    struct connection *connection = lua_touserdata(L, lua_upvalueindex(1));
+static struct lua_pg_connection *lua_pg_transaction_of(lua_State *L, const char *call) {
+    struct lua_pg_connection *connection = lua_touserdata(L, lua_upvalueindex(1));
     if (!connection->in_transaction ||
         connection->serial != lua_tointeger(L, lua_upvalueindex(2))) {
         luaL_error(L, "%s: the transaction has ended", call);
@@ -254,7 +245,7 @@ static struct connection *lua_pg_transaction_of(lua_State *L, const char *call) 
 /* tx.query(name, params) -> rows | nil, failure. After a failure no query is sent. */
 static int lua_pg_transaction_query(lua_State *L) {
     static const char call[] = "tx.query";
-    struct connection *connection = lua_pg_transaction_of(L, call);
+    struct lua_pg_connection *connection = lua_pg_transaction_of(L, call);
     struct lua_pg_query *query = lua_pg_find_query(L, connection, call);
     struct err err = {0};
     bool ok = lua_pg_read_params(L, 2, call, query, connection->params, &connection->list, &err);
@@ -271,7 +262,7 @@ static int lua_pg_transaction_query(lua_State *L) {
     return lua_pg_push_result(L, connection, call, query);
 }
 
-static bool lua_pg_commit(struct connection *connection, struct err *err) {
+static bool lua_pg_commit(struct lua_pg_connection *connection, struct err *err) {
     connection->in_transaction = false;
     if (clock_remaining_ms(connection->deadline_us) == 0) {
         pg_disconnect(connection->pg);
@@ -309,7 +300,7 @@ static void lua_pg_push_transaction(lua_State *L, int serial) {
 /* pg.transaction(run), run(tx) -> what the function returned, or true | nil, failure */
 static int lua_pg_transaction(lua_State *L) {
     static const char call[] = "pg.transaction";
-    struct connection *connection = lua_touserdata(L, lua_upvalueindex(1));
+    struct lua_pg_connection *connection = lua_touserdata(L, lua_upvalueindex(1));
     struct err err = {0};
     if (!lua_isfunction(L, 1)) {
         lua_bad_argument(L, 1, call, "the argument", "a function");
@@ -323,7 +314,7 @@ static int lua_pg_transaction(lua_State *L) {
     connection->serial++;
     connection->deadline_us = deadline_us;
     err_clear(&connection->failure);
-    if (!lua_host_may_ask(L, "pg", &err) || !lua_pg_begin(connection, &err)) {
+    if (!lua_host_may_ask(L, "pg", &err) || !lua_pg_begin(connection, "BEGIN", &err)) {
         lua_pg_give_back(connection);
         return lua_pg_push_failure(L, &err);
     }
@@ -359,9 +350,12 @@ static int lua_pg_transaction(lua_State *L) {
 
 int luaopen_agg_pg(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"query", lua_pg_query}, {"transaction", lua_pg_transaction}, {NULL, NULL}};
-    lua_createtable(L, 0, 3);
-    struct connection *connection =
+        {"query", lua_pg_query},
+        {"each", lua_pg_each}, /* pg.each(name, params, visit) -> count | nil, failure */
+        {"transaction", lua_pg_transaction},
+        {NULL, NULL}};
+    lua_createtable(L, 0, 4);
+    struct lua_pg_connection *connection =
         lua_new_resource(L, sizeof *connection, lua_pg_close_connection);
     connection->host = lua_host_of(L);
     connection->options = connection->host->services.pg;

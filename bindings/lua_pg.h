@@ -10,6 +10,7 @@ struct lua_pg_query {
     struct lua_pg_query *next;
     char *name;
     struct pg_named named;
+    char *cursor_sql; /* declares the cursor of pg.each; NULL until it is used */
 };
 
 /* Fills `params` from the table at `at` (nil: none); `list` is scratch. Raises for an invalid or

@@ -147,15 +147,23 @@ static void lua_time_limit_arm(struct lua_host *host) {
 struct lua_limit lua_limit_begin(struct lua_host *host, int timeout_ms) {
     struct lua_limit outer = host->limit;
     int64_t now_us = clock_monotonic_us();
-    host->limit = (struct lua_limit){now_us, now_us + timeout_ms * 1000LL, false};
+    host->limit = (struct lua_limit){now_us, now_us + timeout_ms * 1000LL, false, 0};
     lua_time_limit_arm(host);
     return outer;
+}
+
+void lua_limit_renew(struct lua_host *host, int timeout_ms) {
+    struct lua_limit *limit = &host->limit;
+    int64_t now_us = clock_monotonic_us();
+    limit->earlier_us += now_us - limit->started_us;
+    limit->started_us = now_us;
+    limit->deadline_us = now_us + timeout_ms * 1000LL;
 }
 
 bool lua_limit_end(struct lua_host *host, struct lua_limit outer) {
     bool hit = host->limit.hit;
     if (outer.deadline_us) {
-        outer.deadline_us += clock_monotonic_us() - host->limit.started_us;
+        outer.deadline_us += clock_monotonic_us() - host->limit.started_us + host->limit.earlier_us;
     }
     host->limit = outer;
     lua_time_limit_arm(host);

@@ -55,6 +55,7 @@
 ---@field aliases? string[] further paths
 ---@field endpoint? string its label in metrics; default: the file's name
 ---@field auth? boolean false: without credentials
+---@field stream? boolean its response may be a `stream`: made while it is sent. Neither `cache`, `live` nor `words`
 ---@field cache? RouteCache caches the responses; for GET
 ---@field live? true|string its changes are streamed (Server-Sent Events) under this path, with the parameters of `path`; true: under each path followed by `/events`. Needs `cache`
 ---@field words? RouteWords words of the body that differ by caller
@@ -94,6 +95,7 @@
 ---@field fields? table<string, string|Field> of a JSON object, declared as those of an event: `request.body` has them. Without `fields` it is the bytes as they are
 ---@field content_type? string its media type, without parameters; default: `"application/json"`, to which `fields` belong
 ---@field max_bytes? integer default 65536, at most 16 MiB
+---@field ignore_unknown? boolean accepts and drops members that no field declares; else they give a 400
 
 --- How often a caller, an allowed `X-Service-ID`, may ask the route in one process; without
 --- authentication all callers together.
@@ -113,10 +115,11 @@
 ---@field correlation_id string
 ---@field traceparent? string the header of W3C Trace Context, to be passed on; nil if missing or malformed
 
---- The response of a route: `status` with `body` or `error`, or `unavailable` alone.
+--- The response of a route: `status` with `body`, `error` or `stream`, or `unavailable` alone.
 ---@class Response
 ---@field status? integer 200 to 599
 ---@field body? string JSON, sent as it is
+---@field stream? fun(write: fun(part: string)): any, Failure? of a route that declares `stream`, with a status of 2xx: called with `write`, which sends a part and waits for a slow client. Returns nothing, or nil and a failure of a module. Until 64 KiB are written an error gives a 500, a failure a 503; after that the connection breaks
 ---@field error? string the message of an error, for the client
 ---@field type? string of an error: the URI that names its kind, as in a problem document (RFC 9457)
 ---@field headers? table<string, string> of a route without `cache`: names and printable ASCII; not those that frame the response, `ETag` and `Content-Encoding`

@@ -63,6 +63,27 @@ local pg = {}
 ---@return Failure failure nil where it succeeded
 function pg.query(name, params) end
 
+--- Calls a function for each row of a query, however many there are: they are fetched in parts of
+--- some 256 KiB, by a cursor, in a read-only transaction of one snapshot. For responses with `stream`.
+---
+--- - The query is a `SELECT` or `VALUES`.
+--- - Each part has the time that the call has left; each `write` of a stream gives it its whole time.
+---   The server ends the transaction if ten seconds pass between two parts.
+--- - An error in `visit` ends the query and is raised again.
+--- - Errors: those of `pg.query`; `pg.query` or `pg.transaction` inside `visit`.
+---
+--- ```lua
+--- return pg.each("export_notes", {}, function(row)
+---   write(row.line .. "\n")
+--- end)
+--- ```
+---@param name string of the query's file, without its ending
+---@param params table<string, any> as for `pg.query`
+---@param visit fun(row: table<string, any>)
+---@return integer? count of the rows; nil where it failed, after some rows or none
+---@return Failure failure nil where it succeeded
+function pg.each(name, params, visit) end
+
 --- Marks a string as bytea, for parameters only.
 ---
 --- ```lua

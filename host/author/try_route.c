@@ -20,7 +20,7 @@ struct try_route {
     size_t route_count;
     struct outside outside;
     struct script_instance *instance;
-    struct buffer head;
+    struct buffer head, body;
     struct exchange *exchange;
     struct shown_answer shown;
 };
@@ -56,8 +56,13 @@ static void try_route_put_head(struct try_route *attempt) {
 
 static bool try_route_read_body(struct try_route *attempt, struct err *err) {
     const char *name;
-    return !attempt->options->body ||
-           samples_read_bytes(&attempt->exchange->body, attempt->options->body, &name, err);
+    if (attempt->options->body &&
+        !samples_read_bytes(&attempt->body, attempt->options->body, &name, err)) {
+        return false;
+    }
+    attempt->exchange->body.data = attempt->body.data;
+    attempt->exchange->body.len = attempt->body.len;
+    return true;
 }
 
 static void try_route_set_correlation_id(struct exchange *exchange) {
@@ -144,9 +149,11 @@ static bool try_route_admit(struct try_route *attempt) {
     return !problem;
 }
 
-static void try_route_take_answer(struct try_route *attempt, struct script_response *answer) {
+static void try_route_take_answer(struct try_route *attempt, struct script_response *answer,
+                                  const struct script_parts *parts) {
     struct exchange *exchange = attempt->exchange;
-    struct cached_response *cached = cached_response_create(answer->status, answer->body);
+    struct slice body = answer->is_stream ? buffer_slice(&parts->body) : answer->body;
+    struct cached_response *cached = cached_response_create(answer->status, body);
     route_response_set(&exchange->response, &exchange->request, cached, attempt->shown.route,
                        &attempt->options->config->http.vocabularies);
     route_response_set_headers(&exchange->response, &answer->headers);
@@ -154,19 +161,23 @@ static void try_route_take_answer(struct try_route *attempt, struct script_respo
     buffer_append_slice(&attempt->shown.tags, buffer_slice(&answer->tag_texts));
 }
 
-static void try_route_call(struct try_route *attempt, const struct script_request *request) {
+static void try_route_call(struct try_route *attempt, struct script_request *request) {
     struct script_response answer = {0};
+    struct script_parts parts = {0};
+    const struct script_sink sink = script_parts_sink(&parts);
     struct err err = {0};
+    request->sink = attempt->exchange->request.method == METHOD_HEAD ? NULL : &sink;
     int64_t began_us = clock_monotonic_us();
     enum script_result result = script_answer(attempt->instance, request, &answer, &err);
     attempt->shown.took_us = clock_monotonic_us() - began_us;
     if (result == SCRIPT_OK) {
-        try_route_take_answer(attempt, &answer);
+        try_route_take_answer(attempt, &answer, &parts);
     } else {
         buffer_append_text(&attempt->shown.error, err.text);
         route_response_set_failure(&attempt->exchange->response, &err);
     }
     script_response_free(&answer);
+    script_parts_free(&parts);
     calls_report(attempt->instance, attempt->options->json, &attempt->shown.calls,
                  &attempt->shown.unavailable);
 }
@@ -257,5 +268,6 @@ bool try_route_run(const struct try_route_options *options, int *status, struct 
     exchange_destroy(attempt.exchange);
     show_answer_free(&attempt.shown);
     buffer_free(&attempt.head);
+    buffer_free(&attempt.body);
     return ok;
 }

@@ -163,6 +163,14 @@ local function say_calls(owner)
   end
 end
 
+local function say_visits()
+  for _, query in ipairs(declared.queries) do
+    local class = class_of(query.name)
+    say('---@field each fun(name: "%s", params: sql.%s, visit: fun(row: sql.%s.Row)): integer?, '
+      .. "Failure", query.name, class, class)
+  end
+end
+
 for _, of in ipairs(declared.view) do
   say_table(of)
 end
@@ -181,5 +189,6 @@ for _, query in ipairs(declared.queries) do
   say_query(query)
 end
 say_calls("pg")
+say_visits()
 say_calls("pg.Transaction")
 return table.concat(lines, "\n") .. "\n"

@@ -66,8 +66,12 @@ struct config {
         int live_heartbeat_ms;
         int states; /* Lua states of the pool, each with a database connection */
         int request_timeout_ms;
-        int slow_request_ms;    /* 0: none is logged */
-        int compress_min_bytes; /* 0: no response is compressed */
+        int max_streams;
+        int stream_timeout_ms; /* of a whole stream */
+        int stream_max_mb;
+        int request_bodies_max_mb; /* of all requests, by their Content-Length */
+        int slow_request_ms;       /* 0: none is logged */
+        int compress_min_bytes;    /* 0: no response is compressed */
         int keep_alive_timeout_ms;
         int drain_delay_ms;   /* from SIGTERM until the listeners close */
         int drain_timeout_ms; /* from then until connections are closed */

@@ -66,6 +66,17 @@ const struct config_field config_fields[] = {
         .help = "Lua states for requests, each with a database connection while a query runs"),
     ROW(http, request_timeout_ms, INTEGER, "10000", .min = 100, .max = 600000,
         .help = "milliseconds to receive a request, and again to send its response"),
+    ROW(http, max_streams, INTEGER, "4", .min = 1, .max = 256, .live = true,
+        .help = "responses that are streamed at the same time, each with a thread of http.threads "
+                "and a state of http.states, of which one stays free; further ones get a 503"),
+    ROW(http, stream_timeout_ms, INTEGER, "300000", .min = 100, .max = 86400000, .live = true,
+        .help = "milliseconds of a streamed response; after them the connection is closed"),
+    ROW(http, stream_max_mb, INTEGER, "4096", .min = 1, .max = 1000000, .live = true,
+        .help = "MiB of a streamed response, before compression; after them the connection is "
+                "closed"),
+    ROW(http, request_bodies_max_mb, INTEGER, "64", .min = 16, .max = 65536,
+        .help = "MiB of all request bodies that are received or handled, by their Content-Length; "
+                "further ones get a 503"),
     ROW(http, slow_request_ms, INTEGER, "1000", .max = 600000,
         .help = "milliseconds; a request whose response takes as long is logged; 0: none"),
     ROW(http, compress_min_bytes, INTEGER, "1400", .max = 1000000000, .live = true,

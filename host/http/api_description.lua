@@ -165,6 +165,27 @@ function object_schema(fields)
   return object
 end
 
+--- Other members than the declared ones are refused.
+local function close(schema)
+  if schema.type == "object" and schema.properties then
+    schema.additionalProperties = false
+    for _, inner in pairs(schema.properties) do
+      close(inner)
+    end
+  elseif schema.items then
+    close(schema.items)
+  end
+  return schema
+end
+
+local function body_schema(route)
+  local schema = route.body ~= json.null and object_schema(route.body) or {}
+  if route.body_is_closed and route.body ~= json.null then
+    close(schema).additionalProperties = false
+  end
+  return schema
+end
+
 -- Parameters ------------------------------------------------------------------------------------
 
 local function key_of(parameter)
@@ -383,7 +404,7 @@ local function route_operation(route, path)
       required = true, description = ("At most %d bytes"):format(route.body_max_bytes),
       content = {
         [route.body_type] = {
-          schema = route.body ~= json.null and object_schema(route.body) or {},
+          schema = body_schema(route),
         },
       },
     }

@@ -14,6 +14,7 @@
 #include "endpoint.h"
 #include "route_inputs.h"
 #include "route_response.h"
+#include "route_stream.h"
 #include "rate_limit.h"
 #include "request_body.h"
 #include "router.h"
@@ -244,11 +245,6 @@ static bool api_site_needs_worker(const struct api_scripts *scripts,
     return !cached_response_is_gzipped(cached) || translated;
 }
 
-static void api_site_set_refused(struct exchange *exchange, const struct err *err) {
-    response_set_refused(&exchange->response, 400, err->text,
-                         "The request does not fit the route's declaration");
-}
-
 /* A stale response: sees to its refresh, and logs why it is served. */
 static void api_site_note_serving(struct api_scripts *scripts, const struct exchange *exchange,
                                   const struct cache_serving *serving, const struct err *err) {
@@ -274,7 +270,7 @@ static void api_site_ask_script(void *context, struct exchange *exchange) {
     };
     if (!route_inputs_read(&inputs, &scripts->routes[plan->match.route], exchange,
                            &computation.request, &err)) {
-        api_site_set_refused(exchange, &err);
+        route_inputs_set_refused(exchange, &computation.request.inputs, &err);
         route_inputs_free(&inputs);
         return;
     }
@@ -323,7 +319,18 @@ static void api_site_plan_key(const struct api_scripts *scripts, const struct sc
     }
 }
 
-/* Answers from the process' cache, or plans api_site_ask_script. */
+/* On a worker. */
+static void api_site_stream(void *context, struct exchange *exchange) {
+    struct api_scripts *scripts = context;
+    const struct route_stream_source source = {
+        .pool = scripts->pool,
+        .route = &scripts->routes[exchange->plan.match.route],
+        .config = script_generation_config(scripts->generation),
+    };
+    route_stream_carry_out(&source, exchange);
+}
+
+/* Answers from the process' cache, or plans what a worker does. */
 static void api_site_plan_answer(struct api_scripts *scripts, struct exchange *exchange) {
     struct plan *plan = &exchange->plan;
     const struct script_route *route = &scripts->routes[plan->match.route];
@@ -346,7 +353,7 @@ static void api_site_plan_answer(struct api_scripts *scripts, struct exchange *e
     } else {
         plan->context = scripts;
         plan->takes_body = route->body != NULL;
-        plan->carry_out = api_site_ask_script;
+        plan->carry_out = route->streams ? api_site_stream : api_site_ask_script;
     }
 }
 
@@ -368,13 +375,15 @@ static bool api_site_is_within_rate(const struct script_route *route, struct exc
 /* False: the response is a 400. */
 static bool api_site_allows_query(const struct script_route *route,
                                   const struct router_pairs *query, struct exchange *exchange) {
+    const struct request *request = &exchange->request;
+    bool reads_body = request->has_body && !request->fields[FIELD_EXPECT].data;
     struct err err;
-    if (!route->query) {
+    if (!route->query || reads_body) { /* then the worker checks it: the connection stays */
         return true;
     }
     bool known = script_query_known(route, query->items, query->count, &err);
     if (!known) {
-        api_site_set_refused(exchange, &err);
+        route_inputs_set_refused(exchange, &(struct script_inputs){.refused_part = "query"}, &err);
     }
     return known;
 }

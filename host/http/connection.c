@@ -6,14 +6,13 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/xalloc.h"
+#include "connection_stream.h"
 #include "handshakes.h"
 #include "live.h"
 
-#define RESPONSE_PIECES 3    /* the head, the rest of it, the body */
-#define MAX_TURNS 64         /* pipelined requests served before other connections */
-#define PROGRESS_BYTES 16384 /* a client that reads this much gets a new deadline */
+#define RESPONSE_PIECES 3 /* the head, the rest of it, the body */
+#define MAX_TURNS 64      /* pipelined requests served before other connections */
 #define LINGER_MAX_BYTES (256 * 1024)
-#define BODY_PIECE_BYTES 16384 /* the least room for the next bytes of a body */
 
 struct connection *connection_create(struct loop *loop, int fd) {
     struct connection *connection = xcalloc(1, sizeof *connection);
@@ -29,6 +28,8 @@ static void connection_release_response(struct connection *connection) {
     free(connection->head);
     connection->head = NULL;
     connection->head_len = 0;
+    buffer_free(&connection->piece);
+    connection->piece_written = 0;
 }
 
 static void connection_release_input(struct connection *connection) {
@@ -136,6 +137,10 @@ static bool connection_write(struct connection *connection) {
         connection_go_live(connection);
         return false;
     }
+    return connection_finish_response(connection);
+}
+
+bool connection_finish_response(struct connection *connection) {
     if (connection->response.close) {
         connection_end(connection);
         return false;
@@ -188,7 +193,7 @@ void connection_end_live(struct connection *connection) {
     connection_end(connection);
 }
 
-void connection_write_live(struct connection *connection) {
+static void connection_write_live(struct connection *connection) {
     bool ends = false;
     while (connection->message ||
            (connection->message = live_reader_take(connection->live, &ends))) {
@@ -223,8 +228,15 @@ static void connection_send_heartbeat(struct connection *connection) {
     connection_write_live(connection);
 }
 
-static void connection_take_response(struct connection *connection,
-                                     const struct exchange *exchange) {
+void connection_take_news(struct connection *connection) {
+    if (connection->live) {
+        connection_write_live(connection);
+    } else {
+        connection_go_on_streaming(connection);
+    }
+}
+
+void connection_take_response(struct connection *connection, const struct exchange *exchange) {
     char head[RESPONSE_HEAD_BYTES];
     connection->response = exchange->response;
     connection->written = connection->progress = 0;
@@ -309,9 +321,15 @@ static size_t connection_read(struct connection *connection, struct room room, b
     return 0;
 }
 
+/* Has the connection write what its body_stream has. On the worker's thread. */
+static void connection_on_piece(struct exchange *exchange) {
+    loop_post_news(exchange->connection->loop, exchange->connection);
+}
+
 /* Gives the exchange to a worker. */
 static void connection_submit(struct connection *connection, struct exchange *exchange) {
     exchange->connection = connection;
+    exchange->on_piece = connection_on_piece;
     connection->exchange = exchange;
     loop_set_state(connection->loop, connection, CONNECTION_BUSY);
     workers_submit(loop_shared(connection->loop)->workers, exchange); /* now owned by the worker */
@@ -340,14 +358,27 @@ static void connection_move_body(struct connection *connection, struct exchange 
     size_t len = exchange_lacks_bytes(exchange);
     len = len < there ? len : there;
     char *from = connection->input + head_len;
-    buffer_append(&exchange->body, from, len);
+    memcpy(exchange->body.data, from, len);
+    exchange->body.len = len;
     memmove(from, from + len, there - len);
     connection->len -= len;
+}
+
+/* There is no room for the body of the exchange. */
+static bool connection_refuse_body(struct connection *connection, struct exchange *exchange) {
+    const struct refusal refusal = {503, unavailable_message(UNAVAILABLE_BODIES)};
+    exchange_refuse_body(loop_shared(connection->loop)->exchanges, exchange, refusal);
+    connection_use_input(connection, connection->exchange_len);
+    return connection_write_response(connection, exchange);
 }
 
 /* Begins to receive the body of the exchange. As connection_serve. */
 static bool connection_begin_body(struct connection *connection, struct exchange *exchange) {
     bool waits = exchange->request.fields[FIELD_EXPECT].data && !exchange->request.is_1_0;
+    if (!body_memory_take(&exchange->body, loop_shared(connection->loop)->bodies,
+                          (size_t)exchange->request.body_bytes)) {
+        return connection_refuse_body(connection, exchange);
+    }
     connection->receiving = exchange;
     connection_move_body(connection, exchange);
     if (waits && exchange->body.len == 0 && !connection_send_continue(connection)) {
@@ -359,13 +390,10 @@ static bool connection_begin_body(struct connection *connection, struct exchange
     return true;
 }
 
-/* Memory grows with what has arrived: a length that a client only claims takes none. */
 static bool connection_read_body(struct connection *connection, struct exchange *exchange,
                                  bool *gone) {
-    size_t lacks = exchange_lacks_bytes(exchange);
-    size_t most = exchange->body.len > BODY_PIECE_BYTES ? exchange->body.len : BODY_PIECE_BYTES;
-    size_t bytes = lacks < most ? lacks : most;
-    struct room room = {buffer_reserve(&exchange->body, bytes), bytes};
+    struct body_memory *body = &exchange->body;
+    struct room room = {body->data + body->len, exchange_lacks_bytes(exchange)};
     size_t got = connection_read(connection, room, gone);
     if (!*gone) {
         exchange->body.len += got;
@@ -421,7 +449,8 @@ void connection_resume(struct connection *connection) {
         return;
     }
     connection_use_input(connection, connection->exchange_len);
-    if (connection_write_response(connection, exchange)) {
+    if (exchange_has_streamed(exchange) ? connection_resume_stream(connection, exchange)
+                                        : connection_write_response(connection, exchange)) {
         connection_drive(connection);
     }
 }
@@ -429,6 +458,7 @@ void connection_resume(struct connection *connection) {
 void connection_abandon(struct connection *connection) {
     if (connection->exchange) {
         atomic_store_explicit(&connection->exchange->abandoned, true, memory_order_relaxed);
+        connection_stop_stream(connection, BODY_STREAM_CLIENT_LEFT);
     }
 }
 
@@ -575,6 +605,9 @@ void connection_drive(struct connection *connection) {
         case CONNECTION_WRITING:
             go_on = connection_write(connection);
             break;
+        case CONNECTION_STREAMING:
+            go_on = connection_write_stream(connection);
+            break;
         case CONNECTION_LIVE:
         case CONNECTION_LIVE_WRITING:
             connection_drive_live(connection);
@@ -609,6 +642,8 @@ void connection_expire(struct connection *connection) {
     if (connection->state == CONNECTION_READING) {
         metric_add(loop_shared(connection->loop)->timed_out, 1);
         connection_refuse_late(connection);
+    } else if (connection->state == CONNECTION_STREAMING) {
+        connection_stop_stream(connection, BODY_STREAM_SLOW_CLIENT);
     } else if (connection->state == CONNECTION_LIVE) {
         connection_send_heartbeat(connection);
     } else {

@@ -4,6 +4,7 @@
 
 #include <sys/socket.h>
 
+#include "body_stream.h"
 #include "loop.h"
 #include "transport.h"
 
@@ -33,6 +34,10 @@ struct connection {
     size_t written;       /* of head and body */
     size_t progress;      /* `written` when the deadline was last set */
     size_t dropped_bytes; /* while lingering, or live */
+    /* While its response has a body_stream: */
+    struct buffer piece; /* being written */
+    size_t piece_written;
+    bool lost; /* closed once its exchange is returned */
     /* While live: */
     struct live_reader *live;     /* NULL: not live */
     struct live_message *message; /* being written; NULL: none */
@@ -40,6 +45,8 @@ struct connection {
     struct connection *next_news, **news_link; /* the loop's list, under its lock */
     bool has_news;                             /* it is in that list */
 };
+
+#define PROGRESS_BYTES 16384 /* a client that reads this much gets a new deadline */
 
 struct connection *connection_create(struct loop *loop, int fd);
 /* Begins TLS: its state is CONNECTION_HANDSHAKE. False: err. */
@@ -58,8 +65,10 @@ void connection_turn_away(struct connection *connection);
 void connection_abandon(struct connection *connection);
 /* Too many handshakes are under way: closes this one, which is in the list of its state. */
 void connection_give_up_handshake(struct connection *connection);
-/* Writes what its live reader has. May destroy the connection. */
-void connection_write_live(struct connection *connection);
+/* Writes what its live reader or its body_stream has. May destroy the connection. */
+void connection_take_news(struct connection *connection);
+/* Ends the body_stream of its response, if there is one. May destroy the connection. */
+void connection_stop_stream(struct connection *connection, enum body_stream_end end);
 /* Ends its stream and, after the client's end of file, the connection. May destroy it. */
 void connection_end_live(struct connection *connection);
 /* Ends its live reader: loop_post_news is not called for it any longer. */

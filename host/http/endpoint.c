@@ -85,19 +85,33 @@ const char *endpoint_error_name(size_t type) {
     return error_types[type];
 }
 
+static void endpoint_count_error(struct endpoint *endpoint, size_t type) {
+    static const struct family errors = {METRIC_COUNTER, "ras_api_errors_total",
+                                         "Requests answered with an error.", "endpoint,error_type"};
+    endpoint_add(endpoint, &endpoint->errors[type], &errors, error_types[type]);
+}
+
 void endpoint_count(struct endpoint *endpoint, enum request_method method, int status,
                     double seconds) {
     static const struct family durations = {METRIC_HISTOGRAM, "ras_api_request_duration_seconds",
                                             "From the request's head to its response.",
                                             "endpoint,method"};
-    static const struct family errors = {METRIC_COUNTER, "ras_api_errors_total",
-                                         "Requests answered with an error.", "endpoint,error_type"};
     const char *const values[] = {endpoint->name, request_method_names[method]};
     endpoint_count_status(endpoint, method, status);
     metric_observe(endpoint_cell(&endpoint->seconds[method], &durations, values, 2), seconds);
     if (status >= 400 && status != 404) {
-        size_t type = endpoint_error_type(status);
-        endpoint_add(endpoint, &endpoint->errors[type], &errors, error_types[type]);
+        endpoint_count_error(endpoint, endpoint_error_type(status));
+    }
+}
+
+void endpoint_count_broken_stream(struct endpoint *endpoint, const char *reason, bool failed) {
+    const char *const values[] = {endpoint->name, reason};
+    struct metric *broken =
+        metric_family(METRIC_COUNTER, "ras_api_streams_broken_total",
+                      "Streamed responses that ended before they were whole.", "endpoint,reason");
+    metric_add(metric_cell_of(broken, values, 2), 1);
+    if (failed) {
+        endpoint_count_error(endpoint, ERROR_INTERNAL);
     }
 }
 

@@ -38,6 +38,8 @@ void endpoint_count(struct endpoint *endpoint, enum request_method method, int s
 void endpoint_count_unauthorized(struct endpoint *endpoint, enum admission_result result);
 /* caller: a service that is allowed, or "": their number is bounded. */
 void endpoint_count_rate_limited(struct endpoint *endpoint, struct slice caller);
+/* A streamed response that did not become whole; `failed`: also in ras_api_errors_total. */
+void endpoint_count_broken_stream(struct endpoint *endpoint, const char *reason, bool failed);
 void endpoint_count_unavailable(struct endpoint *endpoint, enum unavailable reason);
 
 /* The kind of an error's status, below ENDPOINT_ERRORS; its name, also of ENDPOINT_SLOW. */

@@ -59,6 +59,16 @@ void error_log_write_slow(const struct exchange *exchange, int64_t took_us) {
     }
 }
 
+void error_log_write_broken_stream(struct endpoint *endpoint, const struct broken_stream *stream) {
+    size_t type = endpoint_error_type(stream->failed ? 500 : 503);
+    if (error_log_begin(endpoint, type, slice_of(stream->failed ? stream->why : NULL))) {
+        LOG_AT(stream->failed ? LOG_ERROR : LOG_WARNING, "streamed response ended early",
+               LOG_TEXT("endpoint", endpoint->name), LOG_SLICE("method", stream->method),
+               LOG_TEXT("reason", stream->reason), LOG_INT("bytes", (int64_t)stream->bytes),
+               LOG_TEXT("error", stream->why));
+    }
+}
+
 void error_log_write(const struct exchange *exchange) {
     const struct endpoint *endpoint = exchange->endpoint;
     int status = exchange->response.status;

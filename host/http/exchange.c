@@ -49,7 +49,7 @@ struct exchange *exchange_create(void) {
 void exchange_destroy(struct exchange *exchange) {
     if (exchange) {
         buffer_free(&exchange->plan.key_text);
-        buffer_free(&exchange->body);
+        body_memory_release(&exchange->body);
         free(exchange);
     }
 }
@@ -57,6 +57,7 @@ void exchange_destroy(struct exchange *exchange) {
 /* Does not zero the whole struct: a plan is large and mostly buffers. */
 static void exchange_begin(struct exchanges *exchanges, struct exchange *exchange) {
     int64_t now_us = clock_monotonic_us();
+    exchange->exchanges = exchanges;
     exchange->request = (struct request){.method = METHOD_OTHER};
     exchange->started_us = now_us;
     exchange->deadline_us = now_us + exchanges->request_timeout_ms * 1000LL;
@@ -93,21 +94,41 @@ static void exchange_unbind_log(void) {
     log_set_trace_id((struct slice){0});
 }
 
-/* The log must be bound to the exchange. */
-static void exchange_finish(struct exchanges *exchanges, struct exchange *exchange) {
+/* Sets what the head of each response has. */
+static void exchange_finish_head(struct exchanges *exchanges, struct exchange *exchange) {
     const struct request *request = &exchange->request;
     struct response *response = &exchange->response;
-    int64_t took_us = clock_monotonic_us() - exchange->started_us;
     response->correlation_name = exchanges->headers.correlation_id;
     response->challenge = response->challenge ? response->challenge : exchanges->headers.api_key;
     response->head_only = request->method == METHOD_HEAD;
-    response->close = !request->keep_alive || response->is_stream ||
+    response->close = !request->keep_alive || (response->is_stream && !response->chunked) ||
                       atomic_load_explicit(&exchanges->stopping, memory_order_relaxed);
     response->sends_keep_alive = request->is_1_0 && !response->close;
     if (response->status == 503 && response->unavailable == UNAVAILABLE_NOT) {
         response->unavailable = UNAVAILABLE_ROUTE;
     }
     problem_apply(response, request);
+}
+
+bool exchange_has_streamed(const struct exchange *exchange) {
+    return exchange->response.body_stream != NULL;
+}
+
+void exchange_begin_stream(struct exchange *exchange) {
+    exchange->streams_since_us = clock_monotonic_us();
+    exchange_finish_head(exchange->exchanges, exchange);
+}
+
+/* The log must be bound to the exchange. */
+static void exchange_finish(struct exchanges *exchanges, struct exchange *exchange) {
+    const struct request *request = &exchange->request;
+    const struct response *response = &exchange->response;
+    bool streamed = exchange_has_streamed(exchange);
+    int64_t made_us = streamed ? exchange->streams_since_us : clock_monotonic_us();
+    int64_t took_us = made_us - exchange->started_us;
+    if (!streamed) {
+        exchange_finish_head(exchanges, exchange);
+    }
     endpoint_count(exchange->endpoint, request->method, response->status, (double)took_us / 1e6);
     if (response->unavailable != UNAVAILABLE_NOT) {
         endpoint_count_unavailable(exchange->endpoint, response->unavailable);
@@ -180,6 +201,9 @@ void exchange_refuse_body(struct exchanges *exchanges, struct exchange *exchange
     exchange_drop(exchange);
     exchange_bind_log(exchange);
     exchange_set_refused(exchange, refusal);
+    if (refusal.status == 503) {
+        exchange->response.unavailable = UNAVAILABLE_BODIES;
+    }
     exchange_finish(exchanges, exchange);
     exchange_unbind_log();
 }

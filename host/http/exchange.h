@@ -4,6 +4,7 @@
 
 #include "base/traceparent.h"
 #include "http_server.h"
+#include "body_memory.h"
 #include "plan.h"
 #include "response.h"
 
@@ -14,14 +15,16 @@ struct connection;
 /* Owned by its connection; from workers_submit until on_done by the worker. The request's slices
  * point into the connection's input, which does not change before the response is made. */
 struct exchange {
+    struct exchanges *exchanges;
     struct request request;
     char correlation_id[CORRELATION_MAX_BYTES + 1];
     char traceparent[TRACEPARENT_LEN + 1]; /* as passed on; "": none */
     int64_t started_us;
+    int64_t streams_since_us;  /* its head was made, if it has streamed */
     int64_t deadline_us;       /* of the monotonic clock */
     struct endpoint *endpoint; /* never NULL */
     struct plan plan;
-    struct buffer body;       /* the received part of request.body_bytes */
+    struct body_memory body;  /* of request.body_bytes, as far as received */
     struct response response; /* the connection releases its body */
     const char *client;       /* the name in the client's certificate, verified; NULL: none */
     bool is_encrypted;        /* by TLS of this listener */
@@ -29,6 +32,7 @@ struct exchange {
     /* For workers.c: */
     struct exchange *next;
     struct connection *connection;
+    void (*on_piece)(struct exchange *exchange); /* its response's body_stream has a piece */
     _Atomic bool abandoned; /* set by the loop: the client reset the connection */
     bool answered;          /* false: it was abandoned before a worker took it */
 };
@@ -55,10 +59,15 @@ bool exchange_awaits_body(const struct exchange *exchange);
 size_t exchange_lacks_bytes(const struct exchange *exchange);
 /* Loop: the body is complete. The request's time begins. */
 void exchange_end_body(struct exchanges *exchanges, struct exchange *exchange);
-/* Loop: the body did not come: releases the plan and makes the response. */
+/* Loop: the body did not come, or has no room (503): releases the plan and makes the response. */
 void exchange_refuse_body(struct exchanges *exchanges, struct exchange *exchange,
                           struct refusal refusal);
 
+/* Worker, in a plan: the head of a response with a body_stream is complete: it does not change from
+ * now on, and the connection's loop may write it. */
+void exchange_begin_stream(struct exchange *exchange);
+/* Whether exchange_begin_stream was called. */
+bool exchange_has_streamed(const struct exchange *exchange);
 /* Worker: makes the response: carries out the plan, or 503 past the deadline. */
 void exchange_carry_out(struct exchanges *exchanges, struct exchange *exchange);
 /* Worker: releases the plan of an abandoned request. Makes no response. */

@@ -19,11 +19,13 @@
 #include "loop.h"
 
 #define LINGER_TIMEOUT_MS 1000
+#define MIB 1048576
 #define BACKLOG 4096          /* the kernel may lower it: net.core.somaxconn */
 #define OTHER_DESCRIPTORS 256 /* kept for databases, brokers and files */
 
 struct http_server {
     struct exchanges *exchanges;
+    struct body_budget bodies;
     struct loop_shared shared;
     struct loop **loops;
     size_t count, started; /* the last ones of the loops; the first has the listener */
@@ -144,8 +146,10 @@ static size_t http_server_share_of(const struct http_server *server, size_t all)
 static void http_server_share(struct http_server *server, const struct http_options *options) {
     size_t connections = http_server_bound_connections(options->max_connections);
     struct loop_shared *shared = &server->shared;
+    body_budget_init(&server->bodies, (size_t)options->request_bodies_max_mb * MIB);
     *shared = (struct loop_shared){
         .exchanges = server->exchanges,
+        .bodies = &server->bodies,
         .timeout_ms =
             {
                 [CONNECTION_HANDSHAKE] = options->handshake_timeout_ms,
@@ -153,6 +157,7 @@ static void http_server_share(struct http_server *server, const struct http_opti
                 [CONNECTION_READING] = options->request_timeout_ms,
                 [CONNECTION_IDLE] = options->keep_alive_timeout_ms,
                 [CONNECTION_WRITING] = options->request_timeout_ms,
+                [CONNECTION_STREAMING] = options->request_timeout_ms,
                 [CONNECTION_LIVE] = options->live_heartbeat_ms,
                 [CONNECTION_LIVE_WRITING] = options->request_timeout_ms,
                 [CONNECTION_LINGERING] = LINGER_TIMEOUT_MS,

@@ -4,6 +4,9 @@
  *
  *   loop.c           one thread: epoll, deadlines, accept
  *   connection.c     one client: reads requests, writes responses
+ *   connection_stream.c  the same for a response whose body is being made
+ *   body_stream.c    such a body, between its worker and its loop
+ *   body_memory.c    the memory of received bodies
  *   workers.c        threads that may wait for Redis, the database, a script
  *   live.c           readers of live routes, and the thread that asks for their answers
  *   exchange.c       from a request to its response; knows no socket
@@ -48,7 +51,8 @@ struct http_options {
     int max_connections;
     int live_heartbeat_ms;
     int request_timeout_ms;
-    int slow_request_ms; /* requests that take as long are logged; 0: none */
+    int request_bodies_max_mb; /* 0: the site accepts no bodies */
+    int slow_request_ms;       /* requests that take as long are logged; 0: none */
     int keep_alive_timeout_ms;
     int handshake_timeout_ms;
     int max_handshakes;

@@ -92,6 +92,7 @@ void loop_forget_news(struct loop *loop, struct connection *connection) {
         if (connection->next_news) {
             connection->next_news->news_link = connection->news_link;
         }
+        connection->has_news = false;
     }
     pthread_mutex_unlock(&loop->lock);
 }
@@ -147,7 +148,7 @@ struct exchange *loop_take_exchange(struct loop *loop) {
 }
 
 void loop_give_exchange(struct loop *loop, struct exchange *exchange) {
-    buffer_free(&exchange->body);
+    body_memory_release(&exchange->body);
     if (loop->exchanges.count < SPARES_MOST) {
         loop->exchanges.items[loop->exchanges.count++] = exchange;
     } else {
@@ -327,7 +328,7 @@ static void loop_read_mail(struct loop *loop) {
 
 static void loop_read_news(struct loop *loop) {
     for (struct connection *connection; (connection = loop_take_news(loop));) {
-        connection_write_live(connection);
+        connection_take_news(connection);
     }
 }
 
@@ -444,6 +445,17 @@ static void loop_end_streams(struct loop *loop) {
     }
 }
 
+/* A body that is made may take longer than the rest of the program needs to end. */
+static void loop_stop_bodies(struct loop *loop) {
+    static const enum connection_state states[] = {CONNECTION_BUSY, CONNECTION_STREAMING};
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
+        for (struct connection *at = loop->lists[states[i]].first, *next; at; at = next) {
+            next = at->next;
+            connection_stop_stream(at, BODY_STREAM_STOPPED);
+        }
+    }
+}
+
 static void loop_close_listener(struct loop *loop) {
     if (loop->listener >= 0) {
         /* Closing alone leaves it in epoll while another process has the socket. */
@@ -497,6 +509,7 @@ static void *loop_main(void *context) {
         loop_expire(loop);
         if (ends_us <= clock_monotonic_us()) {
             loop_end_waiting(loop);
+            loop_stop_bodies(loop);
         }
     }
     return NULL;

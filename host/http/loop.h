@@ -17,6 +17,7 @@ enum connection_state {
     CONNECTION_READING,      /* the rest of a request's head */
     CONNECTION_IDLE,         /* the first byte of its next request */
     CONNECTION_WRITING,      /* room in the socket for the rest of a response */
+    CONNECTION_STREAMING,    /* room in the socket for the next bytes of a body that is made */
     CONNECTION_LIVE,         /* news for its live reader; then a heartbeat */
     CONNECTION_LIVE_WRITING, /* room in the socket for the rest of an event */
     CONNECTION_LINGERING,    /* the client's end of file: half closed, further bytes are dropped */
@@ -26,6 +27,7 @@ enum connection_state {
 
 struct loop_shared {
     struct exchanges *exchanges;
+    struct body_budget *bodies;
     struct workers *workers;
     int timeout_ms[CONNECTION_STATES];
     size_t max_connections; /* of one loop */
@@ -82,7 +84,8 @@ bool loop_requeue(struct loop *loop, struct connection *connection);
 /* Unlinks, closes, frees. */
 void loop_close(struct loop *loop, struct connection *connection);
 
-/* Any thread: has connection_write_live called. The connection has a live reader. */
+/* Any thread: has connection_take_news called. The connection has a live reader, or its exchange a
+ * body_stream. */
 void loop_post_news(struct loop *loop, struct connection *connection);
 /* Takes back what loop_post_news asked for. */
 void loop_forget_news(struct loop *loop, struct connection *connection);

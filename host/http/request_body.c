@@ -37,7 +37,7 @@ static bool request_body_refuse_type(const struct script_body *body, struct resp
 bool request_body_fits(struct request *request, const struct script_body *body,
                        struct response *response) {
     char message[MESSAGE_BYTES];
-    struct slice coding;
+    struct slice coding, type;
     if (!body) {
         if (request->has_body) {
             response_set_body_refused(response);
@@ -57,6 +57,9 @@ bool request_body_fits(struct request *request, const struct script_body *body,
     if (request_header(request, "content-encoding", &coding) > 0) {
         return request_body_refuse(response, 415, "Content-Encoding is not accepted",
                                    "Content-Encoding is not accepted");
+    }
+    if (request->body_bytes == 0 && request_header(request, "content-type", &type) == 0) {
+        return true; /* the route's fields say what lacks */
     }
     return request_body_is_type(request, body->content_type) ||
            request_body_refuse_type(body, response);

@@ -6,6 +6,7 @@
 
 #include "base/buffer.h"
 #include "base/number.h"
+#include "body_stream.h"
 #include "etag.h"
 
 #define JSON "application/json"
@@ -132,6 +133,14 @@ void response_set_stream(struct response *response, struct live_reader *reader) 
     response->lines = "X-Accel-Buffering: no\r\n"; /* nginx would hold the events back */
 }
 
+void response_set_body_stream(struct response *response, const struct request *request, int status,
+                              struct body_stream *stream) {
+    response_set_momentary(response, cached_response_create(status, slice_of("")), JSON);
+    response->is_stream = true;
+    response->chunked = !request->is_1_0;
+    response->body_stream = stream;
+}
+
 void response_set_body_refused(struct response *response) {
     response_set_error(response, 413, "A request body is not accepted");
 }
@@ -197,11 +206,13 @@ size_t response_format_head(const struct response *response, const char *correla
     if (!response_is_bodyless(response->status) && !response->is_stream) {
         response_put_number(&head, "Content-Length: ", response_whole_body(response).len);
         response_put(&head, "\r\n");
-        if (response->gzip.data) {
-            response_put_line(&head, "Content-Encoding: ", "gzip");
-        }
+    } else if (response->chunked) {
+        response_put_line(&head, "Transfer-Encoding: ", "chunked");
     } else if (response->status == 205) {
         response_put_line(&head, "Content-Length: ", "0");
+    }
+    if (response->gzip.data || response->gzip_stream) {
+        response_put_line(&head, "Content-Encoding: ", "gzip");
     }
     response_put_caching(&head, response);
     if (response->has_etag) {
@@ -245,6 +256,7 @@ struct slice response_tail(const struct response *response) {
 
 void response_release(struct response *response) {
     cached_response_unref(response->cached);
+    body_stream_destroy(response->body_stream);
     free(response->own_lines);
     *response = (struct response){0};
 }

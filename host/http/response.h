@@ -5,6 +5,7 @@
 #include "request.h"
 #include "unavailable.h"
 
+struct body_stream;
 struct live_reader;
 
 #define RESPONSE_ALLOW_BYTES 64
@@ -24,7 +25,10 @@ struct response {
     char cookie[RESPONSE_COOKIE_BYTES];                        /* Set-Cookie; "": none */
     const char *correlation_name;     /* the header for the correlation id; NULL: none */
     char allow[RESPONSE_ALLOW_BYTES]; /* of 405 and OPTIONS: "GET, HEAD"; "": none */
-    bool is_stream;                   /* events without an end: no Content-Length */
+    bool is_stream;                   /* of unknown length: no Content-Length */
+    bool chunked;                     /* a stream whose end is marked */
+    bool gzip_stream;                 /* a stream that is compressed */
+    struct body_stream *body_stream;  /* owned: makes the body; NULL: there is a whole one */
     struct live_reader *live;         /* owned: watches once the head is written; NULL: none */
     struct slice gzip;                /* the body as it is sent; data NULL: uncompressed */
     bool varies;                      /* with the request's Accept-Encoding */
@@ -67,6 +71,10 @@ void response_set_wrong_method(struct response *response, const char *allow);
 void response_set_options(struct response *response, const char *allow);
 /* A stream of events (text/event-stream) for the reader, which it takes; NULL: a HEAD. */
 void response_set_stream(struct response *response, struct live_reader *reader);
+/* A body of unknown length, in chunks unless the request is of HTTP/1.0; NULL: a HEAD. Takes the
+ * stream. */
+void response_set_body_stream(struct response *response, const struct request *request, int status,
+                              struct body_stream *stream);
 /* The 413 for a request with a body: no route accepts one. */
 void response_set_body_refused(struct response *response);
 

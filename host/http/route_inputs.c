@@ -82,8 +82,7 @@ bool route_inputs_read(struct route_inputs *inputs, const struct script_route *r
         return true;
     }
     inputs->arena = inputs->arena ? inputs->arena : arena_create(ARENA_BYTES);
-    request->body =
-        (struct slice){exchange->body.data ? exchange->body.data : "", exchange->body.len};
+    request->body = body_memory_slice(&exchange->body);
     return script_read_inputs(route, request, inputs->arena, err);
 }
 
@@ -91,4 +90,14 @@ void route_inputs_free(struct route_inputs *inputs) {
     if (inputs->arena) {
         arena_destroy(inputs->arena);
     }
+}
+
+void route_inputs_set_refused(struct exchange *exchange, const struct script_inputs *inputs,
+                              const struct err *err) {
+    struct buffer why = {0};
+    buffer_append_format(&why, "%s%s%s", inputs->refused_part, inputs->refused_path ? " " : "",
+                         inputs->refused_path ? inputs->refused_path : "");
+    exchange->why = why.data;
+    response_set_refused(&exchange->response, 400, err->text,
+                         "The request does not fit the route's declaration");
 }

@@ -20,3 +20,7 @@ bool route_inputs_read(struct route_inputs *inputs, const struct script_route *r
                        const struct exchange *exchange, struct script_request *request,
                        struct err *err);
 void route_inputs_free(struct route_inputs *inputs);
+/* The request does not fit the route's declaration: 400; err is a sentence for the client. The log
+ * gets the part and the path, which are declared, and no value. */
+void route_inputs_set_refused(struct exchange *exchange, const struct script_inputs *inputs,
+                              const struct err *err);

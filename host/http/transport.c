@@ -103,6 +103,14 @@ bool transport_end(struct transport *transport) {
     return shutdown(transport->fd, SHUT_WR) == 0;
 }
 
+void transport_abort(struct transport *transport) {
+    const struct linger reset = {.l_onoff = 1, .l_linger = 0}; /* socket(7) */
+    transport_unsecure(transport);
+    if (setsockopt(transport->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset) != 0) {
+        log_debug("a connection could not be reset", LOG_TEXT("error", strerror(errno)));
+    }
+}
+
 void transport_close(struct transport *transport) {
     transport_notify_close(transport);
     transport_unsecure(transport);

@@ -28,6 +28,9 @@ enum tls_result transport_write(struct transport *transport, const struct iovec 
 enum tls_result transport_drop(struct transport *transport, size_t max, size_t *dropped);
 /* Ends the sent direction: close_notify and a FIN. False: the connection is lost. */
 bool transport_end(struct transport *transport);
+/* Ends the connection so that the client sees that what it got is not whole: a reset, and no
+ * close_notify. transport_close follows. */
+void transport_abort(struct transport *transport);
 /* Sends close_notify if it can, closes and frees. */
 void transport_close(struct transport *transport);
 

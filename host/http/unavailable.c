@@ -10,6 +10,8 @@ static const struct {
     [UNAVAILABLE_NOT] = {"none", NULL},
     [UNAVAILABLE_CONNECTIONS] = {"connections", "Too many connections"},
     [UNAVAILABLE_WORKERS] = {"workers", "Too many requests are waiting"},
+    [UNAVAILABLE_STREAMS] = {"streams", "Too many responses are being streamed"},
+    [UNAVAILABLE_BODIES] = {"request_bodies", "Too many request bodies are under way"},
     [UNAVAILABLE_STATES] = {"script_states", "Too many requests are waiting for a script"},
     [UNAVAILABLE_DATABASE_BUSY] = {"database_busy", "Service unavailable"},
     [UNAVAILABLE_DEPENDENCY] = {"dependency", "Service unavailable"},

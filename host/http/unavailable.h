@@ -7,6 +7,8 @@ enum unavailable {
     UNAVAILABLE_NOT,           /* the response is no 503 */
     UNAVAILABLE_CONNECTIONS,   /* all of http.max_connections are in use */
     UNAVAILABLE_WORKERS,       /* no thread of http.threads was free in time */
+    UNAVAILABLE_STREAMS,       /* all of http.max_streams are under way */
+    UNAVAILABLE_BODIES,        /* no room in http.request_bodies_max_mb */
     UNAVAILABLE_STATES,        /* no Lua state of http.states was free in time */
     UNAVAILABLE_DATABASE_BUSY, /* Postgres has no connection, memory or disk left */
     UNAVAILABLE_DEPENDENCY,    /* an outside system that the route needs */

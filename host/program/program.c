@@ -136,6 +136,7 @@ static bool program_start_http(struct program *program, struct err *err) {
         .max_connections = config->http.max_connections,
         .live_heartbeat_ms = config->http.live_heartbeat_ms,
         .request_timeout_ms = config->http.request_timeout_ms,
+        .request_bodies_max_mb = config->http.request_bodies_max_mb,
         .slow_request_ms = config->http.slow_request_ms,
         .keep_alive_timeout_ms = config->http.keep_alive_timeout_ms,
         .handshake_timeout_ms = config->http.handshake_timeout_ms,

@@ -1,7 +1,7 @@
 --- @method@ @path@
 local failures = require("lib.failures")
 local pg = require("pg")
-
+@requires@
 ---@type Route
 return {
   method = "@method@",
@@ -19,6 +19,6 @@ return {
     if not rows[1] then
       return { status = 404, error = "Not found" }
     end
-    return { status = @status@, body = rows[1].body }
+    @answer@
   end,
 }

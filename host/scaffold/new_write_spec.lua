@@ -9,11 +9,11 @@ end
 
 describe("routes.@name@", function()
   it("writes the text and returns what the database says", function()
-    pg.answers("@name@", { { body = '{"answer":1}' } })
+    pg.answers("@name@", { { body = '{"answer":1}'@given@ } })
     local response = ask()
     assert.are.equal(@status@, response.status, response.failure or response.error)
     assert.are.equal('{"answer":1}', response.body)
-    assert.are.equal("a text", pg.calls()[1].params.text)
+    assert.are.equal("a text", pg.calls()[1].params.text)@located@
   end)
 
   it("says 400 for a body that is not declared, and writes nothing", function()

@@ -140,6 +140,35 @@ local function add_route()
   add_failures()
 end
 
+--- The path of what a POST has made: the request's, and the id that the query returns.
+local function location_of(path)
+  local pieces = {}
+  for plain, name in (path .. "/{}"):gmatch("([^{]*){([^}]*)}") do
+    pieces[#pieces + 1] = ("%q"):format(plain)
+    pieces[#pieces + 1] = ("url.encode(%s)"):format(
+      name == "" and "rows[1].id" or "request.params." .. name)
+  end
+  local line = table.concat(pieces, " .. ")
+  return #line <= MAX_COLUMNS - 40 and line or table.concat(pieces, "\n      .. ")
+end
+
+--- What a POST has beside other methods: 201 with a Location (RFC 9110, section 9.3.3).
+local function words_of_post(path)
+  return {
+    requires = 'local url = require("url")\n',
+    answer = "local location = " .. location_of(path) .. "\n    "
+      .. "return { status = 201, body = rows[1].body, headers = { Location = location } }",
+    id = ",\n       gen_random_uuid()::text AS id", about = ", `id` the name of what was made",
+    given = ', id = "a/1"',
+    located = '\n    assert.is_truthy(response.headers.Location:find("/a%2F1", 1, true))',
+  }
+end
+
+local WORDS_OF_OTHERS = {
+  requires = "", answer = "return { status = 200, body = rows[1].body }", id = "", about = "",
+  given = "", located = "",
+}
+
 --- A route with a body, which has the field `text`.
 local function add_write()
   local params = read_params(request.path)
@@ -160,6 +189,10 @@ local function add_write()
     examples = table_of(params, '% = "% 1"', 20, ""),
     pairs = each(given, "'%', :%::text", ",\n         "),
   }
+  local own = request.method == "POST" and words_of_post(request.path) or WORDS_OF_OTHERS
+  for name, text_of in pairs(own) do
+    words[name] = text_of
+  end
   add_script("routes", words)
   add_query(words)
   add_failures()

@@ -133,6 +133,8 @@ static void declared_put_service(struct buffer *json, const struct script_route 
     json_put_text(json, "vary", slice_of(route->cache.vary));
     json_put_int(json, "max_age_s", route->cache.max_age_s);
     json_put_text(json, "body_type", slice_of(route->body ? route->body->content_type : NULL));
+    json_put_bool(json, "streams", route->streams);
+    json_put_bool(json, "body_is_closed", route->body && !route->body->ignores_unknown);
     json_put_int(json, "body_max_bytes", route->body ? (int64_t)route->body->max_bytes : 0);
 }
 

@@ -187,6 +187,16 @@ struct lua_limit script_limit_begin(struct script_instance *instance, int timeou
     return outer;
 }
 
+void script_limit_suspend(struct script_instance *instance) {
+    watched_set(&instance->watched, 0, 0);
+}
+
+void script_limit_renew(struct script_instance *instance, int timeout_ms) {
+    lua_limit_renew(&instance->host, timeout_ms);
+    watched_set(&instance->watched, instance->host.limit.started_us,
+                instance->host.limit.deadline_us);
+}
+
 bool script_limit_end(struct script_instance *instance, struct lua_limit outer) {
     bool hit = lua_limit_end(&instance->host, outer);
     watched_set(&instance->watched, outer.started_us, outer.deadline_us);

@@ -343,8 +343,12 @@ static int instance_run_route(lua_State *L) {
     lua_remove(L, -2);
     FAULT_POINT("route");
     lua_call(L, 1, 1);
-    call->unavailable = response_take(L, &instance->generation->routes[call->request->route],
-                                      call->response, call->outage);
+    const struct script_route *route = &instance->generation->routes[call->request->route];
+    call->unavailable = response_take(L, route, call->response, call->outage);
+    if (call->response->is_stream && call->request->sink) {
+        call->unavailable =
+            response_stream_run(L, call->request->sink, call->response, call->outage);
+    }
     return 0;
 }
 
@@ -357,11 +361,13 @@ enum script_result script_answer(struct script_instance *instance,
     *response = (struct script_response){0};
     watched_name(&instance->watched, name, NULL);
     instance->host.traceparent = request->traceparent;
+    instance->stream_refused = false;
     enum script_result result = script_call(instance, instance_run_route, &call,
                                             instance->config->scripts.route_timeout_ms, err);
     instance->host.traceparent = (struct slice){0};
+    instance->sink = NULL;
     instance_count_call(instance, &instance->routes[request->route].metrics, started_us,
-                        result != SCRIPT_OK);
+                        result != SCRIPT_OK && !instance->stream_refused);
     if (result == SCRIPT_OK && call.unavailable) {
         result = SCRIPT_OUTAGE;
     }

@@ -556,7 +556,7 @@ function script:compare_params(at, query, items)
   end
 end
 
---- A call of `query` whose opening bracket is at `at`.
+--- A call of `query` or `each` whose opening bracket is at `at`.
 function script:check_query(at)
   local arguments = read_items(self.tokens, at)
   local name, params = arguments[1], arguments[2]
@@ -573,7 +573,8 @@ end
 
 function script:check_query_calls(first, last, owner)
   for at = first, last do
-    if is_free_name(self.tokens, at, owner) and matches(self.tokens, at + 1, ". query (") then
+    if is_free_name(self.tokens, at, owner) and (matches(self.tokens, at + 1, ". query (")
+        or matches(self.tokens, at + 1, ". each (")) then
       self:check_query(at + 3)
     end
   end

@@ -134,6 +134,7 @@ struct body_reading {
     struct script_body *body;
     const char *content_type;
     struct manifest_number max_bytes;
+    bool ignores_unknown;
 };
 
 static void manifest_request_read_body_fields(struct manifest_reader *r, void *target) {
@@ -145,6 +146,8 @@ static const struct manifest_key body_keys[] = {
      manifest_request_read_body_fields},
     {"content_type", MANIFEST_TEXT, false, offsetof(struct body_reading, content_type), NULL, NULL},
     {"max_bytes", MANIFEST_NUMBER, false, offsetof(struct body_reading, max_bytes), NULL, NULL},
+    {"ignore_unknown", MANIFEST_SWITCH, false, offsetof(struct body_reading, ignores_unknown), NULL,
+     NULL},
 };
 
 static void manifest_request_take_max_bytes(struct manifest_reader *r,
@@ -184,6 +187,7 @@ const struct script_body *manifest_read_body(struct manifest_reader *r) {
     manifest_read_table(r, body_keys, COUNT(body_keys), false, &reading);
     manifest_request_take_max_bytes(r, &reading);
     manifest_request_take_content_type(r, &reading);
+    body->ignores_unknown = reading.ignores_unknown;
     manifest_leave(r);
     return body;
 }

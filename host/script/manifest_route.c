@@ -77,6 +77,7 @@ static const struct manifest_key route_keys[] = {
     {"endpoint", MANIFEST_TEXT, false, offsetof(struct route_reading, route.endpoint), NULL, NULL},
     {"auth", MANIFEST_SWITCH, false, offsetof(struct route_reading, route.authenticated), NULL,
      NULL},
+    {"stream", MANIFEST_SWITCH, false, offsetof(struct route_reading, route.streams), NULL, NULL},
     {"cache", MANIFEST_TABLE, false, 0, "{ key = \"api:batch:{batch_id}\" }",
      manifest_route_read_cache},
     {"live", MANIFEST_SWITCH_OR_TEXT, false, 0,
@@ -101,6 +102,22 @@ static void manifest_route_check_body(struct manifest_reader *r, const struct sc
         manifest_problem(r, "body",
                          "a GET has no body: the method of a route with `body` is POST, "
                          "PUT, PATCH or DELETE");
+    }
+}
+
+/* A stream is sent as it is made: nothing keeps or translates it. */
+static void manifest_route_check_stream(struct manifest_reader *r,
+                                        const struct route_reading *reading) {
+    const struct script_route *route = &reading->route;
+    const char *other = reading->cache.key ? "cache"
+                        : reading->is_live ? "live"
+                        : route->words     ? "words"
+                                           : NULL;
+    if (route->streams && other) {
+        manifest_problem(r, "stream",
+                         "a response that is streamed is neither cached nor translated: remove "
+                         "`stream` or `%s`",
+                         other);
     }
 }
 
@@ -194,6 +211,7 @@ static void manifest_route_check_route(struct manifest_reader *r, struct route_r
         manifest_check_cache(r, route, &reading->cache, params);
     }
     manifest_route_check_body(r, route);
+    manifest_route_check_stream(r, reading);
     if (good && reading->is_live) {
         manifest_route_take_live(r, reading, &params[0]);
     }

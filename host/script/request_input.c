@@ -54,45 +54,61 @@ static void request_input_append_wanted(struct buffer *text, const struct extrac
     }
 }
 
-/* The field whose path the text begins with. */
+/* A part of a request under check. */
+struct request_input {
+    const char *name; /* "query" */
+    const struct script_part *part;
+    struct script_inputs *inputs;
+    struct err *err;
+};
+
+/* Always false. */
+static bool request_input_refuse(const struct request_input *input, const char *path) {
+    input->inputs->refused_part = input->name;
+    input->inputs->refused_path = path;
+    return false;
+}
+
+/* The field whose path the text begins with, and that path. */
 static const struct extract_field *request_input_find(const struct script_part *part,
-                                                      const char *text) {
+                                                      const char *text, const char **path) {
     size_t len = strcspn(text, " ");
     for (size_t i = 0; i < part->field_count; i++) {
         for (size_t p = 0; p < part->fields[i].path_count; p++) {
-            if (slice_equal(slice_of(part->fields[i].paths[p]), (struct slice){text, len})) {
+            *path = part->fields[i].paths[p];
+            if (slice_equal(slice_of(*path), (struct slice){text, len})) {
                 return &part->fields[i];
             }
         }
     }
+    *path = NULL;
     return NULL;
 }
 
-/* Makes "WHAT: limit is 0: it takes a whole number from 1 to 100" of "out_of_range: limit is 0".
- * Always false. */
-static bool request_input_explain(const char *what, const struct script_part *part,
-                                  struct err *err) {
+/* Makes "Invalid query: limit is 0: it takes a whole number from 1 to 100" of "out_of_range: limit
+ * is 0". Always false. */
+static bool request_input_explain(const struct request_input *input) {
     struct buffer text = {0};
-    const char *colon = strstr(err->text, ": ");
-    const char *sentence = colon ? colon + 2 : err->text;
-    const struct extract_field *field = request_input_find(part, sentence);
-    buffer_append_format(&text, "%s: %s", what, sentence);
+    const char *path, *colon = strstr(input->err->text, ": ");
+    const char *sentence = colon ? colon + 2 : input->err->text;
+    const struct extract_field *field = request_input_find(input->part, sentence, &path);
+    buffer_append_format(&text, "Invalid %s: %s", input->name, sentence);
     if (field) {
         buffer_append_text(&text, ": it takes ");
         request_input_append_wanted(&text, field);
     }
-    err_set(err, ERR_INPUT, "%s", text.data);
+    err_set(input->err, ERR_INPUT, "%s", text.data);
     buffer_free(&text);
-    return false;
+    return request_input_refuse(input, path);
 }
 
-static bool request_input_extract(const char *what, const struct script_part *part,
-                                  struct slice document, struct arena *arena,
-                                  const struct extract_value **values, struct err *err) {
+static bool request_input_extract(const struct request_input *input, struct slice document,
+                                  struct arena *arena, const struct extract_value **values) {
+    const struct script_part *part = input->part;
     struct extract_value *read = arena_alloc(arena, (part->field_count + 1) * sizeof *read);
     *values = read;
-    return extract_run(part->plan, document, arena, read, err) ||
-           request_input_explain(what, part, err);
+    return extract_run(part->plan, document, arena, read, input->err) ||
+           request_input_explain(input);
 }
 
 /* ---- query and headers --------------------------------------------------------------------- */
@@ -172,8 +188,8 @@ static bool request_input_put(struct buffer *json, const char *path, struct slic
     return request_input_is_json(text, number ? JSON_NUMBER : JSON_BOOL);
 }
 
-static bool request_input_refuse_text(const char *what, const char *path, struct slice value,
-                                      const struct extract_field *field, struct err *err) {
+static bool request_input_refuse_text(const struct request_input *input, const char *path,
+                                      struct slice value, const struct extract_field *field) {
     struct buffer text = {0};
     if (request_input_is_utf8(value)) {
         size_t len = utf8_cut(value.data, value.len, SHOWN_BYTES);
@@ -182,46 +198,68 @@ static bool request_input_refuse_text(const char *what, const char *path, struct
         buffer_append_text(&text, "not UTF-8: it takes ");
     }
     request_input_append_wanted(&text, field);
-    err_set(err, ERR_INPUT, "%s: %s is %s", what, path, text.data);
+    err_set(input->err, ERR_INPUT, "Invalid %s: %s is %s", input->name, path, text.data);
     buffer_free(&text);
-    return false;
+    return request_input_refuse(input, path);
 }
 
 /* Undeclared names are skipped. */
-static bool request_input_read_texts(const char *what, const struct script_part *part,
+static bool request_input_read_texts(const struct request_input *input,
                                      const struct script_pair *pairs, size_t count, bool any_case,
-                                     struct arena *arena, const struct extract_value **values,
-                                     struct err *err) {
+                                     struct arena *arena, const struct extract_value **values) {
     struct buffer json = {0};
     bool good = true;
     buffer_append_text(&json, "{");
     for (size_t i = 0; i < count && good; i++) {
         const struct extract_field *field;
-        const char *path = request_input_path(part, pairs[i].name, any_case, &field);
+        const char *path = request_input_path(input->part, pairs[i].name, any_case, &field);
         good = !path || request_input_put(&json, path, pairs[i].value, field) ||
-               request_input_refuse_text(what, path, pairs[i].value, field, err);
+               request_input_refuse_text(input, path, pairs[i].value, field);
     }
     buffer_append_text(&json, "}");
-    good = good && request_input_extract(what, part, arena_copy(arena, buffer_slice(&json)), arena,
-                                         values, err);
+    good =
+        good && request_input_extract(input, arena_copy(arena, buffer_slice(&json)), arena, values);
     buffer_free(&json);
     return good;
 }
 
 /* ---- the request --------------------------------------------------------------------------- */
 
+static bool request_input_read_query(const struct script_part *part, struct script_request *request,
+                                     struct arena *arena, struct err *err) {
+    const struct request_input input = {"query", part, &request->inputs, err};
+    return !part || request_input_read_texts(&input, request->query, request->query_count, false,
+                                             arena, &request->inputs.query);
+}
+
+static bool request_input_read_headers(const struct script_part *part,
+                                       struct script_request *request, struct arena *arena,
+                                       struct err *err) {
+    const struct request_input input = {"headers", part, &request->inputs, err};
+    return !part || request_input_read_texts(&input, request->headers, request->header_count, true,
+                                             arena, &request->inputs.headers);
+}
+
+static bool request_input_read_body(const struct script_body *body, struct script_request *request,
+                                    struct arena *arena, struct err *err) {
+    if (!body || !body->part.plan) {
+        return true;
+    }
+    const struct request_input input = {"body", &body->part, &request->inputs, err};
+    if (request->body.len == 0) {
+        err_set(err, ERR_INPUT, "Invalid body: it is empty: send a JSON object");
+        return request_input_refuse(&input, NULL);
+    }
+    return request_input_extract(&input, request->body, arena, &request->inputs.body) &&
+           (body->ignores_unknown || request_unknown_none(&body->part, request->body, err) ||
+            request_input_refuse(&input, NULL));
+}
+
 bool script_read_inputs(const struct script_route *route, struct script_request *request,
                         struct arena *arena, struct err *err) {
-    struct script_inputs *inputs = &request->inputs;
-    *inputs = (struct script_inputs){0};
+    request->inputs = (struct script_inputs){.refused_part = "query"};
     return script_query_known(route, request->query, request->query_count, err) &&
-           (!route->query ||
-            request_input_read_texts("Invalid query", route->query, request->query,
-                                     request->query_count, false, arena, &inputs->query, err)) &&
-           (!route->headers ||
-            request_input_read_texts("Invalid headers", route->headers, request->headers,
-                                     request->header_count, true, arena, &inputs->headers, err)) &&
-           (!route->body || !route->body->part.plan ||
-            request_input_extract("Invalid body", &route->body->part, request->body, arena,
-                                  &inputs->body, err));
+           request_input_read_query(route->query, request, arena, err) &&
+           request_input_read_headers(route->headers, request, arena, err) &&
+           request_input_read_body(route->body, request, arena, err);
 }

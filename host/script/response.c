@@ -10,7 +10,7 @@
 #include "base/xalloc.h"
 #include "script_private.h"
 
-#define EXPECTED "a table with `status` and `body`, or `status` and `error`, or `unavailable`"
+#define EXPECTED "a table with `status` and `body`, `error` or `stream`, or `unavailable`"
 
 static void response_set_body(struct script_response *response, const char *body, size_t len) {
     char *copy = xcalloc(1, len + 1);
@@ -18,16 +18,16 @@ static void response_set_body(struct script_response *response, const char *body
     response->body = (struct slice){copy, len};
 }
 
-/* type: of a problem document (RFC 9457); NULL: none. */
-static void response_set_error(struct script_response *response, int status, const char *message,
-                               const char *type) {
+/* type: of a problem document (RFC 9457); data NULL: none. */
+static void response_set_error(struct script_response *response, int status, struct slice message,
+                               struct slice type) {
     struct buffer body = {0};
     response->status = status;
     buffer_append_text(&body, "{\"error\":");
-    buffer_append_json_string(&body, slice_of(message));
-    if (type) {
+    buffer_append_json_string(&body, message);
+    if (type.data) {
         buffer_append_text(&body, ",\"type\":");
-        buffer_append_json_string(&body, slice_of(type));
+        buffer_append_json_string(&body, type);
     }
     buffer_append_text(&body, "}");
     response_set_body(response, body.data, body.len);
@@ -36,7 +36,7 @@ static void response_set_error(struct script_response *response, int status, con
 
 static void response_check_keys(lua_State *L, int at) {
     static const char *const known[] = {"status",  "body",        "error", "type",
-                                        "headers", "unavailable", "tags"};
+                                        "headers", "unavailable", "tags",  "stream"};
     char hint[NEAREST_HINT_CAP];
     for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
         if (lua_type(L, -2) != LUA_TSTRING) {
@@ -120,18 +120,26 @@ static void response_copy_text(lua_State *L, int at, const char *key, char *out,
     lua_pop(L, 1);
 }
 
+void response_read_failure(lua_State *L, int at, struct err *err) {
+    static const enum err_kind kinds[] = {ERR_UNAVAILABLE, ERR_TIMEOUT, ERR_INPUT};
+    char kind[16], message[1024];
+    response_copy_text(L, at, "kind", kind, sizeof kind);
+    response_copy_text(L, at, "message", message, sizeof message);
+    enum err_kind is = ERR_INTERNAL;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        is = strcmp(kind, err_kind_name(kinds[i])) == 0 ? kinds[i] : is;
+    }
+    err_set(err, is, "%s", message);
+    response_copy_text(L, at, "sqlstate", err->sqlstate, sizeof err->sqlstate);
+}
+
 /* A failure of a binding, or a text. */
 static bool response_take_unavailable(lua_State *L, int at, struct err *outage) {
     response_push(L, at, "unavailable");
     bool there = !lua_isnil(L, -1);
     if (lua_istable(L, -1)) {
-        int failure = lua_gettop(L);
-        char kind[16], message[1024];
-        response_copy_text(L, failure, "kind", kind, sizeof kind);
-        response_copy_text(L, failure, "message", message, sizeof message);
-        bool slow = strcmp(kind, err_kind_name(ERR_TIMEOUT)) == 0;
-        err_set(outage, slow ? ERR_TIMEOUT : ERR_UNAVAILABLE, "%s", message);
-        response_copy_text(L, failure, "sqlstate", outage->sqlstate, sizeof outage->sqlstate);
+        response_read_failure(L, lua_gettop(L), outage);
+        outage->kind = outage->kind == ERR_TIMEOUT ? ERR_TIMEOUT : ERR_UNAVAILABLE;
     } else if (lua_type(L, -1) == LUA_TSTRING) {
         err_set(outage, ERR_UNAVAILABLE, "%s", lua_tostring(L, -1));
     } else if (there) {
@@ -164,10 +172,13 @@ static void response_take_body(lua_State *L, int at, struct script_response *res
                    status);
     }
     if (error) {
-        response_set_error(response, status, error, type);
+        response_set_error(response, status, (struct slice){error, error_len},
+                           (struct slice){type, type_len});
     } else if (body) {
         response->status = status;
         response_set_body(response, body, len);
+    } else if (response->is_stream) {
+        response->status = status;
     } else {
         luaL_error(L, "its response has neither `body` nor `error`: a response is " EXPECTED);
     }
@@ -195,6 +206,7 @@ bool response_take(lua_State *L, const struct script_route *route, struct script
     }
     response_check_keys(L, at);
     bool unavailable = response_take_unavailable(L, at, outage);
+    response->is_stream = response_stream_take(L, at, route);
     if (!unavailable) {
         response_take_body(L, at, response);
         response_take_headers(L, at, route, &response->headers);

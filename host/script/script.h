@@ -58,6 +58,7 @@ struct script_body {
     struct script_part part;  /* plan NULL: the route gets the bytes as they are */
     const char *content_type; /* "application/json", without parameters */
     size_t max_bytes;
+    bool ignores_unknown; /* members that no field declares; else they are refused */
 };
 
 /* A token bucket of each caller of a route. */
@@ -87,6 +88,7 @@ struct script_route {
     size_t live_count;             /* 0: not live */
     const char *endpoint;          /* metrics label */
     bool authenticated;
+    bool streams;           /* may return `stream` */
     const char *cache_key;  /* "order:{order_id}" or NULL */
     const char *cache_type; /* metrics label */
     struct script_cache cache;
@@ -277,7 +279,27 @@ enum script_result script_react(struct script_instance *instance, size_t reactio
 /* The values of what a route declares; in an arena, or in the request. */
 struct script_inputs {
     const struct extract_value *query, *headers, *body;
+    /* After a refusal, for the log: "query", "headers" or "body", and the declared path at fault;
+     * NULL: none of them. */
+    const char *refused_part, *refused_path;
 };
+/* Where the parts of a streamed response go. Called on script_answer's thread. */
+struct script_response;
+struct script_sink {
+    void *context;
+    /* The response's status and headers are known; the parts follow. */
+    void (*begin)(void *context, const struct script_response *response);
+    /* May wait for the client. NULL, or why it takes no more parts: a literal. */
+    const char *(*write)(void *context, struct slice part);
+};
+/* All parts of a response, where no client takes them. */
+#define SCRIPT_PARTS_BYTES (16UL * 1024 * 1024)
+struct script_parts {
+    struct buffer body; /* one after the other */
+    struct buffer lens; /* a size_t each */
+};
+struct script_sink script_parts_sink(struct script_parts *parts);
+void script_parts_free(struct script_parts *parts);
 struct script_request {
     size_t route;
     const struct script_pair *params; /* path parameters, decoded */
@@ -291,6 +313,8 @@ struct script_request {
     struct script_inputs inputs; /* of script_read_inputs */
     const char *correlation_id;
     struct slice traceparent; /* as traceparent_read returns it */
+    const struct script_sink
+        *sink; /* of a streamed response; NULL: its parts are not made (HEAD) */
 };
 /* The headers of a response that is not cached. */
 struct script_headers {
@@ -300,6 +324,7 @@ struct script_headers {
 struct script_response {
     int status;
     struct script_headers headers;
+    bool is_stream;    /* its parts went to the request's sink; there is no body */
     struct slice body; /* malloc'ed; script_response_free frees it with headers.lines and tags */
     uint64_t *tags;    /* surrogate keys: hash64 of the ids that the body depends on */
     size_t tag_count;

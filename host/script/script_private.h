@@ -118,6 +118,9 @@ struct script_instance {
     const struct script_touch
         *touches;         /* of the last handler call of a muted state, in the merge's arena */
     bool merged_too_much; /* the event of this call is rejected */
+    const struct script_sink *sink; /* of the stream under way; NULL: none */
+    int stream_serial;              /* of the last stream: detects a `write` of an ended one */
+    bool stream_refused;            /* the sink took no more parts of it */
     struct watched watched;
     struct compiler_figures figures; /* as compiler_note counted them */
     int64_t figures_us;              /* when; 0: not yet */
@@ -205,6 +208,9 @@ int script_run_body(lua_State *L);
 int script_on_error(lua_State *L);
 /* lua_limit_begin and lua_limit_end, also visible to the watchdog. */
 struct lua_limit script_limit_begin(struct script_instance *instance, int timeout_ms);
+/* While the call under way waits for a client it counts as none; then it has its time again. */
+void script_limit_suspend(struct script_instance *instance);
+void script_limit_renew(struct script_instance *instance, int timeout_ms);
 bool script_limit_end(struct script_instance *instance, struct lua_limit outer);
 /* Collects all garbage after the memory cap was hit. The state must be replaced. */
 void script_collect_all(struct script_instance *instance);
@@ -238,6 +244,19 @@ void view_object_push(struct script_instance *instance);
 bool response_take(lua_State *L, const struct script_route *route, struct script_response *response,
                    struct err *outage);
 
+/* Reads the failure of a binding, a table at `at`: its kind, message and sqlstate. */
+void response_read_failure(lua_State *L, int at, struct err *err);
+
+/* response_stream.c: `stream` of a response. */
+/* Whether the response at `at` has it; then pushes the function. Raises where the route or the
+ * response may not have it. */
+bool response_stream_take(lua_State *L, int at, const struct script_route *route);
+/* Calls the function at the top, whose parts go to the sink. Each part gives the call its whole
+ * time again; how long all may take is the sink's to bound. True: it returned the failure of a
+ * system that is unavailable. */
+bool response_stream_run(lua_State *L, const struct script_sink *sink,
+                         const struct script_response *response, struct err *outage);
+
 /* response_headers.c: reads `headers` of the response at `at`. Raises "… of its response …". */
 void response_take_headers(lua_State *L, int at, const struct script_route *route,
                            struct script_headers *headers);
@@ -255,6 +274,10 @@ void event_push_strict(lua_State *L, const struct extract_field *fields, size_t 
 /* Pushes a new table with the values of the fields. */
 void event_push_values(lua_State *L, const struct extract_field *fields, size_t count,
                        const struct extract_value *values);
+
+/* request_unknown.c: whether all members of the JSON document, which the part's plan has read, are
+ * declared. False: ERR_INPUT, for the client, with the nearest name. */
+bool request_unknown_none(const struct script_part *part, struct slice document, struct err *err);
 
 /* request_object.c: the routes' `request`. */
 /* Pushes what all requests of a route share; request_push takes it. */

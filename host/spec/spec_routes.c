@@ -84,11 +84,31 @@ static void spec_routes_set_headers(lua_State *L, const char *lines) {
     lua_setfield(L, -2, "headers");
 }
 
+/* ---- streamed responses -------------------------------------------------------------------- */
+
+/* Sets `parts`, and `body` of all together. */
+static void spec_routes_set_parts(lua_State *L, const struct script_parts *parts) {
+    const char *at = parts->body.data;
+    lua_pushlstring(L, at ? at : "", parts->body.len);
+    lua_setfield(L, -2, "body");
+    lua_newtable(L);
+    for (size_t i = 0; i < parts->lens.len / sizeof(size_t); i++) {
+        size_t len;
+        memcpy(&len, parts->lens.data + i * sizeof len, sizeof len);
+        lua_pushlstring(L, at, len);
+        lua_rawseti(L, -2, (int)i + 1);
+        at += len;
+    }
+    lua_setfield(L, -2, "parts");
+}
+
+/* ---- responses ------------------------------------------------------------------------------ */
+
 /* All is copied into Lua before the response is freed. */
 static void spec_routes_push_response(lua_State *L, const struct script_response *response) {
     lua_newtable(L);
     spec_routes_set_number(L, "status", response->status);
-    lua_pushlstring(L, response->body.data, response->body.len);
+    lua_pushlstring(L, response->body.data ? response->body.data : "", response->body.len);
     lua_setfield(L, -2, "body");
     if (response->status >= 400) {
         spec_routes_set_error(L, response->body);
@@ -154,10 +174,13 @@ static void spec_routes_set_key(lua_State *L, const struct script_route *route,
     buffer_free(&key);
 }
 
-static void spec_routes_push_answer(lua_State *L, const struct script_request *request) {
+static void spec_routes_push_answer(lua_State *L, struct script_request *request) {
     struct script_instance *instance = sandbox_instance(L);
     struct script_response response = {0};
+    struct script_parts parts = {0};
+    const struct script_sink sink = script_parts_sink(&parts);
     struct err err = {0};
+    request->sink = &sink;
     enum script_result result = script_answer(instance, request, &response, &err);
     if (result == SCRIPT_OK) {
         spec_routes_push_response(L, &response);
@@ -167,7 +190,11 @@ static void spec_routes_push_answer(lua_State *L, const struct script_request *r
     } else {
         spec_routes_push_failure(L, &err);
     }
+    if (response.is_stream || parts.lens.len > 0) {
+        spec_routes_set_parts(L, &parts);
+    }
     script_response_free(&response);
+    script_parts_free(&parts);
 }
 
 static int spec_routes_lua_call_route(lua_State *L) {

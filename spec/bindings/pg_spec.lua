@@ -331,3 +331,71 @@ describe("pg.transaction", function()
       error_of(pg.transaction))
   end)
 end)
+
+describe("pg.each", function()
+  --- The count or the failure, and the numbers that were visited.
+  local function visit(params, each)
+    local seen = {}
+    params.width, params.bad = params.width or 1, params.bad or -1
+    local count, failure = pg.each("numbers", params, function(row)
+      seen[#seen + 1] = row.n
+      if each then
+        each(row)
+      end
+    end)
+    return count, failure, seen
+  end
+
+  it("visits each row once, in order, however many there are", function()
+    for _, count in ipairs({ 0, 1, 15, 16, 17, 5000 }) do
+      local got, failure, seen = visit({ count = count })
+      assert.is_nil(failure)
+      assert.equal(count, got)
+      assert.equal(count, #seen)
+      for i = 1, count do
+        assert.equal(i, seen[i])
+      end
+    end
+  end)
+
+  it("visits long rows in less memory than all of them have", function()
+    local bytes = 0
+    assert.equal(70, (visit({ count = 70, width = 1000000 }, function(row)
+      bytes = bytes + #row.filler
+    end)))
+    assert.equal(70000000, bytes)
+  end)
+
+  it("returns the failure of a later part after the rows before it", function()
+    local count, failure, seen = visit({ count = 100, bad = 50 })
+    assert.is_nil(count)
+    assert.equal("22012", failure.sqlstate)
+    assert.equal(16, #seen)
+  end)
+
+  it("raises again what the visitor raised, and leaves the connection usable", function()
+    local before = assert(pg.query("session"))[1].pid
+    local message = error_of(visit, { count = 100 }, function()
+      error("no more", 0)
+    end)
+    assert.equal("no more", message)
+    assert.same({ { pid = before, writing = false } }, assert(pg.query("session")))
+  end)
+
+  it("refuses pg.query and another pg.each inside", function()
+    assert.equal(1, (visit({ count = 1 }, function()
+      assert.equal("pg.query: pg.each is under way: ask before or after it",
+        error_of(pg.query, "names"))
+      assert.truthy(error_of(visit, { count = 1 })
+        :find("pg.each: pg.each is under way: ask before or after it", 1, true))
+    end)))
+  end)
+
+  it("refuses a visitor that is no function, and a statement that no cursor reads", function()
+    assert.equal("pg.each: the third argument must be a function, got nothing",
+      error_of(pg.each, "numbers", {}))
+    local count, failure = pg.each("create", {}, function() end)
+    assert.is_nil(count)
+    assert.equal("42601", failure.sqlstate)
+  end)
+end)

@@ -141,6 +141,12 @@ class Program(stack.Aggregator):
         return pages * os.sysconf("SC_PAGESIZE")
 
 
+    def peak_bytes(self):
+        """The most that it ever had resident."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
+
+
 @contextlib.contextmanager
 def servers(own_postgres=False):
     """Postgres, Redis and an embedded Kafka, and make(edits=…, env=…) for programs on them."""

@@ -72,7 +72,9 @@ def test_a_route_is_described_by_its_declaration(scripts, describe):
     schema = body["content"]["application/json"]["schema"]
     assert sorted(schema["required"]) == ["count", "customer"]
     assert schema["properties"]["customer"] == {
-        "type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
+        "type": "object", "required": ["name"], "properties": {"name": {"type": "string"}},
+        "additionalProperties": False}
+    assert schema["additionalProperties"] is False
     assert schema["properties"]["note"]["type"] == ["string", "null"]
     assert schema["properties"]["items"]["items"]["required"] == ["sku"]
     assert {"200", "400", "401", "411", "413", "415", "503"} <= post["responses"].keys()

@@ -87,7 +87,8 @@ def program():
     with http_client.servers() as world:
         scripts = world.folder / "scripts"
         shutil.copytree(ROOT / "scripts", scripts)
-        for name, text in {"order": ORDER, "text": TEXT, "plain": PLAIN, "created": CREATED,
+        named = ORDER.replace("/orders/", "/named/")
+        for name, text in {"order": ORDER, "named": named, "text": TEXT, "plain": PLAIN, "created": CREATED,
                            "limited": LIMITED, "list": LIST, "cached": CACHED}.items():
             (scripts / f"routes/{name}.lua").write_text(text)
         started = world.start(env={"SCRIPTS_ROOT": str(scripts)},
@@ -163,6 +164,39 @@ def test_a_body_that_the_route_does_not_declare_is_refused(program, body, error)
     answer = post(program, body)
     assert answer.status == 400 and error in answer.json()["error"], answer.body
     assert calls(program) == before
+
+
+@pytest.mark.parametrize("change, name", [
+    ({"note_": "a"}, 'Unknown field "note_": did you mean "note"?'),
+    ({"customer": {"name": "a", "nam": 1}}, 'Unknown field "customer.nam"'),
+    ({"items": [{"sku": "a"}, {"sku": "b", "sk": 1}]}, 'Unknown field "sk" of an item of items'),
+    ({"x" * 600: 1}, "Unknown field")])
+def test_a_member_that_no_field_declares_is_refused(program, change, name):
+    answer = post(program, BODY | change)
+    assert answer.status == 400 and name in answer.json()["error"], answer.body
+
+
+def test_a_body_without_bytes_and_type_lacks_its_fields(program):
+    answer = post(program, b"", more=b"")
+    assert answer.status == 400 and "it is empty" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("path, body", [
+    (ORDERS + "?lmit=5", BODY), (ORDERS + "?limit=0", BODY), (ORDERS, BODY | {"count": 0})])
+def test_a_refusal_by_the_declaration_keeps_the_connection(program, path, body):
+    data = json.dumps(body).encode()
+    with program.client() as client:
+        assert client.send(head(data, path=path) + data).answer().status == 400
+        good = json.dumps(BODY).encode()
+        assert client.send(head(good) + good).answer().status == 200
+
+
+def test_the_log_names_the_field_that_did_not_fit(program):
+    # An endpoint of its own: of each, ten errors in ten seconds are logged.
+    post(program, BODY | {"count": 77}, path="/named/7")
+    post(program, BODY, path="/named/7?limit=1000")
+    log = program.log.read_text()
+    assert '"error":"body count"' in log and '"error":"query limit"' in log
 
 
 @pytest.mark.parametrize("options, status, error", [

@@ -17,6 +17,7 @@ local routes = {}
 ---@class testing.Response
 ---@field status integer as the client gets it; 500 where the route raised
 ---@field body string
+---@field parts string[] what a streamed response wrote, in order; `body` is all of it
 ---@field headers table<string, string> those that the route set, as it spelled them
 ---@field error string the message of an error
 ---@field failure string why a route failed, as the log has it

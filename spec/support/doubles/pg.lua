@@ -101,6 +101,22 @@ M.reset()
 --- The module that scripts get for `require "pg"`.
 M.binding = { query = query(false) }
 
+--- Visits the set rows.
+---@param name string of the query
+---@param params table<string, any>
+---@param visit fun(row: table<string, any>)
+function M.binding.each(name, params, visit)
+  arguments.check("each", 3, visit, "function")
+  local rows, failure = M.binding.query(name, params)
+  if not rows then
+    return nil, failure
+  end
+  for _, row in ipairs(rows) do
+    visit(row)
+  end
+  return #rows
+end
+
 function M.binding.bytes(text)
   arguments.check("bytes", 1, text, "string")
   return { bytes = text }
