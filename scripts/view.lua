@@ -2,13 +2,13 @@
 ---
 --- A group moves as a whole and carries one version, (event time, event id), in the columns
 --- `<group>_at` and `<group>_event_id`. Rules: `first` keeps the earliest version, `latest` the
---- newest; `min` and `max` keep the smallest or largest value of their one column and carry no
---- version. A key column of type `content` is the hash of the named group's values: a repeated
---- fact is one row.
+--- newest. `min` and `max` keep the smallest or largest value of their one column, `set` the items
+--- that were merged into it, `count` their number; they carry no version. A key column of type
+--- `content` is the hash of the named group's values: a repeated fact is one row.
 ---
---- Types: text, text[], id, id[], integer, integer[], double, double[], boolean, timestamp, json,
---- content, or the name of an enum of the database. An id is an indexed text: its length is
---- bounded, like that of each text of a key.
+--- Types: text, id, integer, bigint, double, uuid, date, and lists of these (text[] …); boolean,
+--- timestamp, json, content, or the name of an enum of the database. An id is an indexed text: its
+--- length is bounded, like that of each text of a key.
 
 ---@type TableDeclaration[]
 return {

@@ -65,7 +65,7 @@ struct direct_merge {
     struct script_instance *instance;
     const struct view_table *table;
     const struct view_group *group;
-    struct slice key;
+    struct direct_given key;
     struct direct_given given[DIRECT_MAX_COLUMNS];
 };
 
@@ -84,7 +84,7 @@ const char *direct_column_kind(enum view_type type) {
 }
 
 bool direct_can_stage(const struct view_table *table, const struct view_group *group) {
-    bool can = table->key_count == 1 && table->key[0].type == VIEW_TEXT &&
+    bool can = table->key_count == 1 && direct_is_text(table->key[0].type) &&
                group->column_count <= DIRECT_MAX_COLUMNS;
     for (size_t i = 0; i < group->column_count; i++) {
         can = can && direct_column_kind(group->columns[i].type);
@@ -124,7 +124,7 @@ static bool direct_takes(const struct view_column *column, const struct direct_g
 }
 
 static bool direct_takes_all(const struct direct_merge *merge) {
-    bool takes = merge->instance->merge && direct_takes_text(&merge->table->key[0], merge->key);
+    bool takes = merge->instance->merge && direct_takes(&merge->table->key[0], &merge->key);
     for (size_t i = 0; takes && i < merge->group->column_count; i++) {
         takes = direct_takes(&merge->group->columns[i], &merge->given[i]);
     }
@@ -177,10 +177,9 @@ static bool direct_copy_all(const struct direct_merge *merge, struct merge_op *o
     const struct script_instance *instance = merge->instance;
     size_t count = merge->group->column_count;
     struct view_value *key = direct_alloc(instance, sizeof *key);
-    if (!key || !direct_copy(instance, merge->key, &key->as.text)) {
+    if (!key || !direct_copy_value(instance, merge->table->key[0].type, &merge->key, key)) {
         return false;
     }
-    key->is_null = false;
     struct view_value *values = direct_alloc(instance, (count + 1) * sizeof *values);
     bool room = values != NULL;
     for (size_t i = 0; room && i < count; i++) {
@@ -197,7 +196,7 @@ static int direct_stage(void *state, int table, int group, const char *key, doub
     struct script_instance *instance = state;
     struct direct_merge merge = {.instance = instance,
                                  .table = &instance->generation->view->tables[table],
-                                 .key = {key, (size_t)key_len}};
+                                 .key = {key, key_len, true}};
     merge.group = &merge.table->groups[group];
     va_list arguments;
     va_start(arguments, key_len);

@@ -26,6 +26,10 @@ static const char declared_view[] =
     "  { name = 'tags', rule = 'set', columns = { { 'tags', 'text[]' } } },"
     "  { name = 'votes', rule = 'count', columns = { { 'votes', 'integer' } } },"
     "  { name = 'many', rule = 'latest', columns = { { 'words', 'text[]' } } } } },"
+    "  { name = 'typed', key = { { 'id', 'uuid' } }, groups = {"
+    "    { name = 'g', rule = 'first', columns = { { 'n', 'bigint' } } } } },"
+    "  { name = 'days', key = { { 'id', 'date' } }, groups = {"
+    "    { name = 'g', rule = 'first', columns = { { 'n', 'bigint' } } } } },"
     "  { name = 'pairs', key = { { 'a', 'text' }, { 'b', 'text' } }, groups = {"
     "    { name = 'g', rule = 'first', columns = { { 'n', 'integer' } } } } } }";
 
@@ -56,6 +60,8 @@ static const char *const bodies[] = {
     "view.rows:merge(event.id, 'all', { word = tostring(event.huge) .. type(event.huge) })",
     "view.rows:merge(event.id, 'all', { huge = -0, run = event.run and event.run:upper() })",
     "view.rows:merge(event.id, 'all', { huge = 2 ^ 53 })",
+    "view.typed:merge(event.run or 'x', 'g', { n = 1 })",
+    "view.days:merge(event.day or '2025-06-31', 'g', { n = event.huge })",
     "view.rows:merge(event.id, 'all', { huge = '1x' })",
     "view.rows:merge(event.id, 'all', { run = 'x' })",
     "view.rows:merge(event.id, 'all', { day = '2025-02-30' })",

@@ -1,5 +1,6 @@
-/* fuzz_extract: an event's whole way through the service's own scripts, up to the parameters of the
- * upserts. The input is a topic, a line end, and the message. Run at the project's root. */
+/* fuzz_extract: an event's whole way through the service's own scripts, and through those of
+ * spec/fixtures/typed with every type and rule, up to the parameters of the upserts. The input is a
+ * topic, a line end, and the message. Run at the project's root. */
 #include "bindings/pg.h"
 #include "base/json_scan.h"
 #include "base/log.h"
@@ -8,9 +9,15 @@
 #include "view/view_sql.h"
 #include "fuzz.h"
 
-static struct config config;
-static struct script_generation *generation;
-static struct script_instance *instance;
+static struct service {
+    const char *scripts, *sql;
+    struct config config;
+    struct script_generation *generation;
+    struct script_instance *instance;
+} services[] = {{.scripts = "scripts", .sql = "sql"},
+                {.scripts = "spec/fixtures/typed/scripts", .sql = "spec/fixtures/typed/sql"}};
+#define SERVICES (sizeof services / sizeof *services)
+static struct service *service; /* of the present input */
 static struct arena *arena;
 static struct merge *merge;
 static struct pg_params *params;
@@ -20,43 +27,57 @@ static void end(void) {
     pg_params_destroy(params);
     merge_destroy(merge);
     arena_destroy(arena);
-    script_instance_destroy(instance);
-    script_generation_unref(generation);
+    for (size_t i = 0; i < SERVICES; i++) {
+        script_instance_destroy(services[i].instance);
+        script_generation_unref(services[i].generation);
+    }
+}
+
+static void load(struct service *loaded) {
+    struct err err = {0};
+    struct config *config = &loaded->config;
+    config->refs = 1; /* never freed */
+    config->scripts.root = (char *)loaded->scripts;
+    config->scripts.sql = (char *)loaded->sql;
+    config->scripts.memory_limit_mb = 256;
+    config->ingest.event_max_merge_bytes = 16 * 1024 * 1024;
+    config->scripts.handler_timeout_ms = 20000;
+    loaded->generation = script_generation_load(config, 1, &err);
+    loaded->instance = loaded->generation ? script_instance_create(loaded->generation, &err) : NULL;
+    if (!loaded->instance) {
+        fprintf(stderr, "%s\n", err.text);
+        abort();
+    }
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
     (void)argc, (void)argv;
-    struct err err = {0};
-    config.refs = 1; /* never freed */
-    config.scripts.root = "scripts";
-    config.scripts.sql = "sql";
-    config.scripts.memory_limit_mb = 256;
-    config.ingest.event_max_merge_bytes = 16 * 1024 * 1024;
-    config.scripts.handler_timeout_ms = 20000;
     log_configure(LOG_ERROR, false);
-    generation = script_generation_load(&config, 1, &err);
-    instance = generation ? script_instance_create(generation, &err) : NULL;
-    if (!instance) {
-        fprintf(stderr, "%s\n", err.text);
-        abort();
+    for (size_t i = 0; i < SERVICES; i++) {
+        load(&services[i]);
     }
     arena = arena_create(65536);
-    merge = merge_create(script_generation_view(generation));
+    merge = merge_create(script_generation_view(services[0].generation));
     params = pg_params_create();
     return atexit(end);
 }
 
-/* The handler of the topic; of an unknown one, any. */
+/* The service and the handler of the topic; of an unknown one, any. */
 static size_t find_handler(struct slice topic) {
     size_t count;
-    const struct script_handler *handlers = script_generation_handlers(generation, &count);
-    for (size_t i = 0; i < count; i++) {
-        for (size_t t = 0; t < handlers[i].topic_count; t++) {
-            if (slice_equal(topic, slice_of(handlers[i].topics[t]))) {
-                return i;
+    for (service = services; service < services + SERVICES; service++) {
+        const struct script_handler *handlers =
+            script_generation_handlers(service->generation, &count);
+        for (size_t i = 0; i < count; i++) {
+            for (size_t t = 0; t < handlers[i].topic_count; t++) {
+                if (slice_equal(topic, slice_of(handlers[i].topics[t]))) {
+                    return i;
+                }
             }
         }
     }
+    service = &services[topic.len % SERVICES];
+    script_generation_handlers(service->generation, &count);
     return topic.len % count;
 }
 
@@ -108,7 +129,7 @@ static void check_guesses(const struct script_handler *handler, struct slice doc
 }
 
 static void write_rows(void) {
-    const struct view *view = script_generation_view(generation);
+    const struct view *view = script_generation_view(service->generation);
     for (size_t t = 0; t < view->table_count; t++) {
         size_t count;
         struct merge_row *const *rows = merge_rows(merge, t, &count);
@@ -124,7 +145,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     size_t topic_len = line ? (size_t)(line - text) : 0;
     struct slice document = {text + topic_len + (line != NULL), size - topic_len - (line != NULL)};
     size_t at = find_handler((struct slice){text, topic_len}), count;
-    const struct script_handler *handler = &script_generation_handlers(generation, &count)[at];
+    const struct script_handler *handler =
+        &script_generation_handlers(service->generation, &count)[at];
     struct err err = {0};
     arena_reset(arena);
     struct extract_value *values = arena_alloc(arena, handler->field_count * sizeof *values);
@@ -138,15 +160,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (size_t i = 0; i < handler->field_count; i++) {
         check_value(&handler->fields[i], &values[i]);
     }
-    enum script_result result = script_handle(instance, at, values, merge, &err);
-    PROMISE(result != SCRIPT_TIMEOUT && script_instance_healthy(instance));
+    merge_reset(merge, script_generation_view(service->generation));
+    enum script_result result = script_handle(service->instance, at, values, merge, &err);
+    PROMISE(result != SCRIPT_TIMEOUT && script_instance_healthy(service->instance));
     if (result == SCRIPT_ERROR) {
         merge_discard(merge);
     } else {
         merge_accept(merge, 0);
         write_rows();
     }
-    merge_reset(merge, script_generation_view(generation));
-    script_collect_step(instance);
+    script_collect_step(service->instance);
     return 0;
 }

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import stack
 from harness import edited_config
-from stack import ROOT
+from stack import ROOT, wait_until
 
 TOPIC = "readings.v1"
 DEVICE = "0123abcd-4567-89ef-0123-456789abcdef"
@@ -70,9 +70,22 @@ def test_every_type_and_rule_from_the_event_to_the_request(service):
     assert service.query("SELECT reason, detail FROM aggregator_state.rejected_events ORDER BY \"offset\"") == [
         ("wrong_type", 'data.day is "2026-02-30", not a date such as 2025-06-28'),
         ("wrong_type", 'data.counter is "7 ", not a whole number of 64 bits')]
+    check_reaction(service)
     check_requests(service)
     check_explain(service)
     check_verify(service)
+
+
+def check_reaction(service):
+    """It follows a key of UUIDs, and gets 64 bits and dates in its row."""
+    def published():
+        return service.query("SELECT key, convert_from(value, 'UTF8')::json FROM aggregator_state.outbox "
+                             "ORDER BY id DESC LIMIT 1")
+
+    wait_until("a message about the device", published)
+    key, value = published()[0]
+    assert (key, value) == (DEVICE, {"device_id": DEVICE, "counter": value["counter"], "days": ["2026-02-01"]})
+    assert str(value["counter"]) in (str(HUGE), str(HUGE + 1))
 
 
 def check_requests(service):
