@@ -64,6 +64,8 @@ class Model:
         return about["registered"]["data"] | {
             "state": state and state["data"]["state"], "state_since": state and state["time"],
             "odometer_km": state and state["data"]["odometer_km"],
+            "driver_ids": sorted({start["data"]["driver_id"] for _, start, _ in self.trips()
+                                  if start["data"]["vehicle_id"] == key}),
             "position": position and {"at": position["time"]} | {
                 name: position["data"][name]
                 for name in ("latitude", "longitude", "speed_kmh", "heading_deg")},

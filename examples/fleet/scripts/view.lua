@@ -26,12 +26,14 @@ return {
           { "heading_deg", "integer" },
         },
       },
+      -- all who have driven it
+      { name = "drivers", rule = "set", columns = { { "driver_ids", "id[]" } } },
     },
   },
   {
     -- Start and end are two events, which may come in any order.
     name = "trips",
-    key = { { "trip_id", "text" } },
+    key = { { "trip_id", "uuid" } },
     groups = {
       {
         name = "start",
@@ -45,7 +47,7 @@ return {
     -- Not in `trips`: the reaction trip_completed follows that table, and no position completes a
     -- trip. Each commit that writes a followed table calls the reaction for the rows written.
     name = "trip_tracks",
-    key = { { "trip_id", "text" } },
+    key = { { "trip_id", "uuid" } },
     groups = {
       { name = "top_speed", rule = "max", columns = { { "top_speed_kmh", "double" } } },
     },

@@ -7,7 +7,7 @@ return {
   topics = { "fleet.position.reported.v1" },
   fields = {
     vehicle_id = fields.id("data.vehicle_id"),
-    trip_id = fields.id("data.trip_id", { optional = true }),
+    trip_id = { "data.trip_id", type = "uuid", optional = true },
     latitude = fields.number("data.latitude", -90, 90),
     longitude = fields.number("data.longitude", -180, 180),
     speed_kmh = fields.number("data.speed_kmh", 0, 250),

@@ -5,7 +5,7 @@ local fields = require("lib.fields")
 return {
   topics = { "fleet.trip.ended.v1" },
   fields = {
-    trip_id = fields.id("data.trip_id"),
+    trip_id = { "data.trip_id", type = "uuid" },
     vehicle_id = fields.id("data.vehicle_id"),
     distance_km = fields.number("data.distance_km", 0, 10000),
   },

@@ -5,7 +5,7 @@ local fields = require("lib.fields")
 return {
   topics = { "fleet.trip.started.v1" },
   fields = {
-    trip_id = fields.id("data.trip_id"),
+    trip_id = { "data.trip_id", type = "uuid" },
     vehicle_id = fields.id("data.vehicle_id"),
     driver_id = fields.id("data.driver_id", { optional = true }),
   },
@@ -14,6 +14,7 @@ return {
       vehicle_id = event.vehicle_id,
       driver_id = event.driver_id,
     })
-    view:touch(event.vehicle_id) -- its response names the trip under way
+    view.vehicles:merge(event.vehicle_id, "drivers", { driver_ids = event.driver_id })
+    view:touch(event.vehicle_id) -- its response names the trip, also of a trip without a driver
   end,
 }

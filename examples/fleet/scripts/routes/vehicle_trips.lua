@@ -13,7 +13,13 @@ return {
   auth = true,
   query = {
     limit = { type = "integer", min = 1, max = 100, optional = true },
-    after = { min = 1, max = 64, optional = true }, -- `next` of the previous page
+    after = { type = "uuid", optional = true }, -- `next` of the previous page
+  },
+  cache = {
+    key = "trips:{vehicle_id}",
+    type = "trips",
+    vary = { query = { "limit", "after" } },
+    stale_if_error_s = 60,
   },
   handle = function(request)
     local rows, failure = pg.query("vehicle_trips", {
@@ -22,8 +28,9 @@ return {
       after = request.query.after or json.null,
     })
     if not rows then
-      return failures.response(failure, "Invalid vehicle ID or trip ID")
+      return failures.response(failure, "Invalid vehicle ID")
     end
-    return { status = 200, body = rows[1].body }
+    -- Each event of a trip, and each position, touches the vehicle.
+    return { status = 200, body = rows[1].body, tags = { request.params.vehicle_id } }
   end,
 }

@@ -19,7 +19,7 @@ $$;
 
 -- The newest trip of a vehicle that has started and not ended; no row if there is none.
 CREATE OR REPLACE FUNCTION vehicle_trip(wanted text)
-RETURNS TABLE (trip_id text, started_at text) LANGUAGE sql STABLE AS $$
+RETURNS TABLE (trip_id uuid, started_at text) LANGUAGE sql STABLE AS $$
   SELECT t.trip_id, wire_time(t.start_at)
   FROM trips t WHERE t.vehicle_id = wanted AND t.finish_at IS NULL
   ORDER BY t.start_at DESC, t.trip_id DESC LIMIT 1
@@ -30,6 +30,7 @@ CREATE OR REPLACE FUNCTION vehicle_answer(wanted text) RETURNS json LANGUAGE sql
   SELECT row_to_json(answer) FROM (
     SELECT v.vehicle_id, v.plate, v.model, v.depot_id, v.state,
       wire_time(v.state_at) AS state_since, v.odometer_km,
+      coalesce(v.driver_ids, '{}') AS driver_ids,
       (SELECT row_to_json(p) FROM vehicle_position(wanted) p) AS position,
       (SELECT row_to_json(t) FROM vehicle_trip(wanted) t) AS trip
     FROM vehicles v WHERE v.vehicle_id = wanted

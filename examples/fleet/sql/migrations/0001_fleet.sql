@@ -18,12 +18,13 @@ CREATE TABLE vehicles (
   latitude double precision,
   longitude double precision,
   speed_kmh double precision,
-  heading_deg integer
+  heading_deg integer,
+  driver_ids text[]
 ) WITH (fillfactor = 50); -- a row is updated in its page, at each position
 CREATE INDEX vehicles_of_depot ON vehicles (depot_id);
 
 CREATE TABLE trips (
-  trip_id text PRIMARY KEY,
+  trip_id uuid PRIMARY KEY,
   start_at timestamptz,
   start_event_id uuid,
   vehicle_id text,
@@ -35,7 +36,7 @@ CREATE TABLE trips (
 CREATE INDEX trips_of_vehicle ON trips (vehicle_id, start_at DESC, trip_id DESC);
 
 CREATE TABLE trip_tracks (
-  trip_id text PRIMARY KEY,
+  trip_id uuid PRIMARY KEY,
   top_speed_kmh double precision
 ) WITH (fillfactor = 50);
 

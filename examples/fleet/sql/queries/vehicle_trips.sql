@@ -5,8 +5,8 @@ WITH page AS (
     wire_time(t.finish_at) AS ended_at, t.distance_km, k.top_speed_kmh
   FROM trips t LEFT JOIN trip_tracks k ON k.trip_id = t.trip_id
   WHERE t.vehicle_id = :vehicle_id::text
-    AND (:after::text IS NULL OR (t.start_at, t.trip_id) <
-      (SELECT a.start_at, a.trip_id FROM trips a WHERE a.trip_id = :after::text))
+    AND (:after::uuid IS NULL OR (t.start_at, t.trip_id) <
+      (SELECT a.start_at, a.trip_id FROM trips a WHERE a.trip_id = :after::uuid))
   ORDER BY t.start_at DESC, t.trip_id DESC
   LIMIT :limit::integer
 ), listed AS (
