@@ -290,6 +290,10 @@ static const struct declaration {
      "return { path = '/', handle = function() end, cache = { key = 'k', " UNKNOWN " = 1 } }",
      "RouteCache", NULL},
     {"routes/r.lua",
+     "return { path = '/', handle = function() end, cache = { key = 'k', vary = { " UNKNOWN
+     " = 1 } } }",
+     "RouteVary", NULL},
+    {"routes/r.lua",
      "return { path = '/', handle = function() end, words = { at = 'k', " UNKNOWN " = 1 } }",
      "RouteWords", NULL},
     {"routes/r.lua",
