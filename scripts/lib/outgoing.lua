@@ -47,7 +47,7 @@ end
 ---@param topic string
 ---@param event string `event_name` without its prefix `batch.`, such as "results.ready"
 ---@param own table<string, any> the keys of `data` that only this event has, with `status`
----@return table message
+---@return Message message
 function M.event(fact, topic, event, own)
   local time = times.wire(fact.at)
   local data = {
@@ -81,7 +81,7 @@ end
 ---@param kind "batch_results_ready"|"batch_assessment_completed"
 ---@param priority "high"|"standard"
 ---@param payload table<string, any>
----@return table message
+---@return Message message
 function M.notification(fact, kind, priority, payload)
   payload.batch_id = fact.batch_id
   return message(fact, NOTIFICATION, fact.user_id, {

@@ -22,6 +22,7 @@ local function whole(text, default, min, max)
   return nil
 end
 
+---@type table<number, integer>
 local DAYS = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
 
 -- Whether Postgres accepts the text as a timestamp. Any other text makes the query fail.
