@@ -30,6 +30,6 @@ return {
     for _, essay_id in ipairs(event.essay_ids) do
       view:touch(essay_id)
     end
-    view:touch("user:" .. event.user_id) -- what lists depend on: sql/functions/list_tags.sql
+    view:touch(event.user_id) -- lists of the user depend on it: sql/functions/list_tags.sql
   end,
 }

@@ -1,6 +1,6 @@
 -- What a cached list of a user's batches depends on: an event that changes the list touches one of
--- these ids. Registrations touch `user:ID`; every other event touches the batch or the essays that it
--- names.
+-- these ids. Registrations touch the user; every other event touches the batch or the essays that it
+-- names, and a rebuild all texts of the rows that it changes.
 
 -- The batches of a page: its kept statuses must be up to date.
 CREATE OR REPLACE FUNCTION page_batches(
@@ -50,7 +50,7 @@ BEGIN
       AND NOT EXISTS (SELECT FROM phase_outcomes p WHERE p.batch_id = b.batch_id);
   END IF;
   RETURN (SELECT array_agg(DISTINCT t.id COLLATE "C") FROM (
-    SELECT unnest('user:' || wanted_user || mine || shown)
+    SELECT unnest(wanted_user || mine || shown)
     UNION ALL SELECT c.essay_id FROM batch_candidates(shown) c
   ) AS t (id));
 END

@@ -12,8 +12,8 @@ describe("handlers.batch_registered", function()
     local columns, key = events.columns(outcome, "batch_results", "registration")
     assert.are.same({ batch_id = event.data.entity_id }, key)
     local ids = event.data.essay_ids
-    local list = "user:" .. event.data.user_id
-    assert.is_true(events.touches(outcome, event.data.entity_id, ids[1], ids[2], list))
+    assert.is_true(events.touches(outcome, event.data.entity_id, ids[1], ids[2],
+      event.data.user_id))
     assert.are.same({
       user_id = "teacher-head-0000",
       essay_count = 5,

@@ -22,8 +22,8 @@ describe("routes.user_batches", function()
   end)
 
   it("names what the list depends on", function()
-    pg.answers("user_batches", { { body = "{}", tags = { "user:u-1", "b-1" } } })
-    assert.are.same({ [routes.tag("user:u-1")] = true, [routes.tag("b-1")] = true }, ask({}).tags)
+    pg.answers("user_batches", { { body = "{}", tags = { "u-1", "b-1" } } })
+    assert.are.same({ [routes.tag("u-1")] = true, [routes.tag("b-1")] = true }, ask({}).tags)
   end)
 
   it("names nothing where that is too much", function()
