@@ -451,16 +451,37 @@ local function is_local(tokens, body, name, stop)
 end
 
 local goes_on = set_of({ ".", ":", "(", "[", "{", "?" })
+local ends_statement = set_of({
+  "return", "then", "do", "else", "end", "if", "elseif", "while", "until",
+})
+
+--- Index of the `=` whose value ends with what is at `at`: `x = at`, `x = y or at`. nil: there is
+--- none, or `at` is an argument.
+local function find_assignment(tokens, at)
+  local depth = 0
+  for i = at - 1, 1, -1 do
+    local token = tokens[i]
+    depth = depth + (closing[token.mark] and 1 or 0) - (opening[token.mark] and 1 or 0)
+    if depth < 0 or (is_name(token) and ends_statement[token.text]) then
+      return nil
+    elseif depth == 0 and token.mark == "=" then
+      return i
+    end
+  end
+end
 
 --- `event` or `view` in a variable or table that outlives the call: it would be that of another
 --- event then.
 function script:check_kept(body, index)
   local tokens = self.tokens
   each_use(tokens, body, index, function(at)
-    if tokens[at - 1].mark ~= "=" or goes_on[tokens[at + 1].mark] then
+    -- a table of the view is kept as the view is; a field of the event is a value
+    local last = index == 2 and matches(tokens, at + 1, ". %n") and at + 2 or at
+    local assignment = find_assignment(tokens, at)
+    if not assignment or goes_on[tokens[last + 1].mark] then
       return
     end
-    local root = root_of_target(tokens, at - 1)
+    local root = root_of_target(tokens, assignment)
     local before = tokens[root - 1]
     local name = is_name(tokens[root]) and tokens[root].text
     if not name or before.mark == "{" or before.mark == "," or is_word(before, "local")

@@ -67,6 +67,10 @@ static void fields_of_the_event(void) {
 static void an_event_or_view_that_outlives_the_call(void) {
     handler_says("pg.kept = view", AT "`view` is kept in `pg" KEPT);
     handler_says("pg.kept = pg.kept or 1; pg['a'] = event", AT "`event` is kept in `pg" KEPT);
+    handler_says("pg.kept = pg.kept or view", AT "`view` is kept in `pg" KEPT);
+    handler_says("pg.kept = view.things", AT "`view` is kept in `pg" KEPT);
+    handler_says("pg.kept = pg.f(view) pg.kept = event.word", "");
+    handler_says("if pg.kept == view then local now = pg or view return now end", "");
     handler_says("local mine = { view = view, event = event } mine.view = view", "");
     handler_says("local mine = view\nmine:touch('a') pg.word = event.word", "");
     handler_says("local same = pg == view return nil", "");
