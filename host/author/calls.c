@@ -28,11 +28,37 @@ static void calls_push_bindings(lua_State *L) {
     }
 }
 
+/* The functions of the binding that are not wrapped, such as pg.bytes. [.., modules, wrapped] */
+static void calls_copy_rest(lua_State *L, const char *name) {
+    int wrapped = lua_gettop(L);
+    lua_getfield(L, wrapped - 1, name);
+    protect_push_original(L, wrapped + 1);
+    if (lua_isnil(L, -1)) { /* a double */
+        lua_pop(L, 1);
+    }
+    int binding = lua_gettop(L);
+    for (lua_pushnil(L); lua_next(L, binding);) {
+        lua_pushvalue(L, -2);
+        lua_rawget(L, wrapped);
+        bool has = !lua_isnil(L, -1);
+        lua_pop(L, 1);
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2); /* [.., key, key, value] */
+        if (has) {
+            lua_pop(L, 2);
+        } else {
+            lua_rawset(L, wrapped);
+        }
+    }
+    lua_settop(L, wrapped);
+}
+
 /* Puts the wrapped bindings in the place of those. [.., wrapped] */
 static void calls_replace_bindings(lua_State *L) {
     lua_getfield(L, LUA_REGISTRYINDEX, SANDBOX_MODULES);
     for (size_t i = 0; i < BINDING_COUNT; i++) {
         lua_getfield(L, -2, calls_bindings[i]);
+        calls_copy_rest(L, calls_bindings[i]);
         sandbox_seal_binding(L, calls_bindings[i]);
         lua_setfield(L, -2, calls_bindings[i]);
     }

@@ -3,7 +3,7 @@
 ---
 --- Arguments: the module json; now_us(); the bindings by name; whether nothing is produced, so that
 --- kafka only keeps records.
----@return table<string, table> bindings that keep each call
+---@return table<string, table> bindings that keep each call, of the functions that ask another system
 ---@return fun(as_json: boolean): string, string? report of the calls since the last report; the
 --- first failure for want of a system
 local json, now_us, bindings, keeps_records = ...
@@ -32,7 +32,7 @@ local function note_result(call, value, failure)
     }
     call.is_unreached = failure.kind == "unavailable" and (failure.sqlstate or "") == ""
   elseif call.counts_rows then
-    call.rows = #value
+    call.rows = type(value) == "number" and value or #value
   else
     call.result = text_of(value)
   end
@@ -96,8 +96,8 @@ function wrap.pg(pg)
   end
   return {
     query = kept("pg.query", pg.query, describe_query),
+    each = kept("pg.each", pg.each, describe_query),
     transaction = kept("pg.transaction", transaction, describe_block),
-    bytes = pg.bytes,
   }
 end
 

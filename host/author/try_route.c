@@ -154,8 +154,12 @@ static void try_route_take_answer(struct try_route *attempt, struct script_respo
     struct exchange *exchange = attempt->exchange;
     struct slice body = answer->is_stream ? buffer_slice(&parts->body) : answer->body;
     struct cached_response *cached = cached_response_create(answer->status, body);
-    route_response_set(&exchange->response, &exchange->request, cached, attempt->shown.route,
-                       &attempt->options->config->http.vocabularies);
+    if (answer->is_stream) { /* as a short one is sent: whole, without an ETag */
+        response_set_momentary(&exchange->response, cached, "application/json");
+    } else {
+        route_response_set(&exchange->response, &exchange->request, cached, attempt->shown.route,
+                           &attempt->options->config->http.vocabularies);
+    }
     route_response_set_headers(&exchange->response, &answer->headers);
     answer->headers.lines = NULL;
     buffer_append_slice(&attempt->shown.tags, buffer_slice(&answer->tag_texts));

@@ -92,6 +92,25 @@ def test_a_request_gets_the_response_of_its_route_with_what_it_asked_and_its_tag
     assert re.search(r"^\S+routes/things\.lua:8: thing\t7\tw\ttable\tnil$", done.stderr, re.M)
 
 
+STREAM = """local pg = require("pg")
+return { method = "GET", path = "/words/{id}", endpoint = "words", stream = true,
+  handle = function(request)
+    return { status = 200, headers = { ["Content-Type"] = "text/plain" }, stream = function(write)
+      return pg.each("things", { id = pg.bytes("b") }, function(row) write(row.word .. "\\n") end)
+    end }
+  end,
+}"""
+
+
+def test_a_streamed_response_is_shown_whole(author):
+    (author.folder / "scripts/routes/words.lua").write_text(STREAM)
+    done = author("--path", "/words/7")
+    assert done.returncode == 0, done.stdout
+    head, body, notes = done.stdout.split("\n\n")
+    assert "Content-Type: text/plain" in head and "ETag" not in head and body == "w\nx"
+    assert re.search(r"pg\.each  things  .*  2 rows  ", notes)
+
+
 def test_the_json_form_has_the_same(author):
     said = json.loads(post(author, "--json").stdout)
     assert (said["route"], said["status"], said["error"], said["cache_key"]) == (
