@@ -174,6 +174,7 @@ static void try_route_call(struct try_route *attempt, struct script_request *req
     int64_t began_us = clock_monotonic_us();
     enum script_result result = script_answer(attempt->instance, request, &answer, &err);
     attempt->shown.took_us = clock_monotonic_us() - began_us;
+    request->sink = NULL; /* it ends here */
     if (result == SCRIPT_OK) {
         try_route_take_answer(attempt, &answer, &parts);
     } else {

@@ -91,7 +91,11 @@ local BYTES = "its length is counted in bytes of UTF-8"
 
 local object_schema
 
+--- A string with a NUL is refused.
+local NO_NUL = "^[^\\u0000]*$"
+
 local function string_schema(field, schema)
+  schema.pattern = NO_NUL
   schema.minLength, schema.maxLength = field.min, field.max
   schema.description = (field.min or field.max) and BYTES or nil
   return schema
@@ -221,13 +225,23 @@ local STREAM_ANSWER = {
 --- OpenAPI has other places for these: a parameter of their name is ignored.
 local NO_PARAMETERS = { accept = true, ["content-type"] = true, authorization = true }
 
+local NO_CONTROLS = "^[^\\u0000-\\u001F\\u007F]*$"
+
+--- Every value is text here, and a query has no control characters.
+local function parameter_schema(field, where)
+  local schema = field_schema(field)
+  if field.type == "bigint" then
+    schema.type, schema.pattern = "integer", nil
+  elseif where == "query" and schema.pattern == NO_NUL then
+    schema.pattern = NO_CONTROLS
+  end
+  return schema
+end
+
 local function add_fields(parameters, where, fields)
   for _, field in ipairs(fields or {}) do
     for _, name in ipairs(field.paths) do
-      local schema = field_schema(field)
-      if field.type == "bigint" then -- every value is text here
-        schema.type, schema.pattern = "integer", nil
-      end
+      local schema = parameter_schema(field, where)
       if where ~= "header" or not NO_PARAMETERS[name:lower()] then
         parameters[#parameters + 1] = {
           name = name, ["in"] = where, schema = schema,
@@ -246,8 +260,6 @@ local function add_own(parameters, name)
   end
   parameters[#parameters + 1] = copy(OWN_PARAMETERS[name])
 end
-
-local NO_CONTROLS = "^[^\\u0000-\\u001F\\u007F]*$"
 
 local function path_parameters(path)
   local parameters = json.array({})

@@ -58,7 +58,8 @@ bool request_body_fits(struct request *request, const struct script_body *body,
         return request_body_refuse(response, 415, "Content-Encoding is not accepted",
                                    "Content-Encoding is not accepted");
     }
-    if (request->body_bytes == 0 && request_header(request, "content-type", &type) == 0) {
+    if (request->body_bytes == 0 && body->part.plan &&
+        request_header(request, "content-type", &type) == 0) {
         return true; /* the route's fields say what lacks */
     }
     return request_body_is_type(request, body->content_type) ||

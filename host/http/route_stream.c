@@ -187,6 +187,7 @@ static void route_stream_ask(struct route_stream *stream, struct script_request 
     enum script_result result =
         script_pool_answer(stream->source->pool, request,
                            clock_remaining_ms(stream->exchange->deadline_us), &answer, &err);
+    request->sink = NULL; /* it ends here */
     route_stream_end(stream, result, &answer, &err);
     script_response_free(&answer);
     free(stream->headers.lines);

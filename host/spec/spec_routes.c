@@ -182,6 +182,7 @@ static void spec_routes_push_answer(lua_State *L, struct script_request *request
     struct err err = {0};
     request->sink = &sink;
     enum script_result result = script_answer(instance, request, &response, &err);
+    request->sink = NULL; /* it ends here */
     if (result == SCRIPT_OK) {
         spec_routes_push_response(L, &response);
         spec_routes_set_key(L, &instance->generation->routes[request->route], request);

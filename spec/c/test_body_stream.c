@@ -86,6 +86,10 @@ static struct buffer take_all(void) {
 static struct buffer join_chunks(const struct buffer *chunks) {
     struct buffer joined = {0};
     const char *at = chunks->data, *end = chunks->data + chunks->len;
+    CHECK(at != NULL);
+    if (!at) {
+        return joined;
+    }
     for (;;) {
         char *rest;
         size_t len = strtoul(at, &rest, 16);

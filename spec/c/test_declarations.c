@@ -371,6 +371,16 @@ static void names_wrong_rate_limits(void) {
                   "rate_limit: `burst` is a whole number from 1 to 100000");
 }
 
+static void names_what_a_stream_cannot_have(void) {
+    refuses_route("path = '/{id}', stream = true, cache = { key = 'k:{id}' }",
+                  "route: a response that is streamed is neither cached nor translated: remove "
+                  "`stream` or `cache`");
+    refuses_route("path = '/', stream = true, words = { at = 'a', vocabularies = {} }",
+                  "route: a response that is streamed is neither cached nor translated: remove "
+                  "`stream` or `words`");
+    refuses_route("path = '/', stream = 1", "route: `stream` takes a boolean, not a number");
+}
+
 static void names_wrong_bodies(void) {
     refuses_route("path = '/', body = {}", "route: a GET has no body: the method of a route with "
                                            "`body` is POST, PUT, PATCH or DELETE");
@@ -433,6 +443,7 @@ static const struct test_case cases[] = {
     {"names wrong parts of a request", names_wrong_parts_of_a_request},
     {"names wrong rate limits", names_wrong_rate_limits},
     {"names wrong bodies", names_wrong_bodies},
+    {"names what a stream cannot have", names_what_a_stream_cannot_have},
     {"names routes that hide each other", names_routes_that_hide_each_other},
 };
 

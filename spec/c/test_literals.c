@@ -163,6 +163,7 @@ static void queries_and_their_parameters(void) {
                                        "query one: parameter \"b\"" NOT_GIVEN);
     handler_says("pg.transaction(function(tx) tx.query('two') end)",
                  AT "sql/queries has no query \"two\": there are none, one");
+    handler_says("pg.each('one', { a = 1 }, print)", AT "query one: parameter \"b\"" NOT_GIVEN);
     handler_says(
         "local p = {} pg.query('one', p) pg.query('none') pg.query('one', { a = 1, b = p.b "
         "})",

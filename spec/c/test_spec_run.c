@@ -45,6 +45,13 @@ static void write_file(const char *name, const char *text) {
     }
 }
 
+static const char long_route[] = "return { path = '/long', stream = true, handle = function()\n"
+                                 "  return { status = 200, stream = function(write)\n"
+                                 "    write('a') write('') write('bc') end } end }";
+static const char broken_route[] =
+    "return { path = '/broken', stream = true, handle = function()\n"
+    "  return { status = 200, stream = function(write) write('a') error('no') end } end }";
+
 static const char *const folders[] = {"handlers", "routes",  "reactions",
                                       "queries",  "support", "support/doubles"};
 static const struct {
@@ -55,6 +62,8 @@ static const struct {
              {"lib.lua", "return {}"},
              {"handlers/h.lua", handler},
              {"routes/r.lua", route},
+             {"routes/long.lua", long_route},
+             {"routes/broken.lua", broken_route},
              {"reactions/n.lua", reaction},
              {"queries/facts.sql", "SELECT unnest(:keys::text[]) AS key"},
              {"support/doubles/clock.lua", clock_double},
@@ -269,6 +278,19 @@ static void gives_scripts_the_doubles(void) {
     expect_counts(1, 0, 0);
 }
 
+static void collects_the_parts_of_a_streamed_response(void) {
+    run_spec("local routes = require('testing.routes')\n"
+             "it('a', function()\n"
+             "  local whole = routes.call('routes/long', {})\n"
+             "  assert.are.same({ 'a', '', 'bc' }, whole.parts)\n"
+             "  assert.are.equal('abc', whole.body)\n"
+             "  local broken = routes.call('routes/broken', {})\n"
+             "  assert.are.equal(500, broken.status)\n"
+             "  assert.are.same({ 'a' }, broken.parts)\n"
+             "  assert.is_truthy(broken.failure:find('no', 1, true)) end)");
+    expect_counts(1, 0, 0);
+}
+
 static void gives_each_file_a_fresh_state(void) {
     static const char text[] = "local lib = require('lib')\n"
                                "it('a', function() assert.is_nil(lib.mark) lib.mark = 1 end)";
@@ -308,6 +330,7 @@ static const struct test_case cases[] = {
     {"runs handlers as production does", runs_handlers_as_production_does},
     {"hands rows to reactions", hands_rows_to_reactions},
     {"gives scripts the doubles", gives_scripts_the_doubles},
+    {"collects the parts of a streamed response", collects_the_parts_of_a_streamed_response},
     {"has the program's doubles, unless a file replaces one", has_the_doubles_of_the_program},
     {"mutes the binding that a double stands for", reaches_nothing_outside},
     {"gives each file a fresh state", gives_each_file_a_fresh_state},

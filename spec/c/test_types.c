@@ -93,6 +93,8 @@ static void queries(void) {
     check_has("---@class sql.find\n---@field id any\n---@field at any\n");
     check_has("---@class pg\n"
               "---@field query fun(name: \"find\", params?: sql.find): sql.find.Rows?, Failure\n");
+    check_has("---@field each fun(name: \"find\", params: sql.find, visit: fun(row: "
+              "sql.find.Row)): integer?, Failure\n");
     check_has("---@class pg.Transaction\n---@field query fun(name: \"find\", ");
 }
 

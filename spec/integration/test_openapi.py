@@ -11,6 +11,7 @@ import pytest
 from stack import ROOT
 from test_routes import LIMITED, ORDER, TEXT
 
+NAME = {"type": "string", "pattern": r"^[^\u0000]*$"}
 OVERLAY = json.loads((ROOT / "scripts/openapi.json").read_text())
 STATUS = "/internal/v1/batches/{batch_id}/status"
 LIST = "/internal/v1/batches/user/{user_id}"
@@ -72,7 +73,7 @@ def test_a_route_is_described_by_its_declaration(scripts, describe):
     schema = body["content"]["application/json"]["schema"]
     assert sorted(schema["required"]) == ["count", "customer"]
     assert schema["properties"]["customer"] == {
-        "type": "object", "required": ["name"], "properties": {"name": {"type": "string"}},
+        "type": "object", "required": ["name"], "properties": {"name": NAME},
         "additionalProperties": False}
     assert schema["additionalProperties"] is False
     assert schema["properties"]["note"]["type"] == ["string", "null"]
