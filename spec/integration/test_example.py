@@ -173,6 +173,15 @@ def test_pages_of_trips_have_each_trip_once_newest_first(fleet):
     assert fleet.get("/v1/vehicles/truck-01/trips?lmit=1")[0] == 400
 
 
+def test_the_export_of_a_depot_has_its_ended_trips(fleet):
+    depot_of = {key: event["data"]["depot_id"] for key, event in fleet.model.of("registered").items()}
+    status, body, headers = fleet.program.get("/v1/depots/south/trips")
+    assert (status, headers["Content-Type"]) == (200, "application/x-ndjson")
+    assert {line["trip_id"]: line["distance_km"] for line in map(json.loads, body.splitlines())} == {
+        trip: end["data"]["distance_km"] for trip, start, end in fleet.model.trips()
+        if end and depot_of[start["data"]["vehicle_id"]] == "south"}
+
+
 def test_each_completed_trip_is_published_once(fleet):
     expected = {trip: end["data"]["distance_km"] for trip, _, end in fleet.model.trips() if end}
     assert len(expected) > 3

@@ -215,7 +215,7 @@ def test_flags_point_at_servers_of_ones_own(run, make_service, cleanup, apache):
 def test_another_service_runs_with_its_generator(run):
     started = run("--service", "examples/fleet")
     started.wait_for("shows them")
-    one, depot, trips, _, register = [line for line in started.commands("curl -s") if "/v1/" in line]
+    one, depot, trips, _, _, register = [line for line in started.commands("curl -s") if "/v1/" in line]
     for command in (one, depot, trips):
         wait_until(command, lambda: json.loads(subprocess.run(
             shlex.split(command), capture_output=True, check=True).stdout).get("error") is None)
