@@ -43,7 +43,7 @@ struct response {
 };
 
 /* Longer than any head: all variable parts are bounded. */
-#define RESPONSE_HEAD_BYTES 1536
+#define RESPONSE_HEAD_BYTES 1920
 #define RESPONSE_DATE_BYTES 32
 
 /* Takes the reference. A 200 gets an ETag, and becomes a 304 if the request has that ETag. */

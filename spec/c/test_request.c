@@ -396,6 +396,38 @@ static void formats_the_head_of_a_response(void) {
     cached_response_unref(response.cached);
 }
 
+/* What the head says of caching, with the longest Vary of a route (manifest_cache.c). */
+static void tells_clients_what_they_may_keep(void) {
+    struct request plain = {0}, conditional = {.fields[FIELD_IF_NONE_MATCH] = slice_of("*")};
+    const struct request *const requests[] = {&plain, &conditional};
+    char vary[256] = "", want[320];
+    memset(vary, 'v', sizeof vary - 1);
+    snprintf(want, sizeof want, "\r\nVary: Accept-Encoding, %s\r\n", vary);
+    for (size_t i = 0; i < 2; i++) {
+        struct response response = {.varies = true};
+        response_set(&response, requests[i], cached_response_create(200, slice_of("{}")),
+                     "application/json");
+        response_set_caching(&response, vary, "private, max-age=604800", 7999999);
+        const char *head = head_of(&response);
+        CHECK_HAS(head, "\r\nCache-Control: private, max-age=604800\r\nAge: 7\r\n");
+        CHECK_HAS(head, want);
+        CHECK_TEXT(head + strlen(head) - 4, "\r\n\r\n");
+        response.varies = false;
+        response_set_caching(&response, "Accept-Language", NULL, -1);
+        head = head_of(&response);
+        CHECK_HAS(head, "\r\nCache-Control: private, no-cache\r\n");
+        CHECK_HAS(head, "\r\nVary: Accept-Language\r\n");
+        CHECK(!strstr(head, "\r\nAge: "));
+        cached_response_unref(response.cached);
+    }
+    struct response missing = {0};
+    response_set(&missing, &plain, cached_response_create(404, slice_of("{}")), "application/json");
+    response_set_caching(&missing, vary, "private, max-age=604800", 0);
+    CHECK_HAS(head_of(&missing), "\r\nCache-Control: no-store\r\n");
+    CHECK(!strstr(head_of(&missing), "Vary"));
+    cached_response_unref(missing.cached);
+}
+
 static void sends_304_without_a_body(void) {
     struct request conditional = {.fields[FIELD_IF_NONE_MATCH] = slice_of("*")};
     struct response response = {0};
@@ -473,6 +505,7 @@ static const struct test_case cases[] = {
     {"compares the longest credentials", compares_the_longest_credentials},
     {"refuses credentials that no header can hold", refuses_credentials_that_no_header_can_hold},
     {"formats the head of a response", formats_the_head_of_a_response},
+    {"tells clients what they may keep", tells_clients_what_they_may_keep},
     {"sends 304 without a body", sends_304_without_a_body},
     {"confirms keep-alive to a client of HTTP/1.0",
      tells_a_client_of_1_0_that_its_connection_stays},
