@@ -12,12 +12,17 @@
 
 #define CODE_OF "aggregator.code_of" /* registry key of jit.util.tracemc */
 #define INTERVAL_US 10000000
-#define MAX_TRACES 1000 /* as in compiler_options */
+#define MAX_TRACES 1000       /* as in compiler_options */
+#define VERSION_ROLLING 20199 /* jit.version_num of LuaJIT's releases since August 2023 */
 /* A process has dozens of states: each keeps at most 512 KiB of code.
  * Allocation sinking (tables that are made only where a trace is left) is off: with it, generated
- * programs compute wrong numbers, also with LuaJIT's v2.1 of August 2026. */
+ * programs compute wrong numbers. */
 static const char *const compiler_options[] = {"-sink",         "sizemcode=64",   "maxmcode=512",
                                                "maxtrace=1000", "maxrecord=4000", "maxirconst=500"};
+/* In older versions a loop's second pass forwards values of another type (commit 9f452bbe), and
+ * checks bounds of arrays too rarely (65c84939, 7369eff6); loads are fused across an insertion that
+ * moves the table (64472364). */
+static const char *const compiler_old_options[] = {"-loop", "-fuse"};
 
 static bool allowed;
 
@@ -45,15 +50,22 @@ bool compiler_is_allowed(void) {
 }
 
 /* [.., jit] The library's options are a table of functions. */
-static void compiler_set_options(lua_State *L) {
-    size_t count = sizeof compiler_options / sizeof *compiler_options;
+static void compiler_set_options(lua_State *L, const char *const *options, size_t count) {
     lua_getfield(L, -1, "opt");
     lua_getfield(L, -1, "start");
     for (size_t i = 0; i < count; i++) {
-        lua_pushstring(L, compiler_options[i]);
+        lua_pushstring(L, options[i]);
     }
     lua_call(L, (int)count, 0);
     lua_pop(L, 1);
+}
+
+/* [.., jit] */
+static bool compiler_is_old(lua_State *L) {
+    lua_getfield(L, -1, "version_num");
+    bool old = lua_tointeger(L, -1) < VERSION_ROLLING;
+    lua_pop(L, 1);
+    return old;
 }
 
 void compiler_restore(lua_State *L) {
@@ -61,7 +73,12 @@ void compiler_restore(lua_State *L) {
     if (on) {
         lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
         lua_getfield(L, -1, LUA_JITLIBNAME);
-        compiler_set_options(L);
+        compiler_set_options(L, compiler_options,
+                             sizeof compiler_options / sizeof *compiler_options);
+        if (compiler_is_old(L)) {
+            compiler_set_options(L, compiler_old_options,
+                                 sizeof compiler_old_options / sizeof *compiler_old_options);
+        }
         lua_pop(L, 2);
     }
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | (on ? LUAJIT_MODE_ON : LUAJIT_MODE_OFF));

@@ -269,6 +269,7 @@ static int sandbox_set_up(lua_State *L) {
     order_replace(L);
     text_replace(L);
     minmax_replace(L);
+    substring_replace(L);
     print_replace(L);
     lua_newtable(L);
     lua_setfield(L, LUA_REGISTRYINDEX, SANDBOX_MODULES);

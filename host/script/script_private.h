@@ -174,6 +174,9 @@ void text_replace(lua_State *L);
 /* minmax.c: math.min and math.max that are the same compiled and interpreted. */
 void minmax_replace(lua_State *L);
 
+/* substring.c: string.sub and string.byte likewise. */
+void substring_replace(lua_State *L);
+
 /* print.c: print, which writes to the log. After text_replace. */
 void print_replace(lua_State *L);
 /* Logs how many lines were left out, once per window. Any thread. */
