@@ -10,39 +10,11 @@
 
 #define QUOTED_BYTES 80 /* of a value in an error */
 
-struct slice scalar_plain_text(struct arena *arena, const struct json_value *value) {
-    if (!value->has_escapes) {
-        return value->raw;
-    }
-    char *text = arena_alloc(arena, value->raw.len + 1);
-    return (struct slice){text, json_unescape(value, text)};
-}
-
 bool scalar_wrong_type(const struct conversion *c, const char *wanted) {
     static const char *const names[] = {"null",     "a boolean", "a number",
                                         "a string", "a list",    "an object"};
     return err_set(c->err, ERR_INPUT, "wrong_type: %s is %s, not %s", c->item->path,
                    names[c->from->type], wanted);
-}
-
-bool scalar_take_text(const struct conversion *c, struct slice *text) {
-    if (c->from->type != JSON_STRING) {
-        return scalar_wrong_type(c, "a string");
-    }
-    *text = scalar_plain_text(c->arena, c->from);
-    if (c->from->has_escapes && text->len > 0 && memchr(text->data, '\0', text->len)) {
-        return err_set(c->err, ERR_INPUT, "bad_string: %s holds a NUL", c->item->path);
-    }
-    return true;
-}
-
-bool scalar_check_length(const struct conversion *c, struct slice text) {
-    if ((c->item->has_min && (double)text.len < c->item->min) ||
-        (c->item->has_max && (double)text.len > c->item->max)) {
-        return err_set(c->err, ERR_INPUT, "out_of_range: %s is %zu bytes long", c->item->path,
-                       text.len);
-    }
-    return true;
 }
 
 static bool scalar_convert_string(const struct conversion *c) {

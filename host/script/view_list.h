@@ -15,6 +15,8 @@ void view_object_check_room(lua_State *L, size_t bytes);
 struct slice view_object_copy(lua_State *L, struct slice bytes);
 /* The text, which the state owns. */
 struct slice view_object_check_text(lua_State *L, int at, const struct view_column *column);
-bool view_object_is_null(lua_State *L, int at);
+static inline bool view_object_is_null(lua_State *L, int at) {
+    return lua_isnoneornil(L, at) || (lua_islightuserdata(L, at) && !lua_touserdata(L, at));
+}
 /* Of VIEW_INTEGER or VIEW_BIGINT. */
 int64_t view_object_check_whole(lua_State *L, int at, enum view_type type, const char *column);

@@ -50,10 +50,6 @@ struct slice view_object_check_text(lua_State *L, int at, const struct view_colu
     return (struct slice){text, len};
 }
 
-bool view_object_is_null(lua_State *L, int at) {
-    return lua_isnoneornil(L, at) || (lua_islightuserdata(L, at) && !lua_touserdata(L, at));
-}
-
 int64_t script_check_time_us(lua_State *L, int at, const char *what) {
     lua_Number number = lua_tonumber(L, at);
     if (!view_column_takes_time(number)) {
