@@ -359,6 +359,10 @@ end
 
 local function add_success(responses, route)
   local method = route.method
+  if route.streams then -- of what media type, the overlay says
+    responses["200"] = { description = "Success; sent while it is made" }
+    return
+  end
   responses["200"] = { description = "Success", content = { ["application/json"] = {
     schema = {},
   } } }
@@ -403,7 +407,7 @@ local function route_operation(route, path)
   add_errors(responses, ALWAYS)
   add_errors(responses, { 500, route.authenticated and 401, route.has_rate and 429,
     route.has_body and 415 })
-  if READS[route.method] then
+  if READS[route.method] and not route.streams then
     add_own(parameters, "if_none_match")
   end
   add_own(parameters, "correlation_id")

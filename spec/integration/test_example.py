@@ -276,6 +276,9 @@ def test_its_api_is_described_with_its_own_names(fleet):
     check_document(about)
     assert about["info"]["title"] == "Fleet"
     assert about["paths"]["/v1/vehicles"]["post"]["operationId"] == "register_vehicle"
+    export = about["paths"]["/v1/depots/{depot_id}/trips"]["get"]
+    assert list(export["responses"]["200"]["content"]) == ["application/x-ndjson"]
+    assert "304" not in export["responses"]
     assert {"X-API-Key", "X-Caller"} <= {scheme["name"] for scheme in
                                          about["components"]["securitySchemes"].values()}
 
