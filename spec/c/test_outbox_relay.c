@@ -455,6 +455,34 @@ static void a_fact_of_the_future_leaves_as_one_of_the_time_it_was_stored(void) {
     end();
 }
 
+/* A relay that is alone looks for others' messages once a second. */
+static void another_process_that_reports_ends_being_alone(void) {
+    static const struct {
+        const char *last_seen, *stopped_at;
+        bool alone;
+    } others[] = {{"now()", "NULL", false},
+                  {"now()", "now()", true},
+                  {"now() - interval '31 s'", "NULL", true}};
+    begin();
+    struct rows rows = rows_of_the_world();
+    outbox_script(world.pg, "INSERT INTO aggregator_state.instances VALUES "
+                            "('g', 'own', 'h', now(), now(), NULL, 1, 's', now())");
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        char sql[512];
+        enum rows_lease lease;
+        snprintf(sql, sizeof sql,
+                 "DELETE FROM aggregator_state.instances WHERE instance = 'other'; "
+                 "INSERT INTO aggregator_state.instances VALUES "
+                 "('g', 'other', 'h', now(), %s, %s, 1, 's', now())",
+                 others[i].last_seen, others[i].stopped_at);
+        outbox_script(world.pg, sql);
+        CHECK_OK(rows_claim(&rows, false, &lease, &err), &err);
+        CHECK_INT(rows.alone, others[i].alone);
+    }
+    pg_params_destroy(rows.params);
+    end();
+}
+
 static const struct test_case cases[] = {
     {"pending messages are sent in order", pending_messages_are_sent_in_order},
     {"a message carries its headers and its trace", a_message_carries_its_headers_and_its_trace},
@@ -479,6 +507,8 @@ static const struct test_case cases[] = {
      rows_leave_once_their_facts_cannot_be_sent_again},
     {"a fact of the future leaves as one of the time it was stored",
      a_fact_of_the_future_leaves_as_one_of_the_time_it_was_stored},
+    {"another process that reports ends being alone",
+     another_process_that_reports_ends_being_alone},
 };
 
 TEST_MAIN(cases)

@@ -2,29 +2,6 @@
 -- these ids. Registrations touch the user; every other event touches the batch or the essays that it
 -- names, and a rebuild all texts of the rows that it changes.
 
--- The batches of a page: its kept statuses must be up to date.
-CREATE OR REPLACE FUNCTION page_batches(
-  wanted_user text, statuses text[], after_at timestamptz, after_batch text,
-  page_limit bigint, page_offset bigint
-) RETURNS TABLE (batch_id text) LANGUAGE plpgsql STABLE AS $$
-BEGIN
-  IF statuses IS NULL THEN
-    RETURN QUERY SELECT b.batch_id FROM batch_results b
-    WHERE b.user_id = wanted_user AND b.registration_at IS NOT NULL
-      AND (after_at IS NULL OR b.registration_at < after_at
-        OR (b.registration_at = after_at AND b.batch_id > after_batch))
-    ORDER BY b.registration_at DESC, b.batch_id LIMIT page_limit OFFSET page_offset;
-  ELSE
-    RETURN QUERY SELECT l.batch_id FROM batch_lists l
-    WHERE l.user_id = wanted_user AND l.status = ANY (statuses::batch_result_status[])
-      AND l.epoch = list_epoch()
-      AND (after_at IS NULL OR l.registered_at < after_at
-        OR (l.registered_at = after_at AND l.batch_id > after_batch))
-    ORDER BY l.registered_at DESC, l.batch_id LIMIT page_limit OFFSET page_offset;
-  END IF;
-END
-$$;
-
 -- With a filter the list depends on the status of each of the user's batches: on its essays while no
 -- outcome and no completion decides it. NULL: these are too many to name.
 CREATE OR REPLACE FUNCTION list_tags(
@@ -36,8 +13,6 @@ DECLARE
   mine text[];
   shown text[];
 BEGIN
-  SELECT array_agg(p.batch_id) INTO shown
-  FROM page_batches(wanted_user, statuses, after_at, after_batch, page_limit, page_offset) p;
   IF statuses IS NOT NULL THEN
     SELECT array_agg(b.batch_id) INTO mine FROM (
       SELECT b.batch_id FROM batch_results b
@@ -45,6 +20,10 @@ BEGIN
     IF cardinality(mine) > most THEN
       RETURN NULL;
     END IF;
+  END IF;
+  SELECT array_agg(p.batch_id) INTO shown
+  FROM list_page(wanted_user, statuses, after_at, after_batch, page_limit, page_offset) p;
+  IF statuses IS NOT NULL THEN
     SELECT shown || array_agg(b.batch_id) INTO shown FROM batch_results b
     WHERE b.batch_id = ANY (mine) AND b.completion_at IS NULL
       AND NOT EXISTS (SELECT FROM phase_outcomes p WHERE p.batch_id = b.batch_id);

@@ -17,6 +17,7 @@ CRASHTEST_PACKAGES="python3-confluent-kafka python3-psycopg2 procps pgbouncer"
 BENCH_HTTP_PACKAGES="wrk libcivetweb-dev nginx libnginx-mod-http-lua"
 # For tools/bench peer: its JSON.
 BENCH_PEER_PACKAGES=libjsmn-dev
+BENCH_ROWS_PACKAGES=valgrind # counts instructions
 # For tools/bench plot.
 BENCH_PLOT_PACKAGES=python3-matplotlib
 # For tools/bench flame: perf, and the script that draws (flamegraph.pl comes with it).

@@ -173,6 +173,7 @@ class Postgres(Process):
     to it."""
 
     stop_signal = signal.SIGINT
+    wrapper = ()  # the command that runs it, as valgrind's
 
     def __init__(self, folder, settings=()):
         super().__init__(folder)
@@ -203,8 +204,8 @@ class Postgres(Process):
             discard(self.data)
             self.make_cluster()
         settings = ("listen_addresses=127.0.0.1", "unix_socket_directories=", *self.settings)
-        command = [POSTGRES_BIN / "postgres", "-D", self.data.resolve(), "-p", self.port,
-                   *(f"-c{setting}" for setting in settings)]
+        command = [*self.wrapper, POSTGRES_BIN / "postgres", "-D", self.data.resolve(),
+                   "-p", self.port, *(f"-c{setting}" for setting in settings)]
 
         def accepting():
             # Processes of a killed server may still be ending: then the new server fails to start.

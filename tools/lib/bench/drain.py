@@ -23,7 +23,8 @@ from .servers import Servers, committing
 
 UNITS = {"events_per_second": "events/s", "own_cpu_us": "µs of its own CPU an event",
          "postgres_cpu_us": "µs of Postgres' CPU an event", "resident_mb": "MB resident at most",
-         "wal_kb": "kB of log an event", "checkpoints": "checkpoints", "batch_events": "events"}
+         "instructions": "instructions of Postgres an event", "wal_kb": "kB of log an event",
+         "checkpoints": "checkpoints", "batch_events": "events"}
 LEAST_OF_BARE = {("spell", 1): 1.0, ("lifecycle", 1): 0.8, ("spell", 2): 0.75}  # by stream and workers
 MOST_CPU_US = {"spell": 3}
 MOST_OF_POSTGRES = 0.25
