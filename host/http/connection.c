@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/xalloc.h"
-#include "connection_stream.h"
+#include "connection_private.h"
 #include "handshakes.h"
 #include "live.h"
 
@@ -245,8 +245,7 @@ void connection_take_response(struct connection *connection, const struct exchan
     connection->head = xstrndup(head, connection->head_len); /* idle connections have none */
 }
 
-/* Returns the exchange to the loop. */
-static bool connection_write_response(struct connection *connection, struct exchange *exchange) {
+bool connection_write_response(struct connection *connection, struct exchange *exchange) {
     connection_take_response(connection, exchange);
     loop_give_exchange(connection->loop, exchange);
     return connection_write(connection);
@@ -282,7 +281,7 @@ static bool connection_refuse(struct connection *connection, struct refusal refu
     return connection_write_response(connection, exchange);
 }
 
-static void connection_use_input(struct connection *connection, size_t len) {
+void connection_use_input(struct connection *connection, size_t len) {
     connection->len -= len;
     connection->scanned = 0;
     if (connection->len > 0) {
@@ -292,13 +291,7 @@ static void connection_use_input(struct connection *connection, size_t len) {
     }
 }
 
-struct room {
-    char *to;
-    size_t bytes;
-};
-
-/* The number of bytes read. 0: none now, or at_end, or *gone: the connection is destroyed. */
-static size_t connection_read(struct connection *connection, struct room room, bool *gone) {
+size_t connection_read(struct connection *connection, struct room room, bool *gone) {
     size_t got;
     bool more;
     *gone = false;
@@ -326,98 +319,12 @@ static void connection_on_piece(struct exchange *exchange) {
     loop_post_news(exchange->connection->loop, exchange->connection);
 }
 
-/* Gives the exchange to a worker. */
-static void connection_submit(struct connection *connection, struct exchange *exchange) {
+void connection_submit(struct connection *connection, struct exchange *exchange) {
     exchange->connection = connection;
     exchange->on_piece = connection_on_piece;
     connection->exchange = exchange;
     loop_set_state(connection->loop, connection, CONNECTION_BUSY);
     workers_submit(loop_shared(connection->loop)->workers, exchange); /* now owned by the worker */
-}
-
-/* ---- bodies ------------------------------------------------------------------------------- */
-
-/* RFC 9110 10.1.1. False: the socket has no room for the line, though the client waits for it: the
- * connection is destroyed. */
-static bool connection_send_continue(struct connection *connection) {
-    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    struct iovec piece = {(char *)line, sizeof line - 1};
-    size_t sent;
-    bool good = transport_write(&connection->transport, &piece, 1, &sent) == TLS_DONE &&
-                sent == piece.iov_len;
-    if (!good) {
-        loop_close(connection->loop, connection);
-    }
-    return good;
-}
-
-/* Moves the part of the body that came with the head out of the input: what stays is the head and
- * what follows the body. */
-static void connection_move_body(struct connection *connection, struct exchange *exchange) {
-    size_t head_len = connection->exchange_len, there = connection->len - head_len;
-    size_t len = exchange_lacks_bytes(exchange);
-    len = len < there ? len : there;
-    char *from = connection->input + head_len;
-    memcpy(exchange->body.data, from, len);
-    exchange->body.len = len;
-    memmove(from, from + len, there - len);
-    connection->len -= len;
-}
-
-/* There is no room for the body of the exchange. */
-static bool connection_refuse_body(struct connection *connection, struct exchange *exchange) {
-    const struct refusal refusal = {503, unavailable_message(UNAVAILABLE_BODIES)};
-    exchange_refuse_body(loop_shared(connection->loop)->exchanges, exchange, refusal);
-    connection_use_input(connection, connection->exchange_len);
-    return connection_write_response(connection, exchange);
-}
-
-/* Begins to receive the body of the exchange. As connection_serve. */
-static bool connection_begin_body(struct connection *connection, struct exchange *exchange) {
-    bool waits = exchange->request.fields[FIELD_EXPECT].data && !exchange->request.is_1_0;
-    if (!body_memory_take(&exchange->body, loop_shared(connection->loop)->bodies,
-                          (size_t)exchange->request.body_bytes)) {
-        return connection_refuse_body(connection, exchange);
-    }
-    connection->receiving = exchange;
-    connection_move_body(connection, exchange);
-    if (waits && exchange->body.len == 0 && !connection_send_continue(connection)) {
-        return false;
-    }
-    if (connection->state != CONNECTION_READING) { /* one time limit for head and body */
-        loop_set_state(connection->loop, connection, CONNECTION_READING);
-    }
-    return true;
-}
-
-static bool connection_read_body(struct connection *connection, struct exchange *exchange,
-                                 bool *gone) {
-    struct body_memory *body = &exchange->body;
-    struct room room = {body->data + body->len, exchange_lacks_bytes(exchange)};
-    size_t got = connection_read(connection, room, gone);
-    if (!*gone) {
-        exchange->body.len += got;
-    }
-    return got > 0;
-}
-
-/* As connection_serve. */
-static bool connection_receive_body(struct connection *connection) {
-    struct exchange *exchange = connection->receiving;
-    bool gone;
-    if (exchange_lacks_bytes(exchange) == 0) {
-        connection->receiving = NULL;
-        exchange_end_body(loop_shared(connection->loop)->exchanges, exchange);
-        connection_submit(connection, exchange);
-        return false;
-    }
-    if (connection_read_body(connection, exchange, &gone)) {
-        return true;
-    }
-    if (!gone && connection->at_end) {
-        loop_close(connection->loop, connection);
-    }
-    return false;
 }
 
 /* ---- serving ------------------------------------------------------------------------------ */

@@ -1,4 +1,5 @@
-#include "connection_stream.h"
+/* connection_stream: writes a response whose body a worker makes meanwhile (body_stream.h). */
+#include "connection_private.h"
 
 #include <stdlib.h>
 

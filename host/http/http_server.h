@@ -4,7 +4,8 @@
  *
  *   loop.c           one thread: epoll, deadlines, accept
  *   connection.c     one client: reads requests, writes responses
- *   connection_stream.c  the same for a response whose body is being made
+ *   connection_body.c    receives the body of a request
+ *   connection_stream.c  writes a response whose body is being made
  *   body_stream.c    such a body, between its worker and its loop
  *   body_memory.c    the memory of received bodies
  *   workers.c        threads that may wait for Redis, the database, a script
