@@ -383,8 +383,11 @@ static bool connection_read_more(struct connection *connection, bool *gone) {
     struct room room = {connection->input + connection->len,
                         REQUEST_MAX_HEAD_BYTES - connection->len};
     size_t got = connection_read(connection, room, gone);
-    connection->len += *gone ? 0 : got;
-    if (!*gone && connection->len == 0) {
+    if (*gone) {
+        return false;
+    }
+    connection->len += got;
+    if (connection->len == 0) {
         connection_release_input(connection);
     }
     return got > 0;
