@@ -15,6 +15,8 @@
     "run `aggregator migrate`, after `aggregator new migration NAME` if no migration makes it, "   \
     "or correct scripts/view.lua"
 
+enum { NAME, TYPE, COMPUTED, IS_REQUIRED }; /* columns_sql */
+
 struct checker {
     struct pg *pg;
     struct pg_params *params;
@@ -76,7 +78,7 @@ static bool view_check_refuses_type(struct checker *checker, const char *name,
 
 static int view_check_find_column(const struct pg_result *columns, const char *name) {
     int row = pg_rows_count(columns) - 1;
-    while (row >= 0 && strcmp(pg_rows_text(columns, row, 0), name) != 0) {
+    while (row >= 0 && strcmp(pg_rows_text(columns, row, NAME), name) != 0) {
         row--;
     }
     return row;
@@ -85,13 +87,15 @@ static int view_check_find_column(const struct pg_result *columns, const char *n
 /* The column of a group with the rule count: Postgres computes it of the stored one. */
 static void view_check_computed(const struct checker *checker, const struct view_column *declared) {
     int row = view_check_find_column(checker->columns, declared->name);
-    bool good = row >= 0 && strcmp(pg_rows_text(checker->columns, row, 1), "integer") == 0 &&
-                strcmp(pg_rows_text(checker->columns, row, 3), "s") == 0;
-    if (!good) {
-        view_check_report(checker, declared->name,
-                          "the rule count needs it as integer GENERATED ALWAYS AS "
-                          "(coalesce(cardinality(\"%s\"), 0)) STORED: " REMEDY,
-                          declared->stored);
+    const char *type = row >= 0 ? pg_rows_text(checker->columns, row, TYPE) : "no such column";
+    const char *computed = row >= 0 ? pg_rows_text(checker->columns, row, COMPUTED) : "";
+    if (!view_sql_is_computed(declared, type, computed)) {
+        view_check_report(
+            checker, declared->name,
+            "the rule count needs it as integer GENERATED ALWAYS AS "
+            "(coalesce(cardinality(\"%s\"), 0)) STORED, the database has %s%s%s%s: " REMEDY,
+            declared->stored, type, computed[0] ? " GENERATED ALWAYS AS (" : "", computed,
+            computed[0] ? ")" : "");
     }
 }
 
@@ -104,10 +108,14 @@ static void view_check_column(void *context, const struct view_table *table, int
     char name[VIEW_SQL_NAME_CAP];
     view_sql_name(name, table, group, column);
     int row = view_check_find_column(checker->columns, name);
-    const char *have = row >= 0 ? pg_rows_text(checker->columns, row, 1) : "no such column";
+    const char *have = row >= 0 ? pg_rows_text(checker->columns, row, TYPE) : "no such column";
     if (strcmp(have, want) != 0 && !view_check_refuses_type(checker, name, declared)) {
         view_check_report(checker, name, "the view declares it as %s, the database has %s: " REMEDY,
                           want, have);
+    } else if (row >= 0 && pg_rows_text(checker->columns, row, COMPUTED)[0]) {
+        view_check_report(checker, name,
+                          "Postgres computes it as %s, so no merge can write it: " REMEDY,
+                          pg_rows_text(checker->columns, row, COMPUTED));
     }
     if (declared && declared->stored) {
         view_check_computed(checker, declared);
@@ -137,9 +145,9 @@ static void view_check_find_declared(void *context, const struct view_table *tab
 /* An insert has no value for a column that the view does not declare. */
 static void view_check_others(const struct checker *checker) {
     for (int row = 0; row < pg_rows_count(checker->columns); row++) {
-        struct search search = {.name = pg_rows_text(checker->columns, row, 0)};
+        struct search search = {.name = pg_rows_text(checker->columns, row, NAME)};
         view_sql_columns(checker->table, UINT32_MAX, view_check_find_declared, &search);
-        if (!search.found && pg_rows_text(checker->columns, row, 2)[0] == 't') {
+        if (!search.found && pg_rows_text(checker->columns, row, IS_REQUIRED)[0] == 't') {
             view_check_report(
                 checker, search.name,
                 "it is NOT NULL without a default and not in the view, so every insert fails: give "

@@ -1,7 +1,8 @@
 -- name: columns
 SELECT attname::text, format_type(atttypid, atttypmod),
-  attnotnull AND NOT atthasdef AND attidentity = '', attgenerated::text
-FROM pg_attribute
+  coalesce(CASE WHEN attgenerated <> '' THEN pg_get_expr(adbin, adrelid) END, ''),
+  attnotnull AND NOT atthasdef AND attidentity = ''
+FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
 WHERE attrelid = to_regclass($1::text) AND attnum > 0 AND NOT attisdropped
 ORDER BY attnum
 

@@ -6,11 +6,12 @@
 #include "view_sql.h"
 #include "view/view_draft.sql.h"
 
+enum { NAME, TYPE, COMPUTED }; /* columns_sql */
+
 struct draft {
     struct buffer *sql;
     const struct pg_result *columns; /* of the database's table */
-    struct buffer undo;              /* what takes the table's ALTER back */
-    int added;
+    struct buffer undo, alter;       /* the actions of the table's ALTER, and what takes it back */
 };
 
 static void view_draft_append_column(struct buffer *sql, const struct view_table *table, int group,
@@ -82,14 +83,56 @@ static void view_draft_create(struct draft *draft, const struct view_table *tabl
 
 static int view_draft_find(const struct draft *draft, const char *name) {
     int row = pg_rows_count(draft->columns) - 1;
-    while (row >= 0 && strcmp(pg_rows_text(draft->columns, row, 0), name) != 0) {
+    while (row >= 0 && strcmp(pg_rows_text(draft->columns, row, NAME), name) != 0) {
         row--;
     }
     return row;
 }
 
-static void view_draft_drop(struct draft *draft, const char *name) {
-    buffer_append_format(&draft->undo, "%s DROP COLUMN \"%s\"", draft->added++ ? "," : "", name);
+static void view_draft_begin_action(struct buffer *actions, const char *separator) {
+    buffer_append_text(actions, actions->len > 0 ? "," : "");
+    buffer_append_text(actions, separator);
+}
+
+static void view_draft_drop(struct buffer *actions, const char *separator, const char *name) {
+    view_draft_begin_action(actions, separator);
+    buffer_append_format(actions, "DROP COLUMN \"%s\"", name);
+}
+
+/* The undo of a column that is dropped or changed: it is dropped, and added as it was. */
+static void view_draft_restore(struct draft *draft, int row) {
+    const char *name = pg_rows_text(draft->columns, row, NAME);
+    const char *computed = pg_rows_text(draft->columns, row, COMPUTED);
+    view_draft_drop(&draft->undo, " ", name);
+    buffer_append_format(&draft->undo, ", ADD COLUMN \"%s\" %s", name,
+                         pg_rows_text(draft->columns, row, TYPE));
+    if (computed[0]) {
+        buffer_append_format(&draft->undo, " GENERATED ALWAYS AS (%s) STORED", computed);
+    }
+}
+
+static bool view_draft_has_computed(const struct draft *draft, const struct view_column *column) {
+    int row = view_draft_find(draft, column->name);
+    return row >= 0 && view_sql_is_computed(column, pg_rows_text(draft->columns, row, TYPE),
+                                            pg_rows_text(draft->columns, row, COMPUTED));
+}
+
+/* Before the column that it is computed of, which the undo drops after it. */
+static void view_draft_look_computed(struct draft *draft, const struct view_table *table,
+                                     const struct view_column *column) {
+    int row = view_draft_find(draft, column->name);
+    if (row < 0) {
+        view_draft_drop(&draft->undo, " ", column->name);
+    } else if (!view_draft_has_computed(draft, column)) {
+        buffer_append_format(
+            draft->sql,
+            "\n-- \"%s\".\"%s\" is dropped with its values, and added as the number of items of "
+            "\"%s\".\n-- After `aggregator migrate`, `aggregator rebuild` gives it what the log "
+            "says.\n",
+            table->name, column->name, column->stored);
+        view_draft_drop(&draft->alter, "\n  ", column->name);
+        view_draft_restore(draft, row);
+    }
 }
 
 static void view_draft_look(void *context, const struct view_table *table, int group, int column) {
@@ -99,19 +142,24 @@ static void view_draft_look(void *context, const struct view_table *table, int g
     char name[VIEW_SQL_NAME_CAP];
     view_sql_name(name, table, group, column);
     int row = view_draft_find(draft, name);
-    if (computed && view_draft_find(draft, computed->name) < 0) {
-        view_draft_drop(draft, computed->name); /* before the one that it is computed of */
+    if (computed) {
+        view_draft_look_computed(draft, table, computed);
     }
     if (row < 0) {
-        view_draft_drop(draft, name);
-    } else if (strcmp(pg_rows_text(draft->columns, row, 1), want) != 0) {
-        buffer_append_format(draft->sql, "\n-- \"%s\".\"%s\" is %s; the view declares it as %s.\n",
-                             table->name, name, pg_rows_text(draft->columns, row, 1), want);
+        view_draft_drop(&draft->undo, " ", name);
+    } else if (strcmp(pg_rows_text(draft->columns, row, TYPE), want) != 0) {
+        buffer_append_format(
+            draft->sql,
+            "\n-- \"%s\".\"%s\" is %s; the view declares it as %s. Yours to write, "
+            "if the values can be kept:\n-- ALTER TABLE \"%s\" ALTER COLUMN \"%s\" "
+            "TYPE %s USING \"%s\"::%s;\n",
+            table->name, name, pg_rows_text(draft->columns, row, TYPE), want, table->name, name,
+            want, name, want);
+    } else if (pg_rows_text(draft->columns, row, COMPUTED)[0]) {
+        view_draft_begin_action(&draft->alter, "\n  ");
+        buffer_append_format(&draft->alter, "ALTER COLUMN \"%s\" DROP EXPRESSION", name);
+        view_draft_restore(draft, row);
     }
-}
-
-static void view_draft_add(struct draft *draft) {
-    buffer_append_text(draft->sql, draft->added++ ? ",\n  ADD COLUMN " : "\n  ADD COLUMN ");
 }
 
 static void view_draft_add_column(void *context, const struct view_table *table, int group,
@@ -121,25 +169,25 @@ static void view_draft_add_column(void *context, const struct view_table *table,
     char name[VIEW_SQL_NAME_CAP];
     view_sql_name(name, table, group, column);
     if (view_draft_find(draft, name) < 0) {
-        view_draft_add(draft);
-        view_draft_append_column(draft->sql, table, group, column);
+        view_draft_begin_action(&draft->alter, "\n  ADD COLUMN ");
+        view_draft_append_column(&draft->alter, table, group, column);
     }
-    if (computed && view_draft_find(draft, computed->name) < 0) {
-        view_draft_add(draft);
-        view_draft_append_computed(draft->sql, computed);
+    if (computed && !view_draft_has_computed(draft, computed)) {
+        view_draft_begin_action(&draft->alter, "\n  ADD COLUMN ");
+        view_draft_append_computed(&draft->alter, computed);
     }
 }
 
 static void view_draft_alter(struct draft *draft, const struct view_table *table) {
     view_sql_columns(table, UINT32_MAX, view_draft_look, draft);
-    if (draft->added > 0) {
-        buffer_append_format(draft->sql, "\n-- undo: ALTER TABLE \"%s\"%s;\nALTER TABLE \"%s\"",
-                             table->name, draft->undo.data, table->name);
-        draft->added = 0;
-        view_sql_columns(table, UINT32_MAX, view_draft_add_column, draft);
-        buffer_append_text(draft->sql, ";\n");
+    view_sql_columns(table, UINT32_MAX, view_draft_add_column, draft);
+    if (draft->alter.len > 0) {
+        buffer_append_format(draft->sql,
+                             "\n-- undo: ALTER TABLE \"%s\"%s;\nALTER TABLE \"%s\"%s;\n",
+                             table->name, draft->undo.data, table->name, draft->alter.data);
     }
     buffer_free(&draft->undo);
+    buffer_free(&draft->alter);
 }
 
 bool view_draft_append(struct pg *pg, const struct view *view, int timeout_ms, struct buffer *sql,

@@ -56,6 +56,16 @@ void view_sql_append_name(struct buffer *out, const struct view_table *table, in
     buffer_append_format(out, "\"%s\"", name);
 }
 
+bool view_sql_is_computed(const struct view_column *column, const char *type,
+                          const char *expression) {
+    char plain[VIEW_SQL_NAME_CAP + 32],
+        quoted[VIEW_SQL_NAME_CAP + 32]; /* as pg_get_expr writes it */
+    snprintf(plain, sizeof plain, "COALESCE(cardinality(%s), 0)", column->stored);
+    snprintf(quoted, sizeof quoted, "COALESCE(cardinality(\"%s\"), 0)", column->stored);
+    return strcmp(type, "integer") == 0 &&
+           (strcmp(expression, plain) == 0 || strcmp(expression, quoted) == 0);
+}
+
 const char *view_sql_type_of(const struct view_table *table, int group, int column) {
     static const char time[] = "timestamp with time zone";
     if (column < 0) {

@@ -30,6 +30,11 @@ void view_sql_append_name(struct buffer *out, const struct view_table *table, in
 /* The column that the database stores, which differs for the rule count. */
 const char *view_sql_stored_name(const struct view_column *column);
 
+/* Whether a column of the database, by its type and the expression that Postgres computes it of
+ * ("": none), is what the rule count needs: the number of items in `column->stored`. */
+bool view_sql_is_computed(const struct view_column *column, const char *type,
+                          const char *expression);
+
 /* The column's type as Postgres' format_type spells it. */
 const char *view_sql_type_of(const struct view_table *table, int group, int column);
 

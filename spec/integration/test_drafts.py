@@ -133,7 +133,9 @@ def test_a_draft_says_which_column_has_another_type(program):
     declare(program, tables="", columns=COLUMNS)
     program.query("ALTER TABLE batch_results ALTER COLUMN essay_count TYPE bigint")
     text = draft_of(program).read_text()
-    assert '-- "batch_results"."essay_count" is bigint; the view declares it as integer.' in text
+    assert ('-- "batch_results"."essay_count" is bigint; the view declares it as integer. Yours to write, if '
+            'the values can be kept:\n-- ALTER TABLE "batch_results" ALTER COLUMN "essay_count" TYPE integer '
+            'USING "essay_count"::integer;\n') in text
 
 
 def test_no_draft_is_written_for_types_alone(program):
@@ -215,3 +217,28 @@ def test_without_a_database_the_draft_says_which_setting_names_it(program):
     refused = program.command("new", "migration", "notes", check=False)
     assert refused.returncode == 1
     assert "postgres.url" in refused.stderr and ". .run/env" in refused.stderr
+
+
+def test_a_count_of_another_name_or_rule_has_its_draft(program):
+    """The column stays in the view, and what Postgres computes it of does not."""
+    declare(program, tables=TYPED)
+    draft_of(program)
+    program.command("migrate")
+    latest = '{ name = "seen", rule = "latest", columns = { { "reader_count", "integer" } } }'
+    for number, group in enumerate((
+            '{ name = "readerz", rule = "count", columns = { { "reader_count", "integer" } } }', latest,
+            '{ name = "seen", rule = "count", columns = { { "reader_count", "integer" } } }')):
+        declare(program, tables=re.sub(r'{ name = "readers".*? } } }', group, TYPED))
+        refused = program.command("check", check=False)
+        assert refused.returncode == 1 and "aggregator new migration NAME" in refused.stderr
+        assert (("column reader_count: Postgres computes it as COALESCE(cardinality(" if group == latest else
+                 "column reader_count: the rule count needs it as integer GENERATED") in refused.stderr)
+        path = draft_of(program, f"change_{number}")
+        for _ in range(2):  # again after its undo
+            program.command("migrate", "--redo", "--yes")
+            assert "database: good" in program.command("check").stdout
+            path.write_text(path.read_text() + "-- again\n")
+        program.command("migrate", "--redo", "--yes")
+    program.query("INSERT INTO notes (note_id, day, seen_sources) VALUES "
+                  "(gen_random_uuid(), '2026-02-01', ARRAY[gen_random_uuid()])")
+    assert program.query("SELECT reader_count FROM notes") == [(1,)]
