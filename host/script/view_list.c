@@ -22,15 +22,33 @@ static struct slice view_list_format_number(double number, char out[ITEM_CAP]) {
     return (struct slice){out, (size_t)snprintf(out, ITEM_CAP, "%.17g", number)};
 }
 
-static void view_list_refuse_item(lua_State *L, const struct view_column *column, size_t index) {
-    enum view_type item = view_item_type(column->type);
-    bool coded = item == VIEW_UUID || item == VIEW_DATE;
-    if (coded && lua_type(L, -1) == LUA_TSTRING) {
-        luaL_error(L, "column \"%s\": item %d is \"%s\", not a %s", column->name, (int)index,
-                   lua_tostring(L, -1), item == VIEW_UUID ? "UUID" : "date such as 2025-06-28");
+static const char *view_list_wants(const struct view_column *column) {
+    if (column->type == VIEW_SOURCES) {
+        return "ids: texts or whole numbers";
     }
-    luaL_error(L, "column \"%s\": item %d is %s", column->name, (int)index,
-               lua_type(L, -1) == LUA_TNUMBER ? lua_tostring(L, -1) : luaL_typename(L, -1));
+    switch (view_item_type(column->type)) {
+    case VIEW_TEXT:
+        return "texts";
+    case VIEW_DATE:
+        return "texts of dates such as 2025-06-28";
+    case VIEW_UUID:
+        return "texts of UUIDs";
+    case VIEW_DOUBLE:
+        return "finite numbers";
+    default:
+        return "whole numbers";
+    }
+}
+
+/* The value is at the top. index 0: it is no item of a list. */
+static void view_list_refuse_item(lua_State *L, const struct view_column *column, size_t index) {
+    const char *given = view_object_push_given(L, lua_gettop(L));
+    if (index == 0) {
+        luaL_error(L, "column \"%s\" takes %s, one or a list, not %s", column->name,
+                   view_list_wants(column), given);
+    }
+    luaL_error(L, "column \"%s\" takes %s: item %d is %s", column->name, view_list_wants(column),
+               (int)index, given);
 }
 
 static struct slice view_list_digits(lua_State *L, enum view_type type,
@@ -93,11 +111,11 @@ static struct slice view_list_source(lua_State *L, const struct view_column *col
     return source.data ? view_list_hash(source, out) : source;
 }
 
-/* The item at the top, which has the given index. */
+/* The item at the top, which has the given index; 0: it is no item of a list. */
 static void view_list_append_item(lua_State *L, const struct view_column *column, size_t index,
                                   struct buffer *out) {
     char text[ITEM_CAP];
-    if (view_object_is_null(L, lua_gettop(L)) && !column->in_set) {
+    if (!lua_isnil(L, -1) && view_object_is_null(L, lua_gettop(L)) && !column->in_set) {
         buffer_append_text(out, "NULL");
         return;
     }
@@ -109,26 +127,53 @@ static void view_list_append_item(lua_State *L, const struct view_column *column
     literal_append_item(out, item);
 }
 
-/* The instance owns the buffer: an error may be raised. */
-struct slice view_list_read(lua_State *L, int at, const struct view_column *column) {
-    struct buffer *out = &sandbox_instance(L)->literal;
-    bool one = column->in_set && !lua_istable(L, at);
-    if (!one && !lua_istable(L, at)) {
-        luaL_error(L, "column \"%s\" takes a table, not a %s", column->name, luaL_typename(L, at));
+/* The length of the list at `at`: its keys are 1 to n and no other, so that no item is lost. A gap
+ * is found where it is read. */
+static size_t view_list_length(lua_State *L, int at, const struct view_column *column) {
+    size_t count = lua_objlen(L, at), keys = 0;
+    for (lua_pushnil(L); lua_next(L, at); lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TNUMBER) {
+            luaL_error(L,
+                       "column \"%s\" takes a list: the table has the key %s, and a list has the "
+                       "keys 1 to n and no other",
+                       column->name, view_object_push_given(L, lua_gettop(L) - 1));
+        }
+        keys++;
     }
-    size_t count = one ? 1 : lua_objlen(L, at);
-    buffer_clear(out);
-    buffer_append_text(out, "{");
+    if (keys != count) {
+        luaL_error(L,
+                   "column \"%s\" takes a list: the keys of the table are not 1 to n (json.null "
+                   "stands for nothing)",
+                   column->name);
+    }
+    return count;
+}
+
+static void view_list_append(lua_State *L, int at, const struct view_column *column,
+                             struct buffer *out) {
+    size_t count = view_list_length(L, at, column);
     for (size_t i = 1; i <= count; i++) {
         buffer_append_text(out, i == 1 ? "" : ",");
-        if (one) {
-            lua_pushvalue(L, at);
-        } else {
-            lua_rawgeti(L, at, (int)i);
-        }
+        lua_rawgeti(L, at, (int)i);
         view_list_append_item(L, column, i, out);
         lua_pop(L, 1);
         view_object_check_room(L, out->len);
+    }
+}
+
+/* The instance owns the buffer: an error may be raised. */
+struct slice view_list_read(lua_State *L, int at, const struct view_column *column) {
+    struct buffer *out = &sandbox_instance(L)->literal;
+    buffer_clear(out);
+    buffer_append_text(out, "{");
+    if (lua_istable(L, at)) {
+        view_list_append(L, at, column, out);
+    } else if (column->in_set) {
+        lua_pushvalue(L, at);
+        view_list_append_item(L, column, 0, out);
+        lua_pop(L, 1);
+    } else {
+        luaL_error(L, "column \"%s\" takes a table, not a %s", column->name, luaL_typename(L, at));
     }
     buffer_append_text(out, "}");
     struct slice copy = view_object_copy(L, buffer_slice(out));

@@ -18,5 +18,8 @@ struct slice view_object_check_text(lua_State *L, int at, const struct view_colu
 static inline bool view_object_is_null(lua_State *L, int at) {
     return lua_isnoneornil(L, at) || (lua_islightuserdata(L, at) && !lua_touserdata(L, at));
 }
+/* Pushes the value at `at` as an error names it: a text in quotes, a number with all its digits,
+ * else its type. */
+const char *view_object_push_given(lua_State *L, int at);
 /* Of VIEW_INTEGER or VIEW_BIGINT. */
 int64_t view_object_check_whole(lua_State *L, int at, enum view_type type, const char *column);

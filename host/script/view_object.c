@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "bindings/lua_names.h"
+#include "bindings/lua_util.h"
 #include "base/number.h"
 #include "base/timestamp.h"
 #include "base/uuid.h"
@@ -25,6 +26,24 @@ void view_object_check_room(lua_State *L, size_t bytes) {
                    "ingest.event_max_merge_bytes): merge fewer or smaller rows, or raise it",
                    instance->config->ingest.event_max_merge_bytes);
     }
+}
+
+const char *view_object_push_given(lua_State *L, int at) {
+    char digits[LUA_NUMBER_TEXT_CAP];
+    lua_Number number = lua_tonumber(L, at);
+    if (view_object_is_null(L, at)) {
+        lua_pushstring(L, lua_isnil(L, at) ? "nil" : "null");
+    } else if (lua_type(L, at) == LUA_TSTRING) {
+        lua_pushfstring(L, "\"%s\"", lua_tostring(L, at));
+    } else if (lua_type(L, at) != LUA_TNUMBER) {
+        lua_pushfstring(L, "a %s", luaL_typename(L, at));
+    } else if (number == floor(number) && fabs(number) < 1e18) { /* %g rounds to 14 digits */
+        snprintf(digits, sizeof digits, "%.0f", number);
+        lua_pushstring(L, digits);
+    } else {
+        lua_pushvalue(L, at);
+    }
+    return lua_tostring(L, -1);
 }
 
 static void *view_object_alloc(lua_State *L, size_t bytes) {
@@ -54,7 +73,7 @@ int64_t script_check_time_us(lua_State *L, int at, const char *what) {
     lua_Number number = lua_tonumber(L, at);
     if (!view_column_takes_time(number)) {
         luaL_error(L, "%s takes whole microseconds since 1970, of the years 1 to 9999, not %s",
-                   what, lua_tostring(L, at));
+                   what, view_object_push_given(L, at));
     }
     return (int64_t)number;
 }
@@ -74,7 +93,7 @@ int64_t view_object_check_whole(lua_State *L, int at, enum view_type type, const
         luaL_error(L, "column \"%s\" takes %s, not %s", column,
                    big ? "a whole number below 2^53 either way, or the digits of one of 64 bits"
                        : "a whole number from -2147483648 to 2147483647",
-                   lua_tostring(L, at));
+                   view_object_push_given(L, at));
     }
     return (int64_t)given;
 }
@@ -89,8 +108,9 @@ static void view_object_check_coded(lua_State *L, int at, const struct view_colu
         return;
     }
     if (column->type == VIEW_DATE || !uuid_read(text, uuid)) {
-        luaL_error(L, "column \"%s\" takes the text of a %s, not \"%s\"", column->name,
-                   column->type == VIEW_DATE ? "date such as 2025-06-28" : "UUID", text.data);
+        luaL_error(L, "column \"%s\" takes the text of a %s, not %s", column->name,
+                   column->type == VIEW_DATE ? "date such as 2025-06-28" : "UUID",
+                   view_object_push_given(L, at));
     }
     value->as.text = view_object_copy(L, (struct slice){(const char *)uuid, sizeof uuid});
 }

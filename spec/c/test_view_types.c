@@ -239,25 +239,54 @@ static void refuses(const char *body, const char *text) {
 static void what_a_column_does_not_take_is_refused(void) {
     refuses("view.typed:merge(key, 'said', { big = 2 ^ 53 })",
             "column \"big\" takes a whole number below 2^53 either way, or the digits of one of 64 "
-            "bits, not 9.007199254741e+15");
+            "bits, not 9007199254740992");
     refuses("view.typed:merge(key, 'said', { big = '9223372036854775808' })", "takes a whole");
-    refuses("view.typed:merge(key, 'said', { big = '1.5' })", "not 1.5");
+    refuses("view.typed:merge(key, 'said', { big = '12x' })", "not \"12x\"");
+    refuses("view.typed:merge(key, 'said', { bigs = { 1, '' } })", "not \"\"");
+    refuses("view.typed:merge(key, 'said', { big = 1.5 })", "not 1.5");
     refuses("view.typed:merge(key, 'said', { big = {} })", "column \"big\" takes a number");
     refuses("view.typed:merge(key, 'said', { link = 'x' })",
             "column \"link\" takes the text of a UUID, not \"x\"");
     refuses("view.typed:merge(key, 'said', { since = '2025-02-30' })",
             "column \"since\" takes the text of a date such as 2025-06-28, not \"2025-02-30\"");
-    refuses("view.typed:merge(key, 'said', { bigs = { 1, {} } })", "\"bigs\": item 2 is table");
+    refuses("view.typed:merge(key, 'said', { bigs = { 1, {} } })",
+            "\"bigs\" takes whole numbers: item 2 is a table");
     refuses("view.typed:merge(key, 'said', { links = { id, 'y' } })",
-            "\"links\": item 2 is \"y\", not a UUID");
-    refuses("view.typed:merge(key, 'said', { days = { 7 } })", "\"days\": item 1 is 7");
+            "\"links\" takes texts of UUIDs: item 2 is \"y\"");
+    refuses("view.typed:merge(key, 'said', { days = { 7 } })",
+            "\"days\" takes texts of dates such as 2025-06-28: item 1 is 7");
     refuses("view.typed:merge(key, 'said', { bigs = 7 })", "takes a table, not a number");
     refuses("view.typed:merge(key, 'tags', { tags = { 'a', require('json').null } })",
-            "\"tags\": item 2 is userdata");
-    refuses("view.typed:merge(key, 'votes', { vote_count = true })", "item 1 is boolean");
+            "\"tags\" takes texts: item 2 is null");
+    refuses("view.typed:merge(key, 'tags', { tags = false })",
+            "\"tags\" takes texts, one or a list, not a boolean");
+    refuses("view.typed:merge(key, 'votes', { vote_count = true })",
+            "\"vote_count\" takes ids: texts or whole numbers, one or a list, not a boolean");
     refuses("view.typed:merge({ id, '1x', '2025-06-28', 7 }, 'said', {})", "\"n\" takes a whole");
     refuses("view.typed:merge({ id, 1, 2, 7 }, 'said', {})", "key \"day\" takes a string");
     refuses("view.typed:merge({ 'x', 1, '2025-06-28', 7 }, 'said', {})", "the text of a UUID");
+}
+
+/* An item at another key would be lost silently. */
+static void a_table_that_is_no_list_is_refused(void) {
+    static const char *const columns[][3] = {
+        {"tags", "tags", "'a'"},         {"numbers", "numbers", "1"}, {"votes", "vote_count", "id"},
+        {"people", "people", "id"},      {"said", "bigs", "'7'"},     {"said", "links", "id"},
+        {"said", "days", "'2025-06-28'"}};
+    static const char *const refused[][2] = {{"a = item", "the table has the key \"a\""},
+                                             {"item, x = item", "the table has the key \"x\""},
+                                             {"[2] = item", "the keys of the table are not 1 to n"},
+                                             {"item, nil, item", ""}}; /* of either length */
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
+        const char *const *column = columns[i], *const *table = refused[i % 4];
+        char body[256], text[128];
+        snprintf(body, sizeof body, "local item = %s view.typed:merge(key, '%s', { %s = { %s } })",
+                 column[2], column[0], column[1], table[0]);
+        snprintf(text, sizeof text, "column \"%s\" takes %s", column[1],
+                 table[1][0] ? "a list: " : "");
+        refuses(body, text);
+        refuses(body, table[1]);
+    }
 }
 
 static const struct test_case cases[] = {
@@ -266,6 +295,7 @@ static const struct test_case cases[] = {
     {"values are stored exactly", values_are_stored_exactly},
     {"a row to which nothing is added is not written",
      a_row_to_which_nothing_is_added_is_not_written},
+    {"a table that is no list is refused", a_table_that_is_no_list_is_refused},
     {"what a column does not take is refused", what_a_column_does_not_take_is_refused},
 };
 
