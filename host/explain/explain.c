@@ -83,7 +83,7 @@ static enum explain_outcome explain_judge(const struct explanation *explanation,
         return EXPLAIN_REPEATED;
     }
     if (!view_sql_is_versioned(group)) { /* the row names no event */
-        bool best = (!previous || view_is_set(group)) && !event->value.is_null;
+        bool best = !previous || view_is_set(group);
         return !best ? EXPLAIN_LOST : row->in_view ? EXPLAIN_WROTE : explain_missing(event);
     }
     if (!held->present) {

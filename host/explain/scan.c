@@ -183,15 +183,24 @@ static struct explain_event *scan_add_event(struct scan *scan) {
     return &explanation->events[explanation->event_count++];
 }
 
+/* A merge of nil changes nothing where the rule takes one value, and an empty list adds nothing. */
+static bool scan_has_effect(const struct view_group *group, const struct merge_op *op) {
+    const struct view_value *value = &op->values[0];
+    return view_sql_is_versioned(group) ||
+           (!value->is_null &&
+            !(view_is_set(group) && slice_equal(value->as.text, slice_of("{}"))));
+}
+
 static void scan_take_op(struct scan *scan, const struct merge_accepted *accepted,
                          const struct explain_place *place) {
     struct explanation *explanation = scan->explanation;
-    size_t row = scan_find_row(scan, accepted);
+    const struct view_group *group =
+        &explanation->view->tables[accepted->op.table].groups[accepted->op.group];
+    size_t row = scan_has_effect(group, &accepted->op) ? scan_find_row(scan, accepted) : SIZE_MAX;
     if (row == SIZE_MAX) {
         return;
     }
     struct explain_event *event = scan_add_event(scan);
-    const struct view_group *group = &explanation->rows[row].table->groups[accepted->op.group];
     *event = (struct explain_event){
         .row = row, .group = accepted->op.group, .version = accepted->version, .place = *place};
     if (!view_sql_is_versioned(group)) {
