@@ -38,8 +38,9 @@ static const char *arguments_hint_of(char hint[HINT_BYTES], const char *prefix,
 /* Names of commands; of a group, theirs. */
 static size_t arguments_list_commands(const char *group, const char *names[COMMANDS_MAX]) {
     size_t count = 0, len = group ? strlen(group) : 0;
-    for (size_t i = 0; i < command_count && count < COMMANDS_MAX; i++) {
-        const char *name = commands[i].name;
+    const struct command_spec *spec = NULL;
+    for (size_t i = 0; (spec = commands_at(i)) && count < COMMANDS_MAX; i++) {
+        const char *name = spec->name;
         if (!group || (strncmp(name, group, len) == 0 && name[len] == ' ')) {
             names[count++] = name;
         }
@@ -54,13 +55,15 @@ static size_t arguments_list_commands(const char *group, const char *names[COMMA
 static size_t arguments_add_groups(char groups[GROUPS_MAX][GROUP_BYTES], const char **names,
                                    size_t count) {
     size_t group_count = 0;
-    for (size_t i = 0; i < command_count && group_count < GROUPS_MAX && count < COMMANDS_MAX; i++) {
-        int len = (int)strcspn(commands[i].name, " ");
-        if (commands[i].name[len] == '\0') {
+    const struct command_spec *spec = NULL;
+    for (size_t i = 0; (spec = commands_at(i)) && group_count < GROUPS_MAX && count < COMMANDS_MAX;
+         i++) {
+        int len = (int)strcspn(spec->name, " ");
+        if (spec->name[len] == '\0') {
             continue;
         }
         char *group = groups[group_count];
-        snprintf(group, GROUP_BYTES, "%.*s", len, commands[i].name);
+        snprintf(group, GROUP_BYTES, "%.*s", len, spec->name);
         if (group_count == 0 || strcmp(groups[group_count - 1], group) != 0) {
             names[count++] = group;
             group_count++;

@@ -1,5 +1,5 @@
 /* command: what `aggregator COMMAND` does. Each returns the process's exit status: 0 done, 1 failed
- * (said on standard error), 2 wrong usage, unless the table in commands.c says otherwise. */
+ * (said on standard error), 2 wrong usage, unless its table (commands_of_*.c) says otherwise. */
 #pragma once
 
 #include "config/config.h"
@@ -13,7 +13,7 @@ struct command_texts {
 };
 
 /* The checked command line (arguments.h). A field is set only if the command takes its option
- * (commands.c). Texts are NULL if not given, and never empty. */
+ * (commands_of_*.c). Texts are NULL if not given, and never empty. */
 struct command {
     const struct config *config; /* NULL: it cannot be read, and the command asks the program, or
                                     prints the problem */

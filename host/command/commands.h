@@ -1,5 +1,5 @@
-/* commands: the table of all commands, with options and help. arguments.c reads the command line by
- * it; help.c prints it. Constant; any thread. */
+/* commands: all commands, with options and help. arguments.c reads the command line by them; help.c
+ * prints them. commands_of_*.c have their tables. Constant; any thread. */
 #pragma once
 
 #include <stddef.h>
@@ -57,8 +57,10 @@ struct command_spec {
     bool takes_settings;       /* of the running program, while those on the disk are wrong */
 };
 
-extern const struct command_spec commands[];
-extern const size_t command_count;
+/* The command of this index, in the order of the list of all; NULL: there are no more. */
+const struct command_spec *commands_at(size_t index);
+/* What the commands from this index on are for, if a set of commands begins with it; else NULL. */
+const char *commands_title_at(size_t index);
 
 /* Options of every command, before or after its name; end with name NULL. */
 extern const struct option_spec command_common_options[];

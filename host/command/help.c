@@ -131,12 +131,17 @@ static bool help_is_of_group(const struct command_spec *spec, const char *group)
 
 static void help_put_commands(struct buffer *out, const char *group) {
     size_t width = 0;
-    for (size_t i = 0; i < command_count; i++) {
-        width = help_widest(width, strlen(commands[i].name));
+    const struct command_spec *spec = NULL;
+    for (size_t i = 0; (spec = commands_at(i)); i++) {
+        width = help_widest(width, strlen(spec->name));
     }
-    for (size_t i = 0; i < command_count; i++) {
-        if (help_is_of_group(&commands[i], group)) {
-            help_put_entry(out, commands[i].name, width, commands[i].summary);
+    for (size_t i = 0; (spec = commands_at(i)); i++) {
+        const char *title = group ? NULL : commands_title_at(i);
+        if (title) {
+            buffer_append_format(out, "%s%s:\n\n", i > 0 ? "\n" : "", title);
+        }
+        if (help_is_of_group(spec, group)) {
+            help_put_entry(out, spec->name, width, spec->summary);
         }
     }
 }

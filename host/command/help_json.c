@@ -58,8 +58,9 @@ void help_json(struct buffer *json) {
     json_open(json, NULL, "{");
     help_json_put_text(json, "version", AGGREGATOR_VERSION);
     json_open(json, "commands", "[");
-    for (size_t i = 0; i < command_count; i++) {
-        help_json_put_command(json, &commands[i]);
+    const struct command_spec *spec = NULL;
+    for (size_t i = 0; (spec = commands_at(i)); i++) {
+        help_json_put_command(json, spec);
     }
     buffer_append_text(json, "]");
     help_json_put_options(json, command_common_options, SIZE_MAX);

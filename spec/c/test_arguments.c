@@ -39,9 +39,9 @@ static void check_refused(const char *line, const char *said) {
 
 static void for_each_option(void (*visit)(const struct command_spec *spec,
                                           const struct option_spec *option)) {
-    for (size_t i = 0; i < command_count; i++) {
-        for (size_t o = 0; o < COMMAND_MAX_OPTIONS && commands[i].options[o].name; o++) {
-            visit(&commands[i], &commands[i].options[o]);
+    for (size_t i = 0; commands_at(i); i++) {
+        for (size_t o = 0; o < COMMAND_MAX_OPTIONS && commands_at(i)->options[o].name; o++) {
+            visit(commands_at(i), &commands_at(i)->options[o]);
         }
     }
 }
@@ -62,8 +62,8 @@ static void refuse_foreign(const struct command_spec *spec, const struct option_
 }
 
 static void every_command_refuses_the_options_of_others(void) {
-    for (size_t i = 0; i < command_count; i++) {
-        foreign_to = &commands[i];
+    for (size_t i = 0; commands_at(i); i++) {
+        foreign_to = commands_at(i);
         for_each_option(refuse_foreign);
     }
     check_refused("rejected drop --topic T --partition 99 --yes",
@@ -98,8 +98,8 @@ static void check_synopsis(const struct command_spec *spec) {
 
 static void usage_and_help_name_all_that_a_command_takes(void) {
     for_each_option(look_in_texts);
-    for (size_t i = 0; i < command_count; i++) {
-        check_synopsis(&commands[i]);
+    for (size_t i = 0; commands_at(i); i++) {
+        check_synopsis(commands_at(i));
     }
 }
 
@@ -116,10 +116,10 @@ static void check_width(const char *text) {
 }
 
 static void every_help_fits_a_terminal(void) {
-    for (size_t i = 0; i <= command_count; i++) {
+    for (size_t i = 0; i == 0 || commands_at(i - 1); i++) {
         struct buffer help = {0};
-        if (i < command_count) {
-            help_command(&commands[i], &help);
+        if (commands_at(i)) {
+            help_command(commands_at(i), &help);
             CHECK(strncmp(help.data, "usage: aggregator ", 18) == 0);
         } else {
             help_list(NULL, &help);
@@ -131,10 +131,10 @@ static void every_help_fits_a_terminal(void) {
 
 static void every_command_has_a_help(void) {
     char line[128];
-    for (size_t i = 0; i < command_count; i++) {
-        snprintf(line, sizeof line, "%s -h", commands[i].name);
-        CHECK(read_line(line) && command->help && arguments.spec == &commands[i]);
-        snprintf(line, sizeof line, "--help %s", commands[i].name);
+    for (size_t i = 0; commands_at(i); i++) {
+        snprintf(line, sizeof line, "%s -h", commands_at(i)->name);
+        CHECK(read_line(line) && command->help && arguments.spec == commands_at(i));
+        snprintf(line, sizeof line, "--help %s", commands_at(i)->name);
         CHECK(read_line(line) && command->help);
     }
     CHECK(read_line("rejected --help") && !arguments.spec);
