@@ -1,4 +1,5 @@
 """tools/run: starts everything, prints commands to try, and removes everything, however it ends."""
+import argparse
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import uuid
 
 import pytest
 import run as tools_run
+import run_example
 from harness import expectations
 from stack import ROOT, tethered, wait_until
 from views import differences
@@ -234,3 +236,18 @@ def test_a_folder_without_a_service_is_refused(run):
     started = run("--service", "docs")
     assert started.wait() == 1
     assert "--service docs: its run.json cannot be read" in started.text
+
+
+def test_run_json_may_be_absent_and_a_wrong_key_is_refused_with_those_that_there_are(tmp_path):
+    (tmp_path / "config.lua").write_text("return {}")
+    assert run_example.read_about(tmp_path) == run_example.DEFAULTS
+    for wrong in ('{"generators": []}', '{"try": "curl"}', '{"headers": {}}', '[]', '{'):
+        (tmp_path / "run.json").write_text(wrong)
+        refused = subprocess.run([RUN, "--service", tmp_path], capture_output=True, text=True, check=False)
+        assert refused.returncode == 1 and f"{tmp_path}/run.json: " in refused.stderr, refused.stderr
+        assert "Traceback" not in refused.stderr
+        assert wrong == "{" or "generator and try, lists of texts" in refused.stderr
+    (tmp_path / "run.json").write_text('{"try": ["curl {base}/x"]}')
+    example = run_example.Example(argparse.Namespace(service=tmp_path))
+    assert example.commands("http://h") == ["curl http://h/x"]
+    assert example.feed(None).startswith("no generator")

@@ -44,7 +44,7 @@ def parse_arguments():
     parser.add_argument("--no-samples", action="store_true",
                         help="publishes no events")
     parser.add_argument("--service", metavar="FOLDER",
-                        help="runs another service, with its generator: examples/fleet")
+                        help="runs another service, such as examples/fleet, as its run.json says")
     return parser.parse_args()
 
 
@@ -160,7 +160,7 @@ def make_service(arguments):
     try:
         return Example(arguments)
     except (OSError, ValueError) as error:
-        raise Failure(f"--service {arguments.service}: its run.json cannot be read: {error}") from error
+        raise Failure(f"--service {arguments.service}: {error}") from error
 
 
 def make_topics(brokers, names):

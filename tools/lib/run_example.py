@@ -1,8 +1,8 @@
-"""What tools/run --service FOLDER runs: another service, fed by its generator. FOLDER/run.json names
+"""What tools/run --service FOLDER runs: another service, fed by its generator. FOLDER/run.json may name
 
-    headers     of requests: the first has the API key
+    headers     of requests: the first has the API key; without them X-API-Key: dev-key
     generator   a script of the folder with its arguments, which prints records
-    page        a page of the folder that is served beside the program (live_page.py); optional
+    page        a page of the folder that is served beside the program (live_page.py)
     try         commands to try, in which {headers} and {base} are replaced
 """
 import json
@@ -13,6 +13,34 @@ import threading
 
 import live_page
 import stack
+
+DEFAULTS = {"headers": {"X-API-Key": "dev-key"}, "generator": [], "page": "", "try": []}
+KNOWN = "headers, an object of texts, at least one; generator and try, lists of texts; page, a text"
+
+
+def is_good(key, value):
+    """Whether the value has the type of the key's default, and texts in it."""
+    if key not in DEFAULTS or not isinstance(value, type(DEFAULTS[key])):
+        return False
+    texts = list(value.values()) if isinstance(value, dict) else value
+    return all(isinstance(text, str) for text in texts) and (key != "headers" or len(texts) > 0)
+
+
+def read_about(folder):
+    """FOLDER/run.json over the defaults; a service may lack the file. ValueError: what is wrong."""
+    file = folder / "run.json"
+    if not (folder / "config.lua").is_file():
+        raise ValueError(f"{folder} has no config.lua")
+    try:
+        about = json.loads(file.read_text()) if file.exists() else {}
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from error
+    if not isinstance(about, dict):
+        raise ValueError(f"{file}: it is an object with {KNOWN}")
+    for key, value in about.items():
+        if not is_good(key, value):
+            raise ValueError(f"{file}: {key} is not known, or not of its type; there are {KNOWN}")
+    return DEFAULTS | about
 
 
 class Example:
@@ -25,7 +53,7 @@ class Example:
 
     def __init__(self, arguments):
         self.folder = pathlib.Path(arguments.service).resolve()
-        self.about = json.loads((self.folder / "run.json").read_text())
+        self.about = read_about(self.folder)
         self.topics = stack.topics_of(self.folder)
         self.database = self.folder.name
         self.publishers = []
@@ -40,6 +68,9 @@ class Example:
 
     def feed(self, run):
         """Starts the generator, which publishes until the end; returns with the first events."""
+        page = self.serve_page(run)
+        if not self.about["generator"]:
+            return f"no generator: `build/feed \"$(cat .run/brokers)\" FILE` publishes records{page}"
         script, *arguments = self.about["generator"]
         generator = subprocess.Popen(
             stack.tethered([sys.executable, self.folder / script, *arguments]),
@@ -52,12 +83,11 @@ class Example:
         for process in self.publishers:
             run.cleanup.callback(process.wait)
             run.cleanup.callback(process.kill)
-        page = self.serve_page(run)
         run.watch(lambda: run.counts()[0] > 0)
         return f"{script} publishes, and its first events are in the view{page}"
 
     def serve_page(self, run):
-        if "page" not in self.about:
+        if not self.about["page"]:
             return ""
         server = live_page.Server(stack.free_port(), f"127.0.0.1:{run.program.port}",
                                   self.folder / self.about["page"], self.about["headers"])

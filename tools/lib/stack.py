@@ -82,7 +82,8 @@ def topics_of(service):
     """Every topic that a handler of a service declares; the service is a folder."""
     found = set()
     for file in (service / "scripts/handlers").glob("*.lua"):
-        found |= set(re.findall(r'"([^"]+)"', re.search(r"topics = {(.*?)}", file.read_text(), re.S)[1]))
+        declared = re.search(r"topics\s*=\s*{(.*?)}", file.read_text(), re.S)
+        found |= set(re.findall(r'"([^"]+)"', declared[1])) if declared else set()
     return sorted(found)
 
 
@@ -497,9 +498,12 @@ class Aggregator(Process):
 
     def metric(self, name):
         """The sum of a metric's cells."""
+        return self.sum_cells(re.escape(name))
+
+    def sum_cells(self, pattern):
         text = self.get("/metrics")[1].decode()
         return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
-                   if re.match(re.escape(name) + r"[ {]", line))
+                   if re.match(pattern + r"[ {]", line))
 
 
 class OtherAggregator(Aggregator):
@@ -522,8 +526,8 @@ class OtherAggregator(Aggregator):
             "AGGREGATOR_HTTP_API_KEYS": next(iter(self.headers.values()))}
 
     def metric(self, name):
-        """Its service.metric_prefix is the folder's name."""
-        return super().metric(name.replace("ras_", f"{self.tree.name}_", 1))
+        """Whatever its service.metric_prefix is."""
+        return self.sum_cells(r"\w+_" + re.escape(name.removeprefix("ras_")))
 
 
 def feed(build, brokers, stream, rate=0, wait=True):

@@ -33,31 +33,6 @@ local function describe_value(value)
   return value == json.null and "null" or json.encode(value)
 end
 
---- Fields with absolute paths; those of lists are taken of the first item.
-local function flatten(fields, prefix, into)
-  for name, field in pairs(fields) do
-    local flat = type(field) == "table" and {} or { prefix .. field }
-    for key, value in pairs(type(field) == "table" and field or {}) do
-      flat[key] = type(key) == "number" and prefix .. value or value
-    end
-    flat.type = flat.type or "string"
-    into[prefix .. name] = flat
-    if flat.type == "list" then
-      flatten(flat.fields, flat[1] .. ".1.", into)
-    end
-  end
-  return into
-end
-
-local function all_fields(handler)
-  local fields = flatten(handler.fields, "", {})
-  flatten(envelope.fields or {}, "", fields)
-  fields.event_id = { envelope.id, type = "uuid" }
-  fields.time = { handler.time or envelope.time, type = "timestamp" }
-  fields.correlation_id = { envelope.correlation_id, type = "string", optional = true }
-  return fields
-end
-
 --- The field's path that the event has, or the first.
 local function present_path(event, field)
   for _, path in ipairs(field) do
@@ -67,6 +42,42 @@ local function present_path(event, field)
     end
   end
   return field[1]
+end
+
+--- The first item's path: without an item, no event can have one with a wrong field.
+local function first_item(event, list)
+  local path = present_path(event, list)
+  local item = path .. ".1"
+  if type(events.get(event, item)) ~= "table" then
+    local lacks = "the fixture has no %s: give its %s an object, of which the cases are made"
+    error(lacks:format(item, path), 0)
+  end
+  return item
+end
+
+--- Fields with absolute paths; those of lists are taken of the first item.
+local function flatten(fields, prefix, event, into)
+  for name, field in pairs(fields) do
+    local flat = type(field) == "table" and {} or { prefix .. field }
+    for key, value in pairs(type(field) == "table" and field or {}) do
+      flat[key] = type(key) == "number" and prefix .. value or value
+    end
+    flat.type = flat.type or "string"
+    into[prefix .. name] = flat
+    if flat.type == "list" then
+      flatten(flat.fields, first_item(event, flat) .. ".", event, into)
+    end
+  end
+  return into
+end
+
+local function all_fields(handler, event)
+  local fields = flatten(handler.fields, "", event, {})
+  flatten(envelope.fields or {}, "", event, fields)
+  fields.event_id = { envelope.id, type = "uuid" }
+  fields.time = { handler.time or envelope.time, type = "timestamp" }
+  fields.correlation_id = { envelope.correlation_id, type = "string", optional = true }
+  return fields
 end
 
 local function add(cases, fixture, field, value, code)
@@ -140,10 +151,10 @@ end
 
 --- Makes all events that a declaration must reject, and some that it must accept.
 ---@param name string of the handler, "handlers/x"
----@param fixture string of an event that it applies
+---@param fixture string of an event that it applies, with an item in each list
 ---@return testing.Case[] cases
 function M.cases(name, fixture)
-  local cases, fields = {}, all_fields(require(name))
+  local cases, fields = {}, all_fields(require(name), events.load(fixture))
   for _, field in pairs(fields) do
     add_field(cases, fixture, field, fields)
   end
