@@ -14,6 +14,7 @@ bool command_confirm(const struct command *command, const char *question) {
         return true;
     }
     if (!isatty(STDIN_FILENO)) {
+        fflush(stdout); /* the question is the last line where both go to one file */
         fprintf(stderr, "%s Add --yes: standard input is no terminal.\n", question);
         return false;
     }

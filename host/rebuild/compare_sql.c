@@ -40,18 +40,18 @@ static void compare_sql_wins(const struct place *place) {
                                                               : value_wins_sql);
 }
 
-/* The value of a group that stays: of a set what is only in the live row is added to it. */
-static void compare_sql_kept_value(const struct place *place) {
-    const struct view_group *group = compare_sql_group(place);
+/* Of a set: its only column. */
+static void compare_sql_union(const struct place *place) {
     char live[VIEW_SQL_NAME_CAP + 8], shadow[VIEW_SQL_NAME_CAP + 8], name[VIEW_SQL_NAME_CAP];
-    if (!view_is_set(group)) {
-        compare_sql_fill(place, "(l).{column}");
-        return;
-    }
-    view_sql_name(name, place->table, place->group, place->column);
+    view_sql_name(name, place->table, place->group, 0);
     snprintf(live, sizeof live, "(l).\"%s\"", name);
     snprintf(shadow, sizeof shadow, "(s).\"%s\"", name);
-    view_sql_append_union(place->sql, group, live, shadow);
+    view_sql_append_union(place->sql, compare_sql_group(place), live, shadow);
+}
+
+/* The value of a group that stays: of a set what is only in the live row is added to it. */
+static void compare_sql_kept_value(const struct place *place) {
+    compare_sql_fill(place, view_is_set(compare_sql_group(place)) ? "{union}" : "(l).{column}");
 }
 
 /* Whether the live group stays although the log does not give it. */
@@ -119,6 +119,7 @@ static const struct {
     void (*choose)(const struct place *place);
 } choices[] = {
     {"wins", compare_sql_wins},
+    {"union", compare_sql_union},
     {"kept_value", compare_sql_kept_value},
     {"keep", compare_sql_keep},
     {"lives_on", compare_sql_lives_on},

@@ -74,8 +74,10 @@ WHERE {wins}
 -- name: value_wins
 ((l).{value} IS NOT NULL AND ((s).{value} IS NULL OR (l).{value} {sign} (s).{value}))
 
+-- An item that the limit leaves out is no reason to keep the row, as after a lower limit.
 -- name: set_wins
-((l).{value} IS NOT NULL AND ((s).{value} IS NULL OR NOT (l).{value} <@ (s).{value}))
+((l).{value} IS NOT NULL AND ((s).{value} IS NULL OR NOT (l).{value} <@ (s).{value} AND
+  NOT {union} <@ (s).{value}))
 
 -- Whether the live group's event cannot be derived again: it is lost, or asked another system.
 -- name: lost

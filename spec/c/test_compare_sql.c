@@ -44,6 +44,19 @@ static void make_tables(const char *ddl) {
         "', '{B,a,b}', ARRAY['" VOTE "1', '" VOTE "2']::uuid[])");
 }
 
+/* The rows that stay as they are, or in part. */
+static void check_kept(const struct compare_scope *scope, const char *want) {
+    struct buffer sql = {0};
+    buffer_append_text(&sql, "SELECT count(*) FROM (");
+    compare_sql(scope, &view->tables[0], COMPARE_KEPT, &sql);
+    char *parameter = strstr(sql.data, "$1::int8");
+    CHECK(parameter);
+    memcpy(parameter, "10      ", strlen("$1::int8"));
+    buffer_append_text(&sql, ") AS kept");
+    CHECK_TEXT(ask(pg, sql.data, sql.data), want);
+    buffer_free(&sql);
+}
+
 static void sets_are_repaired_and_keep_what_the_log_has_lost(void) {
     struct scripts scripts;
     struct script_generation *generation;
@@ -68,6 +81,13 @@ static void sets_are_repaired_and_keep_what_the_log_has_lost(void) {
     run("UPDATE live.typed SET tags = '{\"\",b}'");
     repair(&scope);
     CHECK_TEXT(ask(pg, "smaller", row), "{\"\",B,a} 3 3");
+    check_kept(&scope, "1");
+    /* The row is of before a lower limit: the log gives each item that stays. */
+    run("UPDATE live.typed SET tags = '{B,a,b,c}', votes_sources = s.votes_sources "
+        "FROM shadow.typed s");
+    check_kept(&scope, "0");
+    repair(&scope);
+    CHECK_TEXT(ask(pg, "limit", row), "{B,a,b} 2 2");
     run("DROP SCHEMA live CASCADE; DROP SCHEMA shadow CASCADE");
     close_server();
     script_generation_unref(generation);
