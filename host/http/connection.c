@@ -113,6 +113,23 @@ static void connection_go_live(struct connection *connection) {
     live_reader_join(connection->live, connection_on_news, connection);
 }
 
+/* The bytes written less those that wait in the kernel: below 0 while it has some of the response
+ * before, or of TLS. epoll reports a socket's room only once a third of a buffer of megabytes is
+ * free, which a steady reader may not reach within its deadline. */
+static int64_t connection_taken(const struct connection *connection) {
+    return (int64_t)connection->written - (int64_t)transport_untaken(&connection->transport);
+}
+
+bool connection_await_client(struct connection *connection, enum connection_state state) {
+    int64_t taken = connection_taken(connection);
+    if (connection->state == state && taken - connection->taken < PROGRESS_BYTES) {
+        return false;
+    }
+    connection->taken = taken;
+    loop_set_state(connection->loop, connection, state);
+    return true;
+}
+
 /* True: the response is written. False: the socket is full, or the connection is gone. */
 static bool connection_write(struct connection *connection) {
     struct iovec pieces[RESPONSE_PIECES];
@@ -122,11 +139,7 @@ static bool connection_write(struct connection *connection) {
         if (result == TLS_DONE) {
             connection->written += sent;
         } else if (result == TLS_WANTS_WRITE || result == TLS_WANTS_READ) {
-            if (connection->state != CONNECTION_WRITING ||
-                connection->written - connection->progress >= PROGRESS_BYTES) {
-                connection->progress = connection->written;
-                loop_set_state(connection->loop, connection, CONNECTION_WRITING);
-            }
+            connection_await_client(connection, CONNECTION_WRITING);
             return false;
         } else {
             loop_close(connection->loop, connection);
@@ -162,7 +175,6 @@ void connection_leave_live(struct connection *connection) {
 /* False: no room now, or the connection is gone. */
 static bool connection_write_message(struct connection *connection) {
     struct live_message *message = connection->message;
-    size_t before = connection->message_written;
     while (connection->message_written < message->len) {
         size_t sent;
         struct iovec rest = {message->bytes + connection->message_written,
@@ -170,11 +182,9 @@ static bool connection_write_message(struct connection *connection) {
         enum tls_result result = transport_write(&connection->transport, &rest, 1, &sent);
         if (result == TLS_DONE) {
             connection->message_written += sent;
+            connection->written += sent;
         } else if (result == TLS_WANTS_WRITE || result == TLS_WANTS_READ) {
-            if (connection->state != CONNECTION_LIVE_WRITING ||
-                connection->message_written > before) { /* the client takes something */
-                loop_set_state(connection->loop, connection, CONNECTION_LIVE_WRITING);
-            }
+            connection_await_client(connection, CONNECTION_LIVE_WRITING);
             return false;
         } else {
             loop_close(connection->loop, connection);
@@ -239,7 +249,7 @@ void connection_take_news(struct connection *connection) {
 void connection_take_response(struct connection *connection, const struct exchange *exchange) {
     char head[RESPONSE_HEAD_BYTES];
     connection->response = exchange->response;
-    connection->written = connection->progress = 0;
+    connection->written = 0;
     connection->head_len = response_format_head(&connection->response, exchange->correlation_id,
                                                 loop_date(connection->loop), head);
     connection->head = xstrndup(head, connection->head_len); /* idle connections have none */
@@ -548,7 +558,17 @@ static void connection_refuse_late(struct connection *connection) {
     }
 }
 
+/* Whether the client has taken enough of the kernel's bytes for a new deadline. */
+static bool connection_is_taken_from(struct connection *connection) {
+    return (connection->state == CONNECTION_WRITING || connection->state == CONNECTION_STREAMING ||
+            connection->state == CONNECTION_LIVE_WRITING) &&
+           connection_await_client(connection, connection->state);
+}
+
 void connection_expire(struct connection *connection) {
+    if (connection_is_taken_from(connection)) {
+        return;
+    }
     if (connection->state == CONNECTION_READING) {
         metric_add(loop_shared(connection->loop)->timed_out, 1);
         connection_refuse_late(connection);

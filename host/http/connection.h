@@ -31,8 +31,8 @@ struct connection {
     char *head; /* malloc'ed; NULL: none */
     size_t head_len;
     struct response response;
-    size_t written;       /* of head and body */
-    size_t progress;      /* `written` when the deadline was last set */
+    size_t written;       /* of head and body, and of live messages */
+    int64_t taken;        /* by the client when the deadline was last set: connection_taken */
     size_t dropped_bytes; /* while lingering, or live */
     /* While its response has a body_stream: */
     struct buffer piece; /* being written */
@@ -46,7 +46,7 @@ struct connection {
     bool has_news;                             /* it is in that list */
 };
 
-#define PROGRESS_BYTES 16384 /* a client that reads this much gets a new deadline */
+#define PROGRESS_BYTES 16384 /* a client that takes this much gets a new deadline */
 
 struct connection *connection_create(struct loop *loop, int fd);
 /* Begins TLS: its state is CONNECTION_HANDSHAKE. False: err. */

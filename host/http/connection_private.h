@@ -12,6 +12,9 @@ void connection_take_response(struct connection *connection, const struct exchan
 bool connection_write_response(struct connection *connection, struct exchange *exchange);
 /* The response is written: true, or the connection ends. */
 bool connection_finish_response(struct connection *connection);
+/* The socket is full: sets the state. The client has a new deadline if it is the state's first one,
+ * or if the client took PROGRESS_BYTES since the one before. False: it keeps its deadline. */
+bool connection_await_client(struct connection *connection, enum connection_state state);
 /* Gives the exchange to a worker. */
 void connection_submit(struct connection *connection, struct exchange *exchange);
 

@@ -40,15 +40,6 @@ void connection_stop_stream(struct connection *connection, enum body_stream_end 
     }
 }
 
-/* The socket is full. */
-static void connection_stream_wait(struct connection *connection) {
-    if (connection->state != CONNECTION_STREAMING ||
-        connection->written - connection->progress >= PROGRESS_BYTES) {
-        connection->progress = connection->written;
-        loop_set_state(connection->loop, connection, CONNECTION_STREAMING);
-    }
-}
-
 static bool connection_stream_is_whole(const struct connection *connection) {
     return body_stream_state(connection->response.body_stream) == BODY_STREAM_WHOLE;
 }
@@ -86,7 +77,7 @@ bool connection_write_stream(struct connection *connection) {
             connection->piece_written += sent;
             connection->written += sent;
         } else if (result == TLS_WANTS_WRITE || result == TLS_WANTS_READ) {
-            connection_stream_wait(connection);
+            connection_await_client(connection, CONNECTION_STREAMING);
             return false;
         } else {
             connection_stop_stream(connection, BODY_STREAM_CLIENT_LEFT);

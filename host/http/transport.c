@@ -1,7 +1,9 @@
 #include "transport.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -79,6 +81,14 @@ enum tls_result transport_write(struct transport *transport, const struct iovec 
     }
     *sent = (size_t)written;
     return TLS_DONE;
+}
+
+size_t transport_untaken(const struct transport *transport) {
+    int bytes = 0; /* tcp(7): not sent, or not acknowledged */
+    if (ioctl(transport->fd, SIOCOUTQ, &bytes) != 0) {
+        log_debug("the send buffer of a connection is unknown", LOG_TEXT("error", strerror(errno)));
+    }
+    return (size_t)bytes;
 }
 
 enum tls_result transport_drop(struct transport *transport, size_t max, size_t *dropped) {

@@ -23,6 +23,8 @@ enum tls_result transport_read(struct transport *transport, char *to, size_t roo
  * TLS_WANTS_WRITE the next call must send the same bytes. */
 enum tls_result transport_write(struct transport *transport, const struct iovec *pieces,
                                 size_t count, size_t *sent);
+/* The bytes written, encrypted or not, that the client's kernel has not acknowledged. */
+size_t transport_untaken(const struct transport *transport);
 /* Drops received bytes, encrypted or not, up to *dropped == max. TLS_WANTS_READ: no more have
  * arrived; otherwise they have ended. */
 enum tls_result transport_drop(struct transport *transport, size_t max, size_t *dropped);

@@ -3,6 +3,7 @@ import gzip
 import os
 import re
 import shutil
+import time
 
 import http_client
 import pytest
@@ -31,6 +32,12 @@ local streams = {
   away = function(write) write("a") return nil, away end,
   breaks = function(write) write(long) error("cannot go on") end,
   lost = function(write) write(long) return nil, away end,
+  done = function(write) write("a") return true end,
+  text = function(write) write("a") return nil, "oops" end,
+  no = function(write) write("a") return false end,
+  word = function(write) write("a") return "text" end,
+  lost_text = function(write) write(long) return nil, "oops" end,
+  lost_no = function(write) write(long) return false end,
   stubborn = function(write) while true do pcall(write, long) end end,
   endless = function(write) while true do write(long) end end,
   loops = function(write) write(long) while true do end end,
@@ -165,13 +172,14 @@ def test_a_stream_is_compressed_where_it_is_text(program):
 
 
 @pytest.mark.parametrize("kind, status, body", [
-    ("none", 201, b""), ("short", 201, b'{"a":1}'), ("plain", 404, b'{"error":"No such"}')])
+    ("none", 201, b""), ("done", 201, b"a"), ("short", 201, b'{"a":1}'), ("plain", 404, b'{"error":"No such"}')])
 def test_what_ends_within_the_first_piece_is_an_ordinary_response(program, kind, status, body):
     answer = program.ask(f"/parts/{kind}")
     assert (answer.status, answer.body) == (status, body)
 
 
-@pytest.mark.parametrize("kind, status", [("fails", 500), ("away", 503)])
+@pytest.mark.parametrize("kind, status", [("fails", 500), ("away", 503), ("text", 500), ("no", 500),
+                                          ("word", 500)])
 def test_what_fails_within_the_first_piece_is_an_ordinary_error(program, kind, status):
     answer = program.ask(f"/parts/{kind}")
     assert answer.status == status and "error" in answer.json()
@@ -179,6 +187,7 @@ def test_what_fails_within_the_first_piece_is_an_ordinary_error(program, kind, s
 
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
 @pytest.mark.parametrize("kind, why", [("breaks", "cannot go on"), ("lost", "the store is away"),
+                                       ("lost_text", "oops"), ("lost_no", "returned false"),
                                        ("loops", "took too long")])
 def test_a_client_sees_that_a_body_is_not_whole(program, kind, why, version):
     before = broken(program, "failed")
@@ -191,6 +200,20 @@ def test_a_client_sees_that_a_body_is_not_whole(program, kind, why, version):
     assert broken(program, "failed") == before + 1
     assert re.search(f'"streamed response ended early".*"reason":"failed".*{why}',
                      program.log.read_text())
+
+
+def test_a_steady_reader_is_not_cut_off(program):
+    """The kernel's buffers hold what it reads in several times request_timeout_ms."""
+    rate = 400_000  # bytes a second; the least is 16 KiB in 1.5 s
+    with program.client() as client:
+        begin(client, "/parts/endless")
+        began, taken = time.monotonic(), 0
+        while (elapsed := time.monotonic() - began) < 2.8:
+            got = len(client.socket.recv(int(rate / 20)))
+            assert got > 0
+            taken += got
+            time.sleep(max(0, taken / rate - elapsed))
+    idle(program)
 
 
 def test_a_long_body_takes_bounded_memory(program):
