@@ -67,12 +67,29 @@ static int response_stream_lua_write(lua_State *L) {
     return 0;
 }
 
-/* The function's results are nothing, or nil and the failure of a binding: of one that will pass
- * the stream is unavailable, any other is the script's error. */
+static void response_stream_check_results(lua_State *L, int failure) {
+    int type = lua_type(L, failure - 1);
+    bool is_false = type == LUA_TBOOLEAN && !lua_toboolean(L, failure - 1);
+    if (is_false || (type != LUA_TNIL && type != LUA_TBOOLEAN && type != LUA_TNUMBER)) {
+        luaL_error(L,
+                   "`stream` of its response returned %s: return nothing, true, a count, or nil "
+                   "and the failure",
+                   is_false ? "false" : lua_typename(L, type));
+    }
+}
+
+/* The function's results are nothing, true, a count as that of pg.each, or nil and the failure:
+ * a binding's, or a text. Of one that will pass the stream is unavailable, any other is the
+ * script's error. */
 static bool response_stream_take_failure(lua_State *L, struct err *outage) {
     int failure = lua_gettop(L);
-    if (!lua_isnil(L, failure - 1) || !lua_istable(L, failure)) {
+    response_stream_check_results(L, failure);
+    if (!lua_isnil(L, failure - 1) || lua_isnil(L, failure)) {
         return false;
+    }
+    if (!lua_istable(L, failure)) {
+        luaL_error(L, "its stream failed: %s",
+                   lua_isstring(L, failure) ? lua_tostring(L, failure) : luaL_typename(L, failure));
     }
     response_read_failure(L, failure, outage);
     if (outage->kind != ERR_UNAVAILABLE && outage->kind != ERR_TIMEOUT) {
