@@ -145,7 +145,7 @@ static const struct command_spec specs[] = {
         .options = {TEXT("path", "PATH", path,
                          "what it answers on, as '/orders/{order_id}/notes'; default: /NAME/{id}"),
                     TEXT("method", "METHOD", method,
-                         "GET (default), or POST, PUT or PATCH: a route with a body")},
+                         "GET (default), or POST, PUT, PATCH or DELETE: a route that writes")},
     },
     {
         .name = "new reaction",

@@ -73,13 +73,14 @@ static bool new_plan_handler(struct scaffold *scaffold, const struct command *co
 }
 
 static bool new_check_method(const char *method, struct err *err) {
-    static const char *const methods[] = {"GET", "POST", "PUT", "PATCH"};
+    static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE"};
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         if (strcmp(method, methods[i]) == 0) {
             return true;
         }
     }
-    return err_set(err, ERR_INPUT, "--method is \"%s\": there are GET, POST, PUT, PATCH", method);
+    return err_set(err, ERR_INPUT, "--method is \"%s\": there are GET, POST, PUT, PATCH, DELETE",
+                   method);
 }
 
 static bool new_plan_route(struct scaffold *scaffold, const struct command *command,
@@ -99,6 +100,10 @@ static bool new_plan_route(struct scaffold *scaffold, const struct command *comm
     return scaffold_fill(scaffold, &request, generation, err);
 }
 
+#define NEW_FOLLOWED                                                                               \
+    "has a key of text, uuid, integer or bigint and a group with the rule first or latest, by "    \
+    "which the template dates its facts"
+
 /* `name` NULL: the first table that a reaction can follow. */
 static const struct view_table *new_find_followed(const struct view *view, const char *name,
                                                   struct err *err) {
@@ -115,8 +120,15 @@ static const struct view_table *new_find_followed(const struct view *view, const
         }
         names[count++] = table->name;
     }
-    err_set(err, ERR_INPUT, "--table is \"%s\", which no reaction can follow: %s", name ? name : "",
-            nearest_hint(hint, name ? name : "", names, count));
+    if (count == 0) {
+        err_set(err, ERR_INPUT,
+                "no table of the view %s: declare one in scripts/view.lua, or write the reaction "
+                "without this command",
+                NEW_FOLLOWED);
+    } else {
+        err_set(err, ERR_INPUT, "--table is \"%s\", no table of the view that %s: %s", name,
+                NEW_FOLLOWED, nearest_hint(hint, name, names, count));
+    }
     return NULL;
 }
 

@@ -2,6 +2,6 @@
 SELECT t.@column@ AS key, count(*)::integer AS count,
   (extract(epoch FROM max(t.@at@)) * 1000000)::bigint AS at_us
 FROM @table@ t
-WHERE t.@column@ = ANY(:keys::text[])
+WHERE t.@column@ = ANY(:keys::@cast@[])
 GROUP BY t.@column@
 HAVING max(t.@at@) IS NOT NULL

@@ -29,7 +29,7 @@
 bool scaffold_can_follow(const struct view_table *table) {
     bool has_key = false, has_version = false;
     for (size_t i = 0; i < table->key_count; i++) {
-        has_key = has_key || table->key[i].type == VIEW_TEXT;
+        has_key = has_key || view_is_tag(table->key[i].type);
     }
     for (size_t i = 0; i < table->group_count; i++) {
         has_version = has_version || table->groups[i].rule == VIEW_FIRST ||

@@ -35,5 +35,6 @@ bool scaffold_write(const struct scaffold *scaffold, struct err *err);
 void scaffold_remove(const struct scaffold *scaffold);
 void scaffold_free(struct scaffold *scaffold);
 
-/* Whether the table has a text column in its key, and a group with a version. */
+/* Whether the table has a column of text, uuid, integer or bigint in its key, and a group with a
+ * version. */
 bool scaffold_can_follow(const struct view_table *table);

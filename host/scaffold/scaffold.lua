@@ -200,6 +200,9 @@ end
 
 -- A reaction, and its query ---------------------------------------------------------------------
 
+--- The types of a followed key, as Postgres names them.
+local FOLLOWED = { text = "text", id = "text", uuid = "uuid", integer = "integer", bigint = "bigint" }
+
 --- The first item for which `is_good` holds.
 local function find(items, is_good)
   for _, item in ipairs(items) do
@@ -214,14 +217,14 @@ local function add_reaction()
     return of.name == request.table
   end)
   local key = find(followed.key, function(column)
-    return column.type == "text"
+    return FOLLOWED[column.type]
   end)
   local group = find(followed.groups, function(of) -- its version has the time of the fact
     return of.rule == "first" or of.rule == "latest"
   end)
   local words = {
     topic = request.topic, table = followed.name, column = key.name, at = group.name .. "_at",
-    namespace = request.uuid,
+    namespace = request.uuid, cast = FOLLOWED[key.type],
   }
   add_script("reactions", words)
   add_query(words)

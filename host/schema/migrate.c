@@ -296,14 +296,42 @@ static bool migrate_apply(struct pg *pg, const struct migration *migration, stru
     return true;
 }
 
+static const char migrate_newest_sql[] =
+    "SELECT name, undo FROM " SERVICE_VERSIONS " ORDER BY version DESC LIMIT 1";
+
+static bool migrate_ask_newest(struct pg *pg, struct pg_result **row, struct err *err) {
+    return pg_query(pg, "migration_undo", migrate_newest_sql, NULL, MIGRATION_TIMEOUT_MS, row, err);
+}
+
+/* After migrate_check refused the file: names --redo where that can take the draft back. */
+static void migrate_advise_redo(struct pg *pg, const struct migration *migration, struct err *err) {
+    struct pg_result *row = NULL;
+    struct err unasked = {0};
+    int version;
+    if (err->kind == ERR_INPUT && migration->owner == MIGRATE_SERVICE &&
+        migrate_ask_newest(pg, &row, &unasked) && pg_rows_count(row) == 1 &&
+        !pg_rows_is_null(row, 0, 1) && migrate_parse_version(pg_rows_text(row, 0, 0), &version) &&
+        version == migration->version) {
+        err_set(err, ERR_INPUT,
+                "%s: has changed since it was applied: `aggregator migrate --redo` takes it back "
+                "by its lines `-- undo:`, loses the rows of its tables, and applies it again; or "
+                "restore the old text and add a new migration",
+                migration->name.data);
+    }
+    pg_rows_free(row);
+}
+
 /* Checks under the lock: another instance may have applied it meanwhile. */
 static bool migrate_apply_if_missing(struct pg *pg, const struct migration *migration,
                                      const int *newest_before, int *applied, struct err *err) {
     bool is_applied = false;
-    bool ok = migrate_begin_locked(pg, err) &&
-              migrate_check(pg, migration, newest_before, &is_applied, err) &&
-              (is_applied || migrate_apply(pg, migration, err)) &&
-              migrate_run_plain(pg, "COMMIT", err);
+    bool ok = migrate_begin_locked(pg, err);
+    if (ok && !migrate_check(pg, migration, newest_before, &is_applied, err)) {
+        migrate_advise_redo(pg, migration, err);
+        ok = false;
+    }
+    ok = ok && (is_applied || migrate_apply(pg, migration, err)) &&
+         migrate_run_plain(pg, "COMMIT", err);
     if (ok && !is_applied) {
         log_info("migration applied", LOG_TEXT("migration", migration->name.data));
         *applied += 1;
@@ -357,8 +385,6 @@ bool migrate_run(const struct config *config, int *applied, struct err *err) {
 
 /* ---- redoing -------------------------------------------------------------------------------- */
 
-static const char migrate_newest_sql[] =
-    "SELECT name, undo FROM " SERVICE_VERSIONS " ORDER BY version DESC LIMIT 1";
 static const char migrate_forget_sql[] =
     "DELETE FROM " SERVICE_VERSIONS " WHERE version = (SELECT max(version) FROM " SERVICE_VERSIONS
     ")";
@@ -373,10 +399,6 @@ static int migrate_newest_file(const struct migrations *migrations) {
         }
     }
     return newest;
-}
-
-static bool migrate_ask_newest(struct pg *pg, struct pg_result **row, struct err *err) {
-    return pg_query(pg, "migration_undo", migrate_newest_sql, NULL, MIGRATION_TIMEOUT_MS, row, err);
 }
 
 bool migrate_newest(const struct config *config, char **name, struct err *err) {

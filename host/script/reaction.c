@@ -14,10 +14,26 @@ struct reaction_rows {
     const struct pg_result *result;
 };
 
+/* The column `key` of each row in the list at the top becomes Postgres' text of it: the key of a
+ * message and a part of an identity, where a number would lose digits. */
+static void reaction_write_keys(lua_State *L, const struct pg_result *rows) {
+    int column = pg_rows_find_column(rows, "key");
+    for (int i = 0; column >= 0 && i < pg_rows_count(rows); i++) {
+        if (!pg_rows_is_null(rows, i, column)) {
+            lua_rawgeti(L, -1, i + 1);
+            lua_pushliteral(L, "key");
+            lua_pushstring(L, pg_rows_text(rows, i, column));
+            lua_rawset(L, -3);
+            lua_pop(L, 1);
+        }
+    }
+}
+
 static int reaction_load_rows(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     const struct reaction_rows *rows = lua_touserdata(L, 1);
     lua_pg_push_rows(L, rows->reaction->name, rows->reaction->query, rows->result);
+    reaction_write_keys(L, rows->result);
     luaL_unref(L, LUA_REGISTRYINDEX, instance->rows_ref);
     instance->rows_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     return 0;
@@ -50,6 +66,12 @@ static bool reaction_is_document(lua_State *L) {
     return is;
 }
 
+/* A key is a text in production's rows. */
+static bool reaction_is_number_key(lua_State *L, int name) {
+    return lua_type(L, -1) == LUA_TNUMBER && lua_type(L, name) == LUA_TSTRING &&
+           strcmp(lua_tostring(L, name), "key") == 0;
+}
+
 /* Replaces the row at the top by a copy as database rows are: null is nil, reading an unknown
  * column raises. */
 static void reaction_make_row(lua_State *L, const char *query) {
@@ -63,7 +85,7 @@ static void reaction_make_row(lua_State *L, const char *query) {
         if (lua_islightuserdata(L, names + 2)) {
             continue;
         }
-        if (reaction_is_document(L)) {
+        if (reaction_is_document(L) || reaction_is_number_key(L, names + 1)) {
             lua_json_push_text(L);
         }
         lua_pushvalue(L, names + 1);

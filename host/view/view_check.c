@@ -14,6 +14,9 @@
 #define REMEDY                                                                                     \
     "run `aggregator migrate`, after `aggregator new migration NAME` if no migration makes it, "   \
     "or correct scripts/view.lua"
+#define REMEDY_TYPE                                                                                  \
+    "run `aggregator migrate`, after a migration of your own with ALTER TABLE … ALTER COLUMN … " \
+    "TYPE … if none has it, or correct scripts/view.lua"
 
 enum { NAME, TYPE, COMPUTED, IS_REQUIRED }; /* columns_sql */
 
@@ -110,8 +113,8 @@ static void view_check_column(void *context, const struct view_table *table, int
     int row = view_check_find_column(checker->columns, name);
     const char *have = row >= 0 ? pg_rows_text(checker->columns, row, TYPE) : "no such column";
     if (strcmp(have, want) != 0 && !view_check_refuses_type(checker, name, declared)) {
-        view_check_report(checker, name, "the view declares it as %s, the database has %s: " REMEDY,
-                          want, have);
+        view_check_report(checker, name, "the view declares it as %s, the database has %s: %s",
+                          want, have, row >= 0 ? REMEDY_TYPE : REMEDY);
     } else if (row >= 0 && pg_rows_text(checker->columns, row, COMPUTED)[0]) {
         view_check_report(checker, name,
                           "Postgres computes it as %s, so no merge can write it: " REMEDY,

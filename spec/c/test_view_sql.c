@@ -366,7 +366,7 @@ static void a_schema_that_differs_is_named(void) {
     struct writer *writer = writer_open();
     differs(writer, "ALTER TABLE view_sql_things ALTER total TYPE bigint",
             "table view_sql_things: column total: the view declares it as integer, the database "
-            "has bigint");
+            "has bigint: run `aggregator migrate`, after a migration of your own with ALTER TABLE");
     differs(writer, "ALTER TABLE view_sql_things DROP newest_event_id",
             "table view_sql_things: column newest_event_id: the view declares it as uuid, the "
             "database has no such column");

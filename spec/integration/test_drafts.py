@@ -71,6 +71,7 @@ def test_a_draft_is_taken_back_and_applied_again(program):
     path.write_text(path.read_text() + 'CREATE INDEX notes_by_author ON notes (author_id);\n')
     changed = program.command("migrate", check=False)
     assert changed.returncode == 1 and "has changed since it was applied" in changed.stderr
+    assert "`aggregator migrate --redo` takes it back" in changed.stderr
     assert program.command("migrate", "--redo", check=False).returncode == 1  # no terminal to ask on
     redone = program.command("migrate", "--redo", "--yes")
     assert redone.stdout == f"{path.name} taken back and applied again\n0 migrations applied\n"

@@ -13,6 +13,11 @@ TOPIC, PATH = "huleedu.note.taken.v1", "/notes/{note_id}/of/{user_id}"
 LONG = "/".join(f"{{a_parameter_by_name_{letter}}}" for letter in "abc")
 
 
+VIEW = """return { { name = "orders", key = { { "order_id", "%s" } }, groups = {
+  { name = "placed", rule = "%s", columns = { { "amount", "double" } } } } } }
+"""
+
+
 @pytest.fixture
 def tree(tmp_path):
     for name in ("config.lua", ".luacheckrc", "scripts", "sql", "spec"):
@@ -47,6 +52,7 @@ def write_all(new):
         ("route", "long", "--path", f"/long/{LONG}"), ("route", "note_by_id"),
         ("route", "note_write", "--path", PATH, "--method", "POST"),
         ("route", "long_write", "--path", f"/long/{LONG}", "--method", "PUT"),
+        ("route", "note_delete", "--path", PATH, "--method", "DELETE"),
         ("reaction", "batch_noted"),
         ("reaction", "essay_noted", "--table", "essay_results", "--topic", "notes.v2"))]
 
@@ -123,7 +129,7 @@ def send(program, method, path, body):
     (("route", "x", "--path", "x"), ["--path"]), (("route", "x", "--path", "/{a}/{a}"), ["--path"]),
     (("route", "x", "--path", "/{end}"), ["--path"]), (("route", "x", "--path", "/a//b"), ["--path"]),
     (("route", "x", "--path", "/{A}"), ["--path"]), (("route", "x", "--path", '/"'), ["--path"]),
-    (("route", "x", "--method", "DELETE"), ["--method", "GET, POST, PUT, PATCH"]),
+    (("route", "x", "--method", "HEAD"), ["--method", "GET, POST, PUT, PATCH, DELETE"]),
     (("route", "x", "--path", "/{text}", "--method", "PUT"), ["--path has {text}"]),
     (("handler", "Big"), ["NAME"]), (("handler", "../x"), ["NAME"]),
     (("handler", "x" * 49), ["NAME"]), (("reaction", "x", "--topic", "a b"), ["--topic"]),
@@ -134,6 +140,32 @@ def test_invalid_arguments_are_refused_and_nothing_is_written(tree, new, words, 
     assert (done.returncode, done.stdout) == (1, "")
     assert all(reason in done.stderr for reason in reasons), done.stderr
     assert files(tree) == before
+
+
+@pytest.mark.parametrize("key, cast", [
+    ("uuid", "uuid"), ("bigint", "bigint"), ("integer", "integer"), ("id", "text")])
+def test_a_reaction_follows_each_type_of_key(build, tree, new, key, cast):
+    shutil.rmtree(tree)
+    for folder in ("scripts/handlers", "sql/queries"):
+        (tree / folder).mkdir(parents=True)
+    (tree / "config.lua").write_text("return {}\n")
+    (tree / "scripts/view.lua").write_text(VIEW % (key, "first"))
+    done = new("reaction", "order_done", "--table", "orders")
+    assert done.returncode == 0, done.stderr
+    assert f":keys::{cast}[]" in (tree / "sql/queries/order_done.sql").read_text()
+    status, text = in_tree(tree, build.resolve() / "aggregator", "test")
+    assert status == 0, text
+
+
+def test_a_view_without_a_table_to_follow_is_said(tree, new):
+    shutil.rmtree(tree)
+    for folder in ("scripts/handlers", "sql/queries"):
+        (tree / folder).mkdir(parents=True)
+    (tree / "config.lua").write_text("return {}\n")
+    (tree / "scripts/view.lua").write_text(VIEW % ("date", "first"))
+    for words in ((), ("--table", "orders")):
+        done = new("reaction", "order_done", *words)
+        assert done.returncode == 1 and "no table of the view has a key of text, uuid" in done.stderr
 
 
 def test_one_existing_file_is_enough_to_refuse(tree, new):

@@ -246,6 +246,13 @@ def test_the_messages_of_a_reaction_for_a_row_are_shown(react):
     assert react(quiet)[0].stdout.endswith("row 1  reactions/named\n  publishes nothing\n")
 
 
+def test_the_key_of_a_row_is_a_text_as_in_production(react):
+    row = {"word": "w", "at": AT, "words": [], "document": {"said": 1}, "good": True, "share": 1}
+    done, said = react([row | {"key": 7}, row | {"key": 2**53 + 1}], "--json")
+    assert done.returncode == 0, done.stderr
+    assert [one["published"][0]["key"] for one in said] == ["7", "9007199254740993"]
+
+
 @pytest.mark.parametrize("word, reason", [
     ("bad", r"reactions/named\.lua:4: cannot say t-1"), ("loop", r"named\.lua:5: the script took too long"),
     ("w", r'reactions/named\.lua:\d+: the row has no column "document"')])

@@ -1,13 +1,17 @@
 """Follows docs/TUTORIAL.md in a copy of the tree: writes its files, runs its commands, and checks
-that specs fail and pass as it says."""
+that specs fail and pass as it says. Then the service runs, and takes the request of the route that
+writes."""
+import json
 import pathlib
 import re
 import shutil
 import subprocess
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FILE_BLOCK = re.compile(r"\*\*`([^`]+)`\*\*([^\n]*)\n\n```\w*\n(.*?)^```$", re.S | re.M)
 COMMAND = "build/aggregator "
+POST = re.compile(r"-d '([^']+)'.*?http://127\.0\.0\.1:4003(\S+)", re.S)
 
 
 def copy_tree(folder, build):
@@ -45,7 +49,30 @@ def follow(folder):
     return outputs
 
 
-def test_the_tutorial_works_to_the_letter(build, tmp_path):
+def send_note(program):
+    """The tutorial's POST: status, body and Location."""
+    body, path = POST.search((ROOT / "docs/TUTORIAL.md").read_text()).groups()
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{program.port}{path}", body.encode(),
+        program.headers | {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return answer.status, json.load(answer), answer.headers["Location"].removeprefix(path)
+
+
+def check_service(bare_service, folder):
+    program = bare_service.prepare(SCRIPTS_ROOT=str(folder / "scripts"),
+                                   SQL_ROOT=str(folder / "sql"))
+    program.command("migrate")
+    program.start()
+    status, note, place = send_note(program)
+    assert (status, note["text"]) == (201, "Late")
+    [(note_id,)] = bare_service.query("SELECT note_id::text FROM batch_notes")
+    assert place == f"/{note_id}"
+    assert send_note(program) == (status, note, place)
+    program.command("check")
+
+
+def test_the_tutorial_works_to_the_letter(build, bare_service, tmp_path):
     copy_tree(tmp_path, pathlib.Path(build).resolve())
     (before, _, written, other, handled, tried, _, route, whole, answered, listed, _, note, _, new, told,
      row) = outputs = follow(tmp_path)
@@ -59,3 +86,4 @@ def test_the_tutorial_works_to_the_letter(build, tmp_path):
     assert 'huleedu.ras.batch.archived.v1  key = "b-1"' in row[1] and '"batch_id":"b-1"' in row[1]
     for script in ("handlers/batch_archived", "routes/batch_archive"):
         assert re.search(rf"^scripts/{script}\.lua .* 100\.0", whole[1], re.M), whole[1]
+    check_service(bare_service, tmp_path)

@@ -77,13 +77,17 @@ def test_every_type_and_rule_from_the_event_to_the_request(service):
 
 
 def check_reaction(service):
-    """It follows a key of UUIDs, and gets 64 bits and dates in its row."""
-    def published():
+    """It follows a key of UUIDs, and gets 64 bits and dates in its row; a key of 64 bits is a text
+    with all its digits."""
+    def published(topic):
         return service.query("SELECT key, convert_from(value, 'UTF8')::json FROM aggregator_state.outbox "
-                             "ORDER BY id DESC LIMIT 1")
+                             "WHERE topic = %s ORDER BY id DESC LIMIT 1", topic)
 
-    wait_until("a message about the device", published)
-    key, value = published()[0]
+    wait_until("a message about the counter", lambda: published("totals.changed.v1"))
+    key, value = published("totals.changed.v1")[0]
+    assert key in (str(HUGE), str(HUGE + 1)) and value["counter"] == key
+    wait_until("a message about the device", lambda: published("readings.counted.v1"))
+    key, value = published("readings.counted.v1")[0]
     assert (key, value) == (DEVICE, {"device_id": DEVICE, "counter": value["counter"], "days": ["2026-02-01"]})
     assert str(value["counter"]) in (str(HUGE), str(HUGE + 1))
 
