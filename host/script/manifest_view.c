@@ -28,6 +28,26 @@ static bool manifest_view_is_type(const char *type) {
     return len > 0 && (type[len] == '\0' || strcmp(type + len, "[]") == 0);
 }
 
+/* The type of view.lua that an author means by a type of SQL or another language; NULL: none. */
+static const char *manifest_view_meant(const char *type) {
+    static const char *const meant[][2] = {
+        {"int", "integer"},    {"int2", "integer"},     {"int4", "integer"},
+        {"int32", "integer"},  {"smallint", "integer"}, {"int8", "bigint"},
+        {"int64", "bigint"},   {"long", "bigint"},      {"string", "text"},
+        {"strings", "text[]"}, {"varchar", "text"},     {"char", "text"},
+        {"float", "double"},   {"float4", "double"},    {"float8", "double"},
+        {"real", "double"},    {"number", "double"},    {"numeric", "double"},
+        {"decimal", "double"}, {"bool", "boolean"},     {"datetime", "timestamp"},
+        {"jsonb", "json"},
+    };
+    for (size_t i = 0; i < COUNT(meant); i++) {
+        if (strcmp(meant[i][0], type) == 0) {
+            return meant[i][1];
+        }
+    }
+    return NULL;
+}
+
 /* Memory and database must order values alike: not so for lists, documents and enums. */
 static bool manifest_view_has_order(enum view_type type) {
     return type != VIEW_JSON && type != VIEW_ENUM && type != VIEW_CONTENT &&
@@ -69,6 +89,9 @@ static void manifest_view_fill_column(struct manifest_reader *r, struct view_col
     column->sql_type = xstrdup(sql_type);
     if (!manifest_view_is_type(type)) {
         manifest_refuse(r, "type", type, view_type_names, VIEW_TYPES);
+    } else if (column->type == VIEW_ENUM && manifest_view_meant(type)) {
+        manifest_problem(r, type, "no type \"%s\": did you mean \"%s\"?", type,
+                         manifest_view_meant(type));
     }
 }
 

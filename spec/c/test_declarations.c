@@ -160,6 +160,10 @@ static void names_invalid_topics_and_types(void) {
             "{ name = 'g', rule = 'latest', columns = {} } } } }",
             "view.lua:1: table t: column id: no type \"Text\": did you mean \"text\"?");
     refuses("view.lua",
+            "return { { name = 't', key = { { 'id', 'int64' } }, groups = {"
+            "{ name = 'g', rule = 'latest', columns = {} } } } }",
+            "view.lua:1: table t: column id: no type \"int64\": did you mean \"bigint\"?");
+    refuses("view.lua",
             "return { { name = 't', key = { { 'id', 'content' } }, groups = {"
             "{ name = 'g', rule = 'latest', columns = {} } } } }",
             "view.lua:1: table t: a key column of type content needs `content`, the group whose "

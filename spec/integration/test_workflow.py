@@ -24,9 +24,10 @@ class Runner:
         (folder / "bin").mkdir()
         (folder / "bin/aggregator").symlink_to(build / "aggregator")
         url = stack.create_database(postgres_url, f"workflow_{uuid.uuid4().hex}")
-        assert list(JOB["env"]) == ["AGGREGATOR_POSTGRES_URL"]
-        self.env = os.environ | {"AGGREGATOR_POSTGRES_URL": url,
-                                 "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
+        assert list(JOB["env"]) == ["AGGREGATOR_POSTGRES_URL", "AGGREGATOR_HTTP_API_KEYS"]
+        self.env = os.environ | JOB["env"] | {
+            "AGGREGATOR_POSTGRES_URL": url,
+            "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
 
     def run(self, command):
         return subprocess.run(command, shell=True, cwd=self.folder, env=self.env, capture_output=True,
@@ -40,11 +41,12 @@ def runner(build, postgres_url, tmp_path):
 
 def test_its_commands_pass_for_a_service_without_mistakes(runner):
     installed, commands = COMMANDS[:2], COMMANDS[2:]
-    assert installed == ["apt-get update", "apt-get install -y ./aggregator_*.deb lua-busted"]
-    assert len(commands) == 3
+    assert installed == ["apt-get update", "apt-get install -y ./aggregator_*.deb lua-busted lua-check"]
+    assert len(commands) == 4
     for command in commands:
         done = runner.run(command)
         assert done.returncode == 0, (command, done.stdout, done.stderr)
+        assert "::warning" not in done.stdout, (command, done.stdout)
 
 
 def test_its_check_annotates_a_mistake(runner):
