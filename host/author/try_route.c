@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/nearest.h"
 #include "base/uuid.h"
 #include "http/exchange.h"
 #include "http/problem.h"
@@ -112,6 +113,23 @@ static void try_route_note_live(struct try_route *attempt) {
     }
 }
 
+#define PATHS_MAX 256
+
+static void try_route_note_nearest(const struct try_route *attempt) {
+    const char *paths[PATHS_MAX];
+    char hint[NEAREST_HINT_CAP], path[512];
+    size_t count = 0;
+    for (size_t i = 0; i < attempt->route_count; i++) {
+        for (size_t k = 0; k < attempt->routes[i].path_count && count < PATHS_MAX; k++) {
+            paths[count++] = attempt->routes[i].paths[k];
+        }
+    }
+    const char *target = attempt->options->target;
+    snprintf(path, sizeof path, "%.*s", (int)strcspn(target, "?"), target);
+    fprintf(stderr, "no route of the scripts has this path: %s\n",
+            nearest_hint(hint, path, paths, count));
+}
+
 /* False: the response is 400, 404 or 405. */
 static bool try_route_find(struct try_route *attempt) {
     struct exchange *exchange = attempt->exchange;
@@ -125,7 +143,7 @@ static bool try_route_find(struct try_route *attempt) {
     router_refuse(found, match, &exchange->response);
     if (found == ROUTER_NOT_FOUND) {
         try_route_note_live(attempt);
-        fputs("no route of the scripts has this path\n", stderr);
+        try_route_note_nearest(attempt);
     }
     return false;
 }

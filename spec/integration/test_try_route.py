@@ -178,7 +178,9 @@ def test_a_mistake_in_the_stubs_is_named(author, text, reason):
 def test_a_problem_document_and_head_are_answered_as_by_the_server(author):
     done = author("--path", "/nowhere", "--header", "Accept: application/problem+json")
     assert json.loads(done.stdout.split("\n\n")[1])["instance"] == "/nowhere"
-    assert "no route of the scripts has this path" in done.stderr
+    assert "no route of the scripts has this path: there are /internal/v1/" in done.stderr
+    done = author("--path", "/internal/v1/batches/{batch_id}/statuss?x=1")
+    assert 'did you mean "/internal/v1/batches/{batch_id}/status"?' in done.stderr
     (author.folder / "stubs.lua").write_text(
         'require("doubles.pg").answers("batch_status", { { body = "{}", tags = { "b" } } })')
     done = author("--path", STATUS, "--method", "HEAD")
