@@ -36,8 +36,8 @@ void command_report(const struct command *command, const char *name, const struc
     if (!system || !command->config) {
         return;
     }
-    fprintf(stderr, "aggregator: its address is the setting %s.%s (%s)", system->section,
-            system->key, config_place_of(command->config, system->section, system->key));
+    fprintf(stderr, "  its address is the setting %s.%s (%s)", system->section, system->key,
+            config_place_of(command->config, system->section, system->key));
     if (!getenv(RUN_MARK) && access(RUN_ENV, R_OK) == 0) {
         fputs("; tools/run is running here: `. " RUN_ENV "` sets the addresses of its servers",
               stderr);

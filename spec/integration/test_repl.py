@@ -76,7 +76,8 @@ def test_tables_are_printed_readably_nested_and_bounded(console):
     deep = "".join(lines(console, "t = {} for i = 1, 500 do t[i] = ('y'):rep(1000) end "
                                   "u = {} for i = 1, 100 do u[i] = t end return u"))
     assert len(deep) < 1000000
-    assert lines(console, "pg")[1:4] == ["  bytes = function (built in),",
+    assert lines(console, "pg")[1:5] == ["  bytes = function (built in),",
+                                         "  each = function (built in),",
                                          "  query = function (built in),",
                                          "  transaction = function (built in)"]
 

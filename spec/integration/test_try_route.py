@@ -251,7 +251,7 @@ def test_without_stubs_the_database_replies_and_cannot_be_written(author, databa
 def test_an_unreachable_database_names_the_setting_and_the_file_of_tools_run(author, tmp_path):
     done = author("--path", STATUS, stubs=False)
     assert done.returncode == 1 and done.stdout.startswith("HTTP/1.1 503 ")
-    assert "aggregator: its address is the setting postgres.url (" in done.stderr
+    assert "\n  its address is the setting postgres.url (" in done.stderr
     assert "config.lua:" in done.stderr
 
 

@@ -206,6 +206,17 @@ CREATE OR REPLACE FUNCTION batch_states(wanted text[]) RETURNS TABLE (
   FROM judged j
 $$;
 
+-- The same for one batch: queries of processes of the release before call it while both releases run.
+CREATE OR REPLACE FUNCTION batch_state(wanted text) RETURNS TABLE (
+  reported bigint, completed bigint, failed bigint, phases json, phase_names text[],
+  first_outcome_at timestamptz, last_outcome_at timestamptz, end_status batch_result_status,
+  ended_at timestamptz, run text
+) LANGUAGE sql STABLE AS $$
+  SELECT s.reported, s.completed, s.failed, s.phases, s.phase_names, s.first_outcome_at,
+    s.last_outcome_at, s.end_status, s.ended_at, s.run
+  FROM batch_states(ARRAY[wanted]) s
+$$;
+
 -- Numbers of shown essays that a phase processed and failed. Not in SQL, which would be planned with
 -- each statement although few call it. NULL for NULL.
 CREATE OR REPLACE FUNCTION essay_counts(wanted text) RETURNS TABLE (

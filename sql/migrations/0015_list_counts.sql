@@ -1,6 +1,6 @@
 -- Lists of users with many batches, cheaper: how many batches a user has by status is kept, and a page
 -- with a filter reads its own batches in their order. What is kept stays, and processes of the release
--- before go on to use it; they also call batch_state(text), which batch_states(text[]) replaces.
+-- before go on to use it.
 
 DROP INDEX batch_lists_of_user;
 DROP INDEX batch_lists_by_hash;
