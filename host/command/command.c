@@ -2,11 +2,29 @@
 #include "command.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/stop.h"
+
+bool command_check_folder(const struct command *command, struct err *err) {
+    char here[PATH_MAX], scripts[PATH_MAX];
+    if (!realpath(".", here) || !realpath(command->config->scripts.root, scripts)) {
+        return true; /* what reads the folders says what is wrong with them */
+    }
+    size_t len = strlen(here);
+    if (strncmp(scripts, here, len) == 0 && (scripts[len] == '/' || scripts[len] == '\0')) {
+        return true;
+    }
+    return err_set(err, ERR_INPUT,
+                   "the scripts are in %s, and specs and fixtures belong to the working folder, "
+                   "%s: run this in the folder of the service, or say its --config",
+                   scripts, here);
+}
 
 bool command_confirm(const struct command *command, const char *question) {
     char answer[16];

@@ -121,5 +121,9 @@ int command_help(const struct command *command);
 /* version: prints the program's version. */
 int command_version(const struct command *command);
 
+/* Whether the scripts are below the working folder, where specs and fixtures are looked for and
+ * written: else they would be another service's. */
+bool command_check_folder(const struct command *command, struct err *err);
+
 /* Asks on the terminal, unless --yes. False: no, or there is no terminal, which is printed. */
 bool command_confirm(const struct command *command, const char *question);

@@ -191,7 +191,7 @@ static void new_say(const struct scaffold *scaffold) {
 static int new_run(const struct command *command, planner planned) {
     struct scaffold scaffold = {.count = 0};
     struct err err = {0};
-    bool ok = new_check_name(command->words[0], &err) &&
+    bool ok = new_check_name(command->words[0], &err) && command_check_folder(command, &err) &&
               new_plan(&scaffold, command, planned, &err) &&
               new_write_checked(&scaffold, command->config, &err);
     if (ok) {

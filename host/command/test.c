@@ -114,7 +114,8 @@ static int test_run_once(const struct command *command) {
     };
     struct spec_totals totals = {0};
     struct err err = {0};
-    bool ok = test_find_all(command->words, (size_t)command->word_count, &err) &&
+    bool ok = (command->word_count > 0 || command_check_folder(command, &err)) &&
+              test_find_all(command->words, (size_t)command->word_count, &err) &&
               test_run_all(command->config, &options, command->coverage_min, &totals, &err);
     test_free_files();
     if (!ok) {

@@ -57,6 +57,16 @@ def write_all(new):
         ("reaction", "essay_noted", "--table", "essay_results", "--topic", "notes.v2"))]
 
 
+def test_scripts_of_another_folder_get_no_files_here_and_no_specs_of_here(build, tree, tmp_path_factory):
+    elsewhere, before = tmp_path_factory.mktemp("elsewhere"), files(tree)
+    for words in (("new", "handler", "note_taken"), ("test",)):
+        done = subprocess.run([build.resolve() / "aggregator", *words, "--config", tree / "config.lua"],
+                              cwd=elsewhere, capture_output=True, text=True, check=False)
+        assert done.returncode == 1 and f"the scripts are in {tree}/scripts" in done.stderr, done
+        assert f"the working folder, {elsewhere}: run this in the folder of the service" in done.stderr
+    assert files(tree) == before and not list(elsewhere.iterdir())
+
+
 def test_a_service_without_the_library_of_failures_gets_it_with_its_first_route(tree, new):
     shutil.rmtree(tree)
     shutil.copytree(ROOT / "examples/fleet", tree)
