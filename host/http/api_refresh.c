@@ -35,7 +35,7 @@ void api_give_refresh(struct api_scripts *scripts, const struct exchange *exchan
     const struct script_route *route = &scripts->routes[exchange->plan.match.route];
     struct buffer text = {0};
     kept_request_append(route, exchange, &text);
-    if (!refresh_give(scripts->api->refresh, buffer_slice(&text))) {
+    if (!refresh_give(scripts->api->refresh, route->endpoint, buffer_slice(&text))) {
         cache_cancel_refresh(scripts->api->cache, &exchange->plan.key);
     }
     buffer_free(&text);

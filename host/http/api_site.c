@@ -42,6 +42,7 @@ bool api_admit(struct api *api, const struct config *config, struct err *err) {
         live_end_all(api->live);
     }
     admission_unref(old);
+    refresh_bound(api->refresh, config->http.states);
     return true;
 }
 
