@@ -26,11 +26,11 @@ static size_t guard_cut_traceback(const char *text, size_t message_len, size_t l
     return len;
 }
 
-/* Replaces the text at the top. Lines of unnamed C functions end in an address, which no replay
- * repeats. Calls that merge_sites.c renamed get their name back. The first message_len bytes stay.
- */
+/* Replaces the text at the top. Lines of unnamed C functions ("[C]: at 0x12", "[builtin#19]: at
+ * 0x12") end in an address, which no replay repeats. Calls that merge_sites.c renamed get their
+ * name back. The first message_len bytes stay. */
 static void guard_cut_addresses(lua_State *L, size_t message_len) {
-    static const char before[] = "[C]: at 0x", renamed[] = "merge";
+    static const char before[] = "]: at 0x", renamed[] = "merge";
     size_t len, kept = message_len, longer = 0;
     const char *text = lua_tolstring(L, -1, &len);
     for (size_t i = message_len; i < len; i++) {
@@ -40,8 +40,7 @@ static void guard_cut_addresses(lua_State *L, size_t message_len) {
     memcpy(copy, text, message_len);
     for (size_t i = message_len; i < len;) {
         if (strncmp(text + i, before, sizeof before - 1) == 0) {
-            memcpy(copy + kept, "[C]", 3);
-            kept += 3;
+            copy[kept++] = ']';
             i += sizeof before - 1;
             i += strspn(text + i, "0123456789abcdef");
         } else if (text[i] == *DIRECT_MERGE) {

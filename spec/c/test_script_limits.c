@@ -300,6 +300,13 @@ static void an_error_names_file_and_line(void) {
 
 /* ---- what one event leaves for the next --------------------------------------------------- */
 
+static void a_traceback_has_no_address(void) {
+    raises("('a'):gsub('a', error)", "[builtin#");
+    if (strstr(err.text, "0x")) {
+        TEST_FAIL("%s", err.text);
+    }
+}
+
 static void globals_and_libraries_cannot_be_changed(void) {
     raises("string.format = nil", "string is read-only: \"format\" cannot be set");
     raises("string.mine = 1", "string is read-only");
@@ -413,6 +420,7 @@ static const struct test_case cases[] = {
     {"xpcall works as in Lua", xpcall_works_as_in_lua},
     {"any error value is reported", any_error_value_is_reported},
     {"an error names file and line", an_error_names_file_and_line},
+    {"a traceback has no address", a_traceback_has_no_address},
     {"globals and libraries cannot be changed", globals_and_libraries_cannot_be_changed},
     {"tampering does not reach the next event", tampering_does_not_reach_the_next_event},
     {"a script's own tables are writable", own_tables_are_as_ever},
