@@ -220,6 +220,7 @@ static void pg_note_error(struct pg *pg, struct pg_item *item, const PGresult *r
         return;
     }
     pg_note_result(pg, &pg->first, result);
+    pg_note_mistake(pg, statement->sql, result);
     /* The table was altered after the statement was prepared: a retry prepares it again. */
     if (stale && !statement->fresh) {
         pg->first.kind = ERR_UNAVAILABLE;
@@ -395,15 +396,9 @@ static void pg_note_script_error(struct pg *pg, const char *sql, const PGresult 
         return;
     }
     pg_note_result(pg, &pg->first, result);
-    const char *position = PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION);
-    int line = 1;
-    /* The position counts characters, not bytes. */
-    for (long left = position ? strtol(position, NULL, 10) - 1 : 0; left > 0 && *sql; sql++) {
-        line += *sql == '\n';
-        left -= (sql[1] & 0xC0) != 0x80;
-    }
-    if (position) {
-        err_wrap(&pg->first, "line %d", line);
+    pg_note_mistake(pg, sql, result);
+    if (pg->mistake.line > 0) {
+        err_wrap(&pg->first, "line %d", pg->mistake.line);
     }
 }
 

@@ -70,6 +70,13 @@ bool pg_query(struct pg *pg, const char *name, const char *sql, const struct pg_
 /* Several statements in one string, no parameters (migrations). */
 bool pg_script(struct pg *pg, const char *sql, int timeout_ms, struct err *err);
 
+/* What Postgres says about the last statement that it refused on this connection. */
+struct pg_mistake {
+    int line;       /* of the statement's text, from 1; 0: Postgres names no place in it */
+    char hint[512]; /* how to repair it; "": none */
+};
+const struct pg_mistake *pg_last_mistake(const struct pg *pg);
+
 /* ERR_INPUT: Postgres rejects a value. ERR_UNAVAILABLE: an outage, or something that an operator
  * repairs. ERR_CONFLICT: the offset fence. ERR_INTERNAL: anything else. NULL or "": connection
  * lost. See pg_error.c. */

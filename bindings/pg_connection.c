@@ -161,6 +161,27 @@ void pg_note_result(const struct pg *pg, struct err *err, const PGresult *result
     snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate ? sqlstate : "");
 }
 
+/* The line of a character, counted from 1. The end of the text belongs to its last line. */
+static int pg_connection_line_of(const char *sql, long character) {
+    int line = 1;
+    for (long left = character - 1; left > 0 && *sql; sql++) {
+        line += *sql == '\n' && sql[1];
+        left -= (sql[1] & 0xC0) != 0x80; /* bytes that continue a character do not count */
+    }
+    return line;
+}
+
+void pg_note_mistake(struct pg *pg, const char *sql, const PGresult *result) {
+    const char *position = PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION);
+    const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+    pg->mistake.line = position ? pg_connection_line_of(sql, strtol(position, NULL, 10)) : 0;
+    pg_clean_message(pg, hint ? hint : "", pg->mistake.hint, sizeof pg->mistake.hint);
+}
+
+const struct pg_mistake *pg_last_mistake(const struct pg *pg) {
+    return &pg->mistake;
+}
+
 bool pg_lose(struct pg *pg, struct err *err) {
     if (pg->first.kind != ERR_NONE) {
         *err = pg->first;

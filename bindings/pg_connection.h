@@ -54,12 +54,15 @@ struct pg {
     PGresult **keep;       /* receives the result of pg_query */
     const char *comment;   /* appended to statements; NULL: none */
     struct err first;      /* first error of the group */
+    struct pg_mistake mistake;
 };
 
 /* True: it was created with equal options. */
 bool pg_is_like(const struct pg *pg, const struct pg_options *options);
 /* Fills err from a failed result. */
 void pg_note_result(const struct pg *pg, struct err *err, const PGresult *result);
+/* Keeps place and hint of a failed result of `sql` for pg_last_mistake. */
+void pg_note_mistake(struct pg *pg, const char *sql, const PGresult *result);
 /* Count the connection in pg_metrics: open; waiting for a reply. */
 void pg_count_open(struct pg *pg, bool is_open);
 void pg_count_active(struct pg *pg, bool is_active);

@@ -42,14 +42,19 @@ static bool schema_check_may_be_good(const struct err *err, bool has_params) {
     return false;
 }
 
-/* False: no connection to the database. */
+/* first_line: where the query begins in the statement that Postgres refused last; 0: it is not in
+ * it. False: no connection to the database. */
 static bool schema_check_keep_query_problem(struct check *check, const struct script_query *query,
-                                            const struct err *err) {
+                                            int first_line, const struct err *err) {
     if (!err->sqlstate[0] || strncmp(err->sqlstate, "08", 2) == 0) {
         *check->err = *err;
         return false;
     }
-    problems_add(&check->problems, query->path, 0, "%s", err->text);
+    const struct pg_mistake *mistake = pg_last_mistake(check->session->pg);
+    int line = first_line > 0 && mistake->line >= first_line ? mistake->line - first_line + 1 : 0;
+    const char *hint = mistake->hint;
+    problems_add(&check->problems, query->path, line, "%s%s%s%s", err->text,
+                 hint[0] ? " (hint: " : "", hint, hint[0] ? ")" : "");
     return true;
 }
 
@@ -119,7 +124,7 @@ static bool schema_check_run_statement(struct check *check, const struct script_
     schema_check_find_writes(check, query, plan);
     pg_rows_free(plan);
     return asked && (err.kind == ERR_NONE || schema_check_may_be_good(&err, named->count > 0) ||
-                     schema_check_keep_query_problem(check, query, &err));
+                     schema_check_keep_query_problem(check, query, 0, &err));
 }
 
 /* The next reaction with this query, from *at on; NULL: none. */
@@ -194,7 +199,7 @@ static bool schema_check_reaction_query(struct check *check, const struct script
             ":keys");
         return true;
     }
-    return schema_check_keep_query_problem(check, query, &err);
+    return schema_check_keep_query_problem(check, query, 2, &err);
 }
 
 /* In one transaction: a pooler may run two statements on two connections, and would keep the
@@ -213,7 +218,7 @@ static bool schema_check_statement(struct check *check, const struct script_quer
                        sql_run(session, check->err, "DEALLOCATE checked") &&
                        (!schema_check_reaction_of(check->generation, query, &first) ||
                         schema_check_reaction_query(check, query, named))
-                 : schema_check_keep_query_problem(check, query, &err);
+                 : schema_check_keep_query_problem(check, query, 1, &err);
     if (pg_connected(session->pg) && !sql_run(session, asked ? check->err : &err, "ROLLBACK")) {
         pg_disconnect(session->pg);
         asked = false;

@@ -49,10 +49,25 @@ static void names_every_query_that_cannot_be_prepared(void) {
     scripts_write(&scripts, "queries/b.sql", "SELECT word FROM things WHERE id = :id::text");
     scripts_write(&scripts, "queries/c.sql", "SELEC 1");
     const char *got = checked(NULL, SCHEMA_PREPARE);
-    CHECK_HAS(got, "/queries/a.sql: ");
+    CHECK_HAS(got, "/queries/a.sql:1: ");
     CHECK_HAS(got, "column \"nothing\" does not exist");
-    CHECK_HAS(got, "/queries/c.sql: ");
+    CHECK_HAS(got, "/queries/c.sql:1: ");
     CHECK(!strstr(got, "b.sql"));
+}
+
+/* Postgres counts characters of what it was sent, and names a likely column in a hint. */
+static void mistakes_in_queries_have_their_line_and_the_hint(void) {
+    begin();
+    scripts_write(&scripts, "queries/a.sql",
+                  "-- \xC3\xA9t\xC3\xA9\nSELECT id FROM things\nWHERE id = :a_long_name::text\n"
+                  "AND wrd = 'x'");
+    scripts_write(&scripts, "queries/b.sql", "SELECT id FROM things\nWHERE id = :id::uuid\n");
+    scripts_write(&scripts, "queries/c.sql", "SELECT id\nFROM things WHERE\n");
+    const char *got = checked(NULL, SCHEMA_RUN);
+    CHECK_HAS(got, "/queries/a.sql:4: column \"wrd\" does not exist (hint: Perhaps you meant to "
+                   "reference the column \"things.word\".)");
+    CHECK_HAS(got, "/queries/b.sql:2: operator does not exist: text = uuid (hint: No operator ");
+    CHECK_HAS(got, "/queries/c.sql:2: syntax error at end of input");
 }
 
 static void runs_every_query_once(void) {
@@ -64,7 +79,7 @@ static void runs_every_query_once(void) {
                   "x FROM nowhere', true, true, '')");
     const char *got = checked("INSERT INTO things VALUES ('kept')", SCHEMA_RUN);
     CHECK(!strstr(got, "a.sql"));
-    CHECK_HAS(got, "/queries/b.sql: ");
+    CHECK_HAS(got, "/queries/b.sql:1: ");
     CHECK_HAS(got, "/queries/c.sql: ");
     CHECK_HAS(got, "nowhere");
     begin();
@@ -118,6 +133,8 @@ static void problems_of_the_view_have_file_and_line(void) {
 
 static const struct test_case cases[] = {
     {"names every query that cannot be prepared", names_every_query_that_cannot_be_prepared},
+    {"mistakes in queries have their line and the hint",
+     mistakes_in_queries_have_their_line_and_the_hint},
     {"runs every query once", runs_every_query_once},
     {"a trial execution leaves nothing", a_trial_execution_leaves_nothing},
     {"errors that NULL parameters may cause are ignored",
