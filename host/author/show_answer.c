@@ -18,6 +18,10 @@ static void show_answer_put_head(const struct response *response, const char *co
 
 static void show_answer_put_notes(const struct shown_answer *shown, struct buffer *out) {
     buffer_append_format(out, "%s  %.1f ms\n", shown->route->name, (double)shown->took_us / 1000);
+    if (shown->dropped_bytes > 0) {
+        buffer_append_format(out, "  cut     the last %zu bytes of the body are not shown\n",
+                             shown->dropped_bytes);
+    }
     if (shown->error.len > 0) {
         buffer_append_text(out, "  failed: ");
         show_lines(out, buffer_slice(&shown->error));
@@ -72,6 +76,7 @@ static void show_answer_json(const struct shown_answer *shown, const struct resp
     json_put_int(json, "status", response->status);
     show_answer_put_headers(json, head);
     json_put_text(json, "body", response_body(response));
+    json_put_int(json, "dropped_bytes", (int64_t)shown->dropped_bytes);
     json_put_text(json, "error", slice_of(shown->error.data));
     json_put_text(json, "cache_key",
                   slice_of(shown->cache_key.len > 0 ? shown->cache_key.data : NULL));

@@ -8,6 +8,7 @@
 struct shown_answer {                 /* begin: {0} */
     const struct script_route *route; /* NULL: no route has the path */
     int64_t took_us;                  /* of the script; 0: it was not called */
+    size_t dropped_bytes;             /* of a streamed body, at its end */
     struct buffer error;              /* of the script, with its traceback; empty: none */
     struct buffer cache_key;          /* empty: the response is not cached */
     int cache_ttl_s;                  /* with cache_key */

@@ -172,8 +172,10 @@ static void try_route_take_answer(struct try_route *attempt, struct script_respo
     struct exchange *exchange = attempt->exchange;
     struct slice body = answer->is_stream ? buffer_slice(&parts->body) : answer->body;
     struct cached_response *cached = cached_response_create(answer->status, body);
-    if (answer->is_stream) { /* as a short one is sent: whole, without an ETag */
+    if (answer->is_stream) { /* a short one is sent whole, without an ETag; a long one in chunks */
         response_set_momentary(&exchange->response, cached, "application/json");
+        exchange->response.is_stream = exchange->response.chunked = parts->dropped > 0;
+        attempt->shown.dropped_bytes = parts->dropped;
     } else {
         route_response_set(&exchange->response, &exchange->request, cached, attempt->shown.route,
                            &attempt->options->config->http.vocabularies);
@@ -185,7 +187,7 @@ static void try_route_take_answer(struct try_route *attempt, struct script_respo
 
 static void try_route_call(struct try_route *attempt, struct script_request *request) {
     struct script_response answer = {0};
-    struct script_parts parts = {0};
+    struct script_parts parts = {.cuts = true};
     const struct script_sink sink = script_parts_sink(&parts);
     struct err err = {0};
     request->sink = attempt->exchange->request.method == METHOD_HEAD ? NULL : &sink;

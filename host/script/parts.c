@@ -8,9 +8,17 @@ static void parts_begin(void *context, const struct script_response *response) {
 
 static const char *parts_write(void *context, struct slice part) {
     struct script_parts *parts = context;
-    buffer_append_slice(&parts->body, part);
-    buffer_append(&parts->lens, &part.len, sizeof part.len);
-    return parts->body.len > SCRIPT_PARTS_BYTES ? "specs and try take 16 MiB of a stream" : NULL;
+    size_t room = SCRIPT_PARTS_BYTES - parts->body.len;
+    size_t len = part.len < room ? part.len : room;
+    if (len < part.len && !parts->cuts) {
+        return "a spec takes 16 MiB of a stream";
+    }
+    parts->dropped += part.len - len;
+    if (len > 0 || part.len == 0) {
+        buffer_append(&parts->body, part.data, len);
+        buffer_append(&parts->lens, &len, sizeof len);
+    }
+    return NULL;
 }
 
 struct script_sink script_parts_sink(struct script_parts *parts) {

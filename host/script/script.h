@@ -292,11 +292,13 @@ struct script_sink {
     /* May wait for the client. NULL, or why it takes no more parts: a literal. */
     const char *(*write)(void *context, struct slice part);
 };
-/* All parts of a response, where no client takes them. */
+/* The parts of a response, where no client takes them. */
 #define SCRIPT_PARTS_BYTES (16UL * 1024 * 1024)
-struct script_parts {
+struct script_parts {   /* begin: {0}, or {.cuts = true} */
     struct buffer body; /* one after the other */
     struct buffer lens; /* a size_t each */
+    bool cuts;          /* over SCRIPT_PARTS_BYTES bytes are dropped; else the write fails */
+    size_t dropped;     /* bytes */
 };
 struct script_sink script_parts_sink(struct script_parts *parts);
 void script_parts_free(struct script_parts *parts);

@@ -111,6 +111,20 @@ def test_a_streamed_response_is_shown_whole(author):
     assert re.search(r"pg\.each  things  .*  2 rows  ", notes)
 
 
+def test_a_long_stream_runs_to_its_end_and_is_cut(author):
+    """What the program serves is no failure here."""
+    (author.folder / "scripts/routes/words.lua").write_text(STREAM.replace(
+        'return pg.each(', 'for _ = 1, 17 do write(("x"):rep(2^20) .. "\\n") end return pg.each('))
+    done = author("--path", "/words/7")
+    head, body, notes = done.stdout.split("\n\n")
+    assert done.returncode == 0 and head.startswith("HTTP/1.1 200 OK"), (head, notes)
+    assert len(body) == 2**24 and "Content-Length" not in head
+    assert f"\n  cut     the last {2**20 + 21} bytes of the body are not shown\n" in notes
+    assert re.search(r"pg\.each  things  .*  2 rows  ", notes)
+    said = json.loads(author("--path", "/words/7", "--json").stdout)
+    assert (said["status"], said["dropped_bytes"], len(said["body"])) == (200, 2**20 + 21, 2**24)
+
+
 def test_the_json_form_has_the_same(author):
     said = json.loads(post(author, "--json").stdout)
     assert (said["route"], said["status"], said["error"], said["cache_key"]) == (
