@@ -201,8 +201,7 @@ static inline void programs_assign(struct programs *p) {
         "t = { [0] = 1, nil, 2, k1 = nil } t.k1 = ",
         "c, t[i % 4], b = b, c, ",
         "local w = { x = a, y = b } if i % 9 == 0 then t = w end w.x = ",
-        "local w = { { x = i } } w[1].y = w if i % 7 == 1 then v = "
-        "{ y = w[1] } end w[1].z = "};
+        "local w = { { x = i } } w[1].y = w if i % 7 == 1 then v = { y = w[1] } end w[1].z = "};
     PROGRAMS_PICK(p, targets);
     programs_number(p, 3);
 }

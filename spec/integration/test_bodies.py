@@ -124,7 +124,7 @@ def broken(program, reason, endpoint="routes/parts"):
 
 
 def idle(program):
-    wait_until("the end of all streams", lambda: program.samples().get("ras_api_streams") == 0)
+    wait_until("the end of all streams", lambda: program.samples().get("ras_api_streams", 0) == 0)
 
 
 # ---- responses that are streamed --------------------------------------------------------------

@@ -111,4 +111,4 @@ def test_refused_login_group_and_topic_are_reported_and_recover_without_restart(
         strict_kafka.grant(f"--operation Write --topic {words}")
         wait_until("the message", lambda: message("state") == "sent")
     assert not program.ask("status")["outbox"]["error"]
-    assert len(log_lines(program, "Kafka producer failed and is replaced")) < 5
+    assert len(log_lines(program, "Kafka producer failed and is replaced")) < 8  # the waits double

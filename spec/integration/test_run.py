@@ -235,7 +235,7 @@ def test_another_service_runs_with_its_generator(run):
 def test_a_folder_without_a_service_is_refused(run):
     started = run("--service", "docs")
     assert started.wait() == 1
-    assert "--service docs: its run.json cannot be read" in started.text
+    assert f"--service docs: {ROOT}/docs has no config.lua" in started.text
 
 
 def test_run_json_may_be_absent_and_a_wrong_key_is_refused_with_those_that_there_are(tmp_path):
