@@ -49,7 +49,7 @@ static void compiler_aborts_push(lua_State *L, const char *table, const char *li
 /* Pushes jit.vmdef's texts; a table without any if LuaJIT's Lua files are not installed. */
 static void compiler_aborts_push_texts(lua_State *L) {
     const char *path = lua_pushfstring(L, "/usr/share/luajit-%s/jit/vmdef.lua",
-                                       LUAJIT_VERSION + sizeof "LuaJIT " - 1);
+                                       &LUAJIT_VERSION[sizeof "LuaJIT " - 1]);
     if (luaL_loadfile(L, path) != 0) {
         lua_newtable(L);
         return;
