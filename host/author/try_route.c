@@ -4,7 +4,6 @@
 
 #include "base/clock.h"
 #include "base/nearest.h"
-#include "base/uuid.h"
 #include "http/exchange.h"
 #include "http/problem.h"
 #include "http/request_body.h"
@@ -64,18 +63,6 @@ static bool try_route_read_body(struct try_route *attempt, struct err *err) {
     attempt->exchange->body.data = attempt->body.data;
     attempt->exchange->body.len = attempt->body.len;
     return true;
-}
-
-static void try_route_set_correlation_id(struct exchange *exchange) {
-    struct slice given = exchange->request.fields[FIELD_CORRELATION_ID];
-    if (given.data && correlation_id_acceptable(given)) {
-        snprintf(exchange->correlation_id, sizeof exchange->correlation_id, "%.*s", (int)given.len,
-                 given.data);
-    } else {
-        uint8_t id[16];
-        uuid_generate_v4(id);
-        uuid_format(id, exchange->correlation_id);
-    }
 }
 
 /* False: the response is the server's to such bytes, or ERR_INPUT: they are no one request. */
@@ -258,7 +245,8 @@ static bool try_route_send(struct try_route *attempt, int *status, struct err *e
         try_route_put_head(attempt);
         bool good = try_route_parse(attempt, err);
         ok = good || err->kind == ERR_NONE;
-        try_route_set_correlation_id(attempt->exchange);
+        exchange_choose_correlation_id(attempt->exchange->request.fields[FIELD_CORRELATION_ID],
+                                       attempt->exchange->correlation_id);
         if (good && try_route_find(attempt) && try_route_admit(attempt)) {
             try_route_answer(attempt);
         }

@@ -3,6 +3,9 @@
 
 #include "conflicts.h"
 
+#define NEW_NAME                                                                                   \
+    { .name = "NAME", .help = "lower-case letters, digits and _" }
+
 static const struct command_spec specs[] = {
     {
         .name = "test",
@@ -129,7 +132,7 @@ static const struct command_spec specs[] = {
         .help = "Writes scripts/handlers/NAME.lua, spec/unit/handlers/NAME_spec.lua, and an event "
                 "in spec/fixtures/events/NAME.json, for an author to change; comments say where. "
                 "Overwrites nothing.",
-        .arguments = {{.name = "NAME", .help = "lower-case letters, digits and _"}},
+        .arguments = {NEW_NAME},
         .options = {TEXT("topic", "TOPIC", topic,
                          "what it reads; default: NAME with dots for _, and .v1")},
     },
@@ -141,7 +144,7 @@ static const struct command_spec specs[] = {
         .help = "Writes scripts/routes/NAME.lua, spec/unit/routes/NAME_spec.lua, and "
                 "sql/queries/NAME.sql, for an author to change; comments say where. Overwrites "
                 "nothing.",
-        .arguments = {{.name = "NAME", .help = "lower-case letters, digits and _"}},
+        .arguments = {NEW_NAME},
         .options = {TEXT("path", "PATH", path,
                          "what it answers on, as '/orders/{order_id}/notes'; default: /NAME/{id}"),
                     TEXT("method", "METHOD", method,
@@ -155,7 +158,7 @@ static const struct command_spec specs[] = {
         .help = "Writes scripts/reactions/NAME.lua, spec/unit/reactions/NAME_spec.lua, and "
                 "sql/queries/NAME.sql, for an author to change; comments say where. Overwrites "
                 "nothing.",
-        .arguments = {{.name = "NAME", .help = "lower-case letters, digits and _"}},
+        .arguments = {NEW_NAME},
         .options = {TEXT("table", "TABLE", table,
                          "the table of the view that it follows; default: the first"),
                     TEXT("topic", "TOPIC", topic,
@@ -169,7 +172,7 @@ static const struct command_spec specs[] = {
         .help = "Compares scripts/view.lua with the database, and writes sql/migrations/NNNN_NAME."
                 "sql with the next number: tables, columns, and how `aggregator migrate --redo` "
                 "takes them back. Applies nothing.",
-        .arguments = {{.name = "NAME", .help = "lower-case letters, digits and _"}},
+        .arguments = {NEW_NAME},
     },
     {
         .name = "repl",

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "base/uuid.h"
 #include "kept_request.h"
 #include "route_response.h"
 #include "vocabulary.h"
@@ -21,9 +20,7 @@ static bool api_live_hears(void *context) {
 static bool api_live_compute(struct api_scripts *scripts, const struct script_request *request,
                              struct live_answer *answer, struct err *err) {
     char correlation_id[CORRELATION_MAX_BYTES + 1];
-    uint8_t id[16];
-    uuid_generate_v4(id);
-    uuid_format(id, correlation_id);
+    exchange_choose_correlation_id((struct slice){0}, correlation_id);
     struct api_computation computation = {
         .pool = scripts->pool,
         .request = *request,

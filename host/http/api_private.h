@@ -14,11 +14,11 @@ struct admission;
 struct api_scripts {
     struct api *api; /* NULL until the api owns them */
     struct script_generation *generation;
-    uint64_t hash;                           /* of the generation's hash */
     const struct script_route *routes;       /* the generation owns them */
     const struct config_pairs *vocabularies; /* by caller; the generation owns them */
     int compress_min_bytes;                  /* http.compress_min_bytes */
-    struct endpoint **endpoints;             /* one for each route */
+    struct endpoint **endpoints;             /* one for each route, as are the keys */
+    struct cache_key *keys;                  /* without their texts */
     size_t route_count;
     struct script_route *live_routes; /* the streams of live routes, as routes of their own */
     size_t *live_of;                  /* the index of each one's route */
@@ -55,9 +55,6 @@ struct cached_response *api_compute(void *computation, uint64_t **tags, size_t *
 /* The scripts that run now, with one more user; *admission, unless NULL, gets a reference. */
 struct api_scripts *api_begin_use(struct api *api, struct admission **admission);
 void api_end_use(void *scripts);
-
-/* The key of a response of the route, without its text. */
-struct cache_key api_cache_key(const struct api_scripts *scripts, const struct script_route *route);
 
 /* ---- api_live.c ----------------------------------------------------------------------------- */
 

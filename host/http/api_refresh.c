@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/log_limit.h"
-#include "base/uuid.h"
 #include "kept_request.h"
 
 static struct {
@@ -49,13 +48,11 @@ static void api_refresh_kept(struct api_scripts *scripts, const struct script_re
     struct buffer text = {0};
     struct err err = {0};
     char correlation_id[CORRELATION_MAX_BYTES + 1];
-    uint8_t id[16];
-    uuid_generate_v4(id);
-    uuid_format(id, correlation_id);
+    exchange_choose_correlation_id((struct slice){0}, correlation_id);
     struct api_computation computation = {
         .pool = scripts->pool, .request = *request, .timeout_ms = config->http.request_timeout_ms};
     computation.request.correlation_id = correlation_id;
-    struct cache_key key = api_cache_key(scripts, route);
+    struct cache_key key = scripts->keys[request->route];
     if (route->cache_key && script_cache_key(route, request, &text)) {
         key.text = buffer_slice(&text);
         log_set_correlation_id(slice_of(correlation_id));

@@ -93,6 +93,31 @@ static bool api_site_admit_request(const struct admission *admission, struct exc
 
 /* ---- scripts ------------------------------------------------------------------------------- */
 
+/* The key of a response of the route, without its text. Texts of two routes may be equal, so the
+ * hash has the route. */
+static struct cache_key api_site_key_of(const struct script_route *route, uint64_t generation) {
+    const struct script_cache *rules = &route->cache;
+    const uint64_t made_by[] = {generation, hash64(slice_of(route->name))};
+    return (struct cache_key){
+        .type = route->cache_type,
+        .scripts = hash64((struct slice){(const char *)made_by, sizeof made_by}),
+        .ages = {rules->ttl_s, rules->stale_while_revalidate_s, rules->stale_if_error_s,
+                 rules->stale_after_commit},
+    };
+}
+
+/* What a request to a route needs at hand. */
+static void api_site_list_routes(struct api_scripts *scripts) {
+    uint64_t generation = hash64(slice_of(script_generation_hash(scripts->generation)));
+    scripts->routes = script_generation_routes(scripts->generation, &scripts->route_count);
+    scripts->endpoints = xcalloc(scripts->route_count + 1, sizeof(struct endpoint *));
+    scripts->keys = xcalloc(scripts->route_count + 1, sizeof *scripts->keys);
+    for (size_t i = 0; i < scripts->route_count; i++) {
+        scripts->endpoints[i] = endpoint_of(scripts->routes[i].endpoint);
+        scripts->keys[i] = api_site_key_of(&scripts->routes[i], generation);
+    }
+}
+
 static void api_site_list_live(struct api_scripts *scripts) {
     scripts->live_routes = xcalloc(scripts->route_count + 1, sizeof *scripts->live_routes);
     scripts->live_of = xcalloc(scripts->route_count + 1, sizeof *scripts->live_of);
@@ -122,12 +147,7 @@ struct api_scripts *api_scripts_create(struct script_generation *generation,
     scripts->generation = script_generation_ref(generation);
     scripts->vocabularies = &script_generation_config(generation)->http.vocabularies;
     scripts->compress_min_bytes = script_generation_config(generation)->http.compress_min_bytes;
-    scripts->hash = hash64(slice_of(script_generation_hash(generation)));
-    scripts->routes = script_generation_routes(generation, &scripts->route_count);
-    scripts->endpoints = xcalloc(scripts->route_count + 1, sizeof(struct endpoint *));
-    for (size_t i = 0; i < scripts->route_count; i++) {
-        scripts->endpoints[i] = endpoint_of(scripts->routes[i].endpoint);
-    }
+    api_site_list_routes(scripts);
     api_site_list_live(scripts);
     scripts->builtin = builtin_paths_create(generation, sources, err);
     scripts->pool = scripts->builtin ? script_pool_create(generation, err) : NULL;
@@ -146,6 +166,7 @@ void api_scripts_destroy(struct api_scripts *scripts) {
     script_pool_destroy(scripts->pool);
     script_generation_unref(scripts->generation);
     free(scripts->endpoints);
+    free(scripts->keys);
     free(scripts->live_routes);
     free(scripts->live_of);
     free(scripts->live_endpoints);
@@ -291,24 +312,11 @@ static void api_site_ask_script(void *context, struct exchange *exchange) {
     }
 }
 
-struct cache_key api_cache_key(const struct api_scripts *scripts,
-                               const struct script_route *route) {
-    const struct script_cache *rules = &route->cache;
-    /* Keys of two routes may expand to one text. */
-    const uint64_t made_by[] = {scripts->hash, hash64(slice_of(route->name))};
-    return (struct cache_key){
-        .type = route->cache_type,
-        .scripts = hash64((struct slice){(const char *)made_by, sizeof made_by}),
-        .ages = {rules->ttl_s, rules->stale_while_revalidate_s, rules->stale_if_error_s,
-                 rules->stale_after_commit},
-    };
-}
-
 /* Sets the plan's key; it stays without a text where no response is cached. */
 static void api_site_plan_key(const struct api_scripts *scripts, const struct script_route *route,
                               struct exchange *exchange) {
     struct plan *plan = &exchange->plan;
-    plan->key = api_cache_key(scripts, route);
+    plan->key = scripts->keys[plan->match.route];
     if (route->cache_key) {
         struct route_inputs inputs;
         struct script_request request = {0};

@@ -68,16 +68,20 @@ static void exchange_begin(struct exchanges *exchanges, struct exchange *exchang
     exchange->response = (struct response){0};
 }
 
-static void exchange_set_ids(struct exchange *exchange) {
-    struct slice given = exchange->request.fields[FIELD_CORRELATION_ID];
+void exchange_choose_correlation_id(struct slice given, char out[CORRELATION_MAX_BYTES + 1]) {
     if (given.data && correlation_id_acceptable(given)) {
-        memcpy(exchange->correlation_id, given.data, given.len);
-        exchange->correlation_id[given.len] = '\0';
+        memcpy(out, given.data, given.len);
+        out[given.len] = '\0';
     } else {
         uint8_t id[16];
         uuid_generate_v4(id);
-        uuid_format(id, exchange->correlation_id);
+        uuid_format(id, out);
     }
+}
+
+static void exchange_set_ids(struct exchange *exchange) {
+    exchange_choose_correlation_id(exchange->request.fields[FIELD_CORRELATION_ID],
+                                   exchange->correlation_id);
     traceparent_format(traceparent_read(exchange->request.fields[FIELD_TRACEPARENT]),
                        exchange->traceparent);
 }

@@ -63,6 +63,9 @@ void exchange_end_body(struct exchanges *exchanges, struct exchange *exchange);
 void exchange_refuse_body(struct exchanges *exchanges, struct exchange *exchange,
                           struct refusal refusal);
 
+/* The given correlation id if it is acceptable (request.h); else, or with data NULL, a new one: a
+ * random UUID. */
+void exchange_choose_correlation_id(struct slice given, char out[CORRELATION_MAX_BYTES + 1]);
 /* Worker, in a plan: the head of a response with a body_stream is complete: it does not change from
  * now on, and the connection's loop may write it. */
 void exchange_begin_stream(struct exchange *exchange);

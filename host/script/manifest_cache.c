@@ -150,7 +150,7 @@ static bool manifest_cache_has(const struct manifest_vary *vary, const char *nam
 }
 
 /* A response is cached for all requests that have the same values of what is declared: `vary` names
- * all of it, so that whoever declares another parameter sees what that does to the cache. */
+ * all of it: an author who declares another parameter decides what it does to the cache. */
 static void manifest_cache_check_vary(struct manifest_reader *r, const char *what,
                                       const struct script_part *part,
                                       const struct manifest_vary *vary) {
