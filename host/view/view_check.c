@@ -93,12 +93,11 @@ static void view_check_computed(const struct checker *checker, const struct view
     const char *type = row >= 0 ? pg_rows_text(checker->columns, row, TYPE) : "no such column";
     const char *computed = row >= 0 ? pg_rows_text(checker->columns, row, COMPUTED) : "";
     if (!view_sql_is_computed(declared, type, computed)) {
-        view_check_report(
-            checker, declared->name,
-            "the rule count needs it as integer GENERATED ALWAYS AS "
-            "(coalesce(cardinality(\"%s\"), 0)) STORED, the database has %s%s%s%s: " REMEDY,
-            declared->stored, type, computed[0] ? " GENERATED ALWAYS AS (" : "", computed,
-            computed[0] ? ")" : "");
+        view_check_report(checker, declared->name,
+                          "the rule count needs it as " VIEW_SQL_COMPUTED
+                          ", the database has %s%s%s%s: " REMEDY,
+                          declared->stored, type, computed[0] ? " GENERATED ALWAYS AS (" : "",
+                          computed, computed[0] ? ")" : "");
     }
 }
 

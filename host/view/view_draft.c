@@ -32,9 +32,7 @@ static const struct view_column *view_draft_computed(const struct view_table *ta
 }
 
 static void view_draft_append_computed(struct buffer *sql, const struct view_column *column) {
-    buffer_append_format(
-        sql, "\"%s\" integer GENERATED ALWAYS AS (coalesce(cardinality(\"%s\"), 0)) STORED",
-        column->name, column->stored);
+    buffer_append_format(sql, "\"%s\" " VIEW_SQL_COMPUTED, column->name, column->stored);
 }
 
 /* Which index finds the rows that have an item. */

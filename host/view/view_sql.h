@@ -30,6 +30,9 @@ void view_sql_append_name(struct buffer *out, const struct view_table *table, in
 /* The column that the database stores, which differs for the rule count. */
 const char *view_sql_stored_name(const struct view_column *column);
 
+/* The type of a column that Postgres computes of a group's sources; takes their name. */
+#define VIEW_SQL_COMPUTED "integer GENERATED ALWAYS AS (coalesce(cardinality(\"%s\"), 0)) STORED"
+
 /* Whether a column of the database, by its type and the expression that Postgres computes it of
  * ("": none), is what the rule count needs: the number of items in `column->stored`. */
 bool view_sql_is_computed(const struct view_column *column, const char *type,
