@@ -161,8 +161,8 @@ static void follow(struct applier *applier, FILE *input) {
     free(line);
 }
 
-static void wake_reactor(void *context) {
-    reactor_wake(context);
+static void wake_reactor(void *context, bool behind) {
+    reactor_wake(context, behind);
 }
 
 static void wake_relay(void *context) {

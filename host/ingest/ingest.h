@@ -13,8 +13,8 @@ struct ingest_options {
     const struct config *config;
     struct script_generation *generation;
     struct cache *cache;
-    struct outbox_relay *relay;    /* woken when messages are stored; NULL: none runs here */
-    void (*marked)(void *context); /* a commit has marked keys; on a worker's thread */
+    struct outbox_relay *relay; /* woken when messages are stored; NULL: none runs here */
+    void (*marked)(void *context, bool behind); /* as in pipeline.h; on a worker's thread */
     void *context;
     bool held; /* the workers do not join the group before ingest_join */
 };

@@ -73,7 +73,7 @@ static void after_commit_count(struct pipeline *pipeline, const struct batch *ba
 static void after_commit_wake(struct pipeline *pipeline, const struct batch *batch) {
     const struct outbox_stored *stored = &pipeline->transaction.stored;
     if (batch->marks > 0 && pipeline->options.marked) {
-        pipeline->options.marked(pipeline->options.marked_context);
+        pipeline->options.marked(pipeline->options.marked_context, batch_full(pipeline, batch));
     }
     if (stored->pending + stored->settled + stored->known > 0 && !pipeline->options.uncounted) {
         outbox_stored_count(stored);

@@ -31,8 +31,10 @@ struct pipeline_options {
     const char *muted; /* why scripts may not use outside systems; NULL: they may */
     bool with_redis;
     bool marks; /* stores messages and marks: live ingestion, and shadows with tables for both */
-    struct outbox_relay *relay;    /* woken when messages are stored; NULL: none runs here */
-    void (*marked)(void *context); /* a commit has marked keys; the pipeline's thread; or NULL */
+    struct outbox_relay *relay; /* woken when messages are stored; NULL: none runs here */
+    /* A commit has marked keys. behind: the transaction was full, so more records wait. Called on
+     * the pipeline's thread. NULL: none. */
+    void (*marked)(void *context, bool behind);
     void *marked_context;
     bool no_breaker; /* no handler waits, whatever share of its events is rejected */
     bool quiet;      /* does not log rejected events */

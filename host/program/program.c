@@ -56,8 +56,8 @@ static bool program_start_reactor(struct program *program, struct err *err) {
     return program->reactor != NULL;
 }
 
-static void program_wake_reactor(void *context) {
-    reactor_wake(context);
+static void program_wake_reactor(void *context, bool behind) {
+    reactor_wake(context, behind);
 }
 
 static bool program_start_audit(struct program *program, struct err *err) {

@@ -14,9 +14,10 @@
 #define LOOK_INTERVAL_US 1000000 /* for marks of other processes and retries */
 #define MEASURE_INTERVAL_US 5000000
 #define OUTAGE_REST_US 1000000
-#define BUSY_KEYS 16        /* after a turn with a round of this many keys … */
-#define REST_FACTOR 10      /* … it pauses this many times the turn's duration, … */
-#define REST_MAX_US 1000000 /* … at most this long */
+#define BUSY_KEYS 16          /* after a turn with a round of this many keys … */
+#define REST_FACTOR 2         /* … it pauses this many times the turn's duration, … */
+#define REST_FACTOR_BEHIND 30 /* … behind a backlog this many times, … */
+#define REST_MAX_US 4000000   /* … at most this long */
 
 struct reactor {
     struct reactor_options options;
@@ -26,6 +27,7 @@ struct reactor {
     bool outage_logged;
     struct thread thread; /* its lock guards what follows */
     bool woken;
+    bool behind; /* a commit with marks had a backlog behind it, since the last pause */
     struct script_generation *next; /* a reference; NULL: none */
     int64_t marks, failures;
     double oldest_s;
@@ -214,6 +216,15 @@ static bool reactor_wait(struct reactor *reactor, int64_t for_us, bool for_marks
     return goes_on;
 }
 
+/* The pause after a turn of that duration with many keys. */
+static int64_t reactor_rest_us(struct reactor *reactor, int64_t worked_us) {
+    thread_lock(&reactor->thread);
+    int64_t rest_us = worked_us * (reactor->behind ? REST_FACTOR_BEHIND : REST_FACTOR);
+    reactor->behind = false;
+    thread_unlock(&reactor->thread);
+    return rest_us < REST_MAX_US ? rest_us : REST_MAX_US;
+}
+
 /* Returns the time until the next turn; *for_marks: new marks end the wait. */
 static int64_t reactor_take_turn(struct reactor *reactor, bool *for_marks) {
     struct err err = {0};
@@ -233,10 +244,9 @@ static int64_t reactor_take_turn(struct reactor *reactor, bool *for_marks) {
         return OUTAGE_REST_US;
     }
     reactor->outage_logged = false;
-    int64_t worked_us = clock_monotonic_us() - started_us;
     if (most >= BUSY_KEYS) {
         *for_marks = false;
-        return worked_us * REST_FACTOR < REST_MAX_US ? worked_us * REST_FACTOR : REST_MAX_US;
+        return reactor_rest_us(reactor, clock_monotonic_us() - started_us);
     }
     return most > 0 ? 0 : LOOK_INTERVAL_US;
 }
@@ -295,12 +305,13 @@ void reactor_stop(struct reactor *reactor) {
     reactor_free(reactor);
 }
 
-void reactor_wake(struct reactor *reactor) {
+void reactor_wake(struct reactor *reactor, bool behind) {
     if (!reactor) {
         return;
     }
     thread_lock(&reactor->thread);
     reactor->woken = true;
+    reactor->behind = reactor->behind || behind;
     thread_wake(&reactor->thread);
     thread_unlock(&reactor->thread);
 }
