@@ -37,7 +37,7 @@ bool script_types(const struct script_generation *generation, struct buffer *tex
     bool ok = check_types_put_all(&json, generation, err);
     struct text_report report = {.name = "types",
                                  .chunk = EMBEDDED(types_lua),
-                                 .helper = EMBEDDED(query_columns_lua),
+                                 .helpers = {EMBEDDED(query_columns_lua)},
                                  .json = buffer_slice(&json)};
     ok = ok && text_report_append(&report, text, err);
     buffer_free(&json);

@@ -102,7 +102,7 @@ int command_upgrade(const struct command *command) {
 static int admin_show(const struct command *command, const struct buffer *answer) {
     struct text_report report = {.name = "shadow_run_report",
                                  .chunk = EMBEDDED(shadow_run_report_lua),
-                                 .helper = EMBEDDED(report_text_lua),
+                                 .helpers = {EMBEDDED(report_text_lua)},
                                  .json = buffer_slice(answer)};
     struct err err = {0};
     bool equal = admin_starts_with(answer, "{\"equal\":true");

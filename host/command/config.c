@@ -28,7 +28,7 @@ static int config_print(const struct command *command, const struct buffer *json
     struct err err = {0};
     struct text_report report = {.name = "config_report",
                                  .chunk = EMBEDDED(config_report_lua),
-                                 .helper = EMBEDDED(report_text_lua),
+                                 .helpers = {EMBEDDED(report_text_lua)},
                                  .json = buffer_slice(json),
                                  .limit = describe};
     if (command->json) {

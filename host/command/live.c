@@ -72,7 +72,7 @@ bool live_print(const char *name, struct slice chunk, const struct buffer *json,
                 struct err *err) {
     struct text_report report = {.name = name,
                                  .chunk = chunk,
-                                 .helper = EMBEDDED(report_text_lua),
+                                 .helpers = {EMBEDDED(report_text_lua)},
                                  .json = buffer_slice(json)};
     return text_report_print(&report, out, err);
 }

@@ -161,7 +161,7 @@ bool explain_print(const struct explanation *explanation, int64_t limit, FILE *o
     explain_json(explanation, &json);
     struct text_report report = {.name = "explain_report",
                                  .chunk = EMBEDDED(explain_report_lua),
-                                 .helper = EMBEDDED(report_text_lua),
+                                 .helpers = {EMBEDDED(report_text_lua)},
                                  .json = buffer_slice(&json),
                                  .limit = limit};
     bool ok = text_report_print(&report, out, err);

@@ -4,6 +4,9 @@
 #include "script/declared.h"
 #include "script/text_report.h"
 #include "api_description.lua.h"
+#include "api_document.lua.h"
+#include "api_fields.lua.h"
+#include "api_overlay.lua.h"
 #include "api_schemas.lua.h"
 #include "request.h"
 #include "router.h"
@@ -49,7 +52,8 @@ bool api_description_append(const struct script_generation *generation, bool ind
     api_description_put_all(&declared, generation);
     struct text_report report = {.name = "openapi",
                                  .chunk = EMBEDDED(api_description_lua),
-                                 .helper = EMBEDDED(api_schemas_lua),
+                                 .helpers = {EMBEDDED(api_document_lua), EMBEDDED(api_fields_lua),
+                                             EMBEDDED(api_schemas_lua), EMBEDDED(api_overlay_lua)},
                                  .json = buffer_slice(&declared),
                                  .limit = indented};
     bool ok = text_report_append(&report, json, err);

@@ -9,7 +9,9 @@
 #include "advice.h"
 #include "declared.h"
 #include "literals.lua.h"
+#include "literals_tokens.lua.h"
 #include "manifest.h"
+#include "text_report.h"
 
 #define TIMEOUT_MS 60000
 #define MEMORY_BYTES (1024UL * 1024 * 1024)
@@ -104,12 +106,16 @@ struct literals {
     struct slice declared; /* JSON */
 };
 
+static void literals_load(lua_State *L, struct slice chunk) {
+    if (luaL_loadbuffer(L, chunk.data, chunk.len, "=literals")) {
+        lua_error(L);
+    }
+}
+
 static int literals_run(lua_State *L) {
     const struct literals *literals = lua_touserdata(L, 1);
     lua_job_open_libraries(L);
-    if (luaL_loadbuffer(L, (const char *)literals_lua, sizeof literals_lua - 1, "=literals")) {
-        return lua_error(L);
-    }
+    literals_load(L, EMBEDDED(literals_lua));
     luaopen_agg_json(L);
     lua_pushlstring(L, literals->declared.data, literals->declared.len);
     lua_pushlightuserdata(L, literals->r);
@@ -118,7 +124,9 @@ static int literals_run(lua_State *L) {
     lua_pushcfunction(L, literals_instead);
     lua_pushlightuserdata(L, literals->r);
     lua_pushcclosure(L, literals_read, 1);
-    lua_call(L, 6, 0);
+    literals_load(L, EMBEDDED(literals_tokens_lua));
+    lua_call(L, 0, 1);
+    lua_call(L, 7, 0);
     return 0;
 }
 

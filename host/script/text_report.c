@@ -21,6 +21,20 @@ static void text_report_push(lua_State *L, const char *name, struct slice chunk)
     }
 }
 
+/* Where the chunk and its arguments lie. */
+enum { CHUNK = 2, JSON_MODULE, OBJECT, LIMIT };
+
+/* Pushes what the helper returns; `count` results of others lie above the limit. */
+static void text_report_push_result(lua_State *L, const char *name, struct slice helper,
+                                    int count) {
+    text_report_push(L, name, helper);
+    lua_pushvalue(L, JSON_MODULE);
+    for (int i = 1; i <= count; i++) {
+        lua_pushvalue(L, LIMIT + i);
+    }
+    lua_call(L, count + 1, 1);
+}
+
 static int text_report_run(lua_State *L) {
     const struct text_report_job *job = lua_touserdata(L, 1);
     const struct text_report *report = job->report;
@@ -30,12 +44,10 @@ static int text_report_run(lua_State *L) {
     luaopen_agg_json(L);
     lua_pushlstring(L, report->json.data, report->json.len);
     lua_pushnumber(L, (lua_Number)report->limit);
-    if (report->helper.data) {
-        text_report_push(L, report->name, report->helper);
-        lua_pushvalue(L, 3);
-        lua_call(L, 1, 1);
+    for (int i = 0; i < TEXT_REPORT_MAX_HELPERS && report->helpers[i].data; i++) {
+        text_report_push_result(L, report->name, report->helpers[i], i);
     }
-    lua_call(L, lua_gettop(L) - 2, 1);
+    lua_call(L, lua_gettop(L) - CHUNK, 1);
     const char *text = lua_tolstring(L, -1, &len);
     buffer_append(job->out, text, len);
     return 0;

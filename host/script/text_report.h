@@ -12,12 +12,16 @@
     { (const char *)(array), sizeof(array) - 1 }
 #define EMBEDDED(array) ((struct slice)EMBEDDED_TEXT(array))
 
+#define TEXT_REPORT_MAX_HELPERS 4
+
 struct text_report {
     const char *name; /* of the chunk, for errors */
-    /* Its arguments: the module json, the object, the limit, the helper's result. It returns the
+    /* Its arguments: the module json, the object, the limit, the helpers' results. It returns the
      * text. */
     struct slice chunk;
-    struct slice helper; /* another chunk, whose argument is the module json, or absent */
+    /* Further chunks, each of which returns one value. Their arguments: the module json, the
+     * results of the helpers before. */
+    struct slice helpers[TEXT_REPORT_MAX_HELPERS];
     struct slice json;
     int64_t limit; /* of a list that the chunk prints */
 };
