@@ -12,7 +12,6 @@
 
 #define RESPONSE_PIECES 3 /* the head, the rest of it, the body */
 #define MAX_TURNS 64      /* pipelined requests served before other connections */
-#define LINGER_MAX_BYTES (256 * 1024)
 
 struct connection *connection_create(struct loop *loop, int fd) {
     struct connection *connection = xcalloc(1, sizeof *connection);
@@ -22,7 +21,7 @@ struct connection *connection_create(struct loop *loop, int fd) {
     return connection;
 }
 
-static void connection_release_response(struct connection *connection) {
+void connection_release_response(struct connection *connection) {
     live_reader_leave(connection->response.live);
     response_release(&connection->response);
     free(connection->head);
@@ -32,7 +31,7 @@ static void connection_release_response(struct connection *connection) {
     connection->piece_written = 0;
 }
 
-static void connection_release_input(struct connection *connection) {
+void connection_release_input(struct connection *connection) {
     if (connection->input) {
         loop_give_buffer(connection->loop, connection->input);
     }
@@ -59,9 +58,7 @@ void connection_destroy(struct connection *connection) {
 
 /* ---- closing ------------------------------------------------------------------------------ */
 
-/* After the last response. Closing a socket that still receives bytes resets it, and the client may
- * lose the response: waits for the client's end of file first. */
-static void connection_end(struct connection *connection) {
+void connection_end(struct connection *connection) {
     connection_release_response(connection);
     connection_release_input(connection);
     if (connection->at_end || !transport_end(&connection->transport)) {
@@ -95,22 +92,6 @@ static size_t connection_unwritten(const struct connection *connection,
         written -= done;
     }
     return count;
-}
-
-/* Has the connection written to by its loop. Any thread. */
-static void connection_on_news(void *context) {
-    struct connection *connection = context;
-    loop_post_news(connection->loop, connection);
-}
-
-/* The head of its stream is written. */
-static void connection_go_live(struct connection *connection) {
-    connection->live = connection->response.live;
-    connection->response.live = NULL;
-    connection_release_response(connection);
-    connection_release_input(connection);
-    loop_set_state(connection->loop, connection, CONNECTION_LIVE);
-    live_reader_join(connection->live, connection_on_news, connection);
 }
 
 /* The bytes written less those that wait in the kernel: below 0 while it has some of the response
@@ -163,89 +144,6 @@ bool connection_finish_response(struct connection *connection) {
     return true;
 }
 
-/* ---- live streams ------------------------------------------------------------------------- */
-
-void connection_leave_live(struct connection *connection) {
-    live_reader_leave(connection->live);
-    live_message_unref(connection->message);
-    connection->live = NULL;
-    connection->message = NULL;
-}
-
-/* False: no room now, or the connection is gone. */
-static bool connection_write_message(struct connection *connection) {
-    struct live_message *message = connection->message;
-    while (connection->message_written < message->len) {
-        size_t sent;
-        struct iovec rest = {message->bytes + connection->message_written,
-                             message->len - connection->message_written};
-        enum tls_result result = transport_write(&connection->transport, &rest, 1, &sent);
-        if (result == TLS_DONE) {
-            connection->message_written += sent;
-            connection->written += sent;
-        } else if (result == TLS_WANTS_WRITE || result == TLS_WANTS_READ) {
-            connection_await_client(connection, CONNECTION_LIVE_WRITING);
-            return false;
-        } else {
-            loop_close(connection->loop, connection);
-            return false;
-        }
-    }
-    live_message_unref(message);
-    connection->message = NULL;
-    connection->message_written = 0;
-    return true;
-}
-
-void connection_end_live(struct connection *connection) {
-    connection_leave_live(connection);
-    loop_forget_news(connection->loop, connection);
-    connection_end(connection);
-}
-
-static void connection_write_live(struct connection *connection) {
-    bool ends = false;
-    while (connection->message ||
-           (connection->message = live_reader_take(connection->live, &ends))) {
-        if (!connection_write_message(connection)) {
-            return;
-        }
-    }
-    if (ends) {
-        connection_end_live(connection);
-    } else {
-        loop_set_state(connection->loop, connection, CONNECTION_LIVE);
-    }
-}
-
-/* A client sends nothing on a stream: its bytes are dropped, and its end ends the stream. */
-static void connection_drive_live(struct connection *connection) {
-    if (connection->readable) {
-        connection->readable = false;
-        if (transport_drop(&connection->transport, LINGER_MAX_BYTES, &connection->dropped_bytes) !=
-            TLS_WANTS_READ) {
-            loop_close(connection->loop, connection);
-            return;
-        }
-    }
-    if (connection->message) {
-        connection_write_live(connection);
-    }
-}
-
-static void connection_send_heartbeat(struct connection *connection) {
-    connection->message = live_message_heartbeat();
-    connection_write_live(connection);
-}
-
-void connection_take_news(struct connection *connection) {
-    if (connection->live) {
-        connection_write_live(connection);
-    } else {
-        connection_go_on_streaming(connection);
-    }
-}
-
 void connection_take_response(struct connection *connection, const struct exchange *exchange) {
     char head[RESPONSE_HEAD_BYTES];
     connection->response = exchange->response;
@@ -285,7 +183,7 @@ static struct exchange *connection_take_exchange(struct connection *connection) 
     return exchange;
 }
 
-static bool connection_refuse(struct connection *connection, struct refusal refusal) {
+bool connection_refuse(struct connection *connection, struct refusal refusal) {
     struct exchange *exchange = connection_take_exchange(connection);
     exchange_refuse(loop_shared(connection->loop)->exchanges, exchange, refusal);
     return connection_write_response(connection, exchange);
@@ -444,67 +342,6 @@ static bool connection_take_request(struct connection *connection) {
             return false;
         }
     }
-}
-
-/* ---- TLS ---------------------------------------------------------------------------------- */
-
-bool connection_secure(struct connection *connection, struct tls_context *context,
-                       struct err *err) {
-    socklen_t len = sizeof connection->address;
-    if (getpeername(connection->transport.fd, (struct sockaddr *)&connection->address, &len) != 0) {
-        log_debug("a client left before its handshake");
-    }
-    connection->state = CONNECTION_HANDSHAKE;
-    return transport_secure(&connection->transport, context, err);
-}
-
-static void connection_count_failure(struct connection *connection, int reason, const char *error) {
-    handshakes_count_failed(loop_shared(connection->loop)->handshakes, reason, error,
-                            &connection->address);
-}
-
-/* The alert has been sent. A client that speaks plain HTTP is answered in its language. */
-static void connection_fail_handshake(struct connection *connection, const char *error) {
-    enum tls_failure reason = tls_session_failure(connection->transport.tls);
-    connection_count_failure(connection, (int)reason, error);
-    if (reason == TLS_FAILURE_PLAIN_HTTP) {
-        transport_unsecure(&connection->transport);
-        connection_refuse(connection,
-                          (struct refusal){400, "This port speaks HTTPS: use https://"});
-    } else if (reason == TLS_FAILURE_LOST) {
-        loop_close(connection->loop, connection);
-    } else {
-        connection_end(connection);
-    }
-}
-
-/* True: the first request may have arrived. */
-static bool connection_shake_hands(struct connection *connection) {
-    struct err err;
-    switch (tls_session_handshake(connection->transport.tls, &err)) {
-    case TLS_DONE:
-        handshakes_count_done(loop_shared(connection->loop)->handshakes, connection->transport.tls);
-        loop_set_state(connection->loop, connection, CONNECTION_FRESH);
-        connection->readable = true;
-        return true;
-    case TLS_YIELDS:
-        loop_requeue(connection->loop, connection);
-        return false;
-    case TLS_WANTS_READ:
-    case TLS_WANTS_WRITE:
-        return false;
-    case TLS_CLOSED:
-    case TLS_FAILED:
-        break;
-    }
-    connection_fail_handshake(connection, err.text);
-    return false;
-}
-
-void connection_give_up_handshake(struct connection *connection) {
-    connection_count_failure(connection, HANDSHAKE_TOO_MANY,
-                             "http.max_handshakes are under way: the oldest is ended");
-    loop_close(connection->loop, connection);
 }
 
 /* ---- driving ------------------------------------------------------------------------------ */

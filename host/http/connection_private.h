@@ -3,6 +3,8 @@
 
 #include "connection.h"
 
+#define LINGER_MAX_BYTES (256 * 1024) /* that a client sends after its last request: dropped */
+
 /* ---- connection.c ---- */
 
 /* Copies the exchange's response and formats its head. */
@@ -15,6 +17,13 @@ bool connection_finish_response(struct connection *connection);
 /* The socket is full: sets the state. The client has a new deadline if it is the state's first one,
  * or if the client took PROGRESS_BYTES since the one before. False: it keeps its deadline. */
 bool connection_await_client(struct connection *connection, enum connection_state state);
+/* Answers instead of the request that comes in, then ends the connection. False. */
+bool connection_refuse(struct connection *connection, struct refusal refusal);
+void connection_release_response(struct connection *connection);
+void connection_release_input(struct connection *connection);
+/* After the last response. Closing a socket that still receives bytes resets it, and the client may
+ * lose the response: waits for the client's end of file first. May destroy the connection. */
+void connection_end(struct connection *connection);
 /* Gives the exchange to a worker. */
 void connection_submit(struct connection *connection, struct exchange *exchange);
 
@@ -44,3 +53,18 @@ bool connection_write_stream(struct connection *connection);
 /* The worker has made the body, or failed: returns the exchange to the loop. As
  * connection_write_stream. */
 bool connection_resume_stream(struct connection *connection, struct exchange *exchange);
+
+/* ---- connection_live.c: each may destroy the connection ---- */
+
+/* The head of its stream is written. */
+void connection_go_live(struct connection *connection);
+/* A client sends nothing on a stream: its bytes are dropped, and its end ends the stream. */
+void connection_drive_live(struct connection *connection);
+void connection_send_heartbeat(struct connection *connection);
+
+/* ---- connection_tls.c ---- */
+
+/* True: the first request may have arrived. False: it waits, or the connection is gone. */
+bool connection_shake_hands(struct connection *connection);
+/* reason: an enum tls_failure, or one of handshakes.h. error: for the log. */
+void connection_count_failure(struct connection *connection, int reason, const char *error);

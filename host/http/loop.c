@@ -14,50 +14,15 @@
 #include "base/metrics.h"
 #include "base/thread.h"
 #include "base/xalloc.h"
-#include "certificates.h"
 #include "connection.h"
 #include "error_log.h"
-#include "handshakes.h"
+#include "loop_private.h"
 
 #define EVENTS_AT_ONCE 256
 #define ACCEPTS_AT_ONCE 64
-#define SPARES_MOST 64      /* buffers and exchanges kept: about as many as workers have at once */
 #define ACCEPT_PAUSE_MS 100 /* after accept ran out of descriptors or memory */
 #define ACCEPT_ROUNDS 256   /* of what waits when the listener closes */
 #define LOOP_RUNS INT64_MAX
-
-struct list {
-    struct connection *first, *last;
-    size_t count;
-};
-
-struct spares {
-    void *items[SPARES_MOST];
-    size_t count;
-};
-
-struct loop {
-    const struct loop_shared *shared;
-    pthread_t thread;
-    int epoll_fd;
-    int wake_fd;
-    int listener;            /* -1: none, or closed */
-    int64_t accept_again_us; /* 0 unless accepting pauses */
-    struct loop **loops;     /* the accepting loop deals connections out to these in turn */
-    size_t loop_count, next_loop;
-    struct list lists[CONNECTION_STATES];
-    size_t count;
-    struct spares buffers, exchanges;
-    char date[RESPONSE_DATE_BYTES];
-    int64_t date_s;
-    pthread_mutex_t lock;    /* the mailbox */
-    struct connection *mail; /* new ones and those with a finished exchange, in order */
-    struct connection **mail_end;
-    struct connection *news; /* those whose live readers have news; under the lock, too */
-    _Atomic bool hands_over;
-    _Atomic int64_t ends_us; /* LOOP_RUNS, or when connections that wait are closed */
-    _Atomic bool poked;      /* until the loop's next turn */
-};
 
 /* ---- lists -------------------------------------------------------------------------------- */
 
@@ -68,7 +33,7 @@ static void loop_unlink_from(struct list *list, struct connection *connection) {
     connection->previous = connection->next = NULL;
 }
 
-static void loop_link_last(struct list *list, struct connection *connection) {
+void loop_link_last(struct list *list, struct connection *connection) {
     list->count++;
     connection->previous = list->last;
     connection->next = NULL;
@@ -83,18 +48,6 @@ void loop_set_state(struct loop *loop, struct connection *connection, enum conne
                                   ? INT64_MAX
                                   : clock_monotonic_us() + loop->shared->timeout_ms[state] * 1000LL;
     loop_link_last(&loop->lists[state], connection);
-}
-
-void loop_forget_news(struct loop *loop, struct connection *connection) {
-    pthread_mutex_lock(&loop->lock);
-    if (connection->has_news) {
-        *connection->news_link = connection->next_news;
-        if (connection->next_news) {
-            connection->next_news->news_link = connection->news_link;
-        }
-        connection->has_news = false;
-    }
-    pthread_mutex_unlock(&loop->lock);
 }
 
 void loop_close(struct loop *loop, struct connection *connection) {
@@ -156,7 +109,7 @@ void loop_give_exchange(struct loop *loop, struct exchange *exchange) {
     }
 }
 
-static bool loop_watch(struct loop *loop, int operation, struct connection *connection) {
+bool loop_watch(struct loop *loop, int operation, struct connection *connection) {
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                                 .data.ptr = connection};
     return epoll_ctl(loop->epoll_fd, operation, connection->transport.fd, &event) == 0;
@@ -169,167 +122,6 @@ bool loop_requeue(struct loop *loop, struct connection *connection) {
         loop_close(loop, connection);
     }
     return watched;
-}
-
-/* ---- the mailbox -------------------------------------------------------------------------- */
-
-static void loop_wake(struct loop *loop) {
-    uint64_t one = 1;
-    if (write(loop->wake_fd, &one, sizeof one) < 0 && errno != EAGAIN) {
-        log_error("an HTTP loop cannot be woken", LOG_TEXT("error", strerror(errno)));
-    }
-}
-
-static void loop_post(struct loop *loop, struct connection *connection) {
-    pthread_mutex_lock(&loop->lock);
-    bool was_empty = loop->mail == NULL;
-    connection->next_mail = NULL;
-    *loop->mail_end = connection;
-    loop->mail_end = &connection->next_mail;
-    pthread_mutex_unlock(&loop->lock);
-    if (was_empty) {
-        loop_wake(loop);
-    }
-}
-
-void loop_post_news(struct loop *loop, struct connection *connection) {
-    pthread_mutex_lock(&loop->lock);
-    bool was_empty = loop->news == NULL;
-    if (!connection->has_news) {
-        connection->has_news = true;
-        connection->next_news = loop->news;
-        connection->news_link = &loop->news;
-        if (loop->news) {
-            loop->news->news_link = &connection->next_news;
-        }
-        loop->news = connection;
-    }
-    pthread_mutex_unlock(&loop->lock);
-    if (was_empty) {
-        loop_wake(loop);
-    }
-}
-
-static struct connection *loop_take_news(struct loop *loop) {
-    pthread_mutex_lock(&loop->lock);
-    struct connection *connection = loop->news;
-    if (connection) {
-        loop->news = connection->next_news;
-        if (loop->news) {
-            loop->news->news_link = &loop->news;
-        }
-        connection->has_news = false;
-    }
-    pthread_mutex_unlock(&loop->lock);
-    return connection;
-}
-
-void loop_post_done(struct exchange *exchange) {
-    loop_post(exchange->connection->loop, exchange->connection);
-}
-
-/* Of the first connections of the lists, the one that came into its state first; NULL: none. */
-static struct connection *loop_longest(const struct loop *loop, const enum connection_state *states,
-                                       size_t count) {
-    struct connection *longest = NULL;
-    int64_t longest_us = INT64_MAX;
-    for (size_t i = 0; i < count; i++) {
-        struct connection *first = loop->lists[states[i]].first;
-        int64_t since_us =
-            first ? first->deadline_us - loop->shared->timeout_ms[states[i]] * 1000LL : INT64_MAX;
-        if (since_us < longest_us) {
-            longest = first;
-            longest_us = since_us;
-        }
-    }
-    return longest;
-}
-
-/* Closes the connection that has waited longest for its client, first those that never sent a whole
- * request. False when all are being answered. */
-static bool loop_evict(struct loop *loop) {
-    static const enum connection_state unproven[] = {CONNECTION_HANDSHAKE, CONNECTION_FRESH,
-                                                     CONNECTION_READING};
-    struct connection *last = loop->lists[CONNECTION_LINGERING].first;
-    last = last ? last : loop_longest(loop, unproven, sizeof unproven / sizeof *unproven);
-    last = last ? last : loop->lists[CONNECTION_IDLE].first;
-    if (last) {
-        metric_add(loop->shared->evicted, 1);
-        loop_close(loop, last);
-    }
-    return last != NULL;
-}
-
-/* Begins a handshake in place of the oldest one if too many are under way. */
-static bool loop_secure(struct loop *loop, struct connection *connection,
-                        struct tls_context *context) {
-    const struct list *handshakes = &loop->lists[CONNECTION_HANDSHAKE];
-    struct err err = {0};
-    if (handshakes->count >= loop->shared->max_handshakes) {
-        connection_give_up_handshake(handshakes->first);
-    }
-    bool good = connection_secure(connection, context, &err);
-    if (!good) {
-        log_error("TLS handshake cannot begin", LOG_TEXT("error", err.text));
-    }
-    return good;
-}
-
-/* context: NULL without TLS. */
-static bool loop_admit(struct loop *loop, struct connection *connection,
-                       struct tls_context *context) {
-    if (loop->count >= loop->shared->max_connections && !loop_evict(loop)) {
-        metric_add(loop->shared->refused, 1);
-        if (!context) {
-            connection_turn_away(connection);
-        }
-        return false;
-    }
-    return !context || loop_secure(loop, connection, context);
-}
-
-static void loop_adopt(struct loop *loop, struct connection *connection) {
-    struct tls_context *context = certificates_take(loop->shared->certificates);
-    bool admitted = loop_admit(loop, connection, context);
-    tls_context_unref(context);
-    if (!admitted) {
-        connection_destroy(connection);
-        return;
-    }
-    loop->count++;
-    metric_add(loop->shared->open, 1);
-    loop_link_last(&loop->lists[connection->state], connection);
-    loop_set_state(loop, connection, connection->state);
-    if (!loop_watch(loop, EPOLL_CTL_ADD, connection)) {
-        log_error("epoll cannot watch a connection", LOG_TEXT("error", strerror(errno)));
-        loop_close(loop, connection);
-        return;
-    }
-    connection->readable = true; /* its first bytes have often arrived */
-    connection_drive(connection);
-}
-
-static void loop_read_mail(struct loop *loop) {
-    pthread_mutex_lock(&loop->lock);
-    struct connection *connection = loop->mail;
-    loop->mail = NULL;
-    loop->mail_end = &loop->mail;
-    pthread_mutex_unlock(&loop->lock);
-    while (connection) {
-        struct connection *next = connection->next_mail;
-        if (connection->exchange) {
-            connection_resume(connection);
-        } else {
-            loop_adopt(loop, connection);
-        }
-        connection = next;
-    }
-}
-
-static void loop_read_news(struct loop *loop) {
-    for (struct connection *connection; (connection = loop_take_news(loop));) {
-        connection_take_news(connection);
-    }
 }
 
 /* ---- accepting ---------------------------------------------------------------------------- */
