@@ -1,161 +1,14 @@
-/* pg: statements and pipelines. The queue keeps the sent items in order, because libpq does not
- * tell which statement a result belongs to. */
+/* pg: groups of statements and their results. The queue keeps the sent items in order, because
+ * libpq does not tell which statement a result belongs to. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 
-#include "base/buffer.h"
 #include "base/clock.h"
 #include "pg_metrics.h"
-#include "base/xalloc.h"
 #include "pg_connection.h"
-#include "pg_params.h"
 
 #define SLOW_US 50000 /* many times what a query by its keys takes */
-
-/* ---- statements --------------------------------------------------------------------------- */
-
-/* NULL and text fit any parsed type, a binary value only its own. */
-static bool pg_types_fit(const struct pg_statement *statement, const struct pg_params *params) {
-    size_t count = params ? params->count : 0;
-    if (statement->type_count != count) {
-        return false;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (params->types[i] != 0 && params->types[i] != statement->types[i]) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* `whole`: sent as text each time; otherwise prepared on the server. */
-static struct pg_statement *pg_find_statement(struct pg *pg, bool whole, const char *name,
-                                              const char *sql, const struct pg_params *params) {
-    for (size_t i = 0; i < pg->statement_count; i++) {
-        struct pg_statement *statement = pg->statements[i];
-        if (statement->state != PG_STATEMENT_FORGOTTEN && !statement->server_name[0] == whole &&
-            strcmp(statement->name, name) == 0 && strcmp(statement->sql, sql) == 0 &&
-            pg_types_fit(statement, params)) {
-            return statement;
-        }
-    }
-    return NULL;
-}
-
-static void pg_push(struct pg *pg, enum pg_item_kind kind, struct pg_statement *statement) {
-    if (pg->item_count == pg->item_cap) {
-        pg->item_cap = pg->item_cap ? pg->item_cap * 2 : 32;
-        pg->items = xrealloc(pg->items, pg->item_cap * sizeof *pg->items);
-    }
-    pg_count_active(pg, true);
-    size_t index = kind == PG_ITEM_STATEMENT ? pg->group_size++ : 0;
-    pg->items[pg->item_count++] = (struct pg_item){kind, statement, index, false};
-}
-
-/* Unique by process, connection and number: a pooler's other clients share the server's names. */
-static void pg_name_on_server(struct pg *pg, struct pg_statement *statement) {
-    snprintf(statement->server_name, sizeof statement->server_name, "agg_%s_%u_%u",
-             pg_process_mark(), pg->connection_number, ++pg->serial);
-}
-
-static struct pg_statement *pg_add_statement(struct pg *pg, const char *name, const char *sql,
-                                             const struct pg_params *params) {
-    size_t count = params ? params->count : 0;
-    struct pg_statement *statement = xcalloc(1, sizeof *statement);
-    statement->name = xstrdup(name);
-    statement->sql = xstrdup(sql);
-    statement->type_count = count;
-    statement->types = xcalloc(count + 1, sizeof *statement->types);
-    if (count > 0) {
-        memcpy(statement->types, params->types, count * sizeof *statement->types);
-    }
-    pg->statements =
-        xrealloc(pg->statements, (pg->statement_count + 1) * sizeof(struct pg_statement *));
-    pg->statements[pg->statement_count++] = statement;
-    return statement;
-}
-
-static struct pg_statement *pg_prepare(struct pg *pg, const char *name, const char *sql,
-                                       const struct pg_params *params) {
-    size_t count = params ? params->count : 0;
-    struct pg_statement *statement = pg_add_statement(pg, name, sql, params);
-    pg_name_on_server(pg, statement);
-    if (PQsendPrepare(pg->conn, statement->server_name, sql, (int)count, statement->types) != 1) {
-        return NULL;
-    }
-    pg_push(pg, PG_ITEM_PREPARE, statement);
-    return statement;
-}
-
-static bool pg_send_prepared(struct pg *pg, const char *name, const char *sql,
-                             const struct pg_params *params, bool binary_result) {
-    struct pg_statement *statement = pg_find_statement(pg, false, name, sql, params);
-    if (!statement && !(statement = pg_prepare(pg, name, sql, params))) {
-        return false;
-    }
-    if (PQsendQueryPrepared(pg->conn, statement->server_name, params ? (int)params->count : 0,
-                            params ? pg_params_values(params) : NULL,
-                            params ? params->lengths : NULL, params ? params->formats : NULL,
-                            binary_result) != 1) {
-        return false;
-    }
-    pg_push(pg, PG_ITEM_STATEMENT, statement);
-    return true;
-}
-
-/* ---- sent whole: with a comment, or behind a pooler ---------------------------------------- */
-
-void pg_set_comment(struct pg *pg, const char *comment) {
-    pg->comment = comment;
-}
-
-/* The comment needs its own line: the statement may end in a line comment. */
-static bool pg_send_text(struct pg *pg, const char *sql, const struct pg_params *params,
-                         bool binary_result) {
-    struct buffer commented = {0};
-    if (pg->comment) {
-        buffer_append_text(&commented, sql);
-        buffer_append_text(&commented, "\n");
-        buffer_append_text(&commented, pg->comment);
-    }
-    int sent = PQsendQueryParams(
-        pg->conn, commented.data ? commented.data : sql, params ? (int)params->count : 0,
-        params ? params->types : NULL, params ? pg_params_values(params) : NULL,
-        params ? params->lengths : NULL, params ? params->formats : NULL, binary_result);
-    buffer_free(&commented);
-    return sent == 1;
-}
-
-static bool pg_send_unnamed(struct pg *pg, enum pg_item_kind kind, const char *name,
-                            const char *sql, const struct pg_params *params, bool binary_result) {
-    struct pg_statement *statement = pg_find_statement(pg, true, name, sql, params);
-    if (!statement) {
-        statement = pg_add_statement(pg, name, sql, params);
-        statement->state = PG_STATEMENT_READY;
-    }
-    if (!pg_send_text(pg, sql, params, binary_result)) {
-        return false;
-    }
-    pg_push(pg, kind, statement);
-    return true;
-}
-
-bool pg_send_settings(struct pg *pg) {
-    return pg_send_unnamed(pg, PG_ITEM_SETTINGS, "pg session", pg_settings_sql, pg->settings,
-                           false);
-}
-
-/* Sends the settings in each transaction: before a single group, or after BEGIN, which may set the
- * isolation level and so must come first. */
-static bool pg_send_whole(struct pg *pg, const char *name, const char *sql,
-                          const struct pg_params *params, bool binary_result) {
-    bool begins = pg->item_count == 0 && PQtransactionStatus(pg->conn) == PQTRANS_IDLE;
-    bool is_begin = strncmp(sql, "BEGIN", 5) == 0;
-    return (!begins || is_begin || pg_send_settings(pg)) &&
-           pg_send_unnamed(pg, PG_ITEM_STATEMENT, name, sql, params, binary_result) &&
-           (!begins || !is_begin || pg_send_settings(pg));
-}
 
 bool pg_send(struct pg *pg, const char *name, const char *sql, const struct pg_params *params,
              bool binary_result, struct err *err) {
@@ -171,11 +24,7 @@ bool pg_send(struct pg *pg, const char *name, const char *sql, const struct pg_p
                                pg->options.replacement);
         sql = pg->replaced_sql.data;
     }
-    bool sent = pg->pooled ? pg_send_whole(pg, name, sql, params, binary_result)
-                : pg->comment
-                    ? pg_send_unnamed(pg, PG_ITEM_STATEMENT, name, sql, params, binary_result)
-                    : pg_send_prepared(pg, name, sql, params, binary_result);
-    return sent || pg_lose(pg, err);
+    return pg_send_statement(pg, name, sql, params, binary_result) || pg_lose(pg, err);
 }
 
 bool pg_sync(struct pg *pg, struct err *err) {
@@ -197,11 +46,14 @@ bool pg_sync(struct pg *pg, struct err *err) {
 
 /* ---- results ------------------------------------------------------------------------------ */
 
-/* Ends the group; the connection stays. */
+/* Ends the group; the connection stays, unless its statements are void at the pooler. */
 static enum pg_progress pg_end_group(struct pg *pg, struct err *err) {
     bool failed = pg->first.kind != ERR_NONE;
     if (failed) {
         *err = pg->first;
+    }
+    if (pg->void_at_pooler) {
+        pg_disconnect(pg);
     }
     pg_clear_group(pg);
     return failed ? PG_FAILED : PG_DONE;
@@ -211,10 +63,13 @@ static void pg_note_error(struct pg *pg, struct pg_item *item, const PGresult *r
     struct pg_statement *statement = item->statement;
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     bool was_ready = statement->state == PG_STATEMENT_READY;
-    bool stale = sqlstate && was_ready && item->kind == PG_ITEM_STATEMENT &&
+    bool stale = sqlstate && was_ready && statement->server_name[0] &&
                  (strcmp(sqlstate, "0A000") == 0 || strcmp(sqlstate, "26000") == 0);
     if (item->kind == PG_ITEM_PREPARE || stale) {
         statement->state = PG_STATEMENT_FORGOTTEN;
+    }
+    if (stale && pg->pooled) {
+        pg_pooler_note_stale(pg, strcmp(sqlstate, "26000") == 0);
     }
     if (pg->first.kind != ERR_NONE) {
         return;
@@ -251,11 +106,11 @@ static bool pg_take_result(struct pg *pg, struct pg_item *item, PGresult *result
         statement->fresh = true;
         return false;
     }
+    statement->fresh = false;
     if (item->kind == PG_ITEM_SETTINGS) {
         pg_note_session(pg, result);
         return false;
     }
-    statement->fresh = false;
     if (pg->first.kind != ERR_NONE) {
         return false;
     }

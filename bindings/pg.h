@@ -24,18 +24,28 @@ struct pg_options {
     bool uncounted; /* its statements are not in the metrics */
 };
 
+/* Behind a pooler: which statements are prepared. Without one all are. */
+enum pg_prepare {
+    PG_PREPARE_AUTO,   /* if the pooler keeps them: each connection asks */
+    PG_PREPARE_ALWAYS, /* the pooler pools by session; as AUTO once it has lost a statement */
+    PG_PREPARE_NEVER
+};
+/* Of all later connections of the process. Any thread. */
+void pg_set_prepare(enum pg_prepare prepare);
+
 /* Does not connect. Copies the options. */
 struct pg *pg_create(const struct pg_options *options);
 struct pg *pg_create_like(const struct pg *other); /* with the same options */
 void pg_destroy(struct pg *pg);
 
 /* Connects unless connected. Tries the servers of the URL in turn, each for connect_timeout_ms, the
- * last good one first. Detects a pooler: then each transaction sends its settings, and no statement
- * is prepared. */
+ * last good one first. Detects a pooler: then each transaction sends its settings, and statements
+ * are prepared only where the pooler keeps them (pg_set_prepare). */
 bool pg_connect(struct pg *pg, struct err *err);
 /* For a connection that was idle outside a transaction: reconnects within timeout_ms (for all
- * servers) if the server has closed it. After a slow pg_query it drops all prepared statements, so
- * that they are planned again: after 1 s at first, at most once a minute. */
+ * servers) if the server has closed it. After a slow pg_query it drops all prepared statements
+ * (behind a pooler the connection), so that they are planned again: after 1 s at first, at most
+ * once a minute. */
 bool pg_wake(struct pg *pg, int timeout_ms, struct err *err);
 bool pg_connected(const struct pg *pg);
 void pg_disconnect(struct pg *pg);

@@ -121,7 +121,11 @@ static bool pg_connect_note_refusal(struct pg *pg, struct err *err) {
     if (strcmp(sqlstate, "53300") == 0) {
         pg_note_shortage();
     }
-    err_set(err, ERR_UNAVAILABLE, "cannot connect to Postgres: %s", text);
+    bool by_option = strstr(text, "unsupported startup parameter"); /* PgBouncer's text */
+    err_set(err, ERR_UNAVAILABLE, "cannot connect to Postgres: %s%s", text,
+            by_option ? ": take `options` out of the URL, or name it in the pooler's "
+                        "ignore_startup_parameters, which makes it ignore them"
+                      : "");
     snprintf(err->sqlstate, sizeof err->sqlstate, "%s", sqlstate);
     return false;
 }
@@ -251,15 +255,29 @@ bool pg_connect(struct pg *pg, struct err *err) {
     return pg_connect_within(pg, -1, err);
 }
 
+/* Behind a pooler all connections to the server have the plans of others, too. */
+static bool pg_connect_to_new_edition(struct pg *pg, int64_t deadline_us, struct err *err) {
+    pg_pooler_begin_edition(pg);
+    pg_disconnect(pg);
+    return pg_connect_try_login(pg, clock_remaining_ms(deadline_us), err);
+}
+
+static bool pg_connect_deallocate(struct pg *pg, int64_t deadline_us, struct err *err) {
+    bool ok = pg_script(pg, "DEALLOCATE ALL; DISCARD PLANS", clock_remaining_ms(deadline_us), err);
+    pg_forget_statements(pg);
+    return ok;
+}
+
 /* Postgres keeps a plan until ANALYZE, a minute or more: a plan for a small table scans the whole
  * table after it has grown. DEALLOCATE makes it plan for the present size; DISCARD PLANS alone
  * would keep the cost of the old custom plans, and is here for the plans of functions. */
 static bool pg_connect_drop_old_plans(struct pg *pg, int64_t deadline_us, struct err *err) {
-    if (!pg->slow || pg->pooled || clock_monotonic_us() - pg->planned_us < pg->plans_last_us) {
+    if (!pg->slow || !pg->keeps_statements ||
+        clock_monotonic_us() - pg->planned_us < pg->plans_last_us) {
         return true;
     }
-    bool ok = pg_script(pg, "DEALLOCATE ALL; DISCARD PLANS", clock_remaining_ms(deadline_us), err);
-    pg_forget_statements(pg);
+    bool ok = pg->pooled ? pg_connect_to_new_edition(pg, deadline_us, err)
+                         : pg_connect_deallocate(pg, deadline_us, err);
     pg_connect_note_new_plans(pg);
     pg->plans_last_us = pg->plans_last_us * 2 < PLANS_OLD_US ? pg->plans_last_us * 2 : PLANS_OLD_US;
     return pg_connect_is_ready(ok, err);

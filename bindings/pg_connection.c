@@ -125,7 +125,8 @@ void pg_disconnect(struct pg *pg) {
         PQfinish(pg->conn);
     }
     pg->conn = NULL;
-    pg->pooled = false;
+    pg->pooled = pg->keeps_statements = pg->void_at_pooler = false;
+    pg->edition = 0;
     pg_count_open(pg, false);
     pg_forget_statements(pg);
     pg_clear_group(pg);

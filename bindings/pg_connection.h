@@ -6,6 +6,7 @@
 #include "pg.h"
 
 #define PG_SERVER_NAME_CAP 48
+#define PG_PREFIX_CAP (PG_SERVER_NAME_CAP - 11) /* leaves room for a number and a NUL */
 
 enum pg_statement_state { PG_STATEMENT_QUEUED, PG_STATEMENT_READY, PG_STATEMENT_FORGOTTEN };
 
@@ -37,6 +38,9 @@ struct pg {
     PGconn *conn;
     /* A pooler may run each transaction on another connection to the server: no session state. */
     bool pooled;
+    bool keeps_statements;            /* prepared ones outlast the transaction */
+    bool void_at_pooler;              /* what is prepared: the group's end closes the connection */
+    unsigned edition;                 /* behind a pooler: of the texts of prepared statements */
     bool reads_only;                  /* a standby, or read-only by its settings */
     struct pg_params *settings;       /* of the session, or of each transaction behind a pooler */
     struct pg_statement **statements; /* parsed on this connection */
@@ -78,8 +82,25 @@ void pg_clean_message(const struct pg *pg, const char *message, char *out, size_
 bool pg_set_up_session(struct pg *pg, int64_t deadline_us, struct err *err);
 extern const char pg_settings_sql[];
 void pg_note_session(struct pg *pg, const PGresult *row); /* the reply to it */
-/* pg.c: queues the settings; behind a pooler they last for one transaction. */
+
+/* pg_statements.c: queues a statement; behind a pooler the settings with each transaction. */
+bool pg_send_statement(struct pg *pg, const char *name, const char *sql,
+                       const struct pg_params *params, bool binary_result);
+/* Behind a pooler the settings last for one transaction. */
 bool pg_send_settings(struct pg *pg);
+void pg_push(struct pg *pg, enum pg_item_kind kind, struct pg_statement *statement);
+/* Begins the names of the connection's statements. Unique by process and connection: a pooler's
+ * other clients share the server's names. */
+void pg_put_statement_prefix(const struct pg *pg, char out[PG_PREFIX_CAP]);
+
+/* pg_pooler.c: refuses a pooler without transactions; sets keeps_statements and edition. */
+bool pg_pooler_examine(struct pg *pg, int64_t deadline_us, struct err *err);
+/* The statements of this connection's edition are to be planned again: later connections have
+ * another edition. */
+void pg_pooler_begin_edition(const struct pg *pg);
+/* A statement failed because its plan is outdated, or lost: the pooler's server does not know it.
+ */
+void pg_pooler_note_stale(struct pg *pg, bool lost);
 /* Eight hexadecimal digits, random for each process. */
 const char *pg_process_mark(void);
 /* Records that the server or a pooler had too few connections. */

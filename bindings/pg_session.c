@@ -107,25 +107,9 @@ static bool pg_session_refuse_read_only(struct err *err) {
     return false;
 }
 
-/* A pooler in statement mode has no transactions. */
-static bool pg_session_check_transactions(struct pg *pg, int64_t deadline_us, struct err *err) {
-    bool ok =
-        pg_query(pg, "pg session", "BEGIN", NULL, clock_remaining_ms(deadline_us), NULL, err) &&
-        pg_query(pg, "pg session", "COMMIT", NULL, clock_remaining_ms(deadline_us), NULL, err);
-    return ok || err_wrap(err, "the pooler before Postgres must pool by session or transaction");
-}
-
 void pg_note_session(struct pg *pg, const PGresult *row) {
     pg->pooled = strcmp(PQgetvalue(row, 0, 0), "t") == 0;
     pg->reads_only = strcmp(PQgetvalue(row, 0, 1), "t") == 0;
-}
-
-static void pg_session_log_pooler_once(void) {
-    static atomic_flag is_logged = ATOMIC_FLAG_INIT;
-    if (!atomic_flag_test_and_set(&is_logged)) {
-        log_info("a pooler stands before Postgres: statements are not kept prepared, and settings "
-                 "go with each transaction");
-    }
 }
 
 bool pg_set_up_session(struct pg *pg, int64_t deadline_us, struct err *err) {
@@ -144,12 +128,6 @@ bool pg_set_up_session(struct pg *pg, int64_t deadline_us, struct err *err) {
     if (pg->options.writes && pg->reads_only) {
         return pg_session_refuse_read_only(err);
     }
-    if (!pg->pooled) {
-        return true;
-    }
-    bool ok = pg_session_check_transactions(pg, deadline_us, err);
-    if (ok) {
-        pg_session_log_pooler_once();
-    }
-    return ok;
+    pg->keeps_statements = !pg->pooled;
+    return !pg->pooled || pg_pooler_examine(pg, deadline_us, err);
 }

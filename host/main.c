@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "admin/socket.h"
+#include "bindings/pg.h"
 #include "command/arguments.h"
 #include "command/help.h"
 #include "config/environment_file.h"
@@ -45,6 +46,12 @@ static int main_fail_start(const struct err *err) {
     return 1;
 }
 
+static void main_set_prepare(const char *word) {
+    pg_set_prepare(strcmp(word, "always") == 0  ? PG_PREPARE_ALWAYS
+                   : strcmp(word, "never") == 0 ? PG_PREPARE_NEVER
+                                                : PG_PREPARE_AUTO);
+}
+
 static int main_configure_log(const struct command *command, const struct config *config) {
     const char *format = command->log_format ? command->log_format : config->log.format;
     const char *name = command->log_level ? command->log_level : config->log.level;
@@ -67,6 +74,7 @@ static int main_configure_log(const struct command *command, const struct config
 static int main_run_with(const struct command_spec *spec, struct command *command,
                          const struct config *config) {
     renewal_begin(command->config_path, config);
+    main_set_prepare(config->postgres.prepare);
     int status = main_configure_log(command, config);
     command->config = config;
     command->socket = command->socket ? command->socket : config->admin.socket;
@@ -91,6 +99,7 @@ static int main_run_with_settings(const struct command_spec *spec, struct comman
     if (!config) {
         return main_fail_start(&err);
     }
+    main_set_prepare(config->postgres.prepare);
     int status = main_configure_log(command, config);
     command->config = config;
     status = status ? status : signals_status(spec->run(command));

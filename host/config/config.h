@@ -99,6 +99,7 @@ struct config {
         char *url; /* secret: may hold a password */
         int connect_timeout_ms;
         int statement_timeout_ms;
+        char *prepare; /* "auto" | "always" | "never": behind a pooler */
     } postgres;
     struct {
         char *url;    /* "": no Redis; secret: may hold a password */

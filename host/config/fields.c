@@ -132,6 +132,10 @@ const struct config_field config_fields[] = {
         .help = "milliseconds to connect to one host"),
     ROW(postgres, statement_timeout_ms, INTEGER, "15000", .min = 100, .max = 3600000,
         .help = "milliseconds of one statement"),
+    ROW(postgres, prepare, WORD, "auto", .words = " auto always never ",
+        .help = "whether statements are kept prepared behind a pooler; auto: if the pooler keeps "
+                "them; always: also behind a PgBouncer that pools by session; without a pooler "
+                "they always are"),
     ROW(redis, url, REDIS_URL, "redis://localhost:6379",
         .help = "the Redis: redis://user:password@host:port/database, rediss:// for TLS; \"\" or "
                 "\"none\": without Redis responses are cached for at most one second"),

@@ -1,7 +1,6 @@
 /* pg: the choice of a server from the URL, the setup of a connection, and both behind a pooler.
  * Needs PG_TEST_URL, and PGBOUNCER_TEST_URL: a pooler in transaction mode with one connection. */
-#include <libpq-fe.h>
-#include "bindings/pg.h"
+#include "bindings/pg_connection.h"
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "proxy.h"
@@ -202,6 +201,9 @@ static void settings_do_not_reach_the_pooler_s_other_clients(void) {
     pg_destroy(other);
 }
 
+/* By our names: a pooler that keeps statements gives them its own. */
+#define OWN_PREPARED "SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'agg%'"
+
 static void statements_do_not_collide_with_those_of_the_poolers_other_clients(void) {
     struct pg *one = open_url(test_url("PGBOUNCER_TEST_URL"));
     struct pg *other = open_url(test_url("PGBOUNCER_TEST_URL"));
@@ -209,7 +211,7 @@ static void statements_do_not_collide_with_those_of_the_poolers_other_clients(vo
         CHECK_TEXT(ask(one, "SELECT 'of one'"), "of one");
         CHECK_TEXT(ask(other, "SELECT 'of the other'"), "of the other");
     }
-    CHECK_TEXT(ask(one, "SELECT count(*) FROM pg_prepared_statements WHERE name <> ''"), "0");
+    CHECK_TEXT(ask(one, OWN_PREPARED), "0");
     pg_destroy(one);
     pg_destroy(other);
 }
@@ -236,6 +238,84 @@ static void a_transaction_behind_a_pooler_stays_one_transaction(void) {
     pg_destroy(pg);
 }
 
+/* With a pooler that keeps statements: PGBOUNCER names PgBouncer 1.21 or later. */
+static void a_plan_that_a_pooler_keeps_is_made_again_after_the_table_was_altered(void) {
+    struct pg *pg = open_url(test_url("PGBOUNCER_TEST_URL"));
+    if (!pg->keeps_statements) {
+        pg_destroy(pg);
+        return;
+    }
+    run(pg, "DROP TABLE IF EXISTS public.test_pg_altered");
+    run(pg, "CREATE TABLE public.test_pg_altered AS SELECT 1 AS a");
+    CHECK_TEXT(ask(pg, "SELECT * FROM test_pg_altered"), "1");
+    CHECK_TEXT(ask(pg, "SELECT * FROM test_pg_altered"), "1");
+    run(pg, "ALTER TABLE public.test_pg_altered ADD b int");
+    err_clear(&err);
+    CHECK(!pg_query(pg, "ask", "SELECT * FROM test_pg_altered", NULL, WAIT_MS, NULL, &err));
+    CHECK_TEXT(err.sqlstate, "0A000");
+    CHECK_INT(err.kind, ERR_UNAVAILABLE);
+    err_clear(&err);
+    CHECK_OK(pg_wake(pg, WAIT_MS, &err), &err);
+    CHECK_TEXT(ask(pg, "SELECT * FROM test_pg_altered"), "1");
+    CHECK(pg->keeps_statements);
+    run(pg, "DROP TABLE public.test_pg_altered");
+    pg_destroy(pg);
+}
+
+static void no_statement_is_prepared_where_the_setting_says_never(void) {
+    pg_set_prepare(PG_PREPARE_NEVER);
+    struct pg *pg = open_url(test_url("PGBOUNCER_TEST_URL"));
+    CHECK(!pg->keeps_statements);
+    CHECK_TEXT(ask(pg, OWN_PREPARED), "0");
+    pg_destroy(pg);
+    struct pg *direct = open_url(test_url("PG_TEST_URL"));
+    CHECK_TEXT(ask(direct, OWN_PREPARED), "1");
+    pg_destroy(direct);
+    pg_set_prepare(PG_PREPARE_AUTO);
+}
+
+/* The pooler's next transaction is on a new connection to the server. */
+static void end_server_connection_of(struct pg *pg) {
+    char end[64];
+    snprintf(end, sizeof end, "SELECT pg_terminate_backend(%s, 5000)",
+             ask(pg, "SELECT pg_backend_pid()"));
+    struct pg *direct = open_url(test_url("PG_TEST_URL"));
+    CHECK_TEXT(ask(direct, end), "t");
+    pg_destroy(direct);
+}
+
+/* The last case: the process prepares no more. */
+static void a_pooler_that_loses_a_statement_gets_no_more(void) {
+    pg_set_prepare(PG_PREPARE_ALWAYS);
+    struct pg *pg = open_url(test_url("PGBOUNCER_TEST_URL"));
+    CHECK(pg->keeps_statements);
+    CHECK_TEXT(ask(pg, "SELECT 'kept'"), "kept");
+    end_server_connection_of(pg);
+    err_clear(&err);
+    if (!pg_query(pg, "ask", "SELECT 'kept'", NULL, WAIT_MS, NULL, &err)) {
+        CHECK_TEXT(err.sqlstate, "26000");
+        CHECK_INT(err.kind, ERR_UNAVAILABLE);
+        CHECK(!pg_connected(pg));
+        err_clear(&err);
+        CHECK_OK(pg_wake(pg, WAIT_MS, &err), &err);
+        CHECK(!pg->keeps_statements);
+    } /* else PgBouncer has prepared it again */
+    CHECK_TEXT(ask(pg, "SELECT 'kept'"), "kept");
+    CHECK_TEXT(ask(pg, OWN_PREPARED), "0");
+    pg_destroy(pg);
+    pg_set_prepare(PG_PREPARE_AUTO);
+}
+
+static void start_up_options_of_the_url_are_refused_with_what_to_do(void) {
+    char url[256];
+    snprintf(url, sizeof url, "%s?options=-c%%20work_mem%%3D1MB", test_url("PGBOUNCER_TEST_URL"));
+    struct pg *pg = create(&(struct pg_options){.url = url});
+    CHECK(!pg_connect(pg, &err));
+    CHECK(strstr(err.text, "unsupported startup parameter"));
+    CHECK(strstr(err.text, "take `options` out of the URL"));
+    pg_destroy(pg);
+}
+
 static const struct test_case cases[] = {
     {"a frozen first server does not hide the second",
      a_frozen_first_server_does_not_hide_the_second},
@@ -253,6 +333,13 @@ static const struct test_case cases[] = {
      statements_do_not_collide_with_those_of_the_poolers_other_clients},
     {"a transaction behind a pooler stays one transaction",
      a_transaction_behind_a_pooler_stays_one_transaction},
+    {"a plan that a pooler keeps is made again after the table was altered",
+     a_plan_that_a_pooler_keeps_is_made_again_after_the_table_was_altered},
+    {"no statement is prepared where the setting says never",
+     no_statement_is_prepared_where_the_setting_says_never},
+    {"start-up options of the URL are refused with what to do",
+     start_up_options_of_the_url_are_refused_with_what_to_do},
+    {"a pooler that loses a statement gets no more", a_pooler_that_loses_a_statement_gets_no_more},
 };
 
 TEST_MAIN(cases)

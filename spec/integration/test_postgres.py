@@ -80,27 +80,46 @@ def test_a_pooler_by_statement_is_refused_with_what_it_must_be(world):
     assert refused.returncode == 1 and "must pool by session or transaction" in refused.stderr
 
 
-def test_a_service_behind_a_pooler_by_transaction_ingests_answers_and_verifies(world):
-    pooler = stack.PgBouncer(world.folder / "pooler", world.postgres, pool_size=8).start()
+POOLED = "a pooler stands before Postgres: statements are {}kept prepared, and settings go with each " \
+    "transaction"
+
+
+def ingest_behind(world, pooler, group, **env):
+    """The program that reached the database by this pooler, has ingested all, and answered."""
     world.cleanup.callback(pooler.kill)
     records = read_records("current")
-    program = at(world, pooler.url(database_of(world)),
-                 KAFKA_CONSUMER_GROUP_ID="behind-a-pooler").wait_ready()
+    program = at(world, pooler.start().url(database_of(world)), KAFKA_CONSUMER_GROUP_ID=group,
+                 **env).wait_ready()
     world.feed(records)
     batch = next(record["value"]["data"]["entity_id"] for record in records
                  if record["topic"] == "huleedu.batch.essays.registered.v1")
     wait_until("the batch", lambda: program.status_of(batch))
     wait_until("the whole log", lambda: query(
         world.database_url, "SELECT coalesce(sum(next_offset) FILTER (WHERE next_offset > 0), 0) "
-        "FROM aggregator_state.consumer_offsets WHERE consumer_group = 'behind-a-pooler'")[0][0] >= len(records))
-    assert len(log_lines(program, "a pooler stands before Postgres: statements are not kept "
-                                  "prepared, and settings go with each transaction")) == 1
+        f"FROM aggregator_state.consumer_offsets WHERE consumer_group = '{group}'")[0][0] >= len(records))
+    return program
+
+
+def test_a_service_behind_a_pooler_by_transaction_ingests_answers_and_verifies(world):
+    pooler = stack.PgBouncer(world.folder / "pooler", world.postgres, pool_size=8)
+    program = ingest_behind(world, pooler, "behind-a-pooler")
+    kept = "" if stack.pgbouncer_version() >= (1, 21) else "not "
+    assert len(log_lines(program, POOLED.format(kept))) == 1
     verified = program.command("verify", check=False)
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert not query(world.database_url, "SELECT FROM aggregator_state.consumer_offsets "
                                          "WHERE consumer_group = 'shadow'")
     assert query(world.database_url, "SELECT count(*) FROM pg_locks "
                                      "WHERE locktype = 'advisory'")[0][0] == 0
+    assert program.stop() == 0
+
+
+def test_a_service_behind_a_pooler_by_session_keeps_statements_where_it_is_told_to(world):
+    pooler = stack.PgBouncer(world.folder / "by-session", world.postgres, mode="session", pool_size=40)
+    program = ingest_behind(world, pooler, "by-session", AGGREGATOR_POSTGRES_PREPARE="always")
+    assert len(log_lines(program, POOLED.format(""))) == 1
+    assert not log_lines(program, "the pooler before Postgres lost a prepared statement: it pools by "
+                                  "transaction and keeps none, so that statements are no longer prepared")
     assert program.stop() == 0
 
 

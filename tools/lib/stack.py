@@ -5,6 +5,7 @@ Every process is a child with a death signal of its own: none outlives the one t
 has a session of its own, so that Ctrl-C in a terminal reaches only that one, which ends the others
 in order.
 """
+import functools
 import json
 import os
 import pathlib
@@ -264,15 +265,28 @@ class Standby(Postgres):
         self.run("SELECT pg_promote()")
 
 
+WITH_SBIN = os.environ | {"PATH": f"{os.environ['PATH']}:/usr/sbin"}
+PGBOUNCER = os.environ.get("PGBOUNCER", "pgbouncer")  # another one than Debian's
+
+
+@functools.cache
+def pgbouncer_version():
+    """(major, minor) of the program that PGBOUNCER names."""
+    shown = subprocess.run([PGBOUNCER, "--version"], check=True, capture_output=True, text=True,
+                           env=WITH_SBIN)
+    return tuple(map(int, re.search(r"PgBouncer (\d+)\.(\d+)", shown.stdout).groups()))
+
+
 class PgBouncer(Process):
     """A pooler for `postgres`, in transaction mode by default. With one server connection, state that
-    a client leaves behind meets the next client."""
+    a client leaves behind meets the next client. From 1.21 on it keeps prepared statements."""
 
     def __init__(self, folder, postgres, mode="transaction", pool_size=1, settings=None):
         super().__init__(folder)
         self.port, self.postgres = free_port(), postgres
         self.mode, self.pool_size = mode, pool_size
-        self.settings = settings or {}
+        keeps = {"max_prepared_statements": 200} if pgbouncer_version() >= (1, 21) else {}
+        self.settings = keeps | (settings or {})
 
     def write_settings(self):
         """Writes its configuration where its user can read it; it refuses to run as root."""
@@ -289,8 +303,7 @@ class PgBouncer(Process):
 
     def start(self):
         settings = self.write_settings()
-        self.spawn(["pgbouncer", settings], user="postgres", cwd="/",
-                   env=os.environ | {"PATH": f"{os.environ['PATH']}:/usr/sbin"})
+        self.spawn([PGBOUNCER, settings], user="postgres", cwd="/", env=WITH_SBIN)
         self.wait_ready(lambda: accepts(self.port))
         settings.unlink()
         return self
