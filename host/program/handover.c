@@ -12,6 +12,7 @@
 #define LEAVE_TIMEOUT_MS 10000
 #define JOIN_TIMEOUT_MS 10000
 #define MAIN_TIMEOUT_MS 10000
+#define STOP_INTERVAL_MS 100 /* a stop ends a wait within it */
 
 int handover_inherited(const char *name) {
     int fd = service_manager_take_socket(name);
@@ -97,6 +98,13 @@ static bool handover_is_stopped(struct program *program) {
     return true;
 }
 
+static void handover_await_partitions(const struct program *program) {
+    int64_t deadline_us = clock_monotonic_us() + JOIN_TIMEOUT_MS * 1000LL;
+    while (!stop_requested() && clock_remaining_ms(deadline_us) > 0 &&
+           !ingest_await_joined(program->ingest, STOP_INTERVAL_MS)) {
+    }
+}
+
 bool handover_take(struct program *program, struct err *err) {
     if (!program->is_successor) {
         return true;
@@ -114,7 +122,7 @@ bool handover_take(struct program *program, struct err *err) {
         http_server_accept(program->admin_http);
     }
     ingest_join(program->ingest);
-    (void)ingest_await_joined(program->ingest, JOIN_TIMEOUT_MS);
+    handover_await_partitions(program);
     if (handover_is_stopped(program)) {
         return false;
     }
