@@ -3,7 +3,9 @@
 #include <lauxlib.h>
 
 #include "base/clock.h"
+#include "base/timestamp.h"
 #include "lua_host.h"
+#include "lua_util.h"
 
 /* clock.monotonic() -> seconds since an arbitrary moment, for durations */
 static int lua_clock_monotonic(lua_State *L) {
@@ -19,9 +21,22 @@ static int lua_clock_wall(lua_State *L) {
     return 1;
 }
 
+/* clock.rfc3339(time_us) -> "2026-01-31T08:00:00.000000Z"; reads no clock */
+static int lua_clock_rfc3339(lua_State *L) {
+    char text[TIMESTAMP_TEXT_CAP];
+    if (lua_type(L, 1) != LUA_TNUMBER || !timestamp_is_time(lua_tonumber(L, 1))) {
+        return lua_bad_argument(L, 1, "clock.rfc3339", "the time",
+                                "whole microseconds since 1970, of the years 1 to 9999");
+    }
+    lua_pushlstring(L, text, timestamp_format((int64_t)lua_tonumber(L, 1), text));
+    return 1;
+}
+
 int luaopen_agg_clock(lua_State *L) {
-    static const luaL_Reg functions[] = {
-        {"monotonic", lua_clock_monotonic}, {"wall", lua_clock_wall}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"monotonic", lua_clock_monotonic},
+                                         {"wall", lua_clock_wall},
+                                         {"rfc3339", lua_clock_rfc3339},
+                                         {NULL, NULL}};
     lua_newtable(L);
     luaL_register(L, NULL, functions);
     return 1;

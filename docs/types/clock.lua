@@ -17,4 +17,14 @@ function clock.monotonic() end
 ---@return number seconds
 function clock.wall() end
 
+--- A time as text, in UTC: `"2026-01-31T08:00:00.000000Z"` (RFC 3339, section 5.6). It reads no clock: handlers and
+--- reactions may call it.
+---
+--- ```lua
+--- local text = clock.rfc3339(event.time)
+--- ```
+---@param time_us integer microseconds since 1970, as `timestamp` fields and columns have them
+---@return string text
+function clock.rfc3339(time_us) end
+
 return clock

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#define FIRST_S (-62135596800LL) /* 0001-01-01T00:00:00Z */
+#define FIRST_S (TIMESTAMP_FIRST_US / 1000000)
 #define LAST_S (TIMESTAMP_LAST_US / 1000000)
 #define DAY_US 86400000000LL
 

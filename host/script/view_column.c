@@ -3,11 +3,9 @@
 #include <math.h>
 
 #include "base/ascii.h"
+#include "base/timestamp.h"
 #include "base/utf8.h"
 #include "extract/extract.h"
-
-#define TIME_MIN_US (-62135596800000000.0)
-#define TIME_END_US 253402300800000000.0
 
 bool view_column_takes_length(const struct view_column *column, size_t len) {
     return len <= VIEW_ID_MAX_BYTES || !column->is_id;
@@ -34,5 +32,5 @@ bool view_column_takes_bigint(double number) {
 }
 
 bool view_column_takes_time(double number) {
-    return number >= TIME_MIN_US && number < TIME_END_US && number == floor(number);
+    return timestamp_is_time(number);
 }

@@ -40,6 +40,10 @@ static void names_wrong_words_of_a_reaction(void) {
     refuses_reaction("local pg = require('pg')\n"
                      "return { follows = { t = 'id' }, query = 'facts', publish = tostring }",
                      facts, "reactions/a.lua:1: pg: a reaction depends on its row alone");
+    refuses_reaction("local clock = require('clock')\n"
+                     "return { follows = { t = 'id' }, query = 'facts', publish = function()\n"
+                     "return { clock.rfc3339(0), clock.wall() } end }",
+                     facts, "reactions/a.lua:1: clock: a reaction depends on its row alone");
     refuses_reaction("return { follows = { t = 'id' }, query = 'facts', publish = tostring }",
                      "SELECT :key::text", "takes exactly one parameter, :keys");
 }
@@ -60,7 +64,9 @@ static void accepts_a_good_reaction(void) {
     make_folders();
     write_file("queries/facts.sql", "SELECT unnest(:keys::text[]) AS key");
     write_file("reactions/a.lua",
-               "return { follows = { t = 'id' }, query = 'facts', publish = tostring }");
+               "local clock = require('clock')\n"
+               "return { follows = { t = 'id' }, query = 'facts', publish = function(row)\n"
+               "return { value = { at = clock.rfc3339(row.at) } } end }");
     CHECK_TEXT(error_with(NULL, NULL), "");
     remove_file("reactions/a.lua");
     remove_file("queries/facts.sql");

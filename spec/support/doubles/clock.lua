@@ -1,5 +1,7 @@
 --- The double of the clock binding: its time changes only when a spec advances it.
 
+local sources = require("testing.sources")
+
 local M = {}
 
 local START = 1750000000 -- a moment of 2025
@@ -28,5 +30,7 @@ end
 function M.binding.wall()
   return now
 end
+
+M.binding.rfc3339 = sources.binding("clock").rfc3339
 
 return M

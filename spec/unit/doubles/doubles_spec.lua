@@ -196,6 +196,10 @@ describe("the double of the clock", function()
     assert.are.equal(1.5, clock.binding.monotonic())
     assert.are.equal(wall + 1.5, clock.binding.wall())
   end)
+
+  it("writes times as the binding does", function()
+    assert.are.equal("2026-01-31T08:00:00.000001Z", clock.binding.rfc3339(1769846400000001))
+  end)
 end)
 
 describe("the double of log", function()
