@@ -11,6 +11,17 @@ const char *show_outcome_name(const struct dry_run_outcome *outcome);
  * be the cause. */
 bool show_has_field(const struct dry_run_outcome *outcome, size_t field);
 
+/* ---- show_touches.c ------------------------------------------------------------------------- */
+
+/* Ids whose cached responses the event drops: each once, in order of their bytes. */
+struct show_touches {
+    struct arena *arena;
+    struct slice *ids;
+    size_t count, capacity;
+};
+void show_touches_read(struct show_touches *touches, const struct dry_run_outcome *outcome);
+void show_touches_free(struct show_touches *touches);
+
 /* ---- show_value.c --------------------------------------------------------------------------- */
 
 void show_field_value(struct buffer *out, const struct extract_field *field,

@@ -70,12 +70,15 @@ void show_messages_json(struct buffer *json, const struct outbox_message *messag
     buffer_append_text(json, "]");
 }
 
-/* In the order in which the handler touched them. */
-static void show_json_put_touches(struct buffer *json, const struct script_touch *touch) {
-    if (touch) {
-        show_json_put_touches(json, touch->before);
-        json_put_text(json, NULL, touch->id);
+static void show_json_put_touches(struct buffer *json, const struct dry_run_outcome *outcome) {
+    struct show_touches touches;
+    show_touches_read(&touches, outcome);
+    json_open(json, "touches", "[");
+    for (size_t i = 0; i < touches.count; i++) {
+        json_put_text(json, NULL, touches.ids[i]);
     }
+    buffer_append_text(json, "]");
+    show_touches_free(&touches);
 }
 
 void show_event_json(struct buffer *json, const struct dry_run_outcome *outcome) {
@@ -90,9 +93,7 @@ void show_event_json(struct buffer *json, const struct dry_run_outcome *outcome)
     show_json_put_field(json, "correlation_id", outcome, ENVELOPE_CORRELATION_ID);
     show_json_put_fields(json, outcome);
     show_json_put_merges(json, outcome);
-    json_open(json, "touches", "[");
-    show_json_put_touches(json, outcome->touches);
-    buffer_append_text(json, "]");
+    show_json_put_touches(json, outcome);
     show_messages_json(json, outcome->messages, outcome->message_count);
 }
 

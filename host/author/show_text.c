@@ -154,13 +154,15 @@ void show_messages(struct buffer *out, const struct outbox_message *messages, si
     }
 }
 
-/* In the order in which the handler touched them. */
-static void show_text_append_touches(struct buffer *out, const struct script_touch *touch) {
-    if (touch) {
-        show_text_append_touches(out, touch->before);
-        buffer_append_text(out, touch->before ? ", " : "  touches ");
-        buffer_append_json_string(out, touch->id);
+static void show_text_append_touches(struct buffer *out, const struct dry_run_outcome *outcome) {
+    struct show_touches touches;
+    show_touches_read(&touches, outcome);
+    for (size_t i = 0; i < touches.count; i++) {
+        buffer_append_text(out, i > 0 ? ", " : "  touches ");
+        buffer_append_json_string(out, touches.ids[i]);
     }
+    buffer_append_text(out, touches.count > 0 ? "\n" : "");
+    show_touches_free(&touches);
 }
 
 void show_event(struct buffer *out, const struct dry_run_outcome *outcome) {
@@ -183,8 +185,7 @@ void show_event(struct buffer *out, const struct dry_run_outcome *outcome) {
         show_text_append_fields(out, outcome);
     }
     show_text_append_merges(out, outcome);
-    show_text_append_touches(out, outcome->touches);
-    buffer_append_text(out, outcome->touches ? "\n" : "");
+    show_text_append_touches(out, outcome);
     show_messages(out, outcome->messages, outcome->message_count);
 }
 

@@ -150,13 +150,15 @@ def test_published_messages_are_shown(author):
 """ in done.stdout
 
 
-def test_ids_that_a_handler_touches_are_shown_for_an_event_that_is_applied(author):
-    body = """view:touch("a \\"b\\"") view:touch(event.id)
+def test_ids_that_an_event_touches_are_shown_if_it_is_applied(author):
+    """Those of its merges' keys too: what the tags of a route have to name."""
+    body = """view:touch("z") view:touch("a \\"b\\"")
+    view.things:merge(event.id, "said", { words = { "no tag" } })
     if event.id == "bad" then error("no") end"""
     _, said = author(body, event(), event(id="bad"), event(1, id="t-2"))
-    assert [one["touches"] for one in said[:3]] == [['a "b"', "t-1"], [], ['a "b"', "t-2"]]
+    assert [one["touches"] for one in said[:3]] == [['a "b"', "t-1", "z"], [], ['a "b"', "t-2", "z"]]
     done, _ = author(body, event(), options=())
-    assert '\n  touches "a \\"b\\"", "t-1"\n' in done.stdout
+    assert '\n  touches "a \\"b\\"", "t-1", "z"\n' in done.stdout
 
 
 def test_reactions_that_the_events_would_start_are_named_with_their_keys(run):
