@@ -18,8 +18,7 @@ add_custom_target(pages ALL DEPENDS ${pages}/aggregator.1)
 install(TARGETS aggregator)
 install(DIRECTORY scripts sql DESTINATION ${data})
 install(DIRECTORY docs/types DESTINATION ${data})
-# Without the generator: the package does not depend on Python.
-install(DIRECTORY examples DESTINATION ${data} PATTERN generate.py EXCLUDE)
+install(DIRECTORY examples DESTINATION ${data}) # the generator is for those who have Python
 install(DIRECTORY packaging/grafana packaging/prometheus DESTINATION ${data})
 install(FILES config.lua DESTINATION ${data})
 # Full: with the prefix /usr the files are in /etc, not in /usr/etc.

@@ -108,6 +108,7 @@ int command_tap(const struct command *command);
 /* Runs the specs of the scripts in the files and folders that the words name. */
 int command_test(const struct command *command);
 /* new handler|route|reaction NAME: writes a script and its spec, for an author to extend. */
+int command_new_service(const struct command *command);
 int command_new_handler(const struct command *command);
 int command_new_route(const struct command *command);
 int command_new_reaction(const struct command *command);

@@ -125,6 +125,18 @@ static const struct command_spec specs[] = {
             },
     },
     {
+        .name = "new service",
+        .run = command_new_service,
+        .synopsis = "NAME",
+        .summary = "write a service of its own, which passes its specs and `check`",
+        .help =
+            "Writes the folder NAME: config.lua, scripts with an envelope, a view of one table, "
+            "one handler and one route, the migration and the query, and their specs, for an "
+            "author to change. Writes nothing if the folder exists.",
+        .arguments = {NEW_NAME},
+        .without_config = true,
+    },
+    {
         .name = "new handler",
         .run = command_new_handler,
         .synopsis = "NAME [--topic TOPIC]",

@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "script/script.h"
 
-#define SCAFFOLD_MAX_FILES 4
+#define SCAFFOLD_MAX_FILES 16
 
 struct scaffold_file {
     char path[4096];
@@ -29,6 +29,8 @@ struct scaffold_request {
 /* Fills in the files. ERR_INPUT: the path has more than segments of text and {names}. */
 bool scaffold_fill(struct scaffold *scaffold, const struct scaffold_request *request,
                    const struct script_generation *generation, struct err *err);
+/* Fills in the files of a service in the folder `name`, which needs no present scripts. */
+void scaffold_fill_service(struct scaffold *scaffold, const char *name);
 /* Writes all files and missing folders, or nothing: fails if a file exists. */
 bool scaffold_write(const struct scaffold *scaffold, struct err *err);
 /* Deletes the written files. */

@@ -4,8 +4,10 @@ import http.client
 import json
 import shutil
 import subprocess
+import uuid
 
 import pytest
+import stack
 from stack import HEADERS, ROOT
 
 TOPIC, PATH = "huleedu.note.taken.v1", "/notes/{note_id}/of/{user_id}"
@@ -65,6 +67,39 @@ def test_scripts_of_another_folder_get_no_files_here_and_no_specs_of_here(build,
         assert done.returncode == 1 and f"the scripts are in {tree}/scripts" in done.stderr, done
         assert f"the working folder, {elsewhere}: run this in the folder of the service" in done.stderr
     assert files(tree) == before and not list(elsewhere.iterdir())
+
+
+def test_a_new_service_passes_its_specs_and_check(build, tmp_path, postgres_url):
+    build = build.resolve()
+    done = subprocess.run([build / "aggregator", "new", "service", "book_shop"], cwd=tmp_path,
+                          capture_output=True, text=True, check=False)
+    folder = tmp_path / "book_shop"
+    made = files(folder)
+    assert done.returncode == 0, done.stderr
+    assert {line[6:] for line in done.stdout.splitlines() if line.startswith("wrote ")} == {
+        str(path.relative_to(tmp_path)) for path in made}
+    assert not any(b"@name" in content or b"@topic" in content for content in made.values())
+    assert "book.shop.item.changed.v1" in (folder / "scripts/handlers/item_changed.lua").read_text()
+    status, said = in_tree(folder, build / "aggregator", "test", "--coverage-min=95")
+    assert status == 0 and " 0 failed" in said, said
+    assert in_tree(folder, "luacheck", "-q", "config.lua", "scripts", "spec")[0] == 0
+    database = stack.create_database(postgres_url, f"shop_{uuid.uuid4().hex}")
+    program = stack.OtherAggregator(tmp_path / "program", build, folder, (database, "none", "none"), {"k": "key"})
+    program.command("migrate")
+    assert "database: good" in program.command("check").stdout
+    event = "spec/fixtures/events/item_changed.json"
+    assert "1 applied, 0 ignored, 0 rejected" in program.command("try", "item_changed", event).stdout
+    assert "404" in program.command("try", "--path", "/v1/items/item-1").stdout
+
+
+@pytest.mark.parametrize("name, reason", [("shop", "shop exists: nothing was written"),
+                                          ("9shop", "it begins with a letter"), ("Shop", "lower-case letters")])
+def test_a_service_is_written_to_a_new_folder_with_a_good_name(build, tmp_path, name, reason):
+    (tmp_path / "shop").mkdir()
+    done = subprocess.run([build.resolve() / "aggregator", "new", "service", name], cwd=tmp_path,
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and reason in done.stderr
+    assert files(tmp_path) == {}
 
 
 def test_a_service_without_the_library_of_failures_gets_it_with_its_first_route(tree, new):
