@@ -133,6 +133,19 @@ bool pg_named_parse(struct pg_named *named, const char *text, struct err *err) {
     return true;
 }
 
+bool pg_has_statement(const char *text) {
+    const char *at = text;
+    while (*at) {
+        bool is_comment = (at[0] == '-' && at[1] == '-') || (at[0] == '/' && at[1] == '*');
+        size_t len = is_comment ? pg_named_plain_length(at, text) : strspn(at, " \t\r\n\f\v;");
+        if (len == 0) {
+            return true; /* a statement, or a comment without end, which Postgres refuses */
+        }
+        at += len;
+    }
+    return false;
+}
+
 void pg_named_free(struct pg_named *named) {
     for (size_t i = 0; i < named->count; i++) {
         free(named->names[i]);

@@ -2,6 +2,7 @@
  * comments and `::` casts. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -15,4 +16,6 @@ struct pg_named {
 /* Names match [a-z_][a-z0-9_]*; a repeated name is one parameter. False, with `named` empty: an
  * unterminated quote or comment, or a $1; err names the line. */
 bool pg_named_parse(struct pg_named *named, const char *text, struct err *err);
+/* Whether the text has more than comments, spaces and semicolons. */
+bool pg_has_statement(const char *text);
 void pg_named_free(struct pg_named *named);

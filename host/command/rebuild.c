@@ -28,7 +28,7 @@ static bool command_rebuild_open(struct rebuild *rebuild, const struct command *
 
 static void command_rebuild_print_outside(const struct rebuild *rebuild) {
     if (rebuild->outside > 0) {
-        printf("%" PRId64 " row%s on replies of other systems: not derived again\n",
+        printf("%" PRId64 " row%s on events that cannot be repeated: not derived again\n",
                rebuild->outside, rebuild->outside == 1 ? " depends" : "s depend");
     }
 }

@@ -33,7 +33,7 @@ struct rebuild {
     struct compare_scope scope;
     char since_xid[16];       /* rows written since are compared again */
     int64_t different;        /* rows, at the last comparison */
-    int64_t outside;          /* rows that depend on replies of other systems, at the first one */
+    int64_t outside;          /* rows that depend on events that cannot be repeated */
     uint64_t *surrogate_keys; /* hash64 of the texts in changed rows, for the caches */
     size_t surrogate_key_count;
 };

@@ -46,8 +46,8 @@ static bool report_print_kept(struct rebuild *rebuild, const struct view_table *
     if (count > 0) {
         fprintf(out, "%s: %" PRId64 " row%s %s and %s kept\n", table->name, total, plural_of(total),
                 !outside     ? "cannot be rebuilt from the log"
-                : total == 1 ? "depends on replies of other systems"
-                             : "depend on replies of other systems",
+                : total == 1 ? "depends on events that cannot be repeated"
+                             : "depend on events that cannot be repeated",
                 total == 1 ? "is" : "are");
     }
     for (int i = 0; i < count; i++) {

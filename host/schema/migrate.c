@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "bindings/pg.h"
+#include "bindings/pg_named.h"
 #include "bindings/pg_rows.h"
 #include "base/buffer.h"
 #include "base/log.h"
@@ -283,7 +284,17 @@ static bool migrate_begin_locked(struct pg *pg, struct err *err) {
            pg_query(pg, "migration_lock", LOCK_SQL, NULL, MIGRATION_TIMEOUT_MS, NULL, err);
 }
 
+/* Applied as it is, the draft's statements could not be written later. */
+static bool migrate_check_statements(const struct migration *migration, struct err *err) {
+    return migration->version == UNNUMBERED || pg_has_statement(migration->sql.data) ||
+           err_set(err, ERR_INPUT, "%s: has no statement: write one, or delete the file",
+                   migration->name.data);
+}
+
 static bool migrate_apply(struct pg *pg, const struct migration *migration, struct err *err) {
+    if (!migrate_check_statements(migration, err)) {
+        return false;
+    }
     if (!pg_script(pg, migration->sql.data, MIGRATION_TIMEOUT_MS, err) ||
         !migrate_query(pg, "migration_record", migrate_statements(migration)->record, migration,
                        NULL, err)) {

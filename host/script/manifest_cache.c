@@ -46,7 +46,7 @@ static void manifest_cache_read_vary(struct manifest_reader *r, void *target) {
 
 static const struct manifest_key cache_keys[] = {
     {"key", MANIFEST_TEXT, true, offsetof(struct cache_reading, key),
-     "a text with the path's parameters, \"api:batch:{batch_id}\"", NULL},
+     "a text with the path's parameters, \"order:{order_id}\"", NULL},
     {"type", MANIFEST_TEXT, false, offsetof(struct cache_reading, type), NULL, NULL},
     {"vary", MANIFEST_TABLE, false, 0, "{ query = { \"limit\" }, headers = { \"language\" } }",
      manifest_cache_read_vary},

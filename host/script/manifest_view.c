@@ -88,7 +88,7 @@ static void manifest_view_fill_column(struct manifest_reader *r, struct view_col
     }
     column->sql_type = xstrdup(sql_type);
     if (!manifest_view_is_type(type)) {
-        manifest_refuse(r, "type", type, view_type_names, VIEW_TYPES);
+        manifest_refuse(r, "type", type, view_type_names, VIEW_TYPE_WORDS);
     } else if (column->type == VIEW_ENUM && manifest_view_meant(type)) {
         manifest_problem(r, type, "no type \"%s\": did you mean \"%s\"?", type,
                          manifest_view_meant(type));

@@ -94,7 +94,7 @@ static void manifest_words_check_known(struct manifest_reader *r,
 
 static const struct manifest_key words_keys[] = {
     {"at", MANIFEST_TEXT, true, offsetof(struct words_reading, at),
-     "their place in a body, \"batches.overall_status\"", NULL},
+     "their place in a body, \"orders.status\"", NULL},
     {"known", MANIFEST_TEXTS, false, 0,
      "the words that a body may have there, { \"pending\", \"failed\" }",
      manifest_words_read_known},

@@ -7,13 +7,13 @@
 #include "base/timestamp.h"
 #include "base/uuid.h"
 
-const char *const view_type_names[VIEW_TYPES] = {
+const char *const view_type_names[VIEW_TYPE_WORDS] = {
     [VIEW_TEXT] = "text",           [VIEW_TEXTS] = "text[]",     [VIEW_INTEGER] = "integer",
     [VIEW_INTEGERS] = "integer[]",  [VIEW_BIGINT] = "bigint",    [VIEW_BIGINTS] = "bigint[]",
     [VIEW_DOUBLE] = "double",       [VIEW_DOUBLES] = "double[]", [VIEW_BOOLEAN] = "boolean",
     [VIEW_TIMESTAMP] = "timestamp", [VIEW_DATE] = "date",        [VIEW_DATES] = "date[]",
     [VIEW_UUID] = "uuid",           [VIEW_UUIDS] = "uuid[]",     [VIEW_JSON] = "json",
-    [VIEW_CONTENT] = "content"};
+    [VIEW_CONTENT] = "content",     [VIEW_TYPES] = "id",         [VIEW_TYPES + 1] = "id[]"};
 const char *const view_sql_types[VIEW_TYPES] = {[VIEW_TEXT] = "text",
                                                 [VIEW_TEXTS] = "text[]",
                                                 [VIEW_INTEGER] = "integer",

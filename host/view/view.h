@@ -31,7 +31,9 @@ enum view_type {
 };
 /* The names in view.lua and in the database. VIEW_ENUM has the name of the database's enum. */
 #define VIEW_TYPES VIEW_ENUM
-extern const char *const view_type_names[VIEW_TYPES], *const view_sql_types[VIEW_TYPES];
+#define VIEW_TYPE_WORDS (VIEW_TYPES + 2)
+/* The names by type, then `id` and `id[]`, which are texts. */
+extern const char *const view_type_names[VIEW_TYPE_WORDS], *const view_sql_types[VIEW_TYPES];
 
 /* Whether a value is bytes: as.text. Else it is as.integer, or as.number of VIEW_DOUBLE. */
 static inline bool view_is_bytes(enum view_type type) {

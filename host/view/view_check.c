@@ -65,7 +65,7 @@ static bool view_check_refuses_type(struct checker *checker, const char *name,
     }
     size_t len = strcspn(declared->sql_type, "[");
     snprintf(word, sizeof word, "%.*s", (int)len, declared->sql_type);
-    for (; count < VIEW_TYPES; count++) {
+    for (; count < VIEW_TYPE_WORDS; count++) {
         known[count] = view_type_names[count];
     }
     for (int i = 0; i < pg_rows_count(checker->enums) && count < MAX_TYPES; i++) {

@@ -258,12 +258,12 @@ static void names_cache_keys_that_would_mix_responses(void) {
     refuses_route("method = 'POST', path = '/', cache = { key = 'x' }",
                   "cache: responses of POST cannot be cached, only those of GET");
     refuses_route("path = '/', cache = 'x'", "route: `cache` takes a table, not a string: { key = "
-                                             "\"api:batch:{batch_id}\" }");
+                                             "\"order:{order_id}\" }");
     refuses_route("path = '/', cache = true",
                   "route: `cache` takes a table, not a boolean: { key = "
-                  "\"api:batch:{batch_id}\" }");
+                  "\"order:{order_id}\" }");
     refuses_route("path = '/', cache = {}", "cache: `key` is missing: a text with the path's "
-                                            "parameters, \"api:batch:{batch_id}\"");
+                                            "parameters, \"order:{order_id}\"");
 }
 
 static void names_live_paths_that_tell_nothing(void) {
@@ -271,7 +271,7 @@ static void names_live_paths_that_tell_nothing(void) {
                   "route: `live` needs `cache`: the tags of its answers say when they change");
     refuses_route("path = '/{id}', cache = { key = 'x:{id}' }, live = 5",
                   "route: `live` takes a boolean or string, not a number: true, or the path of the "
-                  "stream, \"/batches/{batch_id}/events\"");
+                  "stream, \"/orders/{order_id}/events\"");
     refuses_route("path = '/{id}', cache = { key = 'x:{id}' }, live = '/{di}/events'",
                   "route: no parameter of the path \"di\": did you mean \"id\"?");
     refuses_route("path = '/{id}', cache = { key = 'x:{id}' }, live = '/events'",
@@ -287,7 +287,7 @@ static void names_vocabularies_without_effect(void) {
     static const char words[] = "words: vocabulary \"x\" maps words to words, 256 at most, without "
                                 "quotes and backslashes";
     refuses_route("path = '/', words = { vocabularies = {} }",
-                  "words: `at` is missing: their place in a body, \"batches.overall_status\"");
+                  "words: `at` is missing: their place in a body, \"orders.status\"");
     refuses_route("path = '/', words = { at = 'a..b', vocabularies = {} }",
                   "words: `at` is \"a..b\": names separated by dots");
     refuses_route("path = '/', words = { at = 'a', vocabularies = { x = 'y' } }",
@@ -343,7 +343,7 @@ static void names_wrong_values_of_a_route(void) {
     refuses_route("path = '/', method = 'get'",
                   "route: no method \"get\": there are GET, POST, PUT, PATCH, DELETE");
     refuses_route("path = 7", "route: `path` takes a string, not a number: the URL's path, "
-                              "\"/batches/{batch_id}\"");
+                              "\"/orders/{order_id}\"");
     refuses_route("path = '/', aliases = { x = '/a' }", "route: `aliases` takes a list of paths");
     refuses_route("path = '/', endpoint = ''", "route: `endpoint` is empty");
     refuses_route("path = '/a\\0b'", "route: `path` has a NUL byte in it");

@@ -212,6 +212,19 @@ static void bad_names_and_files_are_refused(void) {
     end();
 }
 
+static void a_file_without_a_statement_is_refused_until_it_has_one(void) {
+    begin();
+    write_file("0001_first.sql", "-- to be written\n/* CREATE TABLE steps (a int); */ ;\n");
+    CHECK_INT(pending(), 1);
+    CHECK_INT(run(), -1);
+    CHECK_INT(err.kind, ERR_INPUT);
+    CHECK_HAS(err.text, "0001_first.sql: has no statement: write one, or delete the file");
+    CHECK_INT(pending(), 1);
+    write_file("0001_first.sql", "-- written\nCREATE TABLE steps (a int);\n");
+    CHECK_INT(run(), 1);
+    end();
+}
+
 static void a_file_without_a_number_is_applied_whenever_it_has_changed(void) {
     begin();
     write_file("0001_first.sql", "CREATE TABLE steps (a int);");
@@ -353,6 +366,8 @@ static const struct test_case cases[] = {
      a_file_older_than_the_newest_applied_is_refused},
     {"a file that fails is rolled back and named", a_file_that_fails_is_rolled_back_and_named},
     {"bad names and files are refused", bad_names_and_files_are_refused},
+    {"a file without a statement is refused until it has one",
+     a_file_without_a_statement_is_refused_until_it_has_one},
     {"a file without a number is applied whenever it has changed",
      a_file_without_a_number_is_applied_whenever_it_has_changed},
     {"the program's tables have a schema of their own",

@@ -67,6 +67,17 @@ static void unended(void) {
     check_refused("SELECT E'\\'", "line 1: the quote that begins here does not end");
 }
 
+static void statements(void) {
+    static const char *const without[] = {"", " \t\r\n;;", "-- a", "-- a\n/* b /* c */ */ ;"};
+    static const char *const with[] = {"SELECT 1", "-- a\nSELECT 1", "/* a */ -", "/* a", "'--'"};
+    for (size_t i = 0; i < sizeof without / sizeof *without; i++) {
+        CHECK(!pg_has_statement(without[i]));
+    }
+    for (size_t i = 0; i < sizeof with / sizeof *with; i++) {
+        CHECK(pg_has_statement(with[i]));
+    }
+}
+
 static const struct test_case cases[] = {
     {"numbers names in order, the same name once", names},
     {"leaves casts, slices and assignments alone", casts_and_slices},
@@ -74,5 +85,6 @@ static const struct test_case cases[] = {
     {"leaves dollar quotes alone, and refuses numbered parameters", dollar_quotes},
     {"leaves comments alone, nested ones too", comments},
     {"refuses a quote or comment that does not end, by line", unended},
+    {"tells comments from statements", statements},
 };
 TEST_MAIN(cases)

@@ -413,7 +413,8 @@ static void a_schema_that_differs_is_named(void) {
 
 static void an_unknown_type_suggests_the_nearest(void) {
     static struct view_column wrong[] = {{"n", VIEW_ENUM, "intger", .is_id = false},
-                                         {"m", VIEW_ENUM, "view_sql_mod", .is_id = false}};
+                                         {"m", VIEW_ENUM, "view_sql_mod", .is_id = false},
+                                         {"o", VIEW_ENUM, "ids", .is_id = false}};
     static struct view_table table = {
         .name = "view_sql_things",
         .content_group = -1,
@@ -421,7 +422,7 @@ static void an_unknown_type_suggests_the_nearest(void) {
                 {"part", VIEW_INTEGER, "integer", .is_id = false}},
         .key_count = 2,
         .group_count = 1,
-        .groups = {{.name = "g", .rule = VIEW_MIN, .columns = wrong, .column_count = 2}}};
+        .groups = {{.name = "g", .rule = VIEW_MIN, .columns = wrong, .column_count = 3}}};
     static const struct view mistaken = {&table, 1};
     struct writer *writer = writer_open();
     struct err err = {0};
@@ -430,6 +431,7 @@ static void an_unknown_type_suggests_the_nearest(void) {
     CHECK_HAS(err.text, "column n: no type \"intger\", and no enum of the database: did you mean "
                         "\"integer\"?");
     CHECK_HAS(err.text, "did you mean \"view_sql_mood\"?");
+    CHECK_HAS(err.text, "did you mean \"id\"?");
     script(writer, drop_sql);
     writer_close(writer);
 }

@@ -19,6 +19,15 @@ def test_the_host_calls_no_client_library():
     assert not found, "\n".join(found)
 
 
+def test_the_host_knows_no_word_of_the_service():
+    """Its errors and examples speak to the authors of every service."""
+    words = re.compile(r"essay|batch_id|huleedu|spellcheck|teacher|assessment|overall_status|api:batch", re.I)
+    found = [f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+             for path in sorted((ROOT / "host").rglob("*.*")) if path.suffix in (".c", ".h", ".lua", ".sql")
+             for number, line in enumerate(path.read_text().splitlines(), 1) if words.search(line)]
+    assert not found, "\n".join(found)
+
+
 def test_no_state_has_all_libraries_and_the_compiler():
     """Compiled code runs no hook, so no time limit, and a hardened service cannot make any."""
     callers = {str(path.relative_to(ROOT)) for folder in ("host", "bindings")

@@ -157,7 +157,7 @@ def test_a_rebuild_keeps_and_lists_rows_that_rest_on_an_unavailable_service(serv
                   "(SELECT min(essay_id) FROM essay_results WHERE filename IS NOT NULL)")
     said = rebuild(service, "--yes", **scripts.env)
     assert f"{len(nlp_events())} events of handlers/nlp_feedback depend on http" in said
-    assert "essay_nlp: 2 rows depend on replies of other systems and are kept" in said
+    assert "essay_nlp: 2 rows depend on events that cannot be repeated and are kept" in said
     assert re.search(rf"kept       essay_id=essay-1  \(nlp: {FEEDBACK}/\d/\d+, "
                      r"handlers/nlp_feedback depends on http\)", said)
     assert "extra      essay_id=nobody" in said and "filename: wrong" in said
@@ -167,7 +167,7 @@ def test_a_rebuild_keeps_and_lists_rows_that_rest_on_an_unavailable_service(serv
 
 def test_verify_of_an_intact_view_lists_rows_that_were_not_derived(service, scripts):
     said = verify(service, **scripts.env)
-    assert said.endswith("2 rows depend on replies of other systems: not derived again\n"
+    assert said.endswith("2 rows depend on events that cannot be repeated: not derived again\n"
                          "the view matches the log\n")
     assert "essay_nlp: equal" in said
     service.query("UPDATE essay_nlp SET nlp_event_id = gen_random_uuid() WHERE essay_id = 'essay-1'")
@@ -210,7 +210,7 @@ def test_a_minimum_that_may_come_from_outside_is_kept(service, scripts):
         "SELECT 1 FROM essay_results WHERE essay_id = 'essay-1'"))
     before = rows(service)
     said = rebuild(service, "--yes", **scripts.env)
-    assert "essay_results: 2 rows depend on replies of other systems" in said
+    assert "essay_results: 2 rows depend on events that cannot be repeated" in said
     assert "kept       essay_id=essay-1  (first_result: the min is not in the log)" in said
     assert rows(service) == before
 
