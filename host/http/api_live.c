@@ -19,16 +19,11 @@ static bool api_live_hears(void *context) {
 
 static bool api_live_compute(struct api_scripts *scripts, const struct script_request *request,
                              struct live_answer *answer, struct err *err) {
-    char correlation_id[CORRELATION_MAX_BYTES + 1];
-    exchange_choose_correlation_id((struct slice){0}, correlation_id);
-    struct api_computation computation = {
-        .pool = scripts->pool,
-        .request = *request,
-        .timeout_ms = script_generation_config(scripts->generation)->http.request_timeout_ms,
-    };
+    struct api_computation computation;
+    api_computation_begin(&computation, scripts, request);
     computation.request.route = answer->about;
-    computation.request.correlation_id = correlation_id;
     answer->cached = api_compute(&computation, &answer->tags, &answer->tag_count, err);
+    api_computation_end(&computation);
     return answer->cached != NULL;
 }
 

@@ -46,6 +46,7 @@ struct api_computation {
     struct script_request request;
     int timeout_ms;
     struct script_headers headers; /* of the response; the caller frees its lines */
+    char own_correlation_id[CORRELATION_MAX_BYTES + 1]; /* of a call that no client has asked for */
 };
 
 /* For cache_get: calls the route. */
@@ -63,6 +64,11 @@ extern const struct live_site api_live_site; /* without its context, the api */
 void api_begin_stream(struct api_scripts *scripts, struct exchange *exchange);
 
 /* ---- api_refresh.c -------------------------------------------------------------------------- */
+
+/* Begins a call that no client has asked for; it stays where it is. */
+void api_computation_begin(struct api_computation *computation, const struct api_scripts *scripts,
+                           const struct script_request *request);
+void api_computation_end(struct api_computation *computation);
 
 /* Has the exchange's response, which is stale, computed again in the background. */
 void api_give_refresh(struct api_scripts *scripts, const struct exchange *exchange);

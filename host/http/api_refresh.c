@@ -40,28 +40,39 @@ void api_give_refresh(struct api_scripts *scripts, const struct exchange *exchan
     buffer_free(&text);
 }
 
+void api_computation_begin(struct api_computation *computation, const struct api_scripts *scripts,
+                           const struct script_request *request) {
+    *computation = (struct api_computation){
+        .pool = scripts->pool,
+        .request = *request,
+        .timeout_ms = script_generation_config(scripts->generation)->http.request_timeout_ms,
+    };
+    exchange_choose_correlation_id((struct slice){0}, computation->own_correlation_id);
+    computation->request.correlation_id = computation->own_correlation_id;
+}
+
+void api_computation_end(struct api_computation *computation) {
+    free(computation->headers.lines);
+}
+
 /* Of the scripts that run now: if they are others than at the request, the response is a new one.
  */
 static void api_refresh_kept(struct api_scripts *scripts, const struct script_request *request) {
-    const struct config *config = script_generation_config(scripts->generation);
     const struct script_route *route = &scripts->routes[request->route];
     struct buffer text = {0};
     struct err err = {0};
-    char correlation_id[CORRELATION_MAX_BYTES + 1];
-    exchange_choose_correlation_id((struct slice){0}, correlation_id);
-    struct api_computation computation = {
-        .pool = scripts->pool, .request = *request, .timeout_ms = config->http.request_timeout_ms};
-    computation.request.correlation_id = correlation_id;
+    struct api_computation computation;
+    api_computation_begin(&computation, scripts, request);
     struct cache_key key = scripts->keys[request->route];
     if (route->cache_key && script_cache_key(route, request, &text)) {
         key.text = buffer_slice(&text);
-        log_set_correlation_id(slice_of(correlation_id));
+        log_set_correlation_id(slice_of(computation.own_correlation_id));
         if (!cache_refresh(scripts->api->cache, &key, api_compute, &computation, &err)) {
             api_log_stale(route->endpoint, &err);
         }
         log_set_correlation_id((struct slice){0});
-        free(computation.headers.lines);
     }
+    api_computation_end(&computation);
     buffer_free(&text);
 }
 

@@ -3,16 +3,9 @@
 #include "script/compiler.h"
 #include "script/fuel.h"
 #include "script/script_private.h"
-#include "scripts.h"
+#include "handler.h"
 
 #define LIMIT_MS 50
-
-static struct scripts scripts;
-static struct script_generation *generation;
-static struct script_instance *instance;
-static struct merge *merge;
-static struct arena *arena;
-static struct err err;
 
 static void load(const char *body) {
     scripts_begin(&scripts);
@@ -22,25 +15,7 @@ static void load(const char *body) {
         "return { topics = { 't' }, fields = { id = 'data.id' },\nhandle = function(event, "
         "view) %s\nend }",
         body);
-    instance = scripts_load(&scripts, &generation);
-    arena = arena_create(4096);
-    merge = merge_create(script_generation_view(generation));
-}
-
-static enum script_result handle(void) {
-    struct extract_value *values = scripts_event(generation, arena, SCRIPTS_EVENT);
-    err_clear(&err);
-    enum script_result result = script_handle(instance, 0, values, merge, &err);
-    merge_discard(merge);
-    return result;
-}
-
-static void unload(void) {
-    script_instance_destroy(instance);
-    script_generation_unref(generation);
-    merge_destroy(merge);
-    arena_destroy(arena);
-    scripts_end(&scripts);
+    handler_open();
 }
 
 /* Its loop is compiled, and ends by the clock. */

@@ -4,14 +4,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "scripts.h"
+#include "handler.h"
 
-static struct scripts scripts;
-static struct script_generation *generation;
-static struct script_instance *instance;
-static struct merge *merge;
-static struct arena *arena;
-static struct err err;
 static int listener;
 static char urls[2][64];
 
@@ -51,26 +45,7 @@ static void load(const char *body) {
                   "end\nreturn { topics = { 't' }, fields = { id = 'data.id' },\n"
                   "handle = function(event, view) use()\n%s\nend }",
                   body);
-    instance = scripts_load(&scripts, &generation);
-    arena = arena_create(4096);
-    merge = merge_create(script_generation_view(generation));
-}
-
-static enum script_result handle(void) {
-    struct extract_value *values = scripts_event(generation, arena, SCRIPTS_EVENT);
-    err_clear(&err);
-    enum script_result result = script_handle(instance, 0, values, merge, &err);
-    merge_discard(merge);
-    return result;
-}
-
-static void unload(void) {
-    script_instance_destroy(instance);
-    script_generation_unref(generation);
-    merge_destroy(merge);
-    arena_destroy(arena);
-    scripts_end(&scripts);
-    close(listener);
+    handler_open();
 }
 
 /* Handled muted, the body succeeds, touches nothing and rests on `binding`; NULL: on nothing. */
@@ -87,6 +62,7 @@ static void rests_on(const char *body, const char *binding) {
     }
     CHECK(!was_touched());
     unload();
+    close(listener);
 }
 
 static void questions(void) {
@@ -109,6 +85,7 @@ static void questions(void) {
     }
     rests_on("clock.wall()", "clock");
     rests_on("clock.monotonic()", "clock");
+    rests_on("assert(clock.rfc3339(0) == '1970-01-01T00:00:00.000000Z')", NULL);
 }
 
 static void hidden(void) {
@@ -140,6 +117,7 @@ static void each_call_anew(void) {
     CHECK(script_instance_rests_on(instance) == NULL);
     CHECK(was_touched());
     unload();
+    close(listener);
 }
 
 static const struct test_case cases[] = {

@@ -1,13 +1,6 @@
 /* An outage that a handler passes on is told from its own errors: raised or returned, as a failure
  * or as its message. */
-#include "scripts.h"
-
-static struct scripts scripts;
-static struct script_generation *generation;
-static struct script_instance *instance;
-static struct merge *merge;
-static struct arena *arena;
-static struct err err;
+#include "handler.h"
 
 /* Nothing listens at http://127.0.0.1:1/. */
 static void load(const char *body) {
@@ -19,25 +12,7 @@ static void load(const char *body) {
                   "return { topics = { 't' }, fields = { id = 'data.id' },\n"
                   "handle = function(event, view)\nif not http then return ask() end\n%s\nend }",
                   body);
-    instance = scripts_load(&scripts, &generation);
-    arena = arena_create(4096);
-    merge = merge_create(script_generation_view(generation));
-}
-
-static enum script_result handle(void) {
-    struct extract_value *values = scripts_event(generation, arena, SCRIPTS_EVENT);
-    err_clear(&err);
-    enum script_result result = script_handle(instance, 0, values, merge, &err);
-    merge_discard(merge);
-    return result;
-}
-
-static void unload(void) {
-    script_instance_destroy(instance);
-    script_generation_unref(generation);
-    merge_destroy(merge);
-    arena_destroy(arena);
-    scripts_end(&scripts);
+    handler_open();
 }
 
 static void gives(const char *body, enum script_result want) {

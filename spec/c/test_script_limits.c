@@ -1,13 +1,6 @@
 /* Limits of scripts: any handler ends in time and within memory, and leaves nothing for the next
  * event. */
-#include "scripts.h"
-
-static struct scripts scripts;
-static struct script_generation *generation;
-static struct script_instance *instance;
-static struct merge *merge;
-static struct arena *arena;
-static struct err err;
+#include "handler.h"
 
 /* A handler whose body is `body`, in a fresh state. */
 static void load(const char *body) {
@@ -18,25 +11,7 @@ static void load(const char *body) {
                   "return { topics = { 't' }, fields = { id = 'data.id', none = { 'data.none', "
                   "optional = true } },\nhandle = function(event, view) %s\nend }",
                   body);
-    instance = scripts_load(&scripts, &generation);
-    arena = arena_create(4096);
-    merge = merge_create(script_generation_view(generation));
-}
-
-static enum script_result handle(void) {
-    struct extract_value *values = scripts_event(generation, arena, SCRIPTS_EVENT);
-    err_clear(&err);
-    enum script_result result = script_handle(instance, 0, values, merge, &err);
-    merge_discard(merge);
-    return result;
-}
-
-static void unload(void) {
-    script_instance_destroy(instance);
-    script_generation_unref(generation);
-    merge_destroy(merge);
-    arena_destroy(arena);
-    scripts_end(&scripts);
+    handler_open();
 }
 
 static void check_text(const char *body, const char *text) {
