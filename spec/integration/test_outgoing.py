@@ -2,11 +2,13 @@
 form, for any order and repetition of events."""
 import json
 import random
+import uuid
 
+import confluent_kafka
 import outgoing_forms
 import published
 import pytest
-from harness import expectations, read_records
+from harness import expectations, log_lines, read_records
 from outgoing_forms import JUDGED, NOTIFIED, READY
 from stack import wait_until
 
@@ -124,3 +126,49 @@ def test_the_events_again_in_another_order_publish_nothing(service, reader):
     wait_published(service)
     assert reader.read() == []
     check_facts(service, "current", messages)
+
+
+# ---- a message that is too large ---------------------------------------------------------------------
+
+REGISTERED, ASSESSMENT = "huleedu.batch.essays.registered.v1", "huleedu.assessment.result.published.v1"
+
+
+def large_judgement(essays):
+    """The registration of a batch, and its judgement, whose message has more bytes than a producer takes."""
+    judged = next(record for record in read_records("current") if record["topic"] == ASSESSMENT)
+    batch_id = judged["value"]["data"]["batch_id"]
+    registered = next(record for record in read_records("current") if record["topic"] == REGISTERED
+                      and record["value"]["data"]["entity_id"] == batch_id)
+    records = json.loads(json.dumps([registered, judged]).replace(batch_id, "large-batch"))
+    for record in records:
+        record["value"]["event_id"] = str(uuid.uuid4())
+    data = records[1]["value"]["data"]
+    data["essay_results"] = [data["essay_results"][0] | {"essay_id": f"{number:0150}", "rank": number + 1,
+                                                         "is_anchor": False} for number in range(essays)]
+    return records
+
+
+def publish_large(service, records):
+    producer = confluent_kafka.Producer({"bootstrap.servers": service.kafka.brokers, "message.max.bytes": 8000000})
+    for record in records:
+        producer.produce(record["topic"], json.dumps(record["value"]), record["key"])
+    assert producer.flush(30) == 0
+
+
+def test_a_judgement_larger_than_a_message_fails_alone_and_is_seen(service, reader):
+    publish_large(service, large_judgement(5000))
+    wait_until("the refusal", lambda: service.query(
+        "SELECT topic, key, error FROM aggregator_state.outbox WHERE state = 'failed'") == [
+            (JUDGED, "large-batch", "Broker: Message size too large")])
+    (line,) = log_lines(service.program, "Kafka refused a message: see aggregator outbox show, then retry or drop it")
+    assert (line["level"], line["topic"]) == ("error", JUDGED)
+    wait_until("the measurement", lambda: service.program.metric("ras_outbox_failed_messages") == 1)
+    assert service.program.metric("ras_outbox_failed_total") == 1
+    assert service.program.ask("status")["outbox"]["failed"] == 1
+    service.feed("current")
+    service.wait_committed(2 + len(read_records("current")))
+    wait_published(service)
+    assert len(said_of(reader.read(), READY)) > 0
+    assert service.program.metric("ras_outbox_failed_total") == 1
+    listed = service.program.command("outbox", "list", "--state", "failed").stdout
+    assert "large-batch" in listed and listed.endswith("\n1 message\n")
