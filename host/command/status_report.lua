@@ -165,6 +165,10 @@ local function put_scripts()
   if compiler and compiler.states > 0 then
     put("compiled in %s: %s, %d KiB of code", plural(compiler.states, "state"),
       plural(compiler.traces, "trace"), compiler.code_bytes / 1024)
+    local given_up = compiler.given_up or {} -- of an older process
+    for i = 1, math.min(#given_up, 8) do
+      put("not compiled: %s, in %s", given_up[i].place, plural(given_up[i].states, "state"))
+    end
   end
   if known(status.instances) and #status.instances > 1 then
     put_instances()

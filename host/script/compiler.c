@@ -9,20 +9,33 @@
 #include "base/json_put.h"
 #include "base/log.h"
 #include "script_private.h"
+#include "survey.h"
 
 #define CODE_OF "aggregator.code_of" /* registry key of jit.util.tracemc */
 #define INTERVAL_US 10000000
 #define MAX_TRACES 1000       /* as in compiler_options */
 #define VERSION_ROLLING 20199 /* jit.version_num of LuaJIT's releases since August 2023 */
-/* A process has dozens of states: each keeps at most 512 KiB of code.
- * Allocation sinking (tables that are made only where a trace is left) is off: with it, generated
- * programs compute wrong numbers. */
-static const char *const compiler_options[] = {"-sink",         "sizemcode=64",   "maxmcode=512",
-                                               "maxtrace=1000", "maxrecord=4000", "maxirconst=500"};
-/* In older versions a loop's second pass forwards values of another type (commit 9f452bbe), and
- * checks bounds of arrays too rarely (65c84939, 7369eff6); loads are fused across an insertion that
- * moves the table (64472364). */
-static const char *const compiler_old_options[] = {"-loop", "-fuse"};
+#define STACK_SLOTS 7900      /* lua_checkstack allows 8000 */
+#define KEPT_SLOTS                                                                                 \
+    2048 /* the garbage collector halves a stack whose used part is below a quarter */
+
+/* docs/SANDBOX.md names the fault behind each, and LuaJIT's commit that corrects it. A process has
+ * dozens of states: each keeps at most 512 KiB of code, of which the system gives what is used. */
+static const char *const compiler_options[] = {
+    "-sink",             /* tables made where a trace is left: wrong numbers */
+    "recunroll=1000000", /* no trace that calls itself or returns below its frame */
+    "minstitch=1000000", /* no trace that continues behind a C function */
+    "sizemcode=512",     /* one area: code that fills it may overrun its end */
+    "maxmcode=512",
+    "maxtrace=1000",
+    "maxrecord=4000",
+    "maxirconst=500"};
+/* Before LuaJIT's rolling releases. */
+static const char *const compiler_old_options[] = {
+    "-loop",   /* values of another type, missing checks of bounds */
+    "-fuse",   /* a load behind an insertion that moves the table */
+    "-narrow", /* writes beyond its list for a sum of some 250 parts */
+};
 
 static bool allowed;
 
@@ -133,12 +146,14 @@ void compiler_note(struct script_instance *instance, int64_t now_us) {
     compiler_add(instance->figures, -1);
     instance->figures = compiler_measure(instance);
     compiler_add(instance->figures, 1);
+    survey_note(instance);
 }
 
 void compiler_forget(struct script_instance *instance) {
     if (instance->figures_us != 0) {
         atomic_fetch_sub_explicit(&states, 1, memory_order_relaxed);
         compiler_add(instance->figures, -1);
+        survey_forget(instance);
         instance->figures_us = 0;
     }
 }
@@ -148,6 +163,8 @@ void compiler_report(struct buffer *json) {
     json_put_int(json, "states", atomic_load_explicit(&states, memory_order_relaxed));
     json_put_int(json, "traces", atomic_load_explicit(&traces, memory_order_relaxed));
     json_put_int(json, "code_bytes", atomic_load_explicit(&code_bytes, memory_order_relaxed));
+    json_put_name(json, "given_up");
+    survey_report(json);
     buffer_append_text(json, "}");
 }
 
@@ -170,5 +187,19 @@ void compiler_open(lua_State *L) {
     lua_pushnil(L);
     lua_setglobal(L, LUA_JITLIBNAME);
     compiler_keep_code_of(L);
+    survey_open(L);
     compiler_restore(L);
+}
+
+static int compiler_enlarge_stack(lua_State *L) {
+    luaL_checkstack(L, STACK_SLOTS, "for compiled code");
+    return 0;
+}
+
+bool compiler_keep_stack(lua_State *L) {
+    bool enlarged = lua_cpcall(L, compiler_enlarge_stack, NULL) == 0;
+    if (enlarged) {
+        lua_settop(L, KEPT_SLOTS);
+    }
+    return enlarged; /* else the error is at the top */
 }

@@ -27,11 +27,15 @@ struct compiler_figures compiler_measure(struct script_instance *instance);
 void compiler_note(struct script_instance *instance, int64_t now_us);
 /* The instance closes: its figures no longer count. */
 void compiler_forget(struct script_instance *instance);
-/* Appends an object with the figures of the process: the states that compile, their traces and the
- * bytes of their code. Any thread. */
+/* Appends an object with the figures of the process: the states that compile, their traces, the
+ * bytes of their code, and what was given up (survey.h). Any thread. */
 void compiler_report(struct buffer *json);
 
 /* Turns on the compiler of a state without one. May raise. */
 void compiler_open(lua_State *L);
+/* After compiler_open, outside of any call: keeps the state's Lua stack so large that compiled code
+ * hardly ever has to enlarge it, where LuaJIT has faults. False: no memory; the error is at the
+ * top. */
+bool compiler_keep_stack(lua_State *L);
 /* After luaopen_jit, which sets options and mode: sets those of this state again. May raise. */
 void compiler_restore(lua_State *L);

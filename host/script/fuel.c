@@ -7,6 +7,7 @@
 #include "key_sites.h"
 #include "merge_sites.h"
 #include "script_private.h"
+#include "survey.h"
 
 /* `left` is the first upvalue: lua_host_empty_fuel sets it. */
 static const char fuel_guard_text[] = "local look, left = ..., 0\n"
@@ -55,6 +56,7 @@ struct fuel_scan {
     bool in_parameters; /* between `function` and the closing parenthesis */
     int refused_line;   /* of a name that could be one of the host's; 0: none */
     int refused_byte;
+    bool concatenates; /* names the metamethod __concat */
 };
 
 static void fuel_insert(struct fuel_scan *scan, const char *at, const char *guard) {
@@ -122,6 +124,7 @@ static void fuel_scan_text(struct fuel_scan *scan, struct slice text) {
     fuel_insert(scan, scan->lexer.at, GUARD_LOCAL);
     for (enum lua_token kind; (kind = lua_lexer_next(&scan->lexer)) != LUA_TOKEN_END;) {
         if (kind == LUA_TOKEN_NAME) {
+            scan->concatenates |= slice_equal(scan->lexer.text, slice_of("__concat"));
             fuel_take_name(scan);
         } else if (scan->in_parameters && scan->lexer.mark == ')') {
             scan->in_parameters = false;
@@ -200,6 +203,20 @@ static int fuel_load_guarded(lua_State *L, const struct fuel_source *source,
     return status == 0 ? 0 : luaL_loadbufferx(L, text->data, text->len, source->chunk_name, "t");
 }
 
+/* LuaJIT records calls of __concat from a wrong frame (before its commits bcc5125a, 7421a1b3,
+ * 19878ec0 and eee16efa), but none of a function that is not compiled. */
+static int fuel_load_recordable(lua_State *L, const struct fuel_source *source,
+                                struct fuel_scan *scan) {
+    fuel_guard_keys(&scan->out);
+    int status = fuel_load_guarded(L, source, &scan->out);
+    if (status == 0 && scan->concatenates) {
+        luaJIT_setmode(L, -1, LUAJIT_MODE_ALLFUNC | LUAJIT_MODE_OFF);
+    } else if (status == 0) {
+        survey_take(L, *source->chunk_name == '@');
+    }
+    return status;
+}
+
 int fuel_load(lua_State *L, const struct fuel_source *source) {
     if (!lua_host_of(L)->compiled) {
         return fuel_load_plain(L, source);
@@ -212,8 +229,7 @@ int fuel_load(lua_State *L, const struct fuel_source *source) {
     fuel_scan_text(&scan, source->text);
     bool is_whole = scan.lexer.at == source->text.data + source->text.len;
     if (is_whole && scan.refused_line == 0) {
-        fuel_guard_keys(&scan.out);
-        status = fuel_load_guarded(L, source, &scan.out);
+        status = fuel_load_recordable(L, source, &scan);
     }
     buffer_free(&scan.out);
     if (!is_whole || scan.refused_line > 0) {

@@ -324,7 +324,8 @@ bool sandbox_open(struct script_instance *instance, struct err *err) {
     instance->host.compiled =
         instance->config->scripts.compile && !instance->host.on_line && compiler_is_allowed();
     instance->host.has_unguarded = instance->config->scripts.interpreted.count > 0;
-    if (lua_cpcall(instance->host.L, sandbox_set_up, instance) != 0) {
+    if (lua_cpcall(instance->host.L, sandbox_set_up, instance) != 0 ||
+        (instance->host.compiled && !compiler_keep_stack(instance->host.L))) {
         const char *text = lua_type(instance->host.L, -1) == LUA_TSTRING
                                ? lua_tostring(instance->host.L, -1)
                                : "no message";

@@ -124,6 +124,7 @@ struct script_instance {
     struct watched watched;
     struct compiler_figures figures; /* as compiler_note counted them */
     int64_t figures_us;              /* when; 0: not yet */
+    struct survey_places *given_up;  /* as survey_note counted them; NULL: not yet */
 };
 
 /* instance.c: loads the scripts' functions into an open sandbox. */

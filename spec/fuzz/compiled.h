@@ -1,8 +1,10 @@
 /* compiled: runs one program in three states: as it is written and interpreted, with guards and
- * interpreted, and compiled. */
+ * interpreted, and compiled. A state that is eager compiles a loop at its second turn, and a branch
+ * that leaves compiled code at its second use: more of a short program becomes code. */
 #pragma once
 
 #include <luajit.h>
+#include <lualib.h>
 
 #include "programs.h"
 #include "script/fuel.h"
@@ -22,7 +24,18 @@ struct compiled_call {
     struct buffer result;
 };
 
-static inline bool compiled_open(struct compiled *compiled, struct err *err) {
+static inline int compiled_be_eager(lua_State *L) {
+    lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+    lua_getfield(L, -1, LUA_JITLIBNAME);
+    lua_getfield(L, -1, "opt");
+    lua_getfield(L, -1, "start");
+    lua_pushliteral(L, "hotloop=2");
+    lua_pushliteral(L, "hotexit=1");
+    lua_call(L, 2, 0);
+    return 0;
+}
+
+static inline bool compiled_open(struct compiled *compiled, bool eager, struct err *err) {
     bool ok = true;
     for (int i = 0; ok && i < COMPILED_STATES; i++) {
         compiled->configs[i].scripts.memory_limit_mb = 64;
@@ -35,7 +48,8 @@ static inline bool compiled_open(struct compiled *compiled, struct err *err) {
         luaJIT_setmode(compiled->instances[COMPILED_GUARDED].host.L, 0,
                        LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
     }
-    return ok;
+    return ok && (!eager ||
+                  script_guard(&compiled->instances[COMPILED_HOT], compiled_be_eager, NULL, err));
 }
 
 static inline void compiled_close(struct compiled *compiled) {

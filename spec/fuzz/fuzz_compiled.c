@@ -8,7 +8,7 @@ static struct compiled compiled;
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
     (void)argc, (void)argv;
     struct err err = {0};
-    PROMISE(compiled_open(&compiled, &err));
+    PROMISE(compiled_open(&compiled, true, &err));
     return 0;
 }
 

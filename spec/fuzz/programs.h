@@ -2,9 +2,12 @@
  * functions and errors, ends soon, and returns a text of all that it computed. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/buffer.h"
+#include "programs_library.h"
 
 #define PROGRAMS_MOST_BYTES 6000
 
@@ -15,6 +18,7 @@ struct programs {
     uint32_t seed;
     int loops, functions; /* that surround the place of writing */
     int labels;
+    bool pure; /* without what ends a trace, so that traces are longer */
 };
 
 static inline uint32_t programs_draw(struct programs *p, uint32_t below) {
@@ -32,15 +36,40 @@ static inline void programs_put(struct programs *p, const char *text) {
     buffer_append_text(p->out, text);
 }
 
+/* Whether LuaJIT's compiler stops at a text: it calls a C function, or a function that stores under
+ * an outer local. */
+static inline bool programs_ends_trace(const char *text) {
+    static const char *const names[] = {
+        "!",        "up(",          "box(",         "keep(",        "watched", "kept[",  "format",
+        "tostring", "gsub",         "gmatch",       ":find",        ":match",  ":rep",   "sort",
+        "pcall",    "error",        "json",         "setmetatable", "make(",   "unpack", "pairs(t)",
+        "pairs({",  "table.insert", "table.remove", "modf",         "fmod"};
+    bool ends = false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        ends = ends || strstr(text, names[i]);
+    }
+    return ends;
+}
+
+/* The number of one of the texts; in a pure program of one that ends no trace. */
+static inline uint32_t programs_pick(struct programs *p, const char *const *texts, size_t count) {
+    uint32_t at = programs_draw(p, (uint32_t)count);
+    while (p->pure && programs_ends_trace(texts[at])) {
+        at = (at + 1) % (uint32_t)count;
+    }
+    return at;
+}
+
 #define PROGRAMS_PICK(p, list)                                                                     \
-    programs_put((p), (list)[programs_draw((p), sizeof(list) / sizeof *(list))])
+    programs_put((p), (list)[programs_pick((p), (list), sizeof(list) / sizeof *(list))])
 
 static inline void programs_number(struct programs *p, int depth);
 
 /* A text of at most some hundred bytes. */
 static inline void programs_text(struct programs *p, int depth) {
     static const char *const plain[] = {"s", "u", "'x'", "'12'", "'0x1f'", "' 7 '", "''", "'abc'"};
-    switch (depth > 0 ? programs_draw(p, 8) : 0) {
+    uint32_t form = depth > 0 ? programs_draw(p, 8) : 0;
+    switch (p->pure && (form == 2 || form == 4) ? 1 : form) {
     case 1:
         programs_put(p, "(");
         programs_text(p, depth - 1);
@@ -217,7 +246,7 @@ static inline void programs_loop(struct programs *p, int depth) {
                                          "local n = 0 repeat n = n + 1 ",
                                          "for i = 1, #s % 9 do " /* not NaN: known */,
                                          "for k in one_two do c = k "};
-    uint32_t which = programs_draw(p, sizeof begins / sizeof *begins);
+    uint32_t which = programs_pick(p, begins, sizeof begins / sizeof *begins);
     int label = p->labels++;
     bool continues = which != 6 && programs_draw(p, 3) == 0;
     p->loops++;
@@ -234,8 +263,25 @@ static inline void programs_loop(struct programs *p, int depth) {
     p->loops--;
 }
 
+/* One statement of the library, with expressions drawn for its places. */
+static inline void programs_library_statement(struct programs *p) {
+    const char *text = programs_library[programs_pick(
+        p, programs_library, sizeof programs_library / sizeof *programs_library)];
+    for (text += *text == '!'; *text; text++) {
+        if (*text != '$') {
+            buffer_append(p->out, text, 1);
+            continue;
+        }
+        text++;
+        *text == 'n'   ? programs_number(p, 2)
+        : *text == 't' ? programs_text(p, 2)
+                       : programs_condition(p, 2);
+    }
+}
+
 static inline void programs_statement(struct programs *p, int depth) {
-    switch (depth > 0 && p->out->len < PROGRAMS_MOST_BYTES ? programs_draw(p, 15) : 0) {
+    uint32_t form = depth > 0 && p->out->len < PROGRAMS_MOST_BYTES ? programs_draw(p, 20) : 0;
+    switch (p->pure && (form == 4 || form == 5 || form == 6 || form == 8) ? 1 : form) {
     case 1:
         programs_put(p, "if ");
         programs_condition(p, 2);
@@ -287,9 +333,12 @@ static inline void programs_statement(struct programs *p, int depth) {
         programs_put(p, " b = kept[i % 3](1) end");
         break;
     case 9:
-        programs_put(p, "s = tostring(joined .. ");
-        programs_text(p, 1);
-        programs_put(p, "):sub(1, 12)");
+    case 10:
+    case 11:
+    case 12:
+    case 13:
+    case 14:
+        programs_library_statement(p);
         break;
     default:
         programs_assign(p);
@@ -305,14 +354,15 @@ static inline void programs_block(struct programs *p, int depth) {
 
 /* Appends one program. */
 static inline void programs_write(struct programs *p) {
+    p->pure = programs_draw(p, 2) == 1;
     programs_put(
         p,
         "local a, b, c, d, i, s, u = 1, 2, 3, 0.5, 0, 'abc', '12'\n"
         "local t, v, list, out, calls = {}, { y = { z = 1 } }, { 3, 1, 2 }, {}, 0\n"
         "local function show(x) return type(x) == 'number' and ('%.17g'):format(x) or "
         "tostring(x) end\n"
-        "local function put(...) for k = 1, select('#', ...) do if #out < 4000 then "
-        "out[#out + 1] = show((select(k, ...))) end end end\n"
+        "local function put(...) for k = 1, select('#', ...) do if #out < 4000 then local x = "
+        "(select(k, ...)) out[#out + 1] = x == nil and 'nil' or x end end end\n"
         "local m = setmetatable({}, { __call = function(_, x) return x + 1 end, __index = "
         "function(_, k) return k end })\n"
         "local function place(x) return x > -99 and x < 99 and math.floor(x) or 2 end\n"
@@ -334,15 +384,12 @@ static inline void programs_write(struct programs *p) {
         "fib(x - 2) end\n"
         "local function tail(...) return { 1, ... } end\n"
         "local watched = setmetatable({}, { __newindex = function(w, k, x) calls = calls + 1 "
-        "rawset(w, k, x) end })\n"
-        "local joined = setmetatable({}, { __concat = function(x, y) return type(x) == 'string' "
-        "and "
-        "x or y end })\n"
+        "rawset(w, k, x) end })\n" PROGRAMS_LIBRARY_BEGIN
         "local function one_two(_, k) if not k then return 1 end if k < 2 then return k + 1 end "
         "end\n"
         "for turn = 1, ");
     buffer_append_format(p->out, "%u do i = turn ", 20 + programs_draw(p, 100));
     programs_block(p, 4);
-    programs_put(p, "\nend put(a, b, c, d, s, u, t.x, v.y and v.y.z, #list) return "
-                    "table.concat(out, ' ')");
+    programs_put(p, "\nend put(a, b, c, d, s, u, t.x, v.y and v.y.z, #list) for k = 1, #out do "
+                    "out[k] = show(out[k]) end return table.concat(out, ' ')");
 }
