@@ -18,6 +18,7 @@
 #define LUA_HOST_CHUNK "[host]"
 
 struct metric_scope;
+struct pg_read; /* pg_reads.h */
 
 /* The time limit of one protected call. */
 struct lua_limit {
@@ -59,6 +60,8 @@ struct lua_host {
     const char *rests_on;        /* the first binding that a muted call used; NULL: none */
     char failure[256];           /* the last failure by an outage, or ""; truncated */
     struct slice traceparent;    /* of the request; absent: none */
+    struct pg_read *read;        /* of a route's call that may ask replicas; NULL: the primary */
+    bool writes;                 /* a route's call that writes: later reads must see it */
     const volatile sig_atomic_t *interrupted;        /* set: ends the call; or NULL */
     void (*on_line)(lua_State *L, lua_Debug *where); /* called for each line; or NULL */
 };

@@ -11,6 +11,7 @@
 #include "base/traceparent.h"
 #include "base/xalloc.h"
 #include "lua_names.h"
+#include "pg_reads.h"
 #include "pg_spare.h"
 
 static int lua_pg_close_connection(lua_State *L) {
@@ -88,8 +89,15 @@ static bool lua_pg_wake(struct lua_pg_connection *connection, const char *name, 
     if (timeout_ms == 0) {
         return false;
     }
+    if (!connection->pg && connection->host->read) {
+        connection->pg = pg_reads_borrow(connection->host->read, &connection->options, timeout_ms);
+        connection->at_replica = connection->pg != NULL;
+    }
+    if (connection->at_replica) { /* it is connected, and was asked for its position */
+        return true;
+    }
     connection->pg = connection->pg ? connection->pg : pg_borrow(&connection->options);
-    return pg_wake(connection->pg, timeout_ms, err);
+    return pg_wake(connection->pg, clock_remaining_ms(deadline_us), err);
 }
 
 void lua_pg_give_back(struct lua_pg_connection *connection) {
@@ -97,6 +105,21 @@ void lua_pg_give_back(struct lua_pg_connection *connection) {
         pg_give_back(connection->pg);
     }
     connection->pg = NULL;
+    connection->at_replica = false;
+}
+
+/* After a write of a route: a replica that answers a later read must have replayed it. */
+static void lua_pg_note_written(struct lua_pg_connection *connection, int64_t deadline_us) {
+    struct err err = {0};
+    struct pg_position position;
+    if (!connection->host->writes || !pg_reads_on()) {
+        return;
+    }
+    if (pg_position_ask(connection->pg, clock_remaining_ms(deadline_us), &position, NULL, &err)) {
+        pg_reads_announce(position);
+    } else {
+        pg_reads_forget();
+    }
 }
 
 #define TRACE_COMMENT_CAP (TRACEPARENT_LEN + 32)
@@ -126,6 +149,12 @@ bool lua_pg_execute(struct lua_pg_connection *connection, const char *name, cons
     pg_set_comment(connection->pg, lua_pg_trace_comment(connection, comment));
     bool ok = pg_query(connection->pg, name, sql, params, timeout_ms, &connection->result, err);
     pg_set_comment(connection->pg, NULL);
+    if (!ok && connection->at_replica && strcmp(err->sqlstate, "25006") == 0) {
+        err_set(err, ERR_INTERNAL,
+                "%s writes, and the route reads from a replica: declare `writes = true` in the "
+                "route",
+                name);
+    }
     return ok;
 }
 
@@ -180,6 +209,22 @@ static bool lua_pg_run(struct lua_pg_connection *connection, const struct lua_pg
     if (!ok && lua_pg_is_stale(err) && pg_connected(connection->pg)) {
         ok = lua_pg_execute(connection, query->name, sql, connection->params, deadline_us, err);
     }
+    if (ok) {
+        lua_pg_note_written(connection, deadline_us);
+    }
+    return ok;
+}
+
+/* A replica that cannot answer leaves the query to the primary. */
+static bool lua_pg_run_somewhere(struct lua_pg_connection *connection,
+                                 const struct lua_pg_query *query, int64_t deadline_us,
+                                 struct err *err) {
+    bool ok = lua_pg_run(connection, query, deadline_us, err);
+    if (!ok && connection->at_replica && pg_reads_fall_back(connection->host->read, err)) {
+        lua_pg_give_back(connection);
+        err_clear(err);
+        ok = lua_pg_run(connection, query, deadline_us, err);
+    }
     return ok;
 }
 
@@ -220,8 +265,8 @@ static int lua_pg_query(lua_State *L) {
     lua_pg_check_free(L, connection, call);
     bool ok = lua_pg_read_params(L, 2, call, query, connection->params, &connection->list, &err) &&
               lua_host_may_ask(L, "pg", &err) &&
-              (connection->options.read_only ? lua_pg_run_read_only
-                                             : lua_pg_run)(connection, query, deadline_us, &err);
+              (connection->options.read_only ? lua_pg_run_read_only : lua_pg_run_somewhere)(
+                  connection, query, deadline_us, &err);
     lua_pg_give_back(connection);
     if (!ok) {
         lua_pg_check_types(L, 2, call, query, &err);
@@ -275,8 +320,12 @@ static bool lua_pg_commit(struct lua_pg_connection *connection, struct err *err)
         }
         return false;
     }
-    return strcmp(pg_rows_command(connection->result), "COMMIT") == 0 ||
-           err_set(err, ERR_INTERNAL, "Postgres rolled the transaction back");
+    bool ok = strcmp(pg_rows_command(connection->result), "COMMIT") == 0 ||
+              err_set(err, ERR_INTERNAL, "Postgres rolled the transaction back");
+    if (ok) {
+        lua_pg_note_written(connection, connection->deadline_us);
+    }
+    return ok;
 }
 
 /* tx.rollback(): ends the transaction; the function goes on. */

@@ -9,6 +9,7 @@ struct lua_pg_connection {
     struct pg_options options;
     const struct lua_host *host;
     struct pg *pg; /* borrowed; NULL: none */
+    bool at_replica;
     struct pg_params *params;
     struct buffer list; /* scratch */
     struct pg_result *result;

@@ -21,6 +21,7 @@ struct pg_options {
     const char *replaced, *replacement;
     bool read_only; /* the default of transactions */
     bool writes;    /* refuses a read-only server, such as a standby */
+    bool replica;   /* for reads: of several servers in the URL a standby will do */
     bool uncounted; /* its statements are not in the metrics */
 };
 

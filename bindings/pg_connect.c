@@ -58,15 +58,15 @@ static bool pg_connect_start(struct pg *pg, const struct pg_hosts *hosts,
     struct {
         const char *name, *value;
     } parameters[] = {
-        /* Before dbname, so that the URL's settings win. Of several servers a standby is skipped:
-         * it would return old rows. */
+        /* Before dbname, so that the URL's settings win. Of several servers a standby is skipped
+         * unless one is wanted: it would return old rows. */
         {"application_name", pg->options.application_name},
         {"client_encoding", "UTF8"},
         {"keepalives_idle", "10"},
         {"keepalives_interval", "5"},
         {"keepalives_count", "3"},
         {"tcp_user_timeout", user_timeout},
-        {"target_session_attrs", hosts->listed ? "primary" : NULL},
+        {"target_session_attrs", hosts->listed && !pg->options.replica ? "primary" : NULL},
         {"dbname", url},
         {"host", host->name},
         {"hostaddr", host->address},
@@ -199,6 +199,7 @@ static bool pg_connect_try_hosts(struct pg *pg, const struct pg_hosts *hosts, in
         if (pg_connect_try_host(pg, hosts, place,
                                 now_us + (share_us < most_us ? share_us : most_us), &reason)) {
             pg_hosts_note_good(pg->options.url, place);
+            err_clear(err); /* of the servers before it */
             return true;
         }
         *refused_login |= strncmp(reason.sqlstate, "28", 2) == 0;

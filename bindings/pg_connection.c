@@ -41,7 +41,7 @@ bool pg_is_like(const struct pg *pg, const struct pg_options *options) {
                 pg_connection_is_same(pg->options.replaced, options->replaced) &&
                 pg_connection_is_same(pg->options.replacement, options->replacement) &&
                 pg->options.read_only == options->read_only &&
-                pg->options.writes == options->writes &&
+                pg->options.writes == options->writes && pg->options.replica == options->replica &&
                 pg->options.uncounted == options->uncounted &&
                 pg->options.connect_timeout_ms == options->connect_timeout_ms &&
                 pg->options.statement_timeout_ms == options->statement_timeout_ms;
@@ -127,6 +127,7 @@ void pg_disconnect(struct pg *pg) {
     pg->conn = NULL;
     pg->pooled = pg->keeps_statements = pg->void_at_pooler = false;
     pg->edition = 0;
+    pg->replayed = (struct pg_position){0};
     pg_count_open(pg, false);
     pg_forget_statements(pg);
     pg_clear_group(pg);

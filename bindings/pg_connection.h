@@ -4,6 +4,7 @@
 #include <libpq-fe.h>
 #include "base/buffer.h"
 #include "pg.h"
+#include "pg_position.h"
 
 #define PG_SERVER_NAME_CAP 48
 #define PG_PREFIX_CAP (PG_SERVER_NAME_CAP - 11) /* leaves room for a number and a NUL */
@@ -42,6 +43,7 @@ struct pg {
     bool void_at_pooler;              /* what is prepared: the group's end closes the connection */
     unsigned edition;                 /* behind a pooler: of the texts of prepared statements */
     bool reads_only;                  /* a standby, or read-only by its settings */
+    struct pg_position replayed;      /* by this server at least: pg_reads.c */
     struct pg_params *settings;       /* of the session, or of each transaction behind a pooler */
     struct pg_statement **statements; /* parsed on this connection */
     size_t statement_count;

@@ -113,18 +113,25 @@ void pg_hosts_free(struct pg_hosts *hosts) {
 #define PLACE_BITS 8
 #define PLACE_MASK ((1u << PLACE_BITS) - 1)
 
-/* The URL's hash, with the place in the lowest bits: a process has one URL. */
-static _Atomic uint64_t last_good;
+/* Of each URL its hash, with the place in the lowest bits. A process has few: two that share a slot
+ * forget each other's place. */
+#define SLOTS 16
+static _Atomic uint64_t last_good[SLOTS];
 
 static uint64_t pg_hosts_url_mark(const char *url) {
     return hash64(slice_of(url)) & ~(uint64_t)PLACE_MASK;
 }
 
+static _Atomic uint64_t *pg_hosts_slot(uint64_t mark) {
+    return &last_good[(mark >> PLACE_BITS) % SLOTS];
+}
+
 size_t pg_hosts_last_good(const char *url) {
-    uint64_t noted = atomic_load(&last_good);
-    return (noted & ~(uint64_t)PLACE_MASK) == pg_hosts_url_mark(url) ? noted & PLACE_MASK : 0;
+    uint64_t mark = pg_hosts_url_mark(url), noted = atomic_load(pg_hosts_slot(mark));
+    return (noted & ~(uint64_t)PLACE_MASK) == mark ? noted & PLACE_MASK : 0;
 }
 
 void pg_hosts_note_good(const char *url, size_t place) {
-    atomic_store(&last_good, pg_hosts_url_mark(url) | (place & PLACE_MASK));
+    uint64_t mark = pg_hosts_url_mark(url);
+    atomic_store(pg_hosts_slot(mark), mark | (place & PLACE_MASK));
 }

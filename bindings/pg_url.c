@@ -83,3 +83,20 @@ bool pg_url_same_place(const char *a, const char *b) {
     PQconninfoFree(other);
     return same;
 }
+
+void pg_url_name(const char *url, char *name, size_t cap) {
+    struct err ignored = {0};
+    const char *host = NULL, *port = NULL;
+    PQconninfoOption *options = pg_url_read(url, &ignored);
+    for (const PQconninfoOption *option = options; option && option->keyword; option++) {
+        if (strcmp(option->keyword, "host") == 0 ||
+            (strcmp(option->keyword, "hostaddr") == 0 && !host)) {
+            host = option->val ? option->val : host;
+        } else if (strcmp(option->keyword, "port") == 0) {
+            bool named = option->val && strpbrk(option->val, "0123456789"); /* of a list "," */
+            port = named ? option->val : NULL;
+        }
+    }
+    snprintf(name, cap, "%s:%s", host ? host : "localhost", port ? port : "5432");
+    PQconninfoFree(options);
+}

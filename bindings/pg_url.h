@@ -12,3 +12,5 @@ PQconninfoOption *pg_url_read(const char *url, struct err *err);
 bool pg_url_check(const char *url, struct err *err);
 /* True: the URLs differ in user and password at most. */
 bool pg_url_same_place(const char *a, const char *b);
+/* "host:port" of a good URL, for logs and metrics; a list of hosts stays one. */
+void pg_url_name(const char *url, char *name, size_t cap);

@@ -55,6 +55,7 @@
 ---@field aliases? string[] further paths
 ---@field endpoint? string its label in metrics; default: the file's name
 ---@field auth? boolean false: without credentials
+---@field writes? boolean a GET that writes to Postgres: it never asks a replica (`postgres.read_urls`)
 ---@field stream? boolean its response may be a `stream`: made while it is sent. Neither `cache`, `live` nor `words`
 ---@field cache? RouteCache caches the responses; for GET
 ---@field live? true|string its changes are streamed (Server-Sent Events) under this path, with the parameters of `path`; true: under each path followed by `/events`. Needs `cache`

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log_recent.h"
+#include "bindings/pg_reads.h"
 #include "monitor/sample.h"
 #include "reload/generation_store.h"
 #include "reload/script_changes.h"
@@ -83,6 +84,7 @@ static int verbs_answer_status(void *context, const struct admin_request *reques
     verbs_put_process(program, json);
     json_put_name(json, "rates");
     figures_append_newest(program->figures, json);
+    pg_reads_report(json);
     sample_put_lag(json, "lag");
     sample_put_metric(json, "rejected_events", "ras_invalid_messages_total");
     verbs_put_recent(json);

@@ -5,7 +5,9 @@
  *                             a member is 16 digits, which make it unique, and the tags
  *   ras:cache:floor           number of the last drop of all: responses begun before are stale
  *   ras:cache:chain:ID        parts applied of an announcement: none is skipped
- *   ras:cache:announced:VIEW  by partition of a database: its commits announced without a gap
+ *   ras:cache:announced:VIEW  by partition of a database: its commits announced without a gap;
+ *                             `position`: the last commit announced (pg_position.h), where
+ *                             postgres.read_urls is set
  *   ras:cache:run             run id of the Redis server at the last check
  *
  * The number is the time of the invalidation in microseconds, and always grows: a Redis that
@@ -24,7 +26,6 @@
 
 #define RUN_KEY "ras:cache:run"
 #define CHAIN_PREFIX "ras:cache:chain:"
-#define ANNOUNCED_PREFIX "ras:cache:announced:"
 #define CHUNK 1000       /* tags a command: bounds the time of each script run */
 #define CHAIN_TTL_S "60" /* an announcement times out long before */
 #define ANNOUNCED_TTL_S "604800"
@@ -77,6 +78,18 @@ static const char RECORD_SCRIPT[] =
     "redis.call('DEL', KEYS[1])\n"
     "return complete\n";
 
+/* Before the parts, as the first of them: who reads their numbers finds this position, too, and who
+ * receives them has received it. ARGV: the position, and the message. */
+static const char POSITION_SCRIPT[] =
+    "local held = redis.call('HGET', KEYS[2], '" CACHE_POSITION_FIELD "')\n"
+    "if not held or held < ARGV[1] then\n"
+    "  redis.call('HSET', KEYS[2], '" CACHE_POSITION_FIELD "', ARGV[1])\n"
+    "  redis.call('EXPIRE', KEYS[2], " ANNOUNCED_TTL_S ")\n"
+    "end\n"
+    "redis.call('SET', KEYS[1], 1, 'EX', " CHAIN_TTL_S ")\n"
+    "redis.call('PUBLISH', '" CACHE_CHANNEL "', ARGV[2])\n"
+    "return redis.status_reply('OK')\n";
+
 #define DROP_ALL                                                                                   \
     "local time = redis.call('TIME')\n"                                                            \
     "local now = time[1] * 1000000 + time[2]\n"                                                    \
@@ -125,10 +138,8 @@ struct slice cache_dep_key(uint64_t tag, char out[CACHE_DEP_KEY_BYTES]) {
 
 /* ---- positions ----------------------------------------------------------------------------- */
 
-#define ANNOUNCED_KEY_BYTES (sizeof ANNOUNCED_PREFIX + 16)
-
-static struct slice announce_announced_key(uint64_t view, char out[ANNOUNCED_KEY_BYTES]) {
-    int len = snprintf(out, ANNOUNCED_KEY_BYTES, ANNOUNCED_PREFIX "%016" PRIx64, view);
+struct slice cache_announced_key(uint64_t view, char out[CACHE_ANNOUNCED_KEY_BYTES]) {
+    int len = snprintf(out, CACHE_ANNOUNCED_KEY_BYTES, CACHE_ANNOUNCED_PREFIX "%016" PRIx64, view);
     return (struct slice){out, (size_t)len};
 }
 
@@ -139,7 +150,7 @@ struct arguments {
     char (*numbers)[NUMBER_BYTES];
     size_t number_count;
     char chain[sizeof CHAIN_PREFIX + 32];
-    char announced[ANNOUNCED_KEY_BYTES];
+    char announced[CACHE_ANNOUNCED_KEY_BYTES];
 };
 
 static void announce_arguments_open(struct arguments *arguments, size_t slices, size_t numbers) {
@@ -216,7 +227,7 @@ static bool announce_append_record(struct redis *redis,
     announce_put_text(&arguments, RECORD_SCRIPT);
     announce_put_text(&arguments, "2");
     announce_put_text(&arguments, chain);
-    announce_put_slice(&arguments, announce_announced_key(announcement->view, arguments.announced));
+    announce_put_slice(&arguments, cache_announced_key(announcement->view, arguments.announced));
     announce_put_number(&arguments, parts);
     for (size_t i = 0; i < count; i++) {
         const struct cache_position *position = &announcement->positions[i];
@@ -224,6 +235,29 @@ static bool announce_append_record(struct redis *redis,
         announce_put_number(&arguments, position->before);
         announce_put_number(&arguments, position->counted);
     }
+    return announce_send(redis, &arguments, err);
+}
+
+/* Nothing without a position. Else it counts as a part. */
+static bool announce_append_position(struct redis *redis,
+                                     const struct cache_announcement *announcement,
+                                     const char *chain, size_t *parts, struct err *err) {
+    struct arguments arguments;
+    char message[CACHE_POSITION_BYTES + 1];
+    if (!announcement->position) {
+        return true;
+    }
+    snprintf(message, sizeof message, "%c%016" PRIx64 "%s", CACHE_POSITION_MARK, announcement->view,
+             announcement->position);
+    announce_arguments_open(&arguments, 7, 0);
+    announce_put_text(&arguments, "EVAL");
+    announce_put_text(&arguments, POSITION_SCRIPT);
+    announce_put_text(&arguments, "2");
+    announce_put_text(&arguments, chain);
+    announce_put_slice(&arguments, cache_announced_key(announcement->view, arguments.announced));
+    announce_put_text(&arguments, announcement->position);
+    announce_put_text(&arguments, message);
+    ++*parts;
     return announce_send(redis, &arguments, err);
 }
 
@@ -235,6 +269,9 @@ bool cache_append_announcement(struct cache *cache, struct redis *redis,
         return true;
     }
     announce_name_chain(chain);
+    if (!announce_append_position(redis, announcement, chain, &parts, err)) {
+        return false;
+    }
     for (size_t first = 0; first < announcement->tag_count; first += CHUNK, parts++) {
         size_t left = announcement->tag_count - first;
         if (!announce_append_part(redis, chain, announcement->tags + first,
@@ -249,9 +286,14 @@ bool cache_append_announcement(struct cache *cache, struct redis *redis,
 bool cache_append_drop_all(struct cache *cache, struct redis *redis,
                            const struct cache_announcement *announcement, struct err *err) {
     struct arguments arguments;
-    size_t count = announcement->position_count;
+    char chain[sizeof CHAIN_PREFIX + 32];
+    size_t count = announcement->position_count, parts = 0;
     if (!cache_uses_redis(cache)) {
         return true;
+    }
+    announce_name_chain(chain);
+    if (!announce_append_position(redis, announcement, chain, &parts, err)) {
+        return false;
     }
     announce_arguments_open(&arguments, 3 * count + 6, count);
     announce_put_text(&arguments, "EVAL");
@@ -259,7 +301,7 @@ bool cache_append_drop_all(struct cache *cache, struct redis *redis,
     announce_put_text(&arguments, "3");
     announce_put_text(&arguments, CACHE_SEQ_KEY);
     announce_put_text(&arguments, CACHE_FLOOR_KEY);
-    announce_put_slice(&arguments, announce_announced_key(announcement->view, arguments.announced));
+    announce_put_slice(&arguments, cache_announced_key(announcement->view, arguments.announced));
     for (size_t i = 0; i < count; i++) {
         const struct cache_position *position = &announcement->positions[i];
         announce_put_text(&arguments, position->name);
@@ -275,11 +317,14 @@ bool cache_append_positions_query(struct cache *cache, struct redis *redis,
     if (!cache_uses_redis(cache)) {
         return true;
     }
-    announce_arguments_open(&arguments, announcement->position_count + 2, 0);
+    announce_arguments_open(&arguments, announcement->position_count + 3, 0);
     announce_put_text(&arguments, "HMGET");
-    announce_put_slice(&arguments, announce_announced_key(announcement->view, arguments.announced));
+    announce_put_slice(&arguments, cache_announced_key(announcement->view, arguments.announced));
     for (size_t i = 0; i < announcement->position_count; i++) {
         announce_put_text(&arguments, announcement->positions[i].name);
+    }
+    if (announcement->position) {
+        announce_put_text(&arguments, CACHE_POSITION_FIELD);
     }
     return announce_send(redis, &arguments, err);
 }

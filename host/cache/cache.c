@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "bindings/pg_reads.h"
 #include "cache_internal.h"
 
 /* The longest time that a response is served after a commit that was not announced. */
@@ -98,6 +99,7 @@ void cache_set_subscribed(struct cache *cache, bool subscribed) {
     cache->subscribed = subscribed;
     cache->received_us = clock_monotonic_us();
     store_reset(&cache->store); /* earlier invalidations were missed */
+    pg_reads_forget();          /* with their positions */
     pthread_mutex_unlock(&cache->lock);
     cache_tell(cache, NULL, 0);
     if (!subscribed) { /* the subscriber logs the reason */
@@ -116,12 +118,23 @@ void cache_set_view(struct cache *cache, uint64_t view) {
     bool is_other = cache->view != 0 && cache->view != view;
     if (is_other) {
         store_reset(&cache->store);
+        pg_reads_forget(); /* positions of another database say nothing of this one */
     }
     cache->view = view;
     pthread_mutex_unlock(&cache->lock);
     if (is_other) {
         cache_tell(cache, NULL, 0);
         cache_note_drop(cache, CACHE_DROP_DATABASE_CHANGED);
+    }
+}
+
+void cache_note_position(struct cache *cache, uint64_t view, struct slice text) {
+    struct pg_position position;
+    pthread_mutex_lock(&cache->lock);
+    bool is_of_view = view == cache->view;
+    pthread_mutex_unlock(&cache->lock);
+    if (is_of_view && pg_position_parse(text, &position)) {
+        pg_reads_announce(position);
     }
 }
 

@@ -153,10 +153,13 @@ struct cache_announcement {
     size_t tag_count;
     const struct cache_position *positions; /* of the partitions in the commit */
     size_t position_count;
+    /* What a replica must have replayed before it is asked for what this invalidates: all commits
+     * announced; in PG_POSITION_DIGITS digits. NULL: nobody reads from replicas. */
+    const char *position;
 };
 
 /* Each of the three appends commands to `redis`, whose pipeline the caller runs; without Redis they
- * do nothing.
+ * do nothing. A reply is an integer only where that is stated.
  *
  * After cache_invalidate: invalidates in Redis, publishes the invalidation, and records the
  * positions. The reply to the record is the integer 0 if a commit before this one was not
@@ -168,7 +171,8 @@ bool cache_append_announcement(struct cache *cache, struct redis *redis,
  * always. Ignores the tags. */
 bool cache_append_drop_all(struct cache *cache, struct redis *redis,
                            const struct cache_announcement *announcement, struct err *err);
-/* Queries the announced counts of the positions: the reply is an array of texts or nil (0). */
+/* Queries the announced counts of the positions: the reply is an array of texts or nil (0). With a
+ * `position`, whatever it is, the announced one follows. */
 bool cache_append_positions_query(struct cache *cache, struct redis *redis,
                                   const struct cache_announcement *announcement, struct err *err);
 

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "base/metrics.h"
+#include "bindings/pg_position.h"
 #include "cache.h"
 
 #ifndef CACHE_BUCKETS /* spec/c/explore_cache.c has fewer */
@@ -110,6 +111,16 @@ void shared_put(struct shared *shared, const struct cache_key *key, uint64_t vie
                 const struct shared_hit *hit, int lifetime_s);
 
 /* --- announcements --- */
+#define CACHE_ANNOUNCED_PREFIX "ras:cache:announced:"
+#define CACHE_ANNOUNCED_KEY_BYTES (sizeof CACHE_ANNOUNCED_PREFIX + 16)
+#define CACHE_POSITION_FIELD "position" /* beside those of the partitions, which have slashes */
+struct slice cache_announced_key(uint64_t view, char out[CACHE_ANNOUNCED_KEY_BYTES]);
+/* The message with a position: CACHE_POSITION_MARK, the view in 16 digits, the position. Its length
+ * tells it from tags. */
+#define CACHE_POSITION_MARK 'P'
+#define CACHE_POSITION_BYTES (1 + 16 + PG_POSITION_DIGITS)
+/* A process announced a commit up to this position of the view's database. */
+void cache_note_position(struct cache *cache, uint64_t view, struct slice position);
 struct slice cache_dep_key(uint64_t tag, char out[CACHE_DEP_KEY_BYTES]);
 bool cache_uses_redis(const struct cache *cache);
 /* The first command on a subscriber's connection. Its reply is 1 if the Redis server was restarted

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bindings/pg_reads.h"
 #include "bindings/redis.h"
 #include "base/log.h"
 #include "base/xalloc.h"
@@ -188,6 +189,7 @@ struct lookup {
     const struct cache_key *key;
     uint64_t view;
     struct shared_hit *hit;
+    struct pg_position announced;
 };
 
 /* NULL, and counted, if length or hash differ from the header. */
@@ -233,13 +235,17 @@ static void shared_read_entry(const struct lookup *lookup, const redisReply *rep
 }
 
 static void shared_on_get_reply(void *context, size_t index, const redisReply *reply) {
-    const struct lookup *lookup = context;
+    struct lookup *lookup = context;
     struct shared_hit *hit = lookup->hit;
     if (index == 0) {
         hit->sequence = shared_is_text(reply) ? strtoull(reply->str, NULL, 10) : 0;
         hit->reachable = shared_is_text(reply) || reply->type == REDIS_REPLY_NIL;
     } else if (index == 1) {
         shared_read_entry(lookup, reply);
+    } else if (index == 3) { /* what a replica must have replayed to be asked now */
+        if (shared_is_text(reply)) {
+            pg_position_parse((struct slice){reply->str, reply->len}, &lookup->announced);
+        }
     } else if (reply->type == REDIS_REPLY_INTEGER) {
         /* Redis has it until it is served no more: shared_put. */
         hit->lifetime_us = (reply->integer - cache_stale_s(&lookup->key->ages) * 1000LL) * 1000;
@@ -248,7 +254,8 @@ static void shared_on_get_reply(void *context, size_t index, const redisReply *r
 
 void shared_get(struct shared *shared, const struct cache_key *key, uint64_t view,
                 struct shared_hit *hit) {
-    struct lookup lookup = {shared, key, view, hit};
+    struct lookup lookup = {.shared = shared, .key = key, .view = view, .hit = hit};
+    char announced[CACHE_ANNOUNCED_KEY_BYTES];
     *hit = (struct shared_hit){0};
     struct redis *redis = shared_take(shared);
     if (!redis) {
@@ -262,10 +269,16 @@ void shared_get(struct shared *shared, const struct cache_key *key, uint64_t vie
     struct slice entry[] = {
         slice_of("MGET"), key->text, {tags, tags_len}, slice_of(CACHE_FLOOR_KEY)};
     struct slice rest[] = {slice_of("PTTL"), key->text};
+    struct slice position[] = {slice_of("HGET"), cache_announced_key(view, announced),
+                               slice_of(CACHE_POSITION_FIELD)};
     bool queued = redis_append(redis, sequence, 2, &err) && redis_append(redis, entry, 4, &err) &&
-                  redis_append(redis, rest, 2, &err);
+                  redis_append(redis, rest, 2, &err) &&
+                  (!pg_reads_on() || redis_append(redis, position, 3, &err));
     bool ok = queued && redis_run(redis, shared_on_get_reply, &lookup, &err);
     shared_give_back(shared, redis, queued);
+    if (ok && lookup.announced.timeline > 0) {
+        pg_reads_announce(lookup.announced);
+    }
     if (!ok) {
         shared_note_failure(&err);
         cached_response_unref(hit->response);

@@ -4,6 +4,7 @@
 #include <endian.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -68,8 +69,23 @@ static bool subscriber_subscribe(struct subscriber *subscriber) {
 
 /* ---- listening ----------------------------------------------------------------------------- */
 
+/* False: it is no position. One that cannot be read is of another release. */
+static bool subscriber_apply_position(struct subscriber *subscriber, const redisReply *message) {
+    if (message->len != CACHE_POSITION_BYTES || message->str[0] != CACHE_POSITION_MARK) {
+        return false;
+    }
+    char view[17];
+    snprintf(view, sizeof view, "%.16s", message->str + 1);
+    cache_note_position(subscriber->cache, strtoull(view, NULL, 16),
+                        (struct slice){message->str + sizeof view, PG_POSITION_DIGITS});
+    return true;
+}
+
 static void subscriber_apply_message(struct subscriber *subscriber, const redisReply *message) {
     size_t count = message->len / 8;
+    if (subscriber_apply_position(subscriber, message)) {
+        return;
+    }
     if (count == 0) {
         cache_drop_uncounted(subscriber->cache);
         return;

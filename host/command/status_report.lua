@@ -130,6 +130,10 @@ local function put_topics()
     behind_s = math.max(behind_s, seconds[topic] or 0)
   end
   local kafka = health.dependencies.kafka or {}
+  if kafka.workers == 0 then
+    title("INGESTION  off: this process only answers requests (ingest.workers is 0)")
+    return
+  end
   title(("INGESTION  %s behind%s; %d of %s with partitions"):format(plural(total, "record"),
     behind_s > 0 and ", " .. span(behind_s) or "", kafka.assigned or 0,
     plural(kafka.workers or 0, "worker")))
@@ -140,6 +144,21 @@ local function put_topics()
       (seconds[topic] or 0) > 0 and span(seconds[topic]) or "-")
   end
   put_waiting(kafka.waiting or {})
+end
+
+local function put_reads()
+  if not known(status.reads) then
+    return
+  end
+  title("READS      of GET routes, by replica")
+  for _, one in ipairs(status.reads) do
+    put("%s%s%s", pad(one.server, 30), paint(one.state == "used" and "healthy" or "degraded",
+        pad(one.state, 10)), known(one.behind_bytes) and one.behind_bytes > 0 and
+      ("%s bytes behind"):format(count_of(one.behind_bytes)) or "")
+    if known(one.error) then
+      put_wrapped("  ", one.error)
+    end
+  end
 end
 
 local function put_instances()
@@ -191,8 +210,12 @@ local function age(seconds)
 end
 
 local function put_outbox()
-  local outbox, reactions = status.outbox, status.reactions
+  local outbox = status.outbox
   put("")
+  if not known(outbox) then
+    ui.title("OUTBOX  another process sends: outbox.enabled or ingest.workers")
+    return
+  end
   ui.title(("OUTBOX  %s pending%s, %d in flight, %d refused; %s"):format(
     plural(outbox.pending, "message"), age(outbox.oldest_pending_s), outbox.in_flight,
     outbox.failed, outbox.publishes and "this process sends" or "another process sends, or none"))
@@ -201,6 +224,14 @@ local function put_outbox()
   end
   if outbox.failed > 0 then
     advise("Kafka refused messages: `aggregator outbox list --state failed`")
+  end
+end
+
+local function put_reactions()
+  local reactions = status.reactions
+  if not known(reactions) then
+    ui.title("REACTIONS  run in other processes: ingest.workers is 0")
+    return
   end
   ui.title(("REACTIONS  %s waiting%s, %s since the start"):format(plural(reactions.marks, "key"),
     age(reactions.oldest_mark_s), plural(reactions.failures, "failure")))
@@ -289,8 +320,10 @@ put_head()
 put_dependencies()
 put_rates()
 put_topics()
+put_reads()
 put_scripts()
 put_outbox()
+put_reactions()
 put_rejected()
 put_problems()
 put_certificates()

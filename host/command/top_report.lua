@@ -125,9 +125,11 @@ local function put_process()
     sum(now, "ras_script_waiting_requests"), sum(now, "ras_db_connections_active"),
     sum(now, "ras_db_connections"), cpu and ("%.0f %%"):format(cpu * 100) or "-",
     count_of(sum(now, "process_resident_memory_bytes") / 1e6))
-  line("outbox    %d pending, %d refused%s; reactions %d wait, %d failed", now.outbox.pending,
-    now.outbox.failed, now.outbox.publishes and "" or " (another process sends)",
-    now.reactions.marks, now.reactions.failures)
+  local outbox = known(now.outbox) and ("%d pending, %d refused%s"):format(now.outbox.pending,
+    now.outbox.failed, now.outbox.publishes and "" or " (another process sends)")
+  local reactions = known(now.reactions) and ("%d wait, %d failed"):format(now.reactions.marks,
+    now.reactions.failures)
+  line("outbox    %s; reactions %s", outbox or "off", reactions or "off")
 end
 
 local function put_dependencies()

@@ -213,6 +213,17 @@ static void config_check_headers(struct config_reader *reader) {
     }
 }
 
+static void config_check_work(struct config_reader *reader) {
+    const struct config *config = reader->config;
+    if (config->ingest.workers == 0 && !config->http.routes && reader->problems.found == 0) {
+        problems_add(&reader->problems, "", 0,
+                     "ingest.workers is 0 (%s) and http.routes is false (%s): this process would "
+                     "do nothing; set ingest.workers to 1 or more, or http.routes to true",
+                     config_place_of(config, "ingest", "workers"),
+                     config_place_of(config, "http", "routes"));
+    }
+}
+
 static bool config_has_item(const struct config_strings *strings, const char *item) {
     for (size_t i = 0; i < strings->count; i++) {
         if (strcmp(strings->items[i], item) == 0) {
@@ -255,6 +266,7 @@ static int config_read(lua_State *L) {
     }
     config_read_fields(reader);
     config_check_headers(reader);
+    config_check_work(reader);
     config_check_callers(reader);
     config_variables_check(reader);
     return 0;
@@ -297,7 +309,7 @@ void config_redact_secrets(const struct config *config) {
             config_redact_pairs(value);
         } else if (field->secret && field->kind == STRINGS) {
             for (size_t k = 0; k < strings->count; k++) {
-                redact_add(slice_of(strings->items[k]));
+                config_redact_text(field->urls ? POSTGRES_URL : STRINGS, strings->items[k]);
             }
         } else if (field->secret || field->kind == POSTGRES_URL || field->kind == REDIS_URL) {
             config_redact_text(field->kind, *(char *const *)value);

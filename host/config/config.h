@@ -58,7 +58,8 @@ struct config {
     } service;
     struct {
         char *host;
-        int port; /* 0: a free one, logged at start */
+        int port;   /* 0: a free one, logged at start */
+        int routes; /* 0 | 1: answers the scripts' routes */
         int loops;
         int threads;
         int max_connections;
@@ -96,7 +97,10 @@ struct config {
         struct config_pairs options;
     } kafka;
     struct {
-        char *url; /* secret: may hold a password */
+        char *url;                       /* secret: may hold a password */
+        struct config_strings read_urls; /* of replicas; secret likewise */
+        int read_max_lag_ms;
+        int read_wait_ms;
         int connect_timeout_ms;
         int statement_timeout_ms;
         char *prepare; /* "auto" | "always" | "never": behind a pooler */
@@ -110,8 +114,8 @@ struct config {
         int seen_ttl_s;
     } redis;
     struct {
-        int workers;
-        int nice; /* added to that of the workers' threads and of their Kafka clients' */
+        int workers; /* 0: none consumes here, and neither reactions nor the outbox's relay run */
+        int nice;    /* added to that of the workers' threads and of their Kafka clients' */
         int batch_max_events;
         int batch_max_bytes;
         int batch_max_merge_bytes;

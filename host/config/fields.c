@@ -51,6 +51,9 @@ const struct config_field config_fields[] = {
         .help = "the name or address of the listener; \"::\": IPv4 and IPv6"),
     ROW(http, port, INTEGER, "4003", .max = 65535,
         .help = "the port of the listener; 0: a free port, which the log names"),
+    ROW(http, routes, SWITCH, "true",
+        .help = "false: this process only ingests; its listener answers probes, /metrics and "
+                "/openapi.json"),
     ROW(http, loops, INTEGER, "2", .min = 1, .max = 64,
         .help = "threads that read requests and send responses from the process' cache"),
     ROW(http, threads, INTEGER, "16", .min = 1, .max = 4096,
@@ -128,6 +131,14 @@ const struct config_field config_fields[] = {
                 "changed sasl.password is applied while the program runs"),
     ROW(postgres, url, POSTGRES_URL, "postgresql://localhost:5432/aggregator",
         .help = "the database: postgresql://user:password@host:port/database"),
+    ROW(postgres, read_urls, STRINGS, "", .secret = true, .urls = true,
+        .help = "the databases of replicas, each like postgres.url: GET routes read from them; in "
+                "all processes alike; none: everything goes to postgres.url"),
+    ROW(postgres, read_max_lag_ms, INTEGER, "1000", .min = 50, .max = 600000,
+        .help = "milliseconds that a read may be behind the primary"),
+    ROW(postgres, read_wait_ms, INTEGER, "20", .max = 60000,
+        .help = "milliseconds that a read waits for a replica to replay what was announced, before "
+                "it goes to the primary"),
     ROW(postgres, connect_timeout_ms, INTEGER, "5000", .min = 100, .max = 600000,
         .help = "milliseconds to connect to one host"),
     ROW(postgres, statement_timeout_ms, INTEGER, "15000", .min = 100, .max = 3600000,
@@ -150,8 +161,9 @@ const struct config_field config_fields[] = {
         .help = "milliseconds of one pipeline of commands"),
     ROW(redis, seen_ttl_s, INTEGER, "86400", .min = 1, .max = 31536000, .live = true,
         .help = "seconds that the ids of processed events are kept"),
-    ROW(ingest, workers, INTEGER, "1", .min = 1, .max = 64,
-        .help = "threads that consume, each with a consumer and a database connection"),
+    ROW(ingest, workers, INTEGER, "1", .max = 64,
+        .help = "threads that consume, each with a consumer and a database connection; 0: this "
+                "process only answers requests"),
     ROW(ingest, nice, INTEGER, "10", .min = 0, .max = 19,
         .help =
             "added to the nice value of these threads, so that requests get the processor first"),

@@ -28,6 +28,7 @@ struct config_field {
     const char *words;    /* WORD: the allowed ones, with a space around each; PAIRS: the rule */
     bool live;            /* a running program can apply a new value */
     bool secret;          /* STRINGS and texts: values are never shown */
+    bool urls;            /* STRINGS: Postgres URLs */
     bool dotted;          /* PAIRS: names are lower-case words with dots; each has a variable */
     const char *help;     /* what it is, with its unit */
 };

@@ -63,6 +63,16 @@ static void read_value_switch(const struct value *value) {
 
 /* ---- lists and maps ------------------------------------------------------------------------- */
 
+static void read_value_check_urls(const struct value *value, const struct config_strings *strings) {
+    struct err problem = {0};
+    for (size_t i = 0; value->field->urls && i < strings->count; i++) {
+        if (!config_check_place(POSTGRES_URL, strings->items[i], &problem)) {
+            read_value_refuse(value, problem.text);
+            return;
+        }
+    }
+}
+
 /* A text is that of a variable or default; a running program gives a table. */
 static void read_value_strings(const struct value *value) {
     lua_State *L = value->reader->L;
@@ -88,6 +98,7 @@ static void read_value_strings(const struct value *value) {
     if (!good) {
         read_value_refuse(value, "must be a list of strings");
     }
+    read_value_check_urls(value, strings);
 }
 
 /* False removes what an extended file has. */

@@ -69,10 +69,25 @@ static void renewal_lock(bool after_refusal) {
 
 /* ---- logins -------------------------------------------------------------------------------- */
 
+/* Of the database or a replica; NULL: neither. */
+static const char *renewal_postgres_url(const char *url) {
+    const struct config_strings *replicas = &present->postgres.read_urls;
+    if (pg_url_same_place(url, present->postgres.url)) {
+        return present->postgres.url;
+    }
+    for (size_t i = 0; i < replicas->count; i++) {
+        if (pg_url_same_place(url, replicas->items[i])) {
+            return replicas->items[i];
+        }
+    }
+    return NULL;
+}
+
 static char *renewal_url(enum login_of of, const char *url, bool after_refusal) {
     renewal_lock(after_refusal);
-    if (path && of == LOGIN_POSTGRES && pg_url_same_place(url, present->postgres.url)) {
-        url = present->postgres.url;
+    const char *fresh = path && of == LOGIN_POSTGRES ? renewal_postgres_url(url) : NULL;
+    if (fresh) {
+        url = fresh;
     } else if (path && of == LOGIN_REDIS && redis_url_same_place(url, present->redis.url)) {
         url = present->redis.url;
     }

@@ -165,6 +165,14 @@ static bool values_same_value(const struct config_field *field, const struct con
     return *(const int *)a == *(const int *)b;
 }
 
+static bool values_same_places(const struct config_strings *a, const struct config_strings *b) {
+    bool same = a->count == b->count;
+    for (size_t i = 0; same && i < a->count; i++) {
+        same = pg_url_same_place(a->items[i], b->items[i]);
+    }
+    return same;
+}
+
 /* ---- reload -------------------------------------------------------------------------------- */
 
 /* True if a program that runs with `left` can apply the value of `right`. Logins are live: each
@@ -177,6 +185,8 @@ static bool values_is_live(const struct config_field *field, const struct config
         return pg_url_same_place(*(char *const *)a, *(char *const *)b);
     case REDIS_URL:
         return redis_url_same_place(*(char *const *)a, *(char *const *)b);
+    case STRINGS:
+        return field->live || (field->urls && values_same_places(a, b));
     case PAIRS:
         return field->live || values_same_pairs(a, b, true);
     default:

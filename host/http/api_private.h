@@ -1,4 +1,4 @@
-/* api_private: shared by api_site.c, api_live.c and api_refresh.c. */
+/* api_private: shared by api_site.c, api_scripts.c, api_live.c and api_refresh.c. */
 #pragma once
 
 #include <pthread.h>
@@ -24,7 +24,7 @@ struct api_scripts {
     size_t *live_of;                  /* the index of each one's route */
     struct endpoint **live_endpoints;
     size_t live_count;
-    struct script_pool *pool;
+    struct script_pool *pool; /* NULL: http.routes is false, and there are no routes */
     struct builtin_paths *builtin;
     int users;    /* requests under way; guarded by the api's lock, as is `retired` */
     bool retired; /* replaced: freed without users */

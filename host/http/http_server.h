@@ -11,7 +11,8 @@
  *   workers.c        threads that may wait for Redis, the database, a script
  *   live.c           readers of live routes, and the thread that asks for their answers
  *   exchange.c       from a request to its response; knows no socket
- *   api_site.c       the API: authentication, routes, cache, scripts
+ *   api_site.c       the API: authentication, routes, cache
+ *   api_scripts.c    what it keeps of a generation of scripts
  *   builtin_paths.c  /healthz, /metrics, /openapi.json
  *   api_description.c  the OpenAPI document
  *   plan.h           the part of a request that a worker carries out */

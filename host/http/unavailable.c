@@ -17,6 +17,7 @@ static const struct {
     [UNAVAILABLE_DEPENDENCY] = {"dependency", "Service unavailable"},
     [UNAVAILABLE_TIMEOUT] = {"timeout", "Service unavailable"},
     [UNAVAILABLE_NOT_READY] = {"not_ready", NULL},
+    [UNAVAILABLE_NO_ROUTES] = {"no_routes", "This process answers no routes"},
     [UNAVAILABLE_ROUTE] = {"route", NULL},
 };
 

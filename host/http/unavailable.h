@@ -14,6 +14,7 @@ enum unavailable {
     UNAVAILABLE_DEPENDENCY,    /* an outside system that the route needs */
     UNAVAILABLE_TIMEOUT,       /* an outside system did not reply in time */
     UNAVAILABLE_NOT_READY,     /* a dependency that /healthz or /readyz checks; the body names it */
+    UNAVAILABLE_NO_ROUTES,     /* http.routes is false: this process only ingests */
     UNAVAILABLE_ROUTE,         /* the route or admin verb itself answered 503 */
     UNAVAILABLE_REASONS
 };

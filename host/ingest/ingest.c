@@ -18,7 +18,7 @@ struct ingest {
     pthread_t *threads;
     size_t count;
     bool ended;
-    struct metric_cell *kafka_up;
+    struct metric_cell *kafka_up; /* NULL without workers */
 };
 
 static void ingest_make_metrics(struct worker *worker) {
@@ -93,7 +93,7 @@ struct ingest *ingest_start(const struct ingest_options *options, struct err *er
     size_t wanted = (size_t)options->config->ingest.workers;
     ingest->workers = xcalloc(wanted, sizeof *ingest->workers);
     ingest->threads = xcalloc(wanted, sizeof *ingest->threads);
-    ingest->kafka_up = pipeline_dependency_metric("kafka");
+    ingest->kafka_up = wanted > 0 ? pipeline_dependency_metric("kafka") : NULL;
     for (; ingest->count < wanted; ingest->count++) {
         struct worker *worker = &ingest->workers[ingest->count];
         worker->number = (int)ingest->count;
@@ -331,6 +331,10 @@ static int ingest_append_waiting(struct ingest *ingest, struct buffer *json) {
 enum ingest_state ingest_report(struct ingest *ingest, struct buffer *json) {
     size_t assigned = 0, database = 0;
     struct buffer waiting = {0}, reason = {0};
+    if (ingest->count == 0) {
+        buffer_append_text(json, "\"kafka\":{\"status\":\"disabled\",\"workers\":0}");
+        return INGEST_OFF;
+    }
     for (size_t i = 0; i < ingest->count; i++) {
         assigned += atomic_load(&ingest->workers[i].assigned);
         database += atomic_load(&ingest->workers[i].database_ready);
@@ -341,7 +345,8 @@ enum ingest_state ingest_report(struct ingest *ingest, struct buffer *json) {
     metric_set(ingest->kafka_up, is_kept ? 0 : 1);
     waits = is_kept || waits;
     enum ingest_state state = !consuming ? INGEST_STOPPED : waits ? INGEST_WAITS : INGEST_MOVES;
-    static const char *const names[] = {"unhealthy", "degraded", "healthy"};
+    static const char *const names[] = {
+        [INGEST_STOPPED] = "unhealthy", [INGEST_WAITS] = "degraded", [INGEST_MOVES] = "healthy"};
     buffer_append_format(
         json, "\"kafka\":{\"status\":\"%s\",\"workers\":%zu,\"assigned\":%zu,\"committing\":%zu",
         names[state], ingest->count, assigned, database);

@@ -19,8 +19,8 @@ struct ingest_options {
     bool held; /* the workers do not join the group before ingest_join */
 };
 
-/* Starts config->ingest.workers threads. Dependencies may be unavailable. The caller keeps what the
- * options point to. */
+/* Starts config->ingest.workers threads, which may be none. Dependencies may be unavailable. The
+ * caller keeps what the options point to. */
 struct ingest *ingest_start(const struct ingest_options *options, struct err *err);
 /* Ends the open transactions, leaves the group and joins the threads. The report goes on. Once. */
 void ingest_end(struct ingest *ingest);
@@ -62,6 +62,7 @@ size_t ingest_stopped(const struct ingest *ingest);
 size_t ingest_resume(struct ingest *ingest);
 
 enum ingest_state {
+    INGEST_OFF,     /* by ingest.workers */
     INGEST_STOPPED, /* consumes nothing */
     INGEST_WAITS,   /* some topics wait */
     INGEST_MOVES,   /* consumes all topics */

@@ -155,7 +155,8 @@ static bool health_ask_database(struct pg *pg, struct health_answer *answer, str
 static int health_pending_migrations(struct health *health) {
     int64_t now_us = clock_monotonic_us();
     struct err err = {0};
-    if (health->check.checked_us == 0 || health->check.ingest != INGEST_STOPPED) {
+    bool consumes = health->check.ingest == INGEST_MOVES || health->check.ingest == INGEST_WAITS;
+    if (health->check.checked_us == 0 || consumes) {
         health->pending_migrations = 0;
     } else if (now_us >= health->look_at_us && migrate_pending(health->pg, health->options.config,
                                                                &health->pending_migrations, &err)) {
@@ -239,8 +240,10 @@ static bool health_check_redis(struct health *health, struct buffer *json) {
 }
 
 static enum ingest_state health_check_kafka(struct health *health, struct buffer *json) {
-    static const enum dependency_status statuses[] = {
-        [INGEST_STOPPED] = UNHEALTHY, [INGEST_WAITS] = DEGRADED, [INGEST_MOVES] = HEALTHY};
+    static const enum dependency_status statuses[] = {[INGEST_OFF] = DISABLED,
+                                                      [INGEST_STOPPED] = UNHEALTHY,
+                                                      [INGEST_WAITS] = DEGRADED,
+                                                      [INGEST_MOVES] = HEALTHY};
     enum ingest_state state = health->options.consuming(health->options.context, json);
     json->len--; /* the object's "}" */
     health_note_status(health, KAFKA, statuses[state], json);
@@ -255,8 +258,8 @@ static void health_check_all(struct health *health, struct check *check) {
     buffer_append_text(json, ",");
     check->ingest = health_check_kafka(health, json);
     check->reads = database;
-    check->degraded =
-        !redis || check->lacks_tables || pg_short_of_connections() || check->ingest != INGEST_MOVES;
+    check->degraded = !redis || check->lacks_tables || pg_short_of_connections() ||
+                      (check->ingest != INGEST_MOVES && check->ingest != INGEST_OFF);
     check->checked_us = clock_monotonic_us();
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "bindings/pg.h"
+#include "bindings/pg_reads.h"
 #include "bindings/redis.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -15,6 +16,7 @@
 #define CONNECT_TIMEOUT_MS 1500
 #define STATEMENT_TIMEOUT_MS 1000
 #define RETRY_INTERVAL_US 1000000
+#define UNPOSITIONED_US 60000000 /* how long the caches are bypassed */
 
 enum { NAME, COUNTED, EPOCH, IN_RECOVERY = EPOCH + OFFSETS_EPOCH_COLUMNS };
 
@@ -32,11 +34,17 @@ struct audit {
     uint64_t view;
     struct audited *items; /* by name */
     size_t count;
-    bool is_doubtful;     /* a cache_doubt is open */
-    int64_t watched_us;   /* since when each audit has succeeded; 0: the last one failed */
-    int64_t failed_us;    /* since when each audit has failed; 0: the last one succeeded */
-    bool refused, forgot; /* replies of Redis */
-    bool logged_database; /* the log has that the database is unavailable */
+    /* Where replicas are read (postgres.read_urls): the position in Redis, as of now and as of the
+     * last audit that found all announced, with the sum of the counts then (0: none yet). */
+    bool tells_position;
+    char position[PG_POSITION_DIGITS + 1], position_then[PG_POSITION_DIGITS + 1];
+    uint64_t counted_then;
+    int64_t unpositioned_us; /* commits were last found announced without it; 0: never */
+    bool is_doubtful;        /* a cache_doubt is open */
+    int64_t watched_us;      /* since when each audit has succeeded; 0: the last one failed */
+    int64_t failed_us;       /* since when each audit has failed; 0: the last one succeeded */
+    bool refused, forgot;    /* replies of Redis */
+    bool logged_database;    /* the log has that the database is unavailable */
     struct thread thread;
 };
 
@@ -66,6 +74,7 @@ void audit_take(struct audit *audit, uint64_t view, const struct cache_position 
     announcement_audit_free_items(audit->items, audit->count);
     audit->items = items;
     audit->count = count;
+    audit->counted_then = view == audit->view ? audit->counted_then : 0;
     audit->view = view;
 }
 
@@ -87,6 +96,7 @@ static bool announcement_audit_read(struct audit *audit, struct err *err) {
     }
     if (ok) {
         audit_take(audit, offsets_epoch(rows, 0, EPOCH), positions, count);
+        cache_set_view(audit->cache, audit->view); /* no worker may be there to set it */
     } else {
         pg_disconnect(audit->pg); /* the next connection may reach the primary */
     }
@@ -100,10 +110,14 @@ static bool announcement_audit_read(struct audit *audit, struct err *err) {
 static void announcement_audit_on_positions(void *context, size_t index, const redisReply *reply) {
     struct audit *audit = context;
     (void)index;
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != audit->count) {
+    if (reply->type != REDIS_REPLY_ARRAY ||
+        reply->elements != audit->count + audit->tells_position) {
         audit->refused = true;
         return;
     }
+    const redisReply *last = audit->tells_position ? reply->element[audit->count] : NULL;
+    bool has_position = last && last->type == REDIS_REPLY_STRING;
+    snprintf(audit->position, sizeof audit->position, "%s", has_position ? last->str : "");
     for (size_t i = 0; i < audit->count; i++) {
         const redisReply *text = reply->element[i];
         struct audited *item = &audit->items[i];
@@ -139,6 +153,7 @@ static struct cache_announcement announcement_audit_positions(const struct audit
 
 static bool announcement_audit_ask(struct audit *audit, struct err *err) {
     struct cache_announcement about = announcement_audit_positions(audit, true, 0);
+    about.position = audit->tells_position ? audit->position : NULL;
     audit->refused = false;
     bool ok =
         audit->count == 0 ||
@@ -178,15 +193,33 @@ static size_t announcement_audit_note_behind(struct audit *audit, int64_t now_us
 static void announcement_audit_on_forgotten(void *context, size_t index, const redisReply *reply) {
     struct audit *audit = context;
     (void)index;
-    audit->refused = reply->type != REDIS_REPLY_STATUS;
+    audit->refused |= reply->type != REDIS_REPLY_STATUS;
     audit->forgot = !audit->refused && strcmp(reply->str, "DROPPED") == 0;
 }
 
+/* A position behind the unannounced commits, where replicas are read. */
+static bool announcement_audit_find_position(struct audit *audit, struct cache_announcement *about,
+                                             char text[PG_POSITION_DIGITS + 1], struct err *err) {
+    struct pg_position position;
+    if (!audit->tells_position) {
+        return true;
+    }
+    if (!pg_position_ask(audit->pg, STATEMENT_TIMEOUT_MS, &position, NULL, err)) {
+        return false;
+    }
+    pg_reads_announce(position);
+    pg_position_format(position, text);
+    about->position = text;
+    return true;
+}
+
 /* True: Redis knows the counts. If it did not before, all cached responses are dropped. */
-static bool announcement_audit_forget(struct audit *audit, const struct cache_announcement *about) {
+static bool announcement_audit_forget(struct audit *audit, struct cache_announcement *about) {
     struct err err = {0};
+    char position[PG_POSITION_DIGITS + 1];
     audit->refused = audit->forgot = false;
-    bool ok = cache_append_drop_all(audit->cache, audit->redis, about, &err) &&
+    bool ok = announcement_audit_find_position(audit, about, position, &err) &&
+              cache_append_drop_all(audit->cache, audit->redis, about, &err) &&
               redis_run(audit->redis, announcement_audit_on_forgotten, audit, &err) &&
               !audit->refused;
     if (ok && audit->forgot) {
@@ -211,6 +244,41 @@ static void announcement_audit_note_failure(struct audit *audit, int64_t now_us,
     }
 }
 
+/* Commits whose announcement had no position: a reader may have asked a replica that lacks them. */
+static void announcement_audit_note_unpositioned(struct audit *audit, int64_t now_us) {
+    struct cache_announcement all = {.view = audit->view};
+    struct err err = {0};
+    if (audit->unpositioned_us == 0 || now_us - audit->unpositioned_us >= UNPOSITIONED_US) {
+        log_warning("commits are announced without their position: set postgres.read_urls in the "
+                    "processes that ingest, too; the caches are bypassed");
+    }
+    audit->unpositioned_us = now_us;
+    pg_reads_forget();
+    announcement_audit_set_doubt(audit, true);
+    if (!cache_append_drop_all(audit->cache, audit->redis, &all, &err) ||
+        !redis_run(audit->redis, announcement_audit_on_forgotten, audit, &err)) {
+        log_debug("cached responses could not be dropped", LOG_TEXT("error", err.text));
+    }
+}
+
+/* With all announced: each commit since the last such audit has moved the position. */
+static void announcement_audit_check_position(struct audit *audit, int64_t now_us) {
+    uint64_t counted = 1; /* never 0 */
+    for (size_t i = 0; i < audit->count; i++) {
+        counted += audit->items[i].counted;
+    }
+    if (audit->counted_then > 0 && counted != audit->counted_then &&
+        strcmp(audit->position, audit->position_then) == 0) {
+        announcement_audit_note_unpositioned(audit, now_us);
+    }
+    audit->counted_then = counted;
+    memcpy(audit->position_then, audit->position, sizeof audit->position);
+}
+
+static bool announcement_audit_lacks_positions(const struct audit *audit, int64_t now_us) {
+    return audit->unpositioned_us > 0 && now_us - audit->unpositioned_us < UNPOSITIONED_US;
+}
+
 void audit_judge(struct audit *audit, int64_t now_us) {
     struct err err = {0};
     if (!announcement_audit_ask(audit, &err)) {
@@ -228,7 +296,10 @@ void audit_judge(struct audit *audit, int64_t now_us) {
     struct cache_announcement late = announcement_audit_positions(audit, false, now_us);
     bool all_announced = late.position_count == 0 || announcement_audit_forget(audit, &late);
     free((void *)late.positions);
-    if (!all_announced) {
+    if (audit->tells_position && behind == 0) {
+        announcement_audit_check_position(audit, now_us);
+    }
+    if (!all_announced || announcement_audit_lacks_positions(audit, now_us)) {
         announcement_audit_set_doubt(audit, true);
     } else if (behind == 0 || now_us - audit->watched_us >= AUDIT_PATIENCE_US) {
         announcement_audit_set_doubt(audit, false);
@@ -285,6 +356,7 @@ struct audit *audit_create(const struct config *config, struct cache *cache, str
     audit->cache = cache;
     audit->redis = redis;
     audit->pg = pg_create(&options);
+    audit->tells_position = config->postgres.read_urls.count > 0;
     thread_init(&audit->thread);
     return audit;
 }

@@ -6,6 +6,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "bindings/pg_reads.h"
 #include "pipeline.h"
 #include "processed_ids.h"
 
@@ -46,7 +47,9 @@ static bool announcer_rests(const struct announcer *announcer) {
 static struct cache_announcement announcer_describe(const struct pipeline *pipeline,
                                                     const struct batch *batch) {
     const struct partitions *partitions = &pipeline->partitions;
-    struct cache_announcement announcement = {.view = pipeline->view_epoch};
+    const char *position = pipeline->announcer.position;
+    struct cache_announcement announcement = {.view = pipeline->view_epoch,
+                                              .position = position[0] ? position : NULL};
     struct cache_position *positions = xcalloc(partitions->count + 1, sizeof *positions);
     int64_t *events = xcalloc(partitions->count + 1, sizeof *events);
     for (size_t i = 0; batch && i < batch->count; i++) {
@@ -141,10 +144,20 @@ void announcer_close(struct pipeline *pipeline) {
     redis_destroy(pipeline->announcer.redis);
 }
 
+/* Before this process' caches forget: who reads again must see the commit. */
+static void announcer_note_position(struct pipeline *pipeline) {
+    struct pg_position position = pipeline->transaction.position;
+    if (position.timeline > 0) {
+        pg_position_format(position, pipeline->announcer.position);
+        pg_reads_announce(position);
+    }
+}
+
 void announcer_begin(struct pipeline *pipeline, struct batch *batch) {
     struct announcer *announcer = &pipeline->announcer;
     size_t tag_count;
     const uint64_t *tags = merge_tags(batch->merge, &tag_count);
+    announcer_note_position(pipeline);
     if (pipeline->options.cache) {
         cache_invalidate_pending(pipeline->options.cache, tags, tag_count, &announcer->pending);
     }

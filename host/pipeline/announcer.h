@@ -5,19 +5,21 @@
 
 #include <poll.h>
 
+#include "bindings/pg_position.h"
 #include "bindings/redis.h"
 #include "cache/cache.h"
 #include "batch.h"
 
 struct announcer {
-    struct redis *redis;          /* owned; NULL: other processes receive nothing */
-    bool under_way;               /* commands are sent and not all replies are received */
-    bool of_commit;               /* they announce the oldest commit of `pending` */
-    struct cache_pending pending; /* commits whose announcement is unfinished */
-    bool refused;                 /* Redis replied with an error */
-    bool missed;                  /* Redis replied that an earlier commit was not announced */
-    int64_t rest_until_us;        /* after an error */
-    bool caches_doubtful; /* a commit is unannounced: all cached responses must be dropped */
+    struct redis *redis;                   /* owned; NULL: other processes receive nothing */
+    bool under_way;                        /* commands are sent and not all replies are received */
+    bool of_commit;                        /* they announce the oldest commit of `pending` */
+    char position[PG_POSITION_DIGITS + 1]; /* of the last commit; "": nobody asks for it */
+    struct cache_pending pending;          /* commits whose announcement is unfinished */
+    bool refused;                          /* Redis replied with an error */
+    bool missed;           /* Redis replied that an earlier commit was not announced */
+    int64_t rest_until_us; /* after an error */
+    bool caches_doubtful;  /* a commit is unannounced: all cached responses must be dropped */
 };
 
 /* After offsets_note_committed: begins both. Borrows the batch for the call only. */

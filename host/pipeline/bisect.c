@@ -99,6 +99,6 @@ bool bisect_batch(struct pipeline *pipeline, struct batch *batch, struct err *er
               bisect_judge_rest(pipeline, batch, err) &&
               transaction_send_position(pipeline, batch, err) &&
               transaction_send_rest(pipeline, batch, err) &&
-              transaction_send_plain(pipeline, "COMMIT", err) && bisect_run(pipeline, err);
+              transaction_send_commit(pipeline, err) && bisect_run(pipeline, err);
     return ok && transaction_acknowledged(pipeline, err);
 }

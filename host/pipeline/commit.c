@@ -48,7 +48,7 @@ bool commit_begin(struct pipeline *pipeline, struct batch *batch, struct err *er
               transaction_send_rows(pipeline, batch, err) &&
               transaction_send_rest(pipeline, batch, err);
     FAULT_POINT("before_commit");
-    ok = ok && transaction_send_plain(pipeline, "COMMIT", err) && pg_sync(pipeline->pg, err);
+    ok = ok && transaction_send_commit(pipeline, err) && pg_sync(pipeline->pg, err);
     FAULT_POINT("after_commit_sent");
     return ok;
 }

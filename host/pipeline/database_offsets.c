@@ -29,20 +29,31 @@ static void database_offsets_fill_names(struct pipeline *pipeline) {
     pg_array_end(params);
 }
 
+#define OFFSETS_OF_TIMELINE 0x9E3779B97F4A7C15 /* odd, and its bits are spread */
+
 uint64_t offsets_epoch(const struct pg_result *rows, int row, int column) {
+    uint64_t timeline = strtoull(pg_rows_text(rows, row, column + 3), NULL, 16);
     return strtoull(pg_rows_text(rows, row, column), NULL, 10) * 31 +
            strtoull(pg_rows_text(rows, row, column + 1), NULL, 10) * 7 +
-           strtoull(pg_rows_text(rows, row, column + 2), NULL, 10);
+           strtoull(pg_rows_text(rows, row, column + 2), NULL, 10) +
+           (timeline > 1 ? timeline * OFFSETS_OF_TIMELINE : 0);
+}
+
+bool offsets_ask_epoch(struct pg *pg, int timeout_ms, uint64_t *epoch, struct err *err) {
+    struct pg_result *row = NULL;
+    if (!pg_query(pg, "view_epoch", epoch_sql, NULL, timeout_ms, &row, err)) {
+        return false;
+    }
+    *epoch = offsets_epoch(row, 0, 0);
+    pg_rows_free(row);
+    return true;
 }
 
 bool offsets_read_epoch(struct pipeline *pipeline, struct err *err) {
-    struct pg_result *row = NULL;
-    if (!pg_query(pipeline->pg, "view_epoch", epoch_sql, NULL,
-                  database_offsets_timeout_ms(pipeline), &row, err)) {
+    if (!offsets_ask_epoch(pipeline->pg, database_offsets_timeout_ms(pipeline),
+                           &pipeline->view_epoch, err)) {
         return false;
     }
-    pipeline->view_epoch = offsets_epoch(row, 0, 0);
-    pg_rows_free(row);
     if (pipeline->options.cache) {
         cache_set_view(pipeline->options.cache, pipeline->view_epoch);
     }

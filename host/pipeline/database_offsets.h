@@ -2,13 +2,14 @@
  * reported to Kafka: ingest/kafka_offsets.c. The pipeline's thread. */
 #pragma once
 
-#include "bindings/pg_rows.h"
+#include "bindings/pg.h"
 #include "batch.h"
 #include "partitions.h"
 
 /* Columns that identify the database and its table of offsets; offsets_epoch hashes them. */
-#define OFFSETS_EPOCH_COLUMNS 3
+#define OFFSETS_EPOCH_COLUMNS 4
 uint64_t offsets_epoch(const struct pg_result *rows, int row, int column);
+bool offsets_ask_epoch(struct pg *pg, int timeout_ms, uint64_t *epoch, struct err *err);
 /* Reads it into view_epoch and the cache. */
 bool offsets_read_epoch(struct pipeline *pipeline, struct err *err);
 /* Reads the offsets of the pipeline's partitions. Inserts missing rows. */

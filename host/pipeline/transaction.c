@@ -27,6 +27,7 @@ void transaction_reset(struct pipeline *pipeline) {
     transaction->acknowledged = false;
     transaction->rows_sent = transaction->rows_written = 0;
     transaction->stored = (struct outbox_stored){0};
+    transaction->position = (struct pg_position){0};
 }
 
 bool transaction_send_plain(struct pipeline *pipeline, const char *sql, struct err *err) {
@@ -52,12 +53,21 @@ bool transaction_send_rest(struct pipeline *pipeline, struct batch *batch, struc
            reaction_marks_send(pipeline, batch, err);
 }
 
+bool transaction_send_commit(struct pipeline *pipeline, struct err *err) {
+    bool tells = pipeline->options.cache && pipeline->config->postgres.read_urls.count > 0;
+    return transaction_send_plain(pipeline, "COMMIT", err) &&
+           (!tells || pg_send(pipeline->pg, "wal_position", pg_position_sql, NULL, false, err));
+}
+
 /* The reply to COMMIT of a failed transaction has the tag ROLLBACK and is no error. */
 bool transaction_note(void *context, size_t index, struct pg_result *result, struct err *err) {
     (void)index;
     (void)err;
     struct transaction *transaction = &((struct pipeline *)context)->transaction;
     const char *tag = pg_rows_command(result);
+    if (transaction->acknowledged) {
+        return pg_position_read(result, &transaction->position);
+    }
     if (strcmp(tag, "COMMIT") == 0) {
         transaction->acknowledged = true;
     } else if (strncmp(tag, "INSERT", 6) == 0) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "bindings/pg.h"
+#include "bindings/pg_position.h"
 #include "outbox/outbox.h"
 #include "batch.h"
 
@@ -12,7 +13,8 @@ struct transaction {
     uint64_t rows_sent;
     uint64_t rows_written; /* inserted or updated by its INSERT statements */
     struct outbox_stored stored;
-    bool acknowledged; /* the reply to COMMIT has the tag COMMIT */
+    bool acknowledged;           /* the reply to COMMIT has the tag COMMIT */
+    struct pg_position position; /* of the commit, for who reads from replicas; else unknown */
     int64_t started_us;
     int64_t deadline_us;
 };
@@ -27,6 +29,8 @@ bool transaction_send_position(struct pipeline *pipeline, const struct batch *ba
 bool transaction_send_rows(struct pipeline *pipeline, struct batch *batch, struct err *err);
 /* Queues the rows of events that were not applied, and the marks of the batch. */
 bool transaction_send_rest(struct pipeline *pipeline, struct batch *batch, struct err *err);
+/* Queues COMMIT, and asks for the commit's position where caches are told of it. */
+bool transaction_send_commit(struct pipeline *pipeline, struct err *err);
 /* Callback of pg_progress and pg_finish: notes the COMMIT's tag and the rows written; context is
  * the pipeline. */
 bool transaction_note(void *context, size_t index, struct pg_result *result, struct err *err);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bindings/pg_reads.h"
 #include "bindings/pg_spare.h"
 #include "bindings/service_manager.h"
 #include "cache/cache.h"
@@ -22,6 +23,19 @@
 #include "upgrade/predecessor.h"
 #include "base/xalloc.h"
 
+static bool program_start_reads(struct program *program, struct err *err) {
+    const struct config *config = program->config;
+    struct pg_reads_options options = {
+        .primary_url = config->postgres.url,
+        .urls = config->postgres.read_urls.items,
+        .count = config->http.routes ? config->postgres.read_urls.count : 0,
+        .max_lag_ms = config->postgres.read_max_lag_ms,
+        .wait_ms = config->postgres.read_wait_ms,
+        .connect_timeout_ms = config->postgres.connect_timeout_ms,
+    };
+    return pg_reads_start(&options, err);
+}
+
 static bool program_start_cache(struct program *program, struct err *err) {
     const struct config *config = program->config;
     struct cache_options options = {
@@ -35,11 +49,17 @@ static bool program_start_cache(struct program *program, struct err *err) {
     return program->cache && cache_start(program->cache, err);
 }
 
+/* A process that only answers needs no right to write: others react and publish. */
+static bool program_only_answers(const struct program *program) {
+    return program->config->ingest.workers == 0;
+}
+
 static bool program_start_relay(struct program *program, struct err *err) {
-    if (program->config->outbox.enabled) {
-        program->relay = outbox_relay_start(program->config, err);
+    if (!program->config->outbox.enabled || program_only_answers(program)) {
+        return true;
     }
-    return program->relay || !program->config->outbox.enabled;
+    program->relay = outbox_relay_start(program->config, err);
+    return program->relay != NULL;
 }
 
 static void program_wake_relay(void *context) {
@@ -52,6 +72,9 @@ static bool program_start_reactor(struct program *program, struct err *err) {
         .stored = program_wake_relay,
         .context = program->relay,
     };
+    if (program_only_answers(program)) {
+        return true;
+    }
     program->reactor = reactor_start(&options, err);
     return program->reactor != NULL;
 }
@@ -175,10 +198,14 @@ static bool program_start_liveness(struct program *program, struct err *err) {
 
 /* In order. A signal stops the start between two steps. */
 static bool (*const steps[])(struct program *program, struct err *err) = {
-    program_start_watchdog,     program_load_scripts,   program_start_cache,  program_start_audit,
-    program_start_relay,        program_start_reactor,  program_start_ingest, program_start_health,
-    program_start_certificates, program_start_http,     administration_start, handover_take,
-    program_close_others,       program_start_liveness,
+    program_start_watchdog, program_load_scripts,
+    program_start_reads,    program_start_cache,
+    program_start_audit,    program_start_relay,
+    program_start_reactor,  program_start_ingest,
+    program_start_health,   program_start_certificates,
+    program_start_http,     administration_start,
+    handover_take,          program_close_others,
+    program_start_liveness,
 };
 #define STEP_COUNT (sizeof steps / sizeof *steps)
 
@@ -229,6 +256,7 @@ bool program_stop(struct program *program) {
     pg_close_spare();
     audit_stop(program->audit);
     cache_destroy(program->cache);
+    pg_reads_stop();
     script_generation_unref(program->generation);
     watchdog_stop(program->watchdog);
     free(program);

@@ -28,8 +28,8 @@ struct program {
     struct script_generation *generation;
     struct cache *cache;
     struct outbox_relay *relay; /* NULL: another process publishes */
-    struct reactor *reactor;
-    struct audit *audit; /* NULL: without Redis, or without caches */
+    struct reactor *reactor;    /* NULL: likewise, without workers */
+    struct audit *audit;        /* NULL: without Redis, or without caches */
     struct ingest *ingest;
     struct health *health;
     struct figures *figures;

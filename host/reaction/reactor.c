@@ -317,6 +317,9 @@ void reactor_wake(struct reactor *reactor, bool behind) {
 }
 
 void reactor_replace_scripts(struct reactor *reactor, struct script_generation *generation) {
+    if (!reactor) {
+        return;
+    }
     thread_lock(&reactor->thread);
     struct script_generation *unused = reactor->next;
     reactor->next = script_generation_ref(generation);
@@ -326,8 +329,12 @@ void reactor_replace_scripts(struct reactor *reactor, struct script_generation *
 }
 
 void reactor_report(struct reactor *reactor, struct buffer *json) {
-    thread_lock(&reactor->thread);
     json_put_name(json, "reactions");
+    if (!reactor) {
+        buffer_append_text(json, "null");
+        return;
+    }
+    thread_lock(&reactor->thread);
     buffer_append_text(json, "{");
     json_put_int(json, "marks", reactor->marks);
     json_put_int(json, "oldest_mark_s", (int64_t)reactor->oldest_s);

@@ -26,7 +26,7 @@ void reactor_stop(struct reactor *reactor);
  * thread, does not block; NULL is allowed. */
 void reactor_wake(struct reactor *reactor, bool behind);
 /* Switches to this generation at the next round, and retries failed keys at once. Takes a
- * reference. Any thread. */
+ * reference. Any thread; NULL is allowed. */
 void reactor_replace_scripts(struct reactor *reactor, struct script_generation *generation);
-/* Appends `"reactions":{…}`: number and age of the marks, the last failure. */
+/* Appends `"reactions":{…}`: number and age of the marks, the last failure; null for NULL. */
 void reactor_report(struct reactor *reactor, struct buffer *json);

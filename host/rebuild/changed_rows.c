@@ -5,11 +5,14 @@
 
 #include "base/hash.h"
 #include "base/xalloc.h"
+#include "bindings/pg_position.h"
+#include "pipeline/database_offsets.h"
 #include "rebuild.h"
 
 #define KEYS_A_PIPELINE 5000
 #define ATTEMPTS 20
 #define PAUSE_US 250000 /* Redis connections pause after a failure */
+#define POSITION_TIMEOUT_MS 5000
 
 bool changed_rows_collect(struct rebuild *rebuild, const struct view_table *table,
                           struct err *err) {
@@ -73,6 +76,22 @@ static bool changed_rows_send(struct cache *cache, struct redis *redis,
     return false;
 }
 
+/* Of the commit, for who reads from replicas. */
+static bool changed_rows_ask_position(struct rebuild *rebuild, uint64_t *view,
+                                      char text[PG_POSITION_DIGITS + 1], struct err *err) {
+    struct pg_position position;
+    text[0] = '\0';
+    if (rebuild->options.config->postgres.read_urls.count == 0) {
+        return true;
+    }
+    bool ok = offsets_ask_epoch(rebuild->session.pg, POSITION_TIMEOUT_MS, view, err) &&
+              pg_position_ask(rebuild->session.pg, POSITION_TIMEOUT_MS, &position, NULL, err);
+    if (ok) {
+        pg_position_format(position, text);
+    }
+    return ok;
+}
+
 bool changed_rows_announce(struct rebuild *rebuild, struct err *err) {
     const struct config *config = rebuild->options.config;
     if (!config->redis.url[0]) {
@@ -87,10 +106,14 @@ bool changed_rows_announce(struct rebuild *rebuild, struct err *err) {
     struct cache *cache = cache_create(&options, err);
     struct redis *redis =
         cache ? redis_create(config->redis.url, config->redis.timeout_ms, err) : NULL;
-    bool ok = redis != NULL;
+    uint64_t view = 0;
+    char position[PG_POSITION_DIGITS + 1];
+    bool ok = redis && changed_rows_ask_position(rebuild, &view, position, err);
     for (size_t i = 0; ok && i < rebuild->surrogate_key_count; i += KEYS_A_PIPELINE) {
         size_t left = rebuild->surrogate_key_count - i;
         struct cache_announcement announcement = {
+            .view = view,
+            .position = position[0] ? position : NULL,
             .tags = rebuild->surrogate_keys + i,
             .tag_count = left < KEYS_A_PIPELINE ? left : KEYS_A_PIPELINE};
         ok = changed_rows_send(cache, redis, &announcement, err);

@@ -5,6 +5,7 @@
 #include "base/fault.h"
 #include "base/stop.h"
 #include "base/xalloc.h"
+#include "bindings/pg_reads.h"
 #include "advice.h"
 #include "direct.h"
 #include "script_private.h"
@@ -352,6 +353,13 @@ static int instance_run_route(lua_State *L) {
     return 0;
 }
 
+/* Routes that only read may ask replicas. */
+static void instance_choose_database(struct script_instance *instance,
+                                     const struct script_route *route, struct pg_read *read) {
+    instance->host.writes = route->writes || strcmp(route->method, "GET") != 0;
+    instance->host.read = instance->host.writes ? NULL : read;
+}
+
 enum script_result script_answer(struct script_instance *instance,
                                  const struct script_request *request,
                                  struct script_response *response, struct err *err) {
@@ -362,9 +370,13 @@ enum script_result script_answer(struct script_instance *instance,
     watched_name(&instance->watched, name, NULL);
     instance->host.traceparent = request->traceparent;
     instance->stream_refused = false;
+    struct pg_read read = {0};
+    instance_choose_database(instance, &instance->generation->routes[request->route], &read);
     enum script_result result = script_call(instance, instance_run_route, &call,
                                             instance->config->scripts.route_timeout_ms, err);
     instance->host.traceparent = (struct slice){0};
+    instance->host.read = NULL;
+    instance->host.writes = false;
     instance->sink = NULL;
     instance_count_call(instance, &instance->routes[request->route].metrics, started_us,
                         result != SCRIPT_OK && !instance->stream_refused);

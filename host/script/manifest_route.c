@@ -77,6 +77,7 @@ static const struct manifest_key route_keys[] = {
     {"endpoint", MANIFEST_TEXT, false, offsetof(struct route_reading, route.endpoint), NULL, NULL},
     {"auth", MANIFEST_SWITCH, false, offsetof(struct route_reading, route.authenticated), NULL,
      NULL},
+    {"writes", MANIFEST_SWITCH, false, offsetof(struct route_reading, route.writes), NULL, NULL},
     {"stream", MANIFEST_SWITCH, false, offsetof(struct route_reading, route.streams), NULL, NULL},
     {"cache", MANIFEST_TABLE, false, 0, "{ key = \"order:{order_id}\" }",
      manifest_route_read_cache},

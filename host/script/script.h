@@ -88,6 +88,7 @@ struct script_route {
     size_t live_count;             /* 0: not live */
     const char *endpoint;          /* metrics label */
     bool authenticated;
+    bool writes;            /* a GET that writes to Postgres: it never asks a replica */
     bool streams;           /* may return `stream` */
     const char *cache_key;  /* "order:{order_id}" or NULL */
     const char *cache_type; /* metrics label */

@@ -16,6 +16,7 @@ return {
   path = "/internal/v1/batches/user/{user_id}",
   endpoint = "get_user_batches",
   auth = true,
+  writes = true, -- keeps what it derives: sql/functions/lists.sql
   words = {
     at = "batches.overall_status",
     known = statuses.CLIENT,

@@ -30,12 +30,14 @@ static void note_integer(void *context, size_t index, const redisReply *reply) {
     }
 }
 
+static const char *announced_position; /* of the next commit; NULL: nobody reads from replicas */
+
 /* A commit that has counted the events from `before` to `after`; whether none before it is missing.
  */
 static bool announce_commit(struct cache *cache, uint64_t tag, uint64_t before, uint64_t after) {
     struct redis *redis = redis_create(url, 5000, &err);
     struct cache_position position = {.name = PARTITION, .before = before, .counted = after};
-    struct cache_announcement announcement = {VIEW, &tag, 1, &position, 1};
+    struct cache_announcement announcement = {VIEW, &tag, 1, &position, 1, announced_position};
     long long complete = -1;
     CHECK_OK(cache_append_announcement(cache, redis, &announcement, &err) &&
                  redis_run(redis, note_integer, &complete, &err),
@@ -149,7 +151,7 @@ static void an_announcement_behind_a_gap_says_so_and_does_not_hide_it(void) {
 static void a_partial_announcement_does_not_count(void) {
     static uint64_t tags[1500];
     struct cache_position position = {.name = PARTITION, .before = 5, .counted = 6};
-    struct cache_announcement announcement = {VIEW, tags, 1500, &position, 1};
+    struct cache_announcement announcement = {VIEW, tags, 1500, &position, 1, NULL};
     long long complete = -1;
     begin_with_answers();
     struct audit *audit = audit_of(a);
@@ -216,6 +218,32 @@ static void a_redis_that_refuses_an_invalidation_is_bypassed(void) {
     end_caches();
 }
 
+/* Who reads from a replica compares it with the positions of announcements. */
+static void commits_without_a_position_bypass_the_caches_where_replicas_are_read(void) {
+    char *replica = (char *)"postgresql://nobody@127.0.0.1:1/replica";
+    const char *const positions[] = {"000000010000000000000005", "000000010000000000000008", NULL};
+    begin_with_answers();
+    config.postgres.read_urls = (struct config_strings){&replica, 1};
+    struct audit *audit = audit_of(a);
+    look(audit, 5, 0);
+    for (uint64_t i = 0; i < 3; i++) {
+        announced_position = positions[i];
+        CHECK(announce_commit(b, 2, 5 + i, 6 + i));
+        CHECK(has(b, "test:k"));
+        look(audit, 6 + i, (int64_t)(i + 1) * AUDIT_INTERVAL_US);
+        CHECK(has(a, "test:k") == (announced_position != NULL));
+    }
+    WAIT_UNTIL(!has(b, "test:k")); /* what the whole fleet has stored is dropped */
+    look(audit, 8, 4 * AUDIT_INTERVAL_US);
+    CHECK(!hears(a));
+    look(audit, 8, 200 * AUDIT_INTERVAL_US);
+    WAIT_UNTIL(hears(a));
+    announced_position = NULL;
+    config.postgres.read_urls = (struct config_strings){0};
+    audit_destroy(audit);
+    end_caches();
+}
+
 static const struct test_case cases[] = {
     {"an announced commit drops nothing", an_announced_commit_drops_nothing},
     {"a late announcement drops nothing before the limit",
@@ -230,6 +258,8 @@ static const struct test_case cases[] = {
     {"nothing is cached while Redis does not reply", nothing_is_cached_while_redis_does_not_reply},
     {"a Redis that refuses an invalidation is bypassed",
      a_redis_that_refuses_an_invalidation_is_bypassed},
+    {"commits without a position bypass the caches where replicas are read",
+     commits_without_a_position_bypass_the_caches_where_replicas_are_read},
 };
 
 TEST_MAIN(cases)

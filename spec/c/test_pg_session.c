@@ -55,6 +55,7 @@ static void a_frozen_first_server_does_not_hide_the_second(void) {
     struct pg *pg = create(&(struct pg_options){.url = url_of_ports(frozen.port, port, ""),
                                                 .connect_timeout_ms = 300});
     CHECK_OK(pg_connect(pg, &err), &err);
+    CHECK_INT(err.kind, ERR_NONE);
     CHECK_INT(frozen.accepted, 1);
     pg_disconnect(pg);
     /* The last good one is asked first, and in what time a caller has left. */

@@ -103,6 +103,9 @@ CASES = [
     ("AggregatorDatabaseDegraded", dependency("database", "degraded", 1),
      dependency("database", "degraded", 0), {"warning": {
          **JOB, "dependency": "database", "status": "degraded"}}, ""),
+    ("AggregatorReplicaUnused", gauge("ras_db_replica_used", 0, server="db2:5432"),
+     gauge("ras_db_replica_used", 1, server="db2:5432"),
+     {"warning": {**JOB, "server": "db2:5432"}}, ""),
     ("AggregatorRedisDown", dependency("redis", "degraded", 1), dependency("redis", "degraded", 0),
      {"warning": {**JOB, "dependency": "redis", "status": "degraded"}}, ""),
     ("AggregatorKafkaDown", gauge("ras_dependency_up", 0, dependency="kafka"),

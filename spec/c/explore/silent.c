@@ -1,5 +1,6 @@
 /* silent: in place of the metrics, the log and its redactor of the code under test, which are no
- * part of a state. The cells are never looked into. */
+ * part of a state. The cells are never looked into. Nobody reads from replicas. */
+#include "bindings/pg_reads.h"
 #include "bindings/redis_refusal.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -52,4 +53,33 @@ void redact_text(char *text) {
 
 void redis_refusal_note(const char *error) {
     (void)error;
+}
+
+/* ---- replicas ------------------------------------------------------------------------------ */
+
+bool pg_reads_on(void) {
+    return false;
+}
+
+void pg_reads_announce(struct pg_position committed) {
+    (void)committed;
+}
+
+void pg_reads_forget(void) {
+}
+
+bool pg_position_parse(struct slice text, struct pg_position *position) {
+    (void)text, (void)position;
+    return false;
+}
+
+void pg_position_format(struct pg_position position, char text[PG_POSITION_DIGITS + 1]) {
+    (void)position;
+    text[0] = '\0';
+}
+
+bool pg_position_ask(struct pg *pg, int timeout_ms, struct pg_position *position, bool *in_recovery,
+                     struct err *err) {
+    (void)pg, (void)timeout_ms, (void)position, (void)in_recovery, (void)err;
+    return false;
 }

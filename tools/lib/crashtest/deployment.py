@@ -185,6 +185,11 @@ class Deployment:
         shutil.copytree(self.scripts, scripts)
         env = {"INGEST_WORKERS": str(1 + number % 2), "SCRIPTS_ROOT": str(scripts), **self.env}
         if self.neighbours:
+            # Reads from both servers, whichever is the standby: it has every acknowledged commit, but
+            # may not have replayed it.
+            env["AGGREGATOR_POSTGRES_READ_URLS"] = ",".join(
+                f"postgresql://ras@127.0.0.1:{self.proxies[name].port}/{DATABASE}"
+                for name in ("standby", "postgres"))
             env |= self.passwords["postgres"].tell("RESULT_AGGREGATOR_SERVICE_DATABASE_URL",
                                                    folder / "database-url", database_url)
             env |= self.passwords["redis"].tell("REDIS_URL", folder / "redis-url", redis_url)
