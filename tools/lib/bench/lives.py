@@ -66,9 +66,9 @@ def named(record, essay_ids):
     return json.dumps(record).encode()
 
 
-def whole_life():
+def whole_life(essays=ESSAYS):
     """[(topic, line)] of one batch, in their order."""
-    kinds, essay_ids = sample(), [str(uuid.uuid4()) for _ in range(ESSAYS)]
+    kinds, essay_ids = sample(), [str(uuid.uuid4()) for _ in range(essays)]
     return [(topic, line) for topic in WHOLE for line in (
         of_essays(kinds[topic], essay_ids) if topic in (SLOT, spell_results.TOPIC) else
         (named(record, essay_ids) for record in kinds[topic]))]

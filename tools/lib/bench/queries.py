@@ -10,10 +10,10 @@ CONNECTIONS_AT_RATE = 64  # more than the program has threads: it is the one tha
 
 
 class Queries:
-    def __init__(self, build, folder, paths, tails):
+    def __init__(self, build, folder, paths, tails, headers=None):
         self.build, self.requests, self.tails = build, folder / "requests", tails
         fields = "".join(f"{name}: {value}\r\n" for name, value in
-                         ({"Host": "127.0.0.1"} | stack.HEADERS).items())
+                         ({"Host": "127.0.0.1"} | (headers or stack.HEADERS)).items())
         self.requests.write_text("".join(f"GET {path} HTTP/1.1\r\n{fields}\r\n" for path in paths),
                                  newline="")
 
