@@ -5,7 +5,7 @@
 #include "login.h"
 
 bool kafka_login_renew(rd_kafka_t *kafka, const char *brokers, bool after_refusal, uint64_t *used) {
-    struct login_sasl sasl = login_sasl(brokers, after_refusal);
+    struct login_pair sasl = login_sasl(brokers, after_refusal);
     uint64_t hash = *used;
     if (sasl.user) {
         hash = hash64(slice_of(sasl.user)) * 31 + hash64(slice_of(sasl.password));
@@ -20,6 +20,6 @@ bool kafka_login_renew(rd_kafka_t *kafka, const char *brokers, bool after_refusa
         }
     }
     *used = hash;
-    login_sasl_free(&sasl);
+    login_pair_free(&sasl);
     return is_other;
 }

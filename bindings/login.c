@@ -27,14 +27,18 @@ bool login_after_refusal(enum login_of of, const char *url, char **present) {
     return is_other;
 }
 
-struct login_sasl login_sasl(const char *brokers, bool after_refusal) {
-    return source ? source->sasl(brokers, after_refusal) : (struct login_sasl){0};
+struct login_pair login_sasl(const char *brokers, bool after_refusal) {
+    return source ? source->sasl(brokers, after_refusal) : (struct login_pair){0};
 }
 
-void login_sasl_free(struct login_sasl *sasl) {
-    free(sasl->user);
-    free(sasl->password);
-    *sasl = (struct login_sasl){0};
+struct login_pair login_redis_sentinel(const char *url) {
+    return source ? source->redis_sentinel(url) : (struct login_pair){0};
+}
+
+void login_pair_free(struct login_pair *pair) {
+    free(pair->user);
+    free(pair->password);
+    *pair = (struct login_pair){0};
 }
 
 struct login_tls login_redis_tls(const char *url) {

@@ -6,8 +6,8 @@
 
 enum login_of { LOGIN_POSTGRES, LOGIN_REDIS };
 
-/* The SASL user and password of a Kafka client, malloc'ed; both NULL: none are configured. */
-struct login_sasl {
+/* A user and a password, malloc'ed; NULL or "": none is configured. */
+struct login_pair {
     char *user, *password;
 };
 
@@ -20,8 +20,9 @@ struct login_tls {
 struct login_source {
     /* The URL with the present user and password; the caller frees it. */
     char *(*url)(enum login_of of, const char *url, bool after_refusal);
-    struct login_sasl (*sasl)(const char *brokers, bool after_refusal);
+    struct login_pair (*sasl)(const char *brokers, bool after_refusal);
     struct login_tls (*redis_tls)(const char *url);
+    struct login_pair (*redis_sentinel)(const char *url);
 };
 
 /* Before any thread starts; borrows the struct. Without a source the URLs' logins are used. */
@@ -32,8 +33,11 @@ char *login_url(enum login_of of, const char *url);
 /* Re-reads the login after the server refused *present. True: it has changed, retry once. */
 bool login_after_refusal(enum login_of of, const char *url, char **present);
 
-struct login_sasl login_sasl(const char *brokers, bool after_refusal);
-void login_sasl_free(struct login_sasl *sasl);
+/* Of a Kafka client; both NULL: none are configured. */
+struct login_pair login_sasl(const char *brokers, bool after_refusal);
+/* Of the Sentinels of a Redis URL. */
+struct login_pair login_redis_sentinel(const char *url);
+void login_pair_free(struct login_pair *pair);
 
 struct login_tls login_redis_tls(const char *url);
 void login_tls_free(struct login_tls *tls);

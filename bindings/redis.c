@@ -1,20 +1,20 @@
-/* redis: writes commands in RESP (length-prefixed, so that arguments are binary-safe); hiredis
- * reads the replies. */
+/* redis: exchanges on one connection, which redis_session.c opens. */
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/buffer.h"
 #include "base/clock.h"
-#include "base/number.h"
 #include "base/xalloc.h"
 #include "redis.h"
+#include "login.h"
+#include "redis_command.h"
 #include "redis_link.h"
 #include "redis_refusal.h"
-#include "login.h"
+#include "redis_session.h"
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_LAST_MS 5000
-#define LENGTH_BYTES (1 + NUMBER_DIGITS_MOST + 2) /* a mark, the digits, CR and LF */
 
 /* A pipeline of commands. */
 struct exchange {
@@ -32,12 +32,15 @@ struct redis {
     struct redis_address address;
     int timeout_ms;
     struct redis_link link;
+    struct redis_session session;
+    atomic_uint changes; /* session.changes, for other threads */
     struct buffer queue; /* commands of the next exchange */
     size_t queued;
     struct exchange exchange;
     bool under_way; /* the exchange */
     bool all_sent;
     bool subscribed; /* after the last reply, input is for redis_receive */
+    bool is_replica; /* a reply of the exchange said so */
     int backoff_ms;
     int64_t rest_until_us;
 };
@@ -48,6 +51,7 @@ struct redis *redis_create(const char *url, int timeout_ms, struct err *err) {
     redis->timeout_ms = timeout_ms;
     redis->backoff_ms = BACKOFF_FIRST_MS;
     redis->link.url = redis->url;
+    redis->session.server = redis_server_of(redis->url);
     if (!redis_url_parse(redis->url, &redis->address, err) ||
         (redis->address.tls && !redis_link_check_files(&redis->link, err))) {
         redis_destroy(redis);
@@ -69,6 +73,7 @@ void redis_destroy(struct redis *redis) {
     redis_link_free(&redis->link);
     buffer_free(&redis->queue);
     redis_address_free(&redis->address);
+    redis_server_unref(redis->session.server);
     free(redis->url);
     free(redis->present_url);
     free(redis);
@@ -96,128 +101,54 @@ static void redis_clear_queue(struct redis *redis) {
     redis->queued = 0;
 }
 
-/* Starts the back-off, twice as long as the last one. Returns false. */
-static bool redis_give_up(struct redis *redis) {
-    redis_clear_queue(redis);
+/* Starts the back-off, twice as long as the last one. */
+static void redis_rest(struct redis *redis) {
     redis_disconnect(redis);
     redis->rest_until_us = clock_monotonic_us() + redis->backoff_ms * 1000LL;
     redis->backoff_ms =
         redis->backoff_ms * 2 > BACKOFF_LAST_MS ? BACKOFF_LAST_MS : redis->backoff_ms * 2;
+}
+
+/* Returns false. */
+static bool redis_give_up(struct redis *redis) {
+    redis_clear_queue(redis);
+    redis_rest(redis);
     return false;
-}
-
-/* Not printf: a batch of events sends tens of thousands of lengths. */
-static void redis_append_length(struct buffer *out, char mark, size_t length) {
-    char text[LENGTH_BYTES], *at = text + sizeof text;
-    *--at = '\n';
-    *--at = '\r';
-    at = number_put_before(at, length);
-    *--at = mark;
-    buffer_append(out, at, (size_t)(text + sizeof text - at));
-}
-
-static void redis_format_command(struct buffer *out, const struct slice *args, size_t count) {
-    redis_append_length(out, '*', count);
-    for (size_t i = 0; i < count; i++) {
-        redis_append_length(out, '$', args[i].len);
-        buffer_append(out, args[i].data, args[i].len);
-        buffer_append(out, "\r\n", 2);
-    }
 }
 
 bool redis_append(struct redis *redis, const struct slice *args, size_t count, struct err *err) {
     if (count == 0) {
         return err_set(err, ERR_INTERNAL, "a Redis command without a name");
     }
-    redis_format_command(&redis->queue, args, count);
+    redis_command_append(&redis->queue, args, count);
     redis->queued++;
     return true;
 }
 
-/* Queues AUTH and SELECT if they are needed; returns their number. */
-static size_t redis_queue_setup(struct redis *redis) {
-    struct buffer *out = &redis->link.out;
-    size_t commands = 0;
-    const struct redis_address *address = &redis->address;
-    if (address->password) {
-        struct slice args[3] = {slice_of("AUTH")};
-        size_t count = 1;
-        if (*address->user) {
-            args[count++] = slice_of(address->user);
-        }
-        args[count++] = slice_of(address->password);
-        redis_format_command(out, args, count);
-        commands++;
-    }
-    if (address->db > 0) {
-        char number[16];
-        snprintf(number, sizeof number, "%d", address->db);
-        struct slice args[2] = {slice_of("SELECT"), slice_of(number)};
-        redis_format_command(out, args, 2);
-        commands++;
-    }
-    return commands;
+size_t redis_queued(const struct redis *redis) {
+    return redis->queued;
 }
 
-/* Reads the received replies to AUTH and SELECT. */
-static bool redis_take_setup(struct redis *redis, size_t *missing, bool *refused, struct err *err) {
-    while (*missing > 0 && !*refused) {
-        redisReply *status = NULL;
-        if (!redis_link_next_reply(&redis->link, &status, err)) {
-            return false;
-        }
-        if (!status) {
-            return true;
-        }
-        *refused = status->type == REDIS_REPLY_ERROR;
-        if (*refused) {
-            redis->link.reason = "Redis refuses the login or the database";
-            err_set(err, ERR_UNAVAILABLE, "Redis refuses the session: %s", status->str);
-        }
-        redis_link_drop_reply(&redis->link);
-        --*missing;
-    }
-    return !*refused;
-}
-
-/* Commands are sent after the setup: a refused login leaves no unknown outcome. */
-static bool redis_set_up(struct redis *redis, int64_t deadline_us, bool *refused, struct err *err) {
-    size_t missing = redis_queue_setup(redis);
-    bool written;
-    while (missing > 0) {
-        if (!redis_link_write(&redis->link, &written, err) ||
-            !redis_link_wait(&redis->link, redis_link_events(&redis->link), deadline_us, err) ||
-            !redis_link_read(&redis->link, err) ||
-            !redis_take_setup(redis, &missing, refused, err)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool redis_open_session(struct redis *redis, int64_t deadline_us, bool *refused,
-                               struct err *err) {
+static bool redis_open_session(struct redis *redis, int64_t deadline_us, struct err *err) {
     redis_disconnect(redis);
     redis_address_free(&redis->address);
     return redis_url_parse(redis->present_url, &redis->address, err) &&
-           redis_link_open(&redis->link, &redis->address, deadline_us, err) &&
-           redis_set_up(redis, deadline_us, refused, err);
+           redis_session_open(&redis->session, &redis->link, &redis->address, deadline_us, err);
 }
 
 /* After a refused login it reads the configuration again and retries once with a changed login. */
 static bool redis_reconnect(struct redis *redis, int64_t deadline_us, struct err *err) {
-    bool refused = false;
     free(redis->present_url);
     redis->present_url = login_url(LOGIN_REDIS, redis->url);
-    if (redis_open_session(redis, deadline_us, &refused, err)) {
+    if (redis_open_session(redis, deadline_us, err)) {
         return true;
     }
-    if (!refused || !login_after_refusal(LOGIN_REDIS, redis->url, &redis->present_url)) {
+    if (!redis->session.refused ||
+        !login_after_refusal(LOGIN_REDIS, redis->url, &redis->present_url)) {
         return false;
     }
     err_clear(err);
-    refused = false;
-    return redis_open_session(redis, deadline_us, &refused, err);
+    return redis_open_session(redis, deadline_us, err);
 }
 
 static bool redis_take_reply(struct redis *redis, redisReply *reply, struct err *err) {
@@ -226,7 +157,7 @@ static bool redis_take_reply(struct redis *redis, redisReply *reply, struct err 
         return err_set(err, ERR_UNAVAILABLE, "Redis sent a reply without a command");
     }
     if (reply->type == REDIS_REPLY_ERROR) {
-        redis_refusal_note(reply->str);
+        redis->is_replica |= redis_refusal_note(reply->str);
     }
     if (exchange->on_reply) {
         exchange->on_reply(exchange->context, exchange->index, reply);
@@ -265,6 +196,18 @@ static bool redis_write_and_read(struct redis *redis, struct err *err) {
            redis_link_read(&redis->link, err) && redis_take_replies(redis, err);
 }
 
+/* A replica was the primary before a failover, or the name of its host leads elsewhere by now: the
+ * next exchange connects again. */
+static void redis_end_exchange(struct redis *redis) {
+    redis->under_way = false;
+    if (redis->is_replica) {
+        redis_rest(redis);
+        return;
+    }
+    redis->backoff_ms = BACKOFF_FIRST_MS;
+    redis->rest_until_us = 0;
+}
+
 enum redis_progress redis_progress(struct redis *redis, struct err *err) {
     const struct exchange *exchange = &redis->exchange;
     if (!redis->under_way) {
@@ -272,9 +215,7 @@ enum redis_progress redis_progress(struct redis *redis, struct err *err) {
     }
     bool ok = redis_write_and_read(redis, err);
     if (ok && redis->all_sent && exchange->index == exchange->wanted) {
-        redis->under_way = false;
-        redis->backoff_ms = BACKOFF_FIRST_MS;
-        redis->rest_until_us = 0;
+        redis_end_exchange(redis);
         return REDIS_DONE;
     }
     if (ok && clock_monotonic_us() < exchange->deadline_us) {
@@ -310,15 +251,21 @@ bool redis_finish(struct redis *redis, struct err *err) {
     }
 }
 
-/* Detects before an exchange that the server has closed the connection. */
-static void redis_drop_if_closed(struct redis *redis) {
-    if (redis_connected(redis) && !redis_link_is_quiet(&redis->link)) {
+bool redis_is_current(const struct redis *redis) {
+    return atomic_load_explicit(&redis->changes, memory_order_acquire) ==
+           redis_server_changes(redis->session.server);
+}
+
+/* Before an exchange: the server has closed the connection, or another one has taken over. */
+static void redis_drop_if_outdated(struct redis *redis) {
+    if (redis_connected(redis) &&
+        (!redis_is_current(redis) || !redis_link_is_quiet(&redis->link))) {
         redis_disconnect(redis);
     }
 }
 
 static bool redis_ensure_connected(struct redis *redis, int64_t deadline_us, struct err *err) {
-    redis_drop_if_closed(redis);
+    redis_drop_if_outdated(redis);
     if (redis_connected(redis)) {
         return true;
     }
@@ -326,7 +273,11 @@ static bool redis_ensure_connected(struct redis *redis, int64_t deadline_us, str
         redis_clear_queue(redis);
         return err_set(err, ERR_UNAVAILABLE, "Redis failed a moment ago: waiting to reconnect");
     }
-    return redis_reconnect(redis, deadline_us, err) || redis_give_up(redis);
+    if (!redis_reconnect(redis, deadline_us, err)) {
+        return redis_give_up(redis);
+    }
+    atomic_store_explicit(&redis->changes, redis->session.changes, memory_order_release);
+    return true;
 }
 
 static bool redis_begin_exchange(struct redis *redis, const struct exchange *exchange,
@@ -349,7 +300,7 @@ static bool redis_begin_exchange(struct redis *redis, const struct exchange *exc
     redis->exchange.deadline_us = deadline_us;
     redis_link_keep_replies(&redis->link, exchange->replies != NULL);
     redis->under_way = true;
-    redis->all_sent = false;
+    redis->all_sent = redis->is_replica = false;
     redis_clear_queue(redis);
     return true;
 }
@@ -387,6 +338,9 @@ bool redis_subscribe(struct redis *redis, const char *channel, redis_on_reply on
 }
 
 bool redis_receive(struct redis *redis, redis_on_reply on_push, void *context, struct err *err) {
+    if (!redis_is_current(redis)) {
+        return err_set(err, ERR_UNAVAILABLE, "another server of Redis has taken over");
+    }
     if (!redis_link_read(&redis->link, err)) {
         return false;
     }
@@ -406,11 +360,30 @@ bool redis_receive(struct redis *redis, redis_on_reply on_push, void *context, s
 bool redis_ping(struct redis *redis, struct err *err) {
     struct slice name = slice_of("PING");
     bool written = false;
-    redis_format_command(&redis->link.out, &name, 1);
+    redis_command_append(&redis->link.out, &name, 1);
     return redis_link_write(&redis->link, &written, err) &&
            (written || err_set(err, ERR_UNAVAILABLE, "Redis does not read from the connection"));
 }
 
 int redis_subscription_socket(const struct redis *redis) {
     return redis->link.context->fd;
+}
+
+/* ---- at the start --------------------------------------------------------------------------- */
+
+bool redis_check_server(const char *url, int timeout_ms, struct err *err) {
+    struct redis *redis = redis_create(url, timeout_ms, err);
+    struct slice ping = slice_of("PING");
+    if (!redis) {
+        return false;
+    }
+    bool ok = redis_append(redis, &ping, 1, err) && redis_run(redis, NULL, NULL, err);
+    bool unfit = !ok && redis->session.unfit;
+    redis_destroy(redis);
+    if (!unfit) {
+        err_clear(err);
+        return true;
+    }
+    err->kind = ERR_INPUT;
+    return false;
 }

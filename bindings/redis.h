@@ -1,6 +1,8 @@
 /* redis: one non-blocking hiredis connection; each pipeline has one deadline. One thread at a time.
- * An error drops the connection (a late reply would belong to the wrong command); then calls fail
- * at once for a back-off of 100 ms, doubling to 5 s, before one call reconnects. */
+ * A connection serves the primary that its URL, or the Sentinels of its URL, name: a reply of a
+ * read-only replica, and a failover that another connection has found, make the next exchange
+ * connect again. An error drops the connection (a late reply would belong to the wrong command);
+ * then calls fail at once for a back-off of 100 ms, doubling to 5 s, before one call reconnects. */
 #pragma once
 
 #include <hiredis/hiredis.h>
@@ -8,17 +10,27 @@
 #include "base/err.h"
 #include "base/slice.h"
 
+struct redis_place {
+    char *host;
+    int port;
+};
+
 /* A parsed URL, which owns its strings. */
 struct redis_address {
-    char *host;
+    char *host;     /* with Sentinels: of the primary that they name; NULL: not asked yet */
     char *user;     /* "": the default user */
     char *password; /* secret; NULL: no AUTH */
     int port;
     int db;
-    bool tls; /* the scheme is rediss */
+    bool tls;      /* the scheme begins with rediss */
+    char *primary; /* the name by which the Sentinels know it; NULL: without Sentinels */
+    struct redis_place *sentinels;
+    size_t sentinel_count;
 };
 /* redis://[[user]:password@]host[:port][/database], percent escapes in user and password decoded;
- * rediss:// for TLS, with the files of login_redis_tls (login.h).
+ * redis-sentinel://[[user]:password@]host[:port][,host[:port]…]/primary[/database] for the primary
+ * that Sentinels name, whose login the URL has, not theirs (login_redis_sentinel). rediss:// and
+ * rediss-sentinel:// for TLS, with the files of login_redis_tls (login.h).
  * False: ERR_INPUT, without the URL's text. */
 bool redis_url_parse(const char *url, struct redis_address *address, struct err *err);
 /* True: the URLs differ in user and password at most. */
@@ -32,7 +44,14 @@ struct redis;
 struct redis *redis_create(const char *url, int timeout_ms, struct err *err);
 void redis_destroy(struct redis *redis);
 bool redis_connected(const struct redis *redis);
+/* False: another connection of this URL has found another server, of a failover or a restart, since
+ * this one was opened; its next exchange connects again. Any thread. */
+bool redis_is_current(const struct redis *redis);
 bool redis_resting(const struct redis *redis); /* during the back-off */
+
+/* For a start: connects once. False: the URL cannot be used, or it names a server that never can be
+ * (a node of a cluster, a Sentinel): ERR_INPUT. A server that is not there is no mistake. */
+bool redis_check_server(const char *url, int timeout_ms, struct err *err);
 
 /* Why Redis could not be asked: a static text for readers without a login. After a failed connect
  * the reason stays during the back-off. */
@@ -40,6 +59,7 @@ const char *redis_plain_reason(const struct redis *redis, const struct err *err)
 
 /* Queues one command; copies the arguments. */
 bool redis_append(struct redis *redis, const struct slice *args, size_t count, struct err *err);
+size_t redis_queued(const struct redis *redis); /* commands of the next exchange */
 /* Called once per command, in order; the reply is valid until the callback returns. */
 typedef void (*redis_on_reply)(void *context, size_t index, const redisReply *reply);
 /* Connects if needed, sends the queue and reads all replies within the timeout of redis_create. A
@@ -67,7 +87,7 @@ short redis_poll_events(const struct redis *redis);
 bool redis_subscribe(struct redis *redis, const char *channel, redis_on_reply on_reply,
                      void *context, struct err *err);
 /* Passes received messages and replies to redis_ping to on_push (index 0), in order, without
- * blocking. False: the connection is lost. */
+ * blocking. False: the connection is lost, or no longer current. */
 bool redis_receive(struct redis *redis, redis_on_reply on_push, void *context, struct err *err);
 /* Its reply follows all messages that were published before. False: the connection is lost. */
 bool redis_ping(struct redis *redis, struct err *err);

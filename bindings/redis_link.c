@@ -161,6 +161,41 @@ bool redis_link_wait(const struct redis_link *link, short events, int64_t deadli
     return left_ms > 0 || err_set(err, ERR_TIMEOUT, REDIS_LINK_LATE);
 }
 
+static bool redis_link_take_received(struct redis_link *link, size_t *index, size_t count,
+                                     redis_link_take take, void *context, struct err *err) {
+    redisReply *reply = NULL;
+    while (*index < count) {
+        if (!redis_link_next_reply(link, &reply, err)) {
+            return false;
+        }
+        if (!reply) {
+            return true;
+        }
+        bool ok = take(context, *index, reply, err);
+        redis_link_drop_reply(link);
+        if (!ok) {
+            return false;
+        }
+        ++*index;
+    }
+    return true;
+}
+
+bool redis_link_exchange(struct redis_link *link, size_t count, int64_t deadline_us,
+                         redis_link_take take, void *context, struct err *err) {
+    size_t index = 0;
+    bool written;
+    while (index < count) {
+        if (!redis_link_write(link, &written, err) ||
+            !redis_link_wait(link, redis_link_events(link), deadline_us, err) ||
+            !redis_link_read(link, err) ||
+            !redis_link_take_received(link, &index, count, take, context, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- opening -------------------------------------------------------------------------------- */
 
 static struct tls_context *redis_link_context(const struct redis_link *link, struct err *err) {

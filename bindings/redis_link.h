@@ -37,6 +37,12 @@ bool redis_link_read(struct redis_link *link, struct err *err);
  * comes before the next call. False: the bytes are no replies. */
 bool redis_link_next_reply(struct redis_link *link, redisReply **reply, struct err *err);
 void redis_link_drop_reply(struct redis_link *link);
+/* Sends `out`, waits for `count` replies, and passes each to `take`; its false ends the exchange.
+ */
+typedef bool (*redis_link_take)(void *context, size_t index, const redisReply *reply,
+                                struct err *err);
+bool redis_link_exchange(struct redis_link *link, size_t count, int64_t deadline_us,
+                         redis_link_take take, void *context, struct err *err);
 /* Between exchanges. kept: the next replies are the caller's, for freeReplyObject. */
 void redis_link_keep_replies(struct redis_link *link, bool kept);
 /* Between exchanges: false if the server has closed the connection or sent a reply to no command.

@@ -87,11 +87,11 @@ static bool redis_refusal_is_recent(enum refusal refusal, int64_t now_us) {
     return noted[refusal].noted_us != 0 && now_us - noted[refusal].noted_us < SHOWN_US;
 }
 
-void redis_refusal_note(const char *error) {
+bool redis_refusal_note(const char *error) {
     int refusal = redis_refusal_of(error);
     char right[sizeof noted[0].right] = "";
     if (refusal < 0) {
-        return;
+        return false;
     }
     if (refusal == RIGHT) {
         redis_refusal_name_right(error, right, sizeof right);
@@ -109,6 +109,7 @@ void redis_refusal_note(const char *error) {
         log_warning("Redis refuses commands: the service continues without them",
                     LOG_TEXT("reason", refusals[refusal].reason), LOG_TEXT("error", error));
     }
+    return refusal == REPLICA;
 }
 
 bool redis_refusal_now(char text[REDIS_REFUSAL_TEXT_CAP]) {

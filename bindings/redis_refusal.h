@@ -7,8 +7,9 @@
 
 #define REDIS_REFUSAL_TEXT_CAP 160
 
-/* An error reply of Redis; ignores errors of the command itself. */
-void redis_refusal_note(const char *error);
+/* An error reply of Redis; ignores errors of the command itself. True: a replica refuses to write.
+ */
+bool redis_refusal_note(const char *error);
 /* The refusal of the last 15 seconds, without host, user or key; false: none. The service calls
  * Redis more often than that. */
 bool redis_refusal_now(char text[REDIS_REFUSAL_TEXT_CAP]);

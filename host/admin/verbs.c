@@ -87,6 +87,7 @@ static int verbs_answer_status(void *context, const struct admin_request *reques
     pg_reads_report(json);
     sample_put_lag(json, "lag");
     sample_put_metric(json, "rejected_events", "ras_invalid_messages_total");
+    sample_put_seen(json, "seen_ids", program->config->redis.seen_max_mb);
     verbs_put_recent(json);
     buffer_append_text(json, "}");
     return 200;

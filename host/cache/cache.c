@@ -161,9 +161,12 @@ void cache_drop_all(struct cache *cache, enum cache_drop reason) {
     cache_note_drop(cache, reason);
 }
 
-/* A frozen process or a slow connection may have missed invalidations. */
+/* A frozen process or a slow connection may have missed invalidations, and so has a subscription to
+ * a server that another one has replaced. */
 bool cache_is_usable(const struct cache *cache) {
-    bool current = !cache->subscriber || clock_monotonic_us() - cache->received_us < UNANNOUNCED_US;
+    bool current =
+        !cache->subscriber || (clock_monotonic_us() - cache->received_us < UNANNOUNCED_US &&
+                               subscriber_is_current(cache->subscriber));
     return cache->subscribed && cache->doubts == 0 && current;
 }
 
@@ -238,8 +241,9 @@ static void cache_forget_hit(struct shared_hit *hit) {
     *hit = (struct shared_hit){.reachable = hit->reachable, .sequence = hit->sequence};
 }
 
-/* Ignores a response that a commit of this process invalidated and Redis has not confirmed. A stale
- * one goes into the process level, as a fallback, and is a miss. */
+/* Ignores a response that a commit of this process invalidated and Redis has not confirmed, and one
+ * that was read from a server that has taken over meanwhile: that server may have lost
+ * invalidations. A stale one goes into the process level, as a fallback, and is a miss. */
 static void cache_find_in_redis(struct cache *cache, const struct flight *flight,
                                 struct shared_hit *hit) {
     const struct cache_key *key = flight->key;
@@ -251,8 +255,9 @@ static void cache_find_in_redis(struct cache *cache, const struct flight *flight
         clock_monotonic_us() + hit->lifetime_us - (int64_t)cache_ttl_s(cache, key) * 1000000;
     pthread_mutex_lock(&cache->lock);
     bool outdated =
+        !cache_is_usable(cache) || flight->began < cache->store.floor ||
         store_was_invalidated(&cache->store, hit->tags, hit->tag_count, flight->pending);
-    if (!outdated && hit->lifetime_us <= 0 && cache_is_usable(cache)) {
+    if (!outdated && hit->lifetime_us <= 0) {
         store_put(&cache->store, key, hit->response, hit->tags, hit->tag_count, flight->began,
                   hit->lifetime_us, metric_cell(cache->hits, key->type));
     }

@@ -133,6 +133,8 @@ struct subscriber;
 struct subscriber *subscriber_start(const char *url, int timeout_ms, struct cache *cache,
                                     struct err *err);
 void subscriber_stop(struct subscriber *subscriber);
+/* False: another server of Redis has taken over from the one of the subscription. Any thread. */
+bool subscriber_is_current(const struct subscriber *subscriber);
 /* Called by the subscriber when the subscription begins (true) or is lost (false). */
 void cache_set_subscribed(struct cache *cache, bool subscribed);
 /* All invalidations announced before this moment of the monotonic clock have arrived. */

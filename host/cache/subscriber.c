@@ -210,3 +210,7 @@ void subscriber_stop(struct subscriber *subscriber) {
     pthread_join(subscriber->thread, NULL);
     subscriber_free(subscriber);
 }
+
+bool subscriber_is_current(const struct subscriber *subscriber) {
+    return redis_is_current(subscriber->redis);
+}

@@ -60,6 +60,18 @@ local function put_dependencies()
   end
 end
 
+--- What Redis holds of processed events, once the process has counted it.
+local function put_seen()
+  local seen = status.seen_ids
+  local bytes, ttl_s, skipped = seen.bytes[1], seen.ttl_s[1], seen.skipped[1]
+  if bytes and ttl_s and seen.max_mb > 0 then
+    put_wrapped("", ("ids of processed events in Redis: %.0f of %d MiB; new ones are %s%s"):format(
+      bytes.value / 1048576, seen.max_mb,
+      ttl_s.value > 0 and "kept for " .. span(ttl_s.value) or "not stored",
+      skipped and (", %s were left out"):format(count_of(skipped.value)) or ""))
+  end
+end
+
 local function put_rates()
   local rates = known(status.rates) and status.rates
   title("RATES" .. (rates and (" of the last %d s"):format(rates.interval_s) or ""))
@@ -318,6 +330,7 @@ end
 
 put_head()
 put_dependencies()
+put_seen()
 put_rates()
 put_topics()
 put_reads()

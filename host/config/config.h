@@ -106,12 +106,15 @@ struct config {
         char *prepare; /* "auto" | "always" | "never": behind a pooler */
     } postgres;
     struct {
-        char *url;    /* "": no Redis; secret: may hold a password */
-        char *tls_ca; /* PEM files of rediss://; "": none */
+        char *url; /* "": no Redis; secret: may hold a password */
+        char *sentinel_user;
+        char *sentinel_password; /* secret; "": none */
+        char *tls_ca;            /* PEM files of rediss://; "": none */
         char *tls_certificate;
         char *tls_key;
         int timeout_ms;
         int seen_ttl_s;
+        int seen_max_mb; /* 0: no bound */
     } redis;
     struct {
         int workers; /* 0: none consumes here, and neither reactions nor the outbox's relay run */

@@ -148,8 +148,14 @@ const struct config_field config_fields[] = {
                 "them; always: also behind a PgBouncer that pools by session; without a pooler "
                 "they always are"),
     ROW(redis, url, REDIS_URL, "redis://localhost:6379",
-        .help = "the Redis: redis://user:password@host:port/database, rediss:// for TLS; \"\" or "
-                "\"none\": without Redis responses are cached for at most one second"),
+        .help = "the Redis: redis://user:password@host:port/database, or "
+                "redis-sentinel://user:password@host:port,host:port/primary/database; rediss:// "
+                "and rediss-sentinel:// for TLS; \"\" or \"none\": without Redis responses are "
+                "cached for at most one second"),
+    ROW(redis, sentinel_user, TEXT, "", .live = true,
+        .help = "the user of the Sentinels in redis.url; \"\": their default user"),
+    ROW(redis, sentinel_password, TEXT, "", .live = true, .secret = true,
+        .help = "the password of these Sentinels; \"\": they ask for none"),
     ROW(redis, tls_ca, PATH, "", .live = true,
         .help = "PEM file of the CAs whose certificates of Redis are accepted; \"\": those of the "
                 "system. Each connect reads the present files"),
@@ -161,6 +167,9 @@ const struct config_field config_fields[] = {
         .help = "milliseconds of one pipeline of commands"),
     ROW(redis, seen_ttl_s, INTEGER, "86400", .min = 1, .max = 31536000, .live = true,
         .help = "seconds that the ids of processed events are kept"),
+    ROW(redis, seen_max_mb, INTEGER, "4096", .max = 1048576, .live = true,
+        .help = "MiB of Redis for these ids, of all processes together; above half of it they are "
+                "kept for a shorter time; 0: no bound"),
     ROW(ingest, workers, INTEGER, "1", .max = 64,
         .help = "threads that consume, each with a consumer and a database connection; 0: this "
                 "process only answers requests"),

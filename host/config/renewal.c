@@ -105,8 +105,8 @@ static char *renewal_option(const struct config_pairs *options, const char *name
     return NULL;
 }
 
-static struct login_sasl renewal_sasl(const char *brokers, bool after_refusal) {
-    struct login_sasl sasl = {0};
+static struct login_pair renewal_sasl(const char *brokers, bool after_refusal) {
+    struct login_pair sasl = {0};
     renewal_lock(after_refusal);
     if (path && strcmp(brokers, present->kafka.brokers) == 0) {
         sasl.user = renewal_option(&present->kafka.options, "sasl.username");
@@ -114,7 +114,7 @@ static struct login_sasl renewal_sasl(const char *brokers, bool after_refusal) {
     }
     pthread_mutex_unlock(&lock);
     if (!sasl.user || !sasl.password) {
-        login_sasl_free(&sasl);
+        login_pair_free(&sasl);
     }
     return sasl;
 }
@@ -131,8 +131,20 @@ static struct login_tls renewal_redis_tls(const char *url) {
     return tls;
 }
 
+static struct login_pair renewal_redis_sentinel(const char *url) {
+    struct login_pair login = {0};
+    renewal_lock(false);
+    if (path && redis_url_same_place(url, present->redis.url)) {
+        login.user = xstrdup(present->redis.sentinel_user);
+        login.password = xstrdup(present->redis.sentinel_password);
+    }
+    pthread_mutex_unlock(&lock);
+    return login;
+}
+
 void renewal_begin(const char *config_path, const struct config *config) {
-    static const struct login_source source = {renewal_url, renewal_sasl, renewal_redis_tls};
+    static const struct login_source source = {renewal_url, renewal_sasl, renewal_redis_tls,
+                                               renewal_redis_sentinel};
     pthread_mutex_lock(&lock);
     path = xstrdup(config_path);
     present = config_ref(config);

@@ -102,6 +102,15 @@ void sample_put(struct buffer *json) {
     }
 }
 
+void sample_put_seen(struct buffer *json, const char *name, int max_mb) {
+    json_open(json, name, "{");
+    json_put_int(json, "max_mb", max_mb);
+    sample_put_metric(json, "bytes", "ras_redis_seen_bytes");
+    sample_put_metric(json, "ttl_s", "ras_redis_seen_ttl_seconds");
+    sample_put_metric(json, "skipped", "ras_redis_seen_skipped_total");
+    buffer_append_text(json, "}");
+}
+
 void sample_put_lag(struct buffer *json, const char *name) {
     json_open(json, name, "{");
     sample_put_metric(json, "records", "ras_consumer_lag_messages");

@@ -12,6 +12,8 @@ void sample_put_metric(struct buffer *json, const char *name, const char *metric
 /* Appends "at_us" (monotonic), "bounds_s" (the ends of the buckets) and the metrics that
  * `aggregator top` shows, under their own names. */
 void sample_put(struct buffer *json);
+/* Appends an object: the ids of processed events in Redis, whose bound is max_mb. */
+void sample_put_seen(struct buffer *json, const char *name, int max_mb);
 /* Appends an object: the lag and the committed offset of each partition that this process reads or
  * read. */
 void sample_put_lag(struct buffer *json, const char *name);

@@ -12,10 +12,19 @@
 
 #define REFUSED_REST_US 5000000
 
+/* A refused id is counted and logged by redis_refusal.h: the caches do not depend on it. */
+static void announcer_note_id(struct announcer *announcer, const redisReply *reply) {
+    announcer->ids_refused += reply->type == REDIS_REPLY_ERROR;
+    seen_budget_take(&announcer->seen, reply);
+}
+
 /* Logs one line for all errors of a pipeline. The only integer is the reply to the announcement. */
 static void announcer_note_reply(void *context, size_t index, const redisReply *reply) {
-    (void)index;
     struct announcer *announcer = context;
+    if (index >= announcer->announcing) {
+        announcer_note_id(announcer, reply);
+        return;
+    }
     if (reply->type == REDIS_REPLY_INTEGER && reply->integer == 0) {
         announcer->missed = true;
     }
@@ -89,17 +98,27 @@ static bool announcer_append(struct pipeline *pipeline, const struct batch *batc
     return ok;
 }
 
+/* Leaves the ids out if they have no room, or Redis refused some a moment ago. */
 static bool announcer_append_ids(struct pipeline *pipeline, const struct batch *batch,
                                  struct err *err) {
-    bool ok = true;
+    struct announcer *announcer = &pipeline->announcer;
+    seen_budget_configure(&announcer->seen, pipeline->config->redis.seen_max_mb,
+                          pipeline->config->redis.seen_ttl_s);
+    bool rests = clock_monotonic_us() < announcer->ids_rest_until_us, ok = true;
+    int ttl_s = rests ? 0 : seen_budget_ttl_s(&announcer->seen);
+    int64_t ids = 0;
     for (size_t i = 0; ok && i < batch->count; i++) {
         const struct event *event = &batch->events[i];
         if ((event->state == EVENT_APPLIED || event->state == EVENT_IGNORED) && event->has_id) {
-            ok = processed_ids_append(pipeline->announcer.redis, event,
-                                      pipeline->config->redis.seen_ttl_s, err);
+            ok = ttl_s == 0 || processed_ids_append(announcer->redis, event, ttl_s, err);
+            ids++;
         }
     }
-    return ok;
+    if (ttl_s == 0 && ids > 0) {
+        seen_budget_note_skipped(ids);
+    }
+    return ok && (rests || seen_budget_add(&announcer->seen, announcer->redis, ttl_s > 0 ? ids : 0,
+                                           ttl_s, err));
 }
 
 /* Without a reply, or with an error (Redis is out of memory, say), the commit counts as
@@ -110,11 +129,16 @@ static void announcer_end(struct pipeline *pipeline, bool ok, const struct err *
     if (announcer->refused) {
         announcer->rest_until_us = clock_monotonic_us() + REFUSED_REST_US;
     }
+    if (announcer->ids_refused > 0) {
+        announcer->ids_rest_until_us = clock_monotonic_us() + REFUSED_REST_US;
+        seen_budget_note_skipped(announcer->ids_refused);
+    }
     announcer_set_doubt(pipeline, !ok || announcer->refused || announcer->missed);
     if (announcer->of_commit) {
         announcer_end_pending(pipeline);
     }
     announcer->of_commit = announcer->refused = announcer->missed = false;
+    announcer->ids_refused = 0;
     processed_ids_note_redis(pipeline, ok, err);
     if (ok) {
         FAULT_POINT("after_redis");
@@ -172,8 +196,9 @@ void announcer_begin(struct pipeline *pipeline, struct batch *batch) {
         return;
     }
     struct err err = {0};
-    bool ok =
-        announcer_append(pipeline, batch, &err) && announcer_append_ids(pipeline, batch, &err);
+    bool ok = announcer_append(pipeline, batch, &err);
+    announcer->announcing = redis_queued(announcer->redis);
+    ok = ok && announcer_append_ids(pipeline, batch, &err);
     announcer->of_commit = true;
     announcer_send(pipeline, ok, &err);
 }
@@ -188,7 +213,9 @@ void announcer_progress(struct pipeline *pipeline) {
         }
     }
     if (!announcer->under_way && announcer->caches_doubtful && !announcer_rests(announcer)) {
-        announcer_send(pipeline, announcer_append(pipeline, NULL, &err), &err);
+        bool ok = announcer_append(pipeline, NULL, &err);
+        announcer->announcing = redis_queued(announcer->redis);
+        announcer_send(pipeline, ok, &err);
     }
 }
 

@@ -9,6 +9,7 @@
 #include "bindings/redis.h"
 #include "cache/cache.h"
 #include "batch.h"
+#include "seen_budget.h"
 
 struct announcer {
     struct redis *redis;                   /* owned; NULL: other processes receive nothing */
@@ -16,10 +17,14 @@ struct announcer {
     bool of_commit;                        /* they announce the oldest commit of `pending` */
     char position[PG_POSITION_DIGITS + 1]; /* of the last commit; "": nobody asks for it */
     struct cache_pending pending;          /* commits whose announcement is unfinished */
-    bool refused;                          /* Redis replied with an error */
-    bool missed;           /* Redis replied that an earlier commit was not announced */
-    int64_t rest_until_us; /* after an error */
-    bool caches_doubtful;  /* a commit is unannounced: all cached responses must be dropped */
+    size_t announcing;                     /* commands that announce; those of ids follow */
+    bool refused;                          /* Redis refused to announce */
+    bool missed;               /* Redis replied that an earlier commit was not announced */
+    int64_t rest_until_us;     /* after a refusal */
+    int64_t ids_refused;       /* of the exchange under way */
+    int64_t ids_rest_until_us; /* after a refusal of ids */
+    struct seen_budget seen;
+    bool caches_doubtful; /* a commit is unannounced: all cached responses must be dropped */
 };
 
 /* After offsets_note_committed: begins both. Borrows the batch for the call only. */

@@ -5,6 +5,7 @@
 
 #include "bindings/pg_reads.h"
 #include "bindings/pg_spare.h"
+#include "bindings/redis.h"
 #include "bindings/service_manager.h"
 #include "cache/cache.h"
 #include "monitor/liveness.h"
@@ -34,6 +35,14 @@ static bool program_start_reads(struct program *program, struct err *err) {
         .connect_timeout_ms = config->postgres.connect_timeout_ms,
     };
     return pg_reads_start(&options, err);
+}
+
+/* A Redis that is not there is no reason to stop; one that never can be used is a mistake. */
+static bool program_check_redis(struct program *program, struct err *err) {
+    const struct config *config = program->config;
+    return !config->redis.url[0] ||
+           redis_check_server(config->redis.url, config->redis.timeout_ms, err) ||
+           err_wrap(err, "redis.url");
 }
 
 static bool program_start_cache(struct program *program, struct err *err) {
@@ -198,14 +207,14 @@ static bool program_start_liveness(struct program *program, struct err *err) {
 
 /* In order. A signal stops the start between two steps. */
 static bool (*const steps[])(struct program *program, struct err *err) = {
-    program_start_watchdog, program_load_scripts,
-    program_start_reads,    program_start_cache,
-    program_start_audit,    program_start_relay,
-    program_start_reactor,  program_start_ingest,
-    program_start_health,   program_start_certificates,
-    program_start_http,     administration_start,
-    handover_take,          program_close_others,
-    program_start_liveness,
+    program_start_watchdog,     program_load_scripts,
+    program_check_redis,        program_start_reads,
+    program_start_cache,        program_start_audit,
+    program_start_relay,        program_start_reactor,
+    program_start_ingest,       program_start_health,
+    program_start_certificates, program_start_http,
+    administration_start,       handover_take,
+    program_close_others,       program_start_liveness,
 };
 #define STEP_COUNT (sizeof steps / sizeof *steps)
 

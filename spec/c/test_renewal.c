@@ -194,24 +194,24 @@ static void a_new_secret_is_redacted_like_the_old_one(void) {
 }
 
 static void sasl_logins_are_those_of_the_same_brokers(void) {
-    struct login_sasl sasl = login_sasl("elsewhere:9092", false);
+    struct login_pair sasl = login_sasl("elsewhere:9092", false);
     CHECK(!sasl.user && !sasl.password);
     sasl = login_sasl("brokers.invalid:9092", false);
     CHECK_TEXT(sasl.user, "app");
     CHECK_TEXT(sasl.password, "first");
-    login_sasl_free(&sasl);
+    login_pair_free(&sasl);
     write_file("sasl", "second");
     sasl = login_sasl("brokers.invalid:9092", true);
     CHECK_TEXT(sasl.password, "second");
-    login_sasl_free(&sasl);
+    login_pair_free(&sasl);
 }
 
 static void a_login_in_an_extended_file_is_read_again(void) {
     write_file("base.lua", "return { kafka = { brokers = 'brokers.invalid:9092', options = {\n"
                            "['sasl.username'] = 'app', ['sasl.password'] = 'third' } } }");
-    struct login_sasl sasl = login_sasl("brokers.invalid:9092", false);
+    struct login_pair sasl = login_sasl("brokers.invalid:9092", false);
     CHECK_TEXT(sasl.password, "third");
-    login_sasl_free(&sasl);
+    login_pair_free(&sasl);
 }
 
 static const struct test_case cases[] = {

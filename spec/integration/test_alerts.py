@@ -108,6 +108,8 @@ CASES = [
      {"warning": {**JOB, "server": "db2:5432"}}, ""),
     ("AggregatorRedisDown", dependency("redis", "degraded", 1), dependency("redis", "degraded", 0),
      {"warning": {**JOB, "dependency": "redis", "status": "degraded"}}, ""),
+    ("AggregatorSeenIdsSkipped", counter("ras_redis_seen_skipped_total", 1),
+     counter("ras_redis_seen_skipped_total", 0), {"warning": JOB}, "15"),
     ("AggregatorKafkaDown", gauge("ras_dependency_up", 0, dependency="kafka"),
      gauge("ras_dependency_up", 1, dependency="kafka"),
      {"critical": {**JOB, "dependency": "kafka"}}, ""),

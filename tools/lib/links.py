@@ -15,7 +15,7 @@ SOURCE = re.compile(r"`((?:host|bindings|spec|tools|docs)/[a-z0-9_./]+\.[a-z]+)`
 WITHOUT_SOURCES = {"docs/TUTORIAL.md"}
 QUOTED = re.compile(r"`([A-Za-z][a-z]*(?: [A-Za-z'-]+)+)[:,.]?(?: …)?`")
 OTHERS = ("aggregator", "dpkg", "journalctl", "systemctl", "check", "new", "outbox", "rejected", "reload", "test",
-          "explain", "try", "SCRIPT", "Inconsistent")
+          "explain", "try", "SCRIPT", "Inconsistent", "sentinel")
 STRING = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
 

@@ -51,8 +51,9 @@ void redact_text(char *text) {
 
 /* ---- refusals ------------------------------------------------------------------------------ */
 
-void redis_refusal_note(const char *error) {
+bool redis_refusal_note(const char *error) {
     (void)error;
+    return false;
 }
 
 /* ---- replicas ------------------------------------------------------------------------------ */
