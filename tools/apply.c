@@ -11,7 +11,8 @@
  *              in the database. Prints one line: "ok", "conflict: …" (another process moved the
  *              offsets) or "KIND: …"; after a failure it drops the records and re-reads the
  *              offsets, as the program does
- *     reset    re-reads the offsets, after a change from outside
+ *     sweep US moves the horizons of the view to that time (microseconds since 1970) and deletes
+ * what has left; prints a line likewise reset    re-reads the offsets, after a change from outside
  *     quit     ends the program, like the end of the input */
 #include <signal.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@
 #include "author/record.h"
 #include "outbox/relay.h"
 #include "reaction/reactor.h"
+#include "retention/sweep.h"
 
 struct pending {
     struct record record;
@@ -127,6 +129,34 @@ static void commit(struct applier *applier) {
     fflush(stdout);
 }
 
+/* ---- retention ----------------------------------------------------------------------------- */
+
+static bool sweep_table(struct sweep *sweep, const struct view_table *table, int64_t at_us,
+                        struct err *err) {
+    int64_t rows;
+    enum sweep_result result = sweep_move(sweep, table, at_us, err);
+    while (result == SWEEP_DONE || result == SWEEP_MORE) {
+        result = sweep_step(sweep, table, &rows, err);
+        if (result == SWEEP_DONE) {
+            return true;
+        }
+    }
+    return result == SWEEP_FAILED ? false : err_set(err, ERR_BUSY, "another process sweeps");
+}
+
+static void sweep_all(struct applier *applier, int64_t at_us) {
+    const struct view *view = script_generation_view(applier->pipeline.generation);
+    struct sweep sweep;
+    struct err err = {0};
+    bool ok = sweep_open(&sweep, applier->pipeline.generation, NULL, &err);
+    for (size_t i = 0; ok && i < view->table_count; i++) {
+        ok = !view->tables[i].retention || sweep_table(&sweep, &view->tables[i], at_us, &err);
+    }
+    sweep_close(&sweep);
+    ok ? puts("ok") : printf("%s: %s\n", err_kind_name(err.kind), err.text);
+    fflush(stdout);
+}
+
 /* ---- the input ----------------------------------------------------------------------------- */
 
 static void add_record(struct applier *applier, char *line) {
@@ -150,6 +180,8 @@ static void follow(struct applier *applier, FILE *input) {
     while (getline(&line, &cap, input) > 0 && strcmp(line, "quit\n") != 0) {
         if (strcmp(line, "commit\n") == 0) {
             commit(applier);
+        } else if (strncmp(line, "sweep ", 6) == 0) {
+            sweep_all(applier, strtoll(line + 6, NULL, 10));
         } else if (strcmp(line, "reset\n") == 0) {
             partitions_clear(&applier->pipeline.partitions);
             applier->must_load = true;

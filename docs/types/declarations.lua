@@ -149,6 +149,14 @@
 ---@field key string[][] columns: `{ { "batch_id", "text" } }`
 ---@field groups GroupDeclaration[]
 ---@field content? string the group whose values the key's `content` column hashes
+---@field retention? RetentionDeclaration when its rows leave; without it they stay
+
+--- When rows of a table leave the view, by the time of the event and in days of UTC.
+---@class RetentionDeclaration
+---@field days integer a row leaves so many days after the version of `by`; at least `span_days` + 14
+---@field span_days integer no event about a row, or about what leaves with it, is so many days newer than that version. Events older than `days` - `span_days` are expired: they change nothing
+---@field by string a group of the table with the rule `first`
+---@field with? table<string, string> rows that leave together: a table → its column that has the key of this one
 
 --- Columns that move together.
 ---@class GroupDeclaration

@@ -11,7 +11,7 @@
 
 static const char partitions_sql[] =
     "SELECT topic, partition, next_offset, applied, superseded, ignored, duplicate, rejected, "
-    "skipped, scripts, last_time FROM aggregator_state.consumer_offsets "
+    "expired, skipped, scripts, last_time FROM aggregator_state.consumer_offsets "
     "WHERE consumer_group = $1::text ORDER BY topic, partition";
 
 /* One lag metric as elements {"topic":…,"partition":…,"lag":…}. Kafka allows no character in a

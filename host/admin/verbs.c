@@ -75,6 +75,7 @@ static int verbs_answer_status(void *context, const struct admin_request *reques
     verbs_put_certificates(program, json);
     reactor_report(program->reactor, json);
     outbox_relay_report(program->relay, json);
+    retention_report(program->retention, json);
     json_put_name(json, "generations");
     reload_list(program->reload, json);
     json_put_name(json, "before_start");

@@ -20,6 +20,7 @@ struct admin_context {
     struct ingest *ingest;
     struct outbox_relay *relay; /* NULL: another process publishes */
     struct reactor *reactor;
+    struct retention *retention;
     struct api *api;
     struct http_server *http;
     struct certificates *certificates;       /* of the API's listener */

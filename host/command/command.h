@@ -71,6 +71,8 @@ int command_outbox_list(const struct command *command);
 int command_outbox_show(const struct command *command);
 int command_outbox_retry(const struct command *command);
 int command_outbox_drop(const struct command *command);
+/* retention: shows what has left the view and what leaves next. */
+int command_retention(const struct command *command);
 /* replay: rewinds topics to a time or an offset while the service runs. */
 int command_replay(const struct command *command);
 /* status, top, resume: call the running program over its admin socket. */

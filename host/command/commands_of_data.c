@@ -214,6 +214,18 @@ static const struct command_spec specs[] = {
                 "listed.",
         .options = {ROWS_SHOWN, KEEP_SHADOW, YES},
     },
+    {
+        .name = "retention",
+        .run = command_retention,
+        .takes_settings = true,
+        .synopsis = "[--json]",
+        .summary = "print what has left the view and what leaves next",
+        .help = "Prints for each table with a `retention` in scripts/view.lua its horizon, from "
+                "which time on events are applied, and how many rows, with all that leave with "
+                "them, are older than today's horizon. Changes nothing: the running program moves "
+                "the horizon and deletes the rows.",
+        .options = {SWITCH("json", json, "as one JSON list")},
+    },
 };
 
 const struct command_set commands_of_data = {"Events and the view", specs,

@@ -252,6 +252,14 @@ local function put_reactions()
   end
 end
 
+local function put_retention()
+  for _, of in ipairs(status.retention or {}) do
+    put("")
+    ui.title(("RETENTION  %s older than %s have left%s"):format(of.table, of.horizon:sub(1, 10),
+      known(of.swept_at) and "" or ", some are still being removed"))
+  end
+end
+
 local function put_rejected()
   local cells, total = {}, 0
   for i, cell in ipairs(status.rejected_events) do
@@ -337,6 +345,7 @@ put_reads()
 put_scripts()
 put_outbox()
 put_reactions()
+put_retention()
 put_rejected()
 put_problems()
 put_certificates()

@@ -10,8 +10,8 @@
 #define MARGIN_US (3600 * 1000000LL) /* between the time in an event and its storage */
 
 const char *explain_outcome_name(enum explain_outcome outcome) {
-    static const char *const names[] = {"wrote", "repeated", "lost", "not yet consumed",
-                                        "not in the view"};
+    static const char *const names[] = {"wrote",           "repeated", "lost", "not yet consumed",
+                                        "not in the view", "expired"};
     return names[outcome];
 }
 
@@ -68,8 +68,16 @@ static int explain_compare_events(const void *left, const void *right, void *con
                  : (a->place.offset > b->place.offset) - (a->place.offset < b->place.offset);
 }
 
-static enum explain_outcome explain_missing(const struct explain_event *event) {
-    return event->place.consumed ? EXPLAIN_MISSING : EXPLAIN_NOT_YET;
+/* Of an event that would win. */
+static enum explain_outcome explain_missing(const struct explanation *explanation,
+                                            const struct explain_event *event) {
+    int root = explanation->rows[event->row].table->root;
+    int64_t expired_us = root < 0 ? INT64_MIN
+                                  : horizon_expired_before_us(&explanation->horizon,
+                                                              explanation->view->tables[root].name);
+    return event->version.at_us < expired_us ? EXPLAIN_EXPIRED
+           : event->place.consumed           ? EXPLAIN_MISSING
+                                             : EXPLAIN_NOT_YET;
 }
 
 /* `previous`: the event before this one in its group, or NULL. */
@@ -84,17 +92,19 @@ static enum explain_outcome explain_judge(const struct explanation *explanation,
     }
     if (!view_sql_is_versioned(group)) { /* the row names no event */
         bool best = !previous || view_is_set(group);
-        return !best ? EXPLAIN_LOST : row->in_view ? EXPLAIN_WROTE : explain_missing(event);
+        return !best          ? EXPLAIN_LOST
+               : row->in_view ? EXPLAIN_WROTE
+                              : explain_missing(explanation, event);
     }
     if (!held->present) {
-        return explain_missing(event);
+        return explain_missing(explanation, event);
     }
     int order = merge_version_compare(&event->version, &held->version);
     if (order == 0) {
         return EXPLAIN_WROTE;
     }
     bool wins = group->rule == VIEW_FIRST ? order < 0 : order > 0;
-    return wins ? explain_missing(event) : EXPLAIN_LOST;
+    return wins ? explain_missing(explanation, event) : EXPLAIN_LOST;
 }
 
 static void explain_judge_all(struct explanation *explanation) {
@@ -151,6 +161,8 @@ bool explain_open(struct explanation *explanation, const struct explain_options 
     explanation->view = script_generation_view(explanation->generation);
     if (!explain_ask(explanation, err) ||
         !view_sql_check(explanation->session.pg, explanation->view, STATEMENT_TIMEOUT_MS, err) ||
+        !horizon_read(&explanation->horizon, explanation->view, explanation->session.pg,
+                      STATEMENT_TIMEOUT_MS, err) ||
         !explain_find_rows(explanation, err) || !explain_find_rejected(explanation, err) ||
         !explain_react(explanation, err)) {
         return false;
@@ -178,6 +190,7 @@ static void explain_clear_answers(struct explanation *explanation) {
 void explain_close(struct explanation *explanation) {
     explain_clear_answers(explanation);
     log_reader_close(&explanation->reader);
+    horizon_free(&explanation->horizon);
     sql_session_close(&explanation->session);
     script_generation_unref(explanation->generation);
     free(explanation->rows);

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "outbox/outbox.h"
+#include "pipeline/horizon.h"
 #include "rebuild/log_reader.h"
 #include "view/sql_session.h"
 
@@ -31,6 +32,7 @@ enum explain_outcome {
     EXPLAIN_LOST,     /* by the group's rule */
     EXPLAIN_NOT_YET,  /* would win, and is not consumed yet */
     EXPLAIN_MISSING,  /* would win, and was consumed: run `aggregator verify` */
+    EXPLAIN_EXPIRED,  /* would win, and is older than what the view keeps: horizon.h */
 };
 
 /* Where a record stands in Kafka. */
@@ -125,6 +127,7 @@ struct explanation {
     struct arena *arena; /* owns what the pointers below point to */
     struct sql_session session;
     struct log_reader reader;
+    struct horizon horizon;
     struct explain_row *rows;
     size_t row_count;
     struct explain_event *events; /* by row, group, and winner first */

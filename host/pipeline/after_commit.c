@@ -20,6 +20,8 @@ void after_commit_make_metrics(struct commit_metrics *metrics, bool uncounted) {
                                         "Events whose id Redis held: already committed."),
         .ignored = after_commit_cell(uncounted, METRIC_COUNTER, "ras_ignored_messages_total",
                                      "Events that their handler ignores."),
+        .expired = after_commit_cell(uncounted, METRIC_COUNTER, "ras_expired_messages_total",
+                                     "Events about rows that have left the view, by `retention`."),
         .superseded = after_commit_cell(uncounted, METRIC_COUNTER, "ras_superseded_messages_total",
                                         "Events that lost to another one of their batch."),
         .rejected = after_commit_cell(uncounted, METRIC_COUNTER, "ras_rejected_messages_total",
@@ -39,10 +41,11 @@ void after_commit_make_metrics(struct commit_metrics *metrics, bool uncounted) {
 }
 
 static void after_commit_count(struct pipeline *pipeline, const struct batch *batch) {
-    size_t duplicates = 0, ignored = 0, superseded = 0;
+    size_t duplicates = 0, ignored = 0, superseded = 0, expired = 0;
     for (size_t i = 0; i < batch->count; i++) {
         duplicates += batch->events[i].state == EVENT_DUPLICATE;
         ignored += batch->events[i].state == EVENT_IGNORED;
+        expired += batch->events[i].state == EVENT_EXPIRED;
         superseded += batch->events[i].superseded && batch->events[i].state == EVENT_APPLIED;
     }
     const struct commit_metrics *metrics = &pipeline->metrics.commit;
@@ -55,6 +58,7 @@ static void after_commit_count(struct pipeline *pipeline, const struct batch *ba
     }
     metric_add(metrics->duplicates, (double)duplicates);
     metric_add(metrics->ignored, (double)ignored);
+    metric_add(metrics->expired, (double)expired);
     metric_add(metrics->superseded, (double)superseded);
     metric_add(metrics->rejected, (double)batch->rejected);
     metric_add(metrics->merges, (double)merge_op_count(batch->merge));

@@ -8,7 +8,7 @@ struct metric_cell;
 
 struct commit_metrics {
     struct metric_cell *processed, *batch_events, *commit_seconds, *rows, *rows_superseded;
-    struct metric_cell *merges, *duplicates, *ignored, *superseded, *rejected;
+    struct metric_cell *merges, *duplicates, *ignored, *superseded, *rejected, *expired;
 };
 
 void after_commit_make_metrics(struct commit_metrics *metrics, bool uncounted);

@@ -1,7 +1,7 @@
 -- name: counts
 -- A cache_position, as database_offsets.sql reads it, and the four columns of its epoch.
 SELECT (o.consumer_group || '/' || o.topic || '/' || o.partition),
-  (o.applied + o.superseded + o.ignored + o.duplicate + o.rejected)::text,
+  (o.applied + o.superseded + o.ignored + o.duplicate + o.rejected + o.expired)::text,
   (SELECT system_identifier::text FROM pg_control_system()),
   (SELECT oid::text FROM pg_database WHERE datname = current_database()),
   'aggregator_state.consumer_offsets'::regclass::oid::text,

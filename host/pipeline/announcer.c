@@ -109,7 +109,9 @@ static bool announcer_append_ids(struct pipeline *pipeline, const struct batch *
     int64_t ids = 0;
     for (size_t i = 0; ok && i < batch->count; i++) {
         const struct event *event = &batch->events[i];
-        if ((event->state == EVENT_APPLIED || event->state == EVENT_IGNORED) && event->has_id) {
+        if ((event->state == EVENT_APPLIED || event->state == EVENT_IGNORED ||
+             event->state == EVENT_EXPIRED) &&
+            event->has_id) {
             ok = ttl_s == 0 || processed_ids_append(announcer->redis, event, ttl_s, err);
             ids++;
         }

@@ -33,7 +33,7 @@ static void batch_empty(struct pipeline *pipeline, struct batch *batch) {
     }
     batch->count = batch->bytes = batch->rejected = batch->waiting = batch->outside = 0;
     batch->marks = batch->looked_up = batch->forgotten = batch->handled = batch->judged = 0;
-    batch->traced = false;
+    batch->traced = batch->is_old = false;
     arena_reset(batch->extracted);
     encode_forget(batch);
     if (pipeline->transaction.batch == batch) {

@@ -31,6 +31,7 @@ enum event_state {
     EVENT_PENDING,
     EVENT_APPLIED,
     EVENT_IGNORED,
+    EVENT_EXPIRED, /* what it writes has left the view */
     EVENT_DUPLICATE,
     EVENT_REJECTED,
     EVENT_WAITS,  /* its handler waits: the offset stays before it, and it is read again */
@@ -79,6 +80,7 @@ struct batch {
     size_t outside;     /* events in EVENT_OUTSIDE */
     size_t marks;       /* rows that its transaction inserts into reaction_marks */
     bool traced;        /* some record has a traceparent */
+    bool is_old;        /* an event's verdict depends on a horizon: horizon.h */
     size_t judged;      /* events that the breaker has judged; 0: judging restarts */
     int64_t started_us; /* when its commit began */
 };

@@ -84,7 +84,10 @@ static bool batch_handle_run(struct pipeline *pipeline, struct batch *batch,
 static void batch_handle_note_result(struct pipeline *pipeline, struct batch *batch, size_t index,
                                      enum script_result result, const struct err *err) {
     struct event *event = &batch->events[index];
-    if (result == SCRIPT_OK) {
+    if (result == SCRIPT_OK && horizon_expires(pipeline, batch)) {
+        merge_discard(batch->merge);
+        event->state = EVENT_EXPIRED;
+    } else if (result == SCRIPT_OK) {
         if (event->record.traceparent.data) { /* its messages belong to its trace */
             char text[TRACEPARENT_LEN + 1];
             traceparent_format(event->record.traceparent, text);
@@ -177,6 +180,7 @@ bool batch_handle(struct pipeline *pipeline, struct batch *batch, int64_t limit_
     }
     int64_t now_us = clock_monotonic_us();
     batch->judged = 0; /* the previous batch may have been committed since */
+    horizon_begin_turn(&pipeline->horizon);
     bool going = true;
     if (batch->handled == 0) {
         waits_begin_batch(&pipeline->waits);

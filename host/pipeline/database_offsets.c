@@ -50,8 +50,10 @@ bool offsets_ask_epoch(struct pg *pg, int timeout_ms, uint64_t *epoch, struct er
 }
 
 bool offsets_read_epoch(struct pipeline *pipeline, struct err *err) {
-    if (!offsets_ask_epoch(pipeline->pg, database_offsets_timeout_ms(pipeline),
-                           &pipeline->view_epoch, err)) {
+    const struct view *view = script_generation_view(pipeline->generation);
+    int timeout_ms = database_offsets_timeout_ms(pipeline);
+    if (!horizon_read(&pipeline->horizon, view, pipeline->pg, timeout_ms, err) ||
+        !offsets_ask_epoch(pipeline->pg, timeout_ms, &pipeline->view_epoch, err)) {
         return false;
     }
     if (pipeline->options.cache) {
@@ -132,7 +134,7 @@ bool offsets_unmoved(struct pipeline *pipeline, struct err *err) {
 
 /* ---- outcomes of a batch's events ---------------------------------------------------------- */
 
-enum outcome { APPLIED, SUPERSEDED, IGNORED, DUPLICATE, REJECTED, OUTCOMES };
+enum outcome { APPLIED, SUPERSEDED, IGNORED, DUPLICATE, REJECTED, EXPIRED, OUTCOMES };
 
 struct tally {
     int64_t counts[OUTCOMES];
@@ -157,6 +159,8 @@ static enum outcome database_offsets_outcome_of(const struct event *event) {
     case EVENT_IGNORED:
     case EVENT_OUTSIDE:
         return IGNORED;
+    case EVENT_EXPIRED:
+        return EXPIRED;
     case EVENT_DUPLICATE:
         return DUPLICATE;
     case EVENT_REJECTED:

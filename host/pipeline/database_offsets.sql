@@ -16,7 +16,7 @@ SELECT o.topic, o.partition::text, o.next_offset::text, o.fresh_offset::text,
   CASE WHEN o.last_offset = o.next_offset - 1
     THEN (extract(epoch FROM o.last_time) * 1000000)::int8::text END,
   (o.consumer_group || '/' || o.topic || '/' || o.partition),
-  (o.applied + o.superseded + o.ignored + o.duplicate + o.rejected)::text
+  (o.applied + o.superseded + o.ignored + o.duplicate + o.rejected + o.expired)::text
 FROM aggregator_state.consumer_offsets o
 JOIN unnest($2::text[], $3::int4[]) AS w (topic, partition) USING (topic, partition)
 WHERE o.consumer_group = $1::text
@@ -36,11 +36,11 @@ SELECT aggregator_state.move_offset($1::text, $2::text, $3::int4, $4::int8, $5::
 -- name: advance
 SELECT aggregator_state.advance_offset(
     $1::text, topic, partition, expected, next, at, $2::text, applied, superseded, ignored,
-    duplicate, rejected)
+    duplicate, rejected, expired)
 FROM unnest(
     $3::text[], $4::int4[], $5::int8[], $6::int8[], $7::timestamptz[], $8::int4[], $9::int4[],
-    $10::int4[], $11::int4[], $12::int4[])
-    AS a (topic, partition, expected, next, at, applied, superseded, ignored, duplicate, rejected)
+    $10::int4[], $11::int4[], $12::int4[], $13::int4[])
+    AS a (topic, partition, expected, next, at, applied, superseded, ignored, duplicate, rejected, expired)
 ORDER BY topic, partition
 
 -- name: epoch

@@ -85,6 +85,7 @@ void pipeline_close(struct pipeline *pipeline) {
     partitions_clear(&pipeline->partitions);
     breaker_free(&pipeline->breaker);
     waits_free(&pipeline->waits);
+    horizon_free(&pipeline->horizon);
     script_generation_unref(pipeline->generation);
 }
 

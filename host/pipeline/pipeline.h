@@ -12,6 +12,7 @@
 #include "after_commit.h"
 #include "announcer.h"
 #include "breaker.h"
+#include "horizon.h"
 #include "partitions.h"
 #include "transaction.h"
 #include "waits.h"
@@ -59,6 +60,7 @@ struct pipeline {
     struct redis *redis;      /* looks up processed ids; NULL: none */
     struct announcer announcer;
     uint64_t view_epoch; /* identifies the database */
+    struct horizon horizon;
     struct partitions partitions;
     struct breaker breaker;
     struct waits waits;   /* handlers that wait */

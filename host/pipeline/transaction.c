@@ -5,6 +5,7 @@
 #include "database_offsets.h"
 #include "encode.h"
 #include "event_columns.h"
+#include "horizon.h"
 #include "outside_events.h"
 #include "pipeline.h"
 #include "reaction_marks.h"
@@ -36,8 +37,10 @@ bool transaction_send_plain(struct pipeline *pipeline, const char *sql, struct e
 
 bool transaction_send_position(struct pipeline *pipeline, const struct batch *batch,
                                struct err *err) {
-    return pipeline->options.mode == PIPELINE_RETRY ? transaction_send_retried(pipeline, batch, err)
-                                                    : offsets_send(pipeline, batch, err);
+    bool ok = pipeline->options.mode == PIPELINE_RETRY
+                  ? transaction_send_retried(pipeline, batch, err)
+                  : offsets_send(pipeline, batch, err);
+    return ok && horizon_send(pipeline, batch, err);
 }
 
 bool transaction_send_rows(struct pipeline *pipeline, struct batch *batch, struct err *err) {

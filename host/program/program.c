@@ -19,6 +19,7 @@
 #include "outbox/relay.h"
 #include "reaction/reactor.h"
 #include "reload/reload.h"
+#include "retention/retention.h"
 #include "script/script.h"
 #include "script/watchdog.h"
 #include "upgrade/predecessor.h"
@@ -90,6 +91,14 @@ static bool program_start_reactor(struct program *program, struct err *err) {
 
 static void program_wake_reactor(void *context, bool behind) {
     reactor_wake(context, behind);
+}
+
+static bool program_start_retention(struct program *program, struct err *err) {
+    if (program_only_answers(program)) {
+        return true;
+    }
+    program->retention = retention_start(program->generation, program->cache, err);
+    return program->retention != NULL;
 }
 
 static bool program_start_audit(struct program *program, struct err *err) {
@@ -207,14 +216,11 @@ static bool program_start_liveness(struct program *program, struct err *err) {
 
 /* In order. A signal stops the start between two steps. */
 static bool (*const steps[])(struct program *program, struct err *err) = {
-    program_start_watchdog,     program_load_scripts,
-    program_check_redis,        program_start_reads,
-    program_start_cache,        program_start_audit,
-    program_start_relay,        program_start_reactor,
-    program_start_ingest,       program_start_health,
-    program_start_certificates, program_start_http,
-    administration_start,       handover_take,
-    program_close_others,       program_start_liveness,
+    program_start_watchdog,  program_load_scripts, program_check_redis,  program_start_reads,
+    program_start_cache,     program_start_audit,  program_start_relay,  program_start_reactor,
+    program_start_retention, program_start_ingest, program_start_health, program_start_certificates,
+    program_start_http,      administration_start, handover_take,        program_close_others,
+    program_start_liveness,
 };
 #define STEP_COUNT (sizeof steps / sizeof *steps)
 
@@ -260,6 +266,7 @@ bool program_stop(struct program *program) {
     figures_stop(program->figures);
     health_stop(program->health);
     ingest_stop(program->ingest);
+    retention_stop(program->retention);
     reactor_stop(program->reactor);
     outbox_relay_stop(program->relay);
     pg_close_spare();

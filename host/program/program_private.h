@@ -27,9 +27,10 @@ struct program {
     struct watchdog *watchdog;
     struct script_generation *generation;
     struct cache *cache;
-    struct outbox_relay *relay; /* NULL: another process publishes */
-    struct reactor *reactor;    /* NULL: likewise, without workers */
-    struct audit *audit;        /* NULL: without Redis, or without caches */
+    struct outbox_relay *relay;  /* NULL: another process publishes */
+    struct reactor *reactor;     /* NULL: likewise, without workers */
+    struct retention *retention; /* NULL: likewise */
+    struct audit *audit;         /* NULL: without Redis, or without caches */
     struct ingest *ingest;
     struct health *health;
     struct figures *figures;

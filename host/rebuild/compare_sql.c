@@ -73,7 +73,7 @@ static void compare_sql_keep(const struct place *place) {
  * the row only if no version does and an event that cannot be derived again may have made the row.
  */
 static void compare_sql_lives_on(const struct place *place) {
-    compare_sql_fill(place, place->scope->outside
+    compare_sql_fill(place, place->scope->outside || place->scope->expires
                                 ? "(false{kept_versions}) OR (false{kept_extremes}){no_versions}"
                                 : "(false{kept_versions})");
 }

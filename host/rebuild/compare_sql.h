@@ -22,6 +22,7 @@ struct compare_scope {
     int64_t lost_before_us;
     const char *since_xid; /* a transaction, decimal; of COMPARE_RECENT */
     bool outside;          /* there are outside_events */
+    bool expires;          /* the shadow lacks what is expired: lost_before_us is past that */
     bool own_versions;     /* a version does not differ because a column of its group does */
 };
 

@@ -16,7 +16,7 @@
 /* ---- the shadow ---------------------------------------------------------------------------- */
 
 static bool rebuild_open_parts(struct rebuild *rebuild, struct err *err) {
-    static const struct shadow_kind kind = {REBUILD_SCHEMA, 7236015, "rebuild or verify", false};
+    static const struct shadow_kind kind = {REBUILD_SCHEMA, 7236018, "rebuild or verify", false};
     const struct config *config = rebuild->options.config;
     rebuild->generation = script_generation_load_service(config, 1, err);
     if (!rebuild->generation) {
@@ -47,6 +47,22 @@ static void rebuild_note_lost(struct rebuild *rebuild) {
     rebuild->scope.lost_before_us = us > 0 && us < INT64_MAX ? us + MARGIN_US : us;
 }
 
+/* Of the table: the shadow lacks also what expired events wrote into rows that are still there. */
+static struct compare_scope rebuild_scope_of(const struct rebuild *rebuild,
+                                             const struct view_table *table) {
+    struct compare_scope scope = rebuild->scope;
+    const struct horizon *horizon = &rebuild->fill.pipeline.horizon;
+    int64_t expired_us =
+        table->root < 0
+            ? INT64_MIN
+            : horizon_expired_before_us(horizon, rebuild->view->tables[table->root].name);
+    scope.expires = expired_us > INT64_MIN;
+    if (scope.expires && expired_us > scope.lost_before_us) {
+        scope.lost_before_us = expired_us;
+    }
+    return scope;
+}
+
 static bool rebuild_note_outside(struct rebuild *rebuild, struct err *err) {
     static const char sql[] = "SELECT EXISTS (SELECT FROM " REBUILD_SCHEMA ".outside_events)::int";
     int64_t outside = 0;
@@ -67,7 +83,8 @@ static bool rebuild_find_candidates(struct rebuild *rebuild, struct err *err) {
     bool ok = rebuild_note_time(rebuild, err);
     for (size_t i = 0; ok && i < rebuild->view->table_count; i++) {
         struct buffer sql = {0};
-        compare_sql(&rebuild->scope, &rebuild->view->tables[i], COMPARE_CANDIDATES, &sql);
+        struct compare_scope scope = rebuild_scope_of(rebuild, &rebuild->view->tables[i]);
+        compare_sql(&scope, &rebuild->view->tables[i], COMPARE_CANDIDATES, &sql);
         ok = sql_query_built(&rebuild->session, &sql, NULL, err);
     }
     return ok;
@@ -82,6 +99,7 @@ bool rebuild_open(struct rebuild *rebuild, const struct rebuild_options *options
     rebuild->scope.shadow = rebuild->shadow.schema;
     rebuild->scope.since_xid = rebuild->since_xid;
     rebuild_note_lost(rebuild);
+    report_expired(rebuild);
     return rebuild_note_outside(rebuild, err) && report_rejected(rebuild, err) &&
            report_lost(rebuild, err) && report_outside(rebuild, err) &&
            rebuild_find_candidates(rebuild, err);
@@ -122,7 +140,8 @@ static bool rebuild_compare_tables(struct rebuild *rebuild, bool quiet, struct e
     for (size_t i = 0; ok && i < rebuild->view->table_count; i++) {
         const struct view_table *table = &rebuild->view->tables[i];
         struct buffer sql = {0};
-        compare_sql(&rebuild->scope, table, COMPARE_RECENT, &sql);
+        struct compare_scope scope = rebuild_scope_of(rebuild, table);
+        compare_sql(&scope, table, COMPARE_RECENT, &sql);
         ok = sql_run(&rebuild->session, err, "DROP TABLE IF EXISTS %s.\"differences_%s\"",
                      rebuild->shadow.schema, table->name) &&
              sql_query_built(&rebuild->session, &sql, NULL, err) &&

@@ -59,6 +59,8 @@ bool catch_up(struct rebuild *rebuild, struct err *err);
 
 /* Prints what the log lacks and the rows that are kept because of it. */
 bool report_lost(struct rebuild *rebuild, struct err *err);
+/* Prints from which time on the view is compared with the log, by its retention. */
+void report_expired(const struct rebuild *rebuild);
 /* Prints which events asked other systems and the rows that are kept because of it. */
 bool report_outside(struct rebuild *rebuild, struct err *err);
 bool report_rejected(struct rebuild *rebuild, struct err *err);

@@ -74,6 +74,17 @@ bool report_lost(struct rebuild *rebuild, struct err *err) {
     return ok;
 }
 
+void report_expired(const struct rebuild *rebuild) {
+    const struct horizon *horizon = &rebuild->fill.pipeline.horizon;
+    for (size_t i = 0; i < horizon->count; i++) {
+        char time[TIMESTAMP_TEXT_CAP];
+        timestamp_format(horizon->roots[i].expired_before_us, time);
+        fprintf(rebuild->options.out,
+                "%s: events before %s are expired: what they wrote is kept, not compared\n",
+                horizon->roots[i].table, time);
+    }
+}
+
 /* ---- handlers that asked other systems ----------------------------------------------------- */
 
 static bool report_print_questions(struct rebuild *rebuild, struct err *err) {

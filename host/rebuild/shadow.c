@@ -11,6 +11,9 @@
 #define FUNCTIONS_TIMEOUT_MS 30000
 
 static const char lock_sql[] = "SELECT pg_try_advisory_xact_lock($1::int8)";
+/* Both sides of the comparison have one horizon: it does not move, and no row leaves. */
+static const char hold_retention_sql[] =
+    "SELECT pg_advisory_xact_lock_shared(" PROGRAM_LOCK_RETENTION ")";
 
 static const char live_sql[] = "SELECT quote_ident(nspname) FROM pg_namespace WHERE oid = "
                                "(SELECT relnamespace FROM pg_class WHERE oid = "
@@ -33,6 +36,7 @@ static bool shadow_take_lock(struct shadow *shadow, struct sql_session *session,
               shadow_ask_lock(shadow->lock, "BEGIN", NULL, NULL, err) &&
               shadow_ask_lock(shadow->lock, "SET LOCAL idle_in_transaction_session_timeout = 0",
                               NULL, NULL, err) &&
+              shadow_ask_lock(shadow->lock, hold_retention_sql, NULL, NULL, err) &&
               shadow_ask_lock(shadow->lock, lock_sql, params, &row, err);
     pg_params_destroy(params);
     if (!ok) {
@@ -112,12 +116,15 @@ static bool shadow_make_outside_table(const struct shadow *shadow, struct sql_se
 static bool shadow_make_program_tables(const struct shadow *shadow, struct sql_session *session,
                                        bool publishes, struct err *err) {
     static const char *const tables[] = {"consumer_offsets", "offset_scripts", "rejected_events",
-                                         "reaction_marks", "outbox"};
+                                         "retention",        "reaction_marks", "outbox"};
     struct buffer functions = {0};
     bool ok = true;
-    for (size_t i = 0; ok && i < (publishes ? 5 : 3); i++) {
+    for (size_t i = 0; ok && i < (publishes ? 6 : 4); i++) {
         ok = shadow_make_twin(shadow, session, PROGRAM_SCHEMA, tables[i], err);
     }
+    ok = ok && sql_run(session, err,
+                       "INSERT INTO %s.retention SELECT * FROM " PROGRAM_SCHEMA ".retention",
+                       shadow->schema);
     buffer_append_replaced(&functions, program_schema_functions, PROGRAM_SCHEMA_QUALIFIER,
                            shadow->qualifier);
     ok = ok && pg_script(session->pg, functions.data, FUNCTIONS_TIMEOUT_MS, err);

@@ -8,6 +8,7 @@
 #include "http/certificates.h"
 #include "ingest/ingest.h"
 #include "reaction/reactor.h"
+#include "retention/retention.h"
 #include "heartbeat.h"
 
 struct reload;
@@ -24,6 +25,7 @@ struct reload_options {
     struct heartbeat *heartbeat;
     struct ingest *ingest;
     struct reactor *reactor;
+    struct retention *retention;
     struct api *api;
     struct certificates *certificates;       /* of the API's listener */
     struct certificates *admin_certificates; /* NULL: there is no such listener */

@@ -4,13 +4,13 @@
 CREATE OR REPLACE FUNCTION aggregator_state.advance_offset(
   wanted_group text, wanted_topic text, wanted_partition integer, expected bigint, next bigint,
   at timestamptz, wanted_scripts text, add_applied integer, add_superseded integer, add_ignored integer,
-  add_duplicate integer, add_rejected integer
+  add_duplicate integer, add_rejected integer, add_expired integer
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   held aggregator_state.consumer_offsets;
   passed bigint := next - greatest(expected, 0);
   counted bigint := add_applied::bigint + add_superseded + add_ignored + add_duplicate
-    + add_rejected;
+    + add_rejected + add_expired;
 BEGIN
   SELECT * INTO held FROM aggregator_state.consumer_offsets
   WHERE consumer_group = wanted_group AND topic = wanted_topic AND partition = wanted_partition
@@ -21,7 +21,7 @@ BEGIN
   END IF;
   -- Fewer events than offsets is what a log with gaps looks like; more is a fault of the program.
   IF counted NOT BETWEEN 1 AND passed
-    OR least(add_applied, add_superseded, add_ignored, add_duplicate, add_rejected) < 0
+    OR least(add_applied, add_superseded, add_ignored, add_duplicate, add_rejected, add_expired) < 0
   THEN
     RAISE EXCEPTION 'partition % of %: % events counted from offset % to %', wanted_partition,
       wanted_topic, counted, expected, next USING ERRCODE = 'AG002';
@@ -34,7 +34,7 @@ BEGIN
   UPDATE aggregator_state.consumer_offsets SET next_offset = next, last_offset = next - 1, last_time = at,
     scripts = wanted_scripts, applied = applied + add_applied, superseded = superseded + add_superseded,
     ignored = ignored + add_ignored, duplicate = duplicate + add_duplicate,
-    rejected = rejected + add_rejected, skipped = skipped + passed - counted
+    rejected = rejected + add_rejected, expired = expired + add_expired, skipped = skipped + passed - counted
   WHERE consumer_group = wanted_group AND topic = wanted_topic AND partition = wanted_partition;
 END
 $$;
@@ -55,6 +55,34 @@ BEGIN
   IF NOT FOUND THEN
     RAISE EXCEPTION 'partition % of % is no longer at offset %', wanted_partition, wanted_topic,
       expected USING ERRCODE = 'AG001';
+  END IF;
+END
+$$;
+
+-- The same for processes of the release before, which count no expired event.
+CREATE OR REPLACE FUNCTION aggregator_state.advance_offset(
+  wanted_group text, wanted_topic text, wanted_partition integer, expected bigint, next bigint,
+  at timestamptz, wanted_scripts text, add_applied integer, add_superseded integer, add_ignored integer,
+  add_duplicate integer, add_rejected integer
+) RETURNS void LANGUAGE sql AS $$
+  SELECT aggregator_state.advance_offset(wanted_group, wanted_topic, wanted_partition, expected, next, at,
+    wanted_scripts, add_applied, add_superseded, add_ignored, add_duplicate, add_rejected, 0)
+$$;
+
+-- Holds the horizon of a table of the view until the transaction ends: what it has judged by the horizon
+-- stays true. The first call of a table makes the row that all hold.
+CREATE OR REPLACE FUNCTION aggregator_state.hold_horizon(wanted_root text, expected timestamptz)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  held timestamptz;
+BEGIN
+  SELECT expired_before INTO held FROM aggregator_state.retention WHERE root = wanted_root FOR SHARE;
+  IF NOT FOUND THEN
+    INSERT INTO aggregator_state.retention (root) VALUES (wanted_root) ON CONFLICT DO NOTHING;
+    SELECT expired_before INTO STRICT held FROM aggregator_state.retention WHERE root = wanted_root FOR SHARE;
+  END IF;
+  IF held IS DISTINCT FROM expected THEN
+    RAISE EXCEPTION 'the horizon of % is %, not %', wanted_root, held, expected USING ERRCODE = 'AG001';
   END IF;
 END
 $$;

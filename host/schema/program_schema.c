@@ -8,11 +8,13 @@
 #include "0001_tables.sql.h"
 #include "0002_outbox_about.sql.h"
 #include "0003_rejected_traceparent.sql.h"
+#include "0004_retention.sql.h"
 
 const struct program_schema_file program_schema_files[] = {
     {"0001_tables.sql", (const char *)file_0001_tables_sql},
     {"0002_outbox_about.sql", (const char *)file_0002_outbox_about_sql},
     {"0003_rejected_traceparent.sql", (const char *)file_0003_rejected_traceparent_sql},
+    {"0004_retention.sql", (const char *)file_0004_retention_sql},
     {"functions.sql", (const char *)functions_sql},
     {NULL, NULL},
 };

@@ -9,11 +9,16 @@
 /* A connection that writes into another schema replaces this text. */
 #define PROGRAM_SCHEMA_QUALIFIER PROGRAM_SCHEMA "."
 
+/* Advisory locks: migrate.c has 7236014, the functions of lists 7236015, shadows of shadow runs
+ * 7236016 and 7236017, that of a rebuild 7236018. Whoever holds this one shared sees no row leave.
+ */
+#define PROGRAM_LOCK_RETENTION "7236019"
+
 /* The tables, each with the number of the file that creates it. */
 #define PROGRAM_SCHEMA_TABLES                                                                      \
     "(VALUES ('consumer_offsets', 1), ('offset_scripts', 1), ('rejected_events', 1), "             \
     "('instances', 1), ('script_generations', 1), ('script_files', 1), ('reaction_marks', 1), "    \
-    "('outbox', 1), ('outbox_relay', 1)) AS expected (name, file)"
+    "('outbox', 1), ('outbox_relay', 1), ('retention', 4)) AS expected (name, file)"
 /* The FROM of a query for the tables that the database lacks. It needs no right. */
 #define PROGRAM_SCHEMA_MISSING                                                                     \
     PROGRAM_SCHEMA_TABLES                                                                          \

@@ -82,6 +82,22 @@ void manifest_read_fields(struct manifest_reader *r, struct extract_field *field
 /* Before the handlers: it sets the generation's envelope, which stays empty where it is wrong. */
 void manifest_read_envelope(struct manifest_reader *r);
 void manifest_read_view(struct manifest_reader *r);
+/* Whether it may stand in SQL as the name of a table or column; else a problem is recorded. */
+bool manifest_view_check_name(struct manifest_reader *r, const char *name);
+/* manifest_retention.c: the `retention` of a table of the view. */
+struct manifest_retention {
+    bool there;
+    struct manifest_number days, span_days;
+    const char *by;
+    struct view_hanging with[VIEW_MAX_HANGING]; /* copies that the generation owns */
+    size_t with_count;
+};
+void manifest_read_retention(struct manifest_reader *r, struct manifest_retention *reading);
+/* The groups of the table are read. */
+void manifest_take_retention(struct manifest_reader *r, struct view_table *table,
+                             const struct manifest_retention *reading);
+/* All tables are read: `with` names tables of the view, or others. */
+void manifest_check_retentions(struct manifest_reader *r, struct view *view);
 void manifest_read_handler(struct manifest_reader *r, const char *name);
 void manifest_read_route(struct manifest_reader *r, const char *name);
 /* The `query` and the `headers` of a route, at the top. */

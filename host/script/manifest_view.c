@@ -12,7 +12,7 @@ static const char *const rules[] = {"first", "latest", "min", "max", "set", "cou
 #define NAME_BYTES "abcdefghijklmnopqrstuvwxyz_0123456789"
 
 /* Names go into SQL in quotes, types without. */
-static bool manifest_view_check_name(struct manifest_reader *r, const char *name) {
+bool manifest_view_check_name(struct manifest_reader *r, const char *name) {
     size_t len = name ? strspn(name, NAME_BYTES) : 0;
     if (name && (len == 0 || len >= 64 || name[len])) {
         manifest_problem(
@@ -65,6 +65,7 @@ static bool manifest_view_is_key(enum view_type type) {
 struct table_reading {
     struct view_table *table;
     const char *name, *content;
+    struct manifest_retention retention;
 };
 struct group_reading {
     struct view_table *table;
@@ -287,12 +288,17 @@ static void manifest_view_read_key_columns(struct manifest_reader *r, void *targ
     }
 }
 
+static void manifest_view_read_retention(struct manifest_reader *r, void *target) {
+    manifest_read_retention(r, &((struct table_reading *)target)->retention);
+}
+
 static const struct manifest_key table_keys[] = {
     {"name", MANIFEST_TEXT, true, offsetof(struct table_reading, name),
      "the name of the database's table", NULL},
     {"key", MANIFEST_TABLE, true, 0, "a list of columns", manifest_view_read_key_columns},
     {"groups", MANIFEST_TABLE, true, 0, "a list, at least one", manifest_view_read_groups},
     {"content", MANIFEST_TEXT, false, offsetof(struct table_reading, content), NULL, NULL},
+    {"retention", MANIFEST_TABLE, false, 0, "a table", manifest_view_read_retention},
 };
 
 static void manifest_view_take_content(struct manifest_reader *r,
@@ -391,13 +397,14 @@ static void manifest_view_read_table(struct manifest_reader *r, struct view_tabl
     struct manifest_scope scope = {0};
     const char *name = manifest_view_peek_name(r);
     struct table_reading reading = {.table = table, .name = name};
-    table->content_group = -1;
+    table->content_group = table->root = -1;
     table->name = xstrdup(name ? name : "?");
     manifest_enter(r, &scope, name, name ? "table %s" : "a table of the view", name);
     if (manifest_read_table(r, table_keys, COUNT(table_keys), false, &reading)) {
         manifest_view_check_name(r, reading.name);
         manifest_view_take_content(r, &reading);
         manifest_view_check_columns(r, table);
+        manifest_take_retention(r, table, &reading.retention);
     }
     manifest_leave(r);
 }
@@ -436,6 +443,7 @@ void manifest_read_view(struct manifest_reader *r) {
         lua_pop(r->L, 1);
     }
     manifest_view_check_tables(r, view);
+    manifest_check_retentions(r, view);
     manifest_leave(r);
     r->view_good = r->problems->found == before;
 }

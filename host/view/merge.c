@@ -277,6 +277,20 @@ bool merge_staged(const struct merge *merge, size_t index, struct merge_op *op,
     return true;
 }
 
+size_t merge_unstage(struct merge *merge,
+                     bool (*leaves)(void *context, const struct merge_op *op,
+                                    struct merge_version version),
+                     void *context) {
+    size_t kept = merge->accepted;
+    for (size_t i = merge->accepted; i < merge->staged; i++) {
+        if (!leaves(context, &merge->ops[i].op, merge->ops[i].version)) {
+            merge->ops[kept++] = merge->ops[i];
+        }
+    }
+    merge->staged = kept;
+    return kept - merge->accepted;
+}
+
 void merge_discard(struct merge *merge) {
     merge->staged = merge->accepted;
     merge->tags_staged = merge->tags_accepted;
@@ -439,6 +453,10 @@ const struct outbox_message *merge_staged_messages(const struct merge *merge, si
 
 size_t merge_op_count(const struct merge *merge) {
     return merge->accepted;
+}
+
+size_t merge_staged_count(const struct merge *merge) {
+    return merge->staged - merge->accepted;
 }
 
 const struct merge_accepted *merge_accepted_ops(const struct merge *merge, size_t *count) {

@@ -48,6 +48,11 @@ void merge_stage(struct merge *merge, const struct merge_op *op, struct merge_ve
 /* The index-th staged operation, its key complete; false past the last. */
 bool merge_staged(const struct merge *merge, size_t index, struct merge_op *op,
                   struct merge_version *version);
+/* Removes the staged operations that `leaves` chooses. Returns the number of those that stay. */
+size_t merge_unstage(struct merge *merge,
+                     bool (*leaves)(void *context, const struct merge_op *op,
+                                    struct merge_version version),
+                     void *context);
 void merge_discard(struct merge *merge);              /* the staged operations */
 void merge_accept(struct merge *merge, size_t event); /* merges the staged ones into the rows */
 /* Removes the accepted operations of the chosen events; their tags stay. Call merge_select next. */
@@ -92,6 +97,7 @@ const struct outbox_message *merge_messages(const struct merge *merge, size_t *c
 const struct outbox_message *merge_staged_messages(const struct merge *merge, size_t *count);
 
 size_t merge_op_count(const struct merge *merge); /* accepted */
+size_t merge_staged_count(const struct merge *merge);
 /* The accepted operations, in order; valid until the next change. */
 const struct merge_accepted *merge_accepted_ops(const struct merge *merge, size_t *count);
 int merge_version_compare(const struct merge_version *a, const struct merge_version *b);

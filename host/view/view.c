@@ -95,6 +95,15 @@ static void view_free_group(struct view_group *group) {
     free(group->name);
 }
 
+static void view_free_retention(struct view_retention *retention) {
+    for (size_t i = 0; retention && i < retention->with_count; i++) {
+        free(retention->with[i].table);
+        free(retention->with[i].column);
+    }
+    free(retention ? retention->with : NULL);
+    free(retention);
+}
+
 void view_destroy(struct view *view) {
     if (!view) {
         return;
@@ -107,6 +116,7 @@ void view_destroy(struct view *view) {
         for (size_t g = 0; g < table->group_count; g++) {
             view_free_group(&table->groups[g]);
         }
+        view_free_retention(table->retention);
         free(table->name);
     }
     free(view->tables);

@@ -68,6 +68,21 @@ struct view_group {
     size_t column_count;
     size_t limit; /* of the rules set and count: items that stay, the least ones */
 };
+/* A table whose rows leave with those of another table; of the view or not. */
+struct view_hanging {
+    char *table;
+    char *column; /* the key of the row that it leaves with */
+};
+#define VIEW_MAX_HANGING 16
+#define VIEW_HORIZON_LAG_DAYS 14 /* no event younger than this is expired */
+/* When rows of a table leave the view: docs/ARCHITECTURE.md, "Why retention converges". */
+struct view_retention {
+    int days;      /* a row leaves when the version of the group `by` is older */
+    int span_days; /* no event that writes what leaves with it is so much newer than that version */
+    int by;        /* a group with the rule first */
+    struct view_hanging *with; /* the view's tables in their order, then others */
+    size_t with_count;
+};
 struct view_table {
     char *name;
     struct view_column key[VIEW_MAX_KEY];
@@ -75,11 +90,14 @@ struct view_table {
     int content_group; /* a VIEW_CONTENT key column hashes its values; -1: none */
     struct view_group groups[VIEW_MAX_GROUPS];
     size_t group_count;
-    bool has_sets; /* a group has the rule set or count */
+    bool has_sets;                    /* a group has the rule set or count */
+    struct view_retention *retention; /* NULL: no row leaves by itself */
+    int root; /* the table whose retention its rows follow, which may be itself; -1: they stay */
 };
 struct view {
     struct view_table *tables; /* in declared order, which is the order of all writes */
     size_t table_count;
+    bool forgets; /* a table has a retention */
 };
 
 const char *view_rule_name(enum view_rule rule); /* in view.lua */

@@ -211,6 +211,42 @@ static void names_what_a_rule_does_not_take(void) {
         "content or an enum");
 }
 
+/* The rest of the retention, and what follows it in the table. */
+static void refuses_retention(const char *retention, const char *wanted) {
+    char text[600], full[512];
+    snprintf(text, sizeof text,
+             "return { { name = 't', key = { { 'id', 'text' } }, retention = { %s, "
+             "groups = { { name = 'g', rule = 'first', columns = {} }, "
+             "{ name = 'l', rule = 'latest', columns = {} } } }, "
+             "{ name = 'u', key = { { 'id', 'text' } }, groups = {"
+             "{ name = 'g', rule = 'first', columns = {} } } } }",
+             retention);
+    snprintf(full, sizeof full, "view.lua:1: %s", wanted);
+    refuses("view.lua", text, full);
+}
+
+static void names_what_a_retention_does_not_take(void) {
+    refuses_retention(
+        "days = 40, by = 'g' }",
+        "table t: retention: `span_days` is missing: the most days between the time of "
+        "a row and the newest event about it");
+    refuses_retention("days = 0.5, span_days = 0, by = 'g' }",
+                      "table t: retention: `days` is a whole number of days from 1 to 36500");
+    refuses_retention(
+        "days = 40, span_days = 30, by = 'g' }",
+        "table t: retention: `days` is at least `span_days` + 14: an event is expired "
+        "`span_days` before a row of its age leaves, and none younger than 14 days is");
+    refuses_retention("days = 40, span_days = 1, by = 'l' }",
+                      "table t: retention: no group with the rule first \"l\": there is g");
+    refuses_retention(
+        "days = 40, span_days = 1, by = 'g', with = { ['U u'] = 'id' } }",
+        "table t: retention: \"U u\" is not a name: use lower-case letters, digits and "
+        "_, up to 63 bytes");
+    refuses_retention("days = 40, span_days = 1, by = 'g', with = { t = 'id' } }",
+                      "table t: retention: `with` names t, whose rows leave with the same table "
+                      "already");
+}
+
 static void refuses_route(const char *declaration, const char *wanted) {
     char text[512], full[512];
     snprintf(text, sizeof text, "return { %s, handle = function() end }", declaration);
@@ -422,6 +458,7 @@ static void names_routes_that_hide_each_other(void) {
 
 static const struct test_case cases[] = {
     {"names what a rule does not take", names_what_a_rule_does_not_take},
+    {"names what a retention does not take", names_what_a_retention_does_not_take},
     {"accepts good declarations", accepts_good_declarations},
     {"names a wrong key of a field", names_a_wrong_key_of_a_field},
     {"names a wrong type", names_a_wrong_type},

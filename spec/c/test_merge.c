@@ -25,7 +25,7 @@ static struct view_table tables[] = {
                 {"restated", VIEW_LATEST, NULL, .column_count = 0}},
      .group_count = 2},
 };
-static const struct view view = {tables, 2};
+static const struct view view = {.tables = tables, .table_count = 2};
 
 static struct merge_version version(int64_t at_us, uint8_t id) {
     return (struct merge_version){at_us, {id}};

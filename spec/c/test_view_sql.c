@@ -56,7 +56,7 @@ static struct view_table tables[] = {
                 {"restated", VIEW_LATEST, NULL, .column_count = 0}},
      .group_count = 2},
 };
-static const struct view view = {tables, 2};
+static const struct view view = {.tables = tables, .table_count = 2};
 
 static const char create_sql[] =
     "DROP TABLE IF EXISTS view_sql_things, view_sql_facts; DROP TYPE IF EXISTS view_sql_mood;"
@@ -423,7 +423,7 @@ static void an_unknown_type_suggests_the_nearest(void) {
         .key_count = 2,
         .group_count = 1,
         .groups = {{.name = "g", .rule = VIEW_MIN, .columns = wrong, .column_count = 3}}};
-    static const struct view mistaken = {&table, 1};
+    static const struct view mistaken = {.tables = &table, .table_count = 1};
     struct writer *writer = writer_open();
     struct err err = {0};
     script(writer, create_sql);

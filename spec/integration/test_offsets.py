@@ -12,7 +12,7 @@ from stack import wait_until
 from views import check_view
 
 SLOTS = "huleedu.els.essay.slot.assigned.v1"
-OUTCOMES = "applied + superseded + ignored + duplicate + rejected"
+OUTCOMES = "applied + superseded + ignored + duplicate + rejected + expired"
 
 
 def slots(prefix, count):

@@ -209,7 +209,7 @@ def test_a_rebuild_killed_in_the_middle_leaves_the_view_and_the_next_one_works(s
 def test_a_second_rebuild_at_the_same_time_is_refused(service):
     feed_and_wait(service)
     other = psycopg2.connect(service.database_url)
-    other.cursor().execute("SELECT pg_advisory_lock(7236015)")
+    other.cursor().execute("SELECT pg_advisory_lock(7236018)")
     done = run(service, "verify")
     other.close()
     assert done.returncode == 1 and "another rebuild or verify is running" in done.stderr

@@ -91,6 +91,15 @@ def typed(build):
 
 
 @pytest.fixture(scope="session")
+def retaining(build):
+    """The workbench of the service with a retention of its batches."""
+    with tempfile.TemporaryDirectory(prefix="aggregator-") as folder:
+        scripts = stack.with_retention(pathlib.Path(folder) / "scripts", days=30, span_days=2)
+        with open_bench(build, env={"SCRIPTS_ROOT": str(scripts)}) as bench:
+            yield bench
+
+
+@pytest.fixture(scope="session")
 def world(bench):
     """The same workbench, and publishing processes with fault points."""
     with tempfile.TemporaryDirectory(prefix="aggregator-") as folder:

@@ -17,8 +17,8 @@ from stack import ROOT, tethered
 
 VIEW_TABLES = re.findall(r'^    name = "(\w+)",$', (ROOT / "scripts/view.lua").read_text(), re.M)
 PROGRAM_TABLES = ["aggregator_state.consumer_offsets", "aggregator_state.offset_scripts",
-                  "aggregator_state.rejected_events"]
-OUTCOMES = ["applied", "superseded", "ignored", "duplicate", "rejected"]
+                  "aggregator_state.rejected_events", "aggregator_state.retention"]
+OUTCOMES = ["applied", "superseded", "ignored", "duplicate", "rejected", "expired"]
 GROUP = "result_aggregator_group"
 
 
@@ -48,6 +48,12 @@ class Apply:
     def commit(self, records):
         """"ok", or why the batch was not committed."""
         self.send(records)
+        return self.process.stdout.readline().rstrip("\n")
+
+    def sweep(self, horizon_us):
+        """Moves the horizons to that time, microseconds since 1970, and deletes what has left; "ok"."""
+        self.say(f"sweep {horizon_us}")
+        self.process.stdin.flush()
         return self.process.stdout.readline().rstrip("\n")
 
     def answered_within_ms(self, limit_ms):

@@ -442,6 +442,24 @@ def edited_config(path, *edits):
     return path
 
 
+def with_retention(folder, days, span_days):
+    """Copies the service's scripts into the folder, with a retention of its batches; the folder."""
+    shutil.copytree(ROOT / "scripts", folder)
+    view = folder / "view.lua"
+    retention = f"""    retention = {{
+      days = {days},
+      span_days = {span_days},
+      by = "registration",
+      with = {{ phase_outcomes = "batch_id", assessments = "batch_id", essay_results = "linked_batch_id" }},
+    }},
+"""
+    before = '    name = "batch_results",\n'
+    text = view.read_text()
+    assert text.count(before) == 1
+    view.write_text(text.replace(before, before + retention))
+    return folder
+
+
 class Aggregator(Process):
     """The program. `env` overrides the environment that points it at the servers; `config` is a
     configuration file, the project's own if None."""

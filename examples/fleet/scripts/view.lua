@@ -34,6 +34,8 @@ return {
     -- Start and end are two events, which may come in any order.
     name = "trips",
     key = { { "trip_id", "uuid" } },
+    -- A trip is over, and its distance corrected, within a month.
+    retention = { days = 400, span_days = 30, by = "start", with = { trip_tracks = "trip_id" } },
     groups = {
       {
         name = "start",

@@ -30,7 +30,7 @@ function byTopic(answer) {
 }
 
 const sum = (rows, name) => rows.reduce((total, row) => total + (row[name] ?? 0), 0);
-const COUNTS = ["applied", "superseded", "ignored", "duplicate", "rejected", "skipped"];
+const COUNTS = ["applied", "superseded", "ignored", "duplicate", "rejected", "expired", "skipped"];
 const age = (lag, s) => (lag > 0 && s !== undefined ? `, ${duration(s)}` : "");
 
 function lagCell(rows) {

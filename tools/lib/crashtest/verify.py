@@ -11,7 +11,7 @@ import time
 import psycopg2
 import stack
 
-OUTCOMES = ("applied", "superseded", "ignored", "duplicate", "rejected")
+OUTCOMES = ("applied", "superseded", "ignored", "duplicate", "rejected", "expired")
 
 
 def query(url, sql, **connecting):
@@ -54,7 +54,7 @@ def analyze(url):
 def offsets(url):
     """{(topic, partition): (next offset, {outcome: count})}"""
     rows = query(url, "SELECT topic, partition, next_offset, applied, superseded, ignored, "
-                      "duplicate, rejected FROM aggregator_state.consumer_offsets")
+                      "duplicate, rejected, expired FROM aggregator_state.consumer_offsets")
     return {(topic, number): (next_offset, dict(zip(OUTCOMES, counts)))
             for topic, number, next_offset, *counts in rows}
 

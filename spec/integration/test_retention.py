@@ -1,0 +1,137 @@
+"""Rows leave the view by its `retention`, with all that hangs on them, and do not come back."""
+import contextlib
+import datetime
+import json
+import shutil
+import uuid
+
+import pytest
+import stack
+from harness import log_lines, statement_calls
+from stack import wait_until
+from views import status_path
+
+DAYS, SPAN_DAYS = 400, 30
+OLD, LEAVING_SOON, NEW = 500, 380, 10  # days ago: gone, younger than the horizon but expired, and any other
+USER = "user-1"
+pytestmark = pytest.mark.xdist_group("retention")
+
+
+def event(topic, days_ago, data, **times):
+    at = (datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=days_ago)).isoformat()
+    return {"topic": topic, "key": None, "value": {
+        "event_id": str(uuid.uuid4()), "event_type": topic, "event_timestamp": at, "source_service": "test",
+        "correlation_id": str(uuid.uuid4()), "data": data | {name: at for name in times.values()}}}
+
+
+def registered(batch_id, days_ago):
+    record = event("huleedu.batch.essays.registered.v1", days_ago, {
+        "entity_id": batch_id, "expected_essay_count": 1, "essay_ids": [f"{batch_id}-essay"],
+        "course_code": "ENG6", "user_id": USER, "student_prompt_ref": None})
+    record["value"]["data"]["metadata"] = {"entity_id": batch_id, "entity_type": "batch", "parent_id": None,
+                                           "timestamp": record["value"]["event_timestamp"], "error_info": {}}
+    return record
+
+
+def slot(batch_id, days_ago, essay_id=None):
+    return event("huleedu.els.essay.slot.assigned.v1", days_ago, {
+        "batch_id": batch_id, "essay_id": essay_id or f"{batch_id}-essay", "file_upload_id": "upload",
+        "text_storage_id": "text", "original_file_name": "a.txt"}, at="timestamp")
+
+
+def outcome(batch_id, days_ago):
+    return event("huleedu.els.batch.phase.outcome.v1", days_ago, {
+        "batch_id": batch_id, "phase_name": "spellcheck", "phase_status": "completed_successfully",
+        "processed_essays": [{"essay_id": f"{batch_id}-essay", "text_storage_id": "text"}],
+        "failed_essay_ids": [], "correlation_id": str(uuid.uuid4())})
+
+
+def batch(batch_id, days_ago):
+    return [make(batch_id, days_ago) for make in (registered, slot, outcome)]
+
+
+def rows_of(service, batch_id):
+    return service.query(
+        "SELECT batch_id FROM batch_results WHERE batch_id = %s UNION ALL SELECT batch_id FROM phase_outcomes "
+        "WHERE batch_id = %s UNION ALL SELECT essay_id FROM essay_results WHERE linked_batch_id = %s",
+        *[batch_id] * 3)
+
+
+def listed(program):
+    body = program.get(f"/internal/v1/batches/user/{USER}?limit=10")[1]
+    return [shown["batch_id"] for shown in json.loads(body)["batches"]]
+
+
+def statuses(program):
+    return [program.get(status_path(batch_id))[0] for batch_id in ("old", "soon", "new")]
+
+
+@pytest.fixture(scope="module")
+def retaining(make_service, tmp_path_factory):
+    """A service that had three batches when a reload gave it a retention. Its tests run in any order."""
+    folder = tmp_path_factory.mktemp("retention")
+    scripts = shutil.copytree(stack.ROOT / "scripts", folder / "scripts")
+    with contextlib.ExitStack() as cleanup:
+        service = make_service(cleanup)
+        service.start(SCRIPTS_ROOT=str(scripts))
+        service.wait_ready()
+        program = service.program
+        service.publish(batch("old", OLD) + batch("soon", LEAVING_SOON) + batch("new", NEW))
+        service.wait_committed(9)
+        assert statuses(program) == [200] * 3 and listed(program) == ["new", "soon", "old"]
+        assert statement_calls(service, "aggregator_state.retention") == 0
+        declared = stack.with_retention(folder / "declared", DAYS, SPAN_DAYS) / "view.lua"
+        shutil.copy(declared, scripts / "view.lua")
+        program.command("reload")
+        wait_until("the old batch leaves", lambda: rows_of(service, "old") == [])
+        yield service
+
+
+def test_a_batch_leaves_with_all_that_hangs_on_it_and_does_not_come_back(retaining):
+    program = retaining.program
+    wait_until("its cached answer is dropped", lambda: statuses(program) == [404, 200, 200])
+    assert listed(program) == ["new", "soon"]
+    wait_until("the log says so", lambda: log_lines(program, "retention removed rows"))
+    assert log_lines(program, "retention removed rows")[0]["rows"] == 3
+    assert program.metric("ras_retention_removed_rows_total") == 3
+    # a copy, an event that comes too late, and one that does not
+    retaining.publish([registered("old", OLD), slot("soon", LEAVING_SOON, "late-essay"), slot("new", NEW, "new-essay-2")])
+    retaining.wait_committed(12)
+    assert rows_of(retaining, "old") == [] and len(rows_of(retaining, "soon")) == 3
+    assert len(rows_of(retaining, "new")) == 4
+    assert retaining.query("SELECT sum(expired) FROM aggregator_state.consumer_offsets")[0][0] == 2
+    wait_until("the metric", lambda: program.metric("ras_expired_messages_total") == 2)
+
+
+def test_verify_rebuild_and_explain_know_the_horizon(retaining):
+    program = retaining.program
+    verified = program.command("verify").stdout
+    assert "are expired: what they wrote is kept, not compared" in verified
+    assert verified.endswith("the view matches the log\n")
+    retaining.query("UPDATE batch_results SET essay_count = 7")
+    rebuilt = program.command("rebuild", "--yes").stdout
+    assert "batch_id=new" in rebuilt and "batch_id=old" not in rebuilt, rebuilt
+    assert dict(retaining.query("SELECT batch_id, essay_count FROM batch_results")) == {"new": 1, "soon": 7}
+    explained = program.command("explain", "old", "--since", "beginning").stdout
+    assert "batch_results batch_id=old  (not in the view)" in explained
+    assert {line.split()[0] for line in explained.splitlines() if line.startswith("    ") and "Z  " in line} == \
+        {"expired"}, explained
+
+
+def test_the_command_says_what_has_left_and_what_leaves_next(retaining):
+    program = retaining.program
+    wait_until("the sweep ends", lambda: json.loads(program.command("retention", "--json").stdout)[0]["swept_at"])
+    shown = json.loads(program.command("retention", "--json").stdout)[0]
+    midnight = datetime.datetime.now(datetime.timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
+    assert shown["horizon"] == shown["todays_horizon"]
+    assert shown["horizon"][:10] == str((midnight - datetime.timedelta(days=DAYS)).date())
+    assert shown["expired_before"][:10] == str((midnight - datetime.timedelta(days=DAYS - SPAN_DAYS)).date())
+    assert shown["removed"] == 1 and set(shown["before_it"].values()) == {0}
+    assert program.command("retention").stdout.startswith(
+        "batch_results: rows leave 400 days after registration\n  horizon          20")
+    assert json.loads(program.command("status", "--json").stdout)["retention"][0]["removed"] == 1
+
+
+def test_without_a_retention_the_command_says_that_every_row_stays(fed):
+    assert fed.program.command("retention").stdout == \
+        "no table of scripts/view.lua has a retention: every row stays\n"
