@@ -2,20 +2,18 @@
 
 #include <stdlib.h>
 
+#include <ctype.h>
 #include "base/json_put.h"
 #include "base/metrics.h"
 #include "schema/program_schema.h"
 #include "stored/choice.h"
+#include "admin/partitions.sql.h"
 
 #define TIMEOUT_MS 5000
 
-static const char partitions_sql[] =
-    "SELECT topic, partition, next_offset, applied, superseded, ignored, duplicate, rejected, "
-    "expired, skipped, scripts, last_time FROM aggregator_state.consumer_offsets "
-    "WHERE consumer_group = $1::text ORDER BY topic, partition";
-
-/* One lag metric as elements {"topic":…,"partition":…,"lag":…}. Kafka allows no character in a
- * topic's name that a label would escape. */
+/* One lag metric as elements {"topic":…,"partition":…,"lag":…}; partition null: of all that a
+ * worker has of the topic. Kafka allows no character in a topic's name that a label would escape.
+ */
 static void partitions_put_lag(const struct metric_cell *cell, void *context) {
     static const char topic_label[] = "topic=\"", partition_label[] = "\",partition=\"";
     struct buffer *json = context;
@@ -25,7 +23,12 @@ static void partitions_put_lag(const struct metric_cell *cell, void *context) {
         topic += sizeof topic_label - 1;
         json_open(json, NULL, "{");
         json_put_text(json, "topic", (struct slice){topic, (size_t)(end - topic)});
-        json_put_int(json, "partition", strtoll(end + sizeof partition_label - 1, NULL, 10));
+        const char *number = end + sizeof partition_label - 1;
+        if (isdigit((unsigned char)*number)) {
+            json_put_int(json, "partition", strtoll(number, NULL, 10));
+        } else {
+            json_put_text(json, "partition", (struct slice){0});
+        }
         json_put_name(json, "lag");
         buffer_append_format(json, "%.15g}", metric_value(cell));
     }
@@ -35,6 +38,10 @@ static void partitions_put_lags(struct buffer *json, const char *name, const cha
     json_open(json, name, "[");
     metrics_visit(metric, partitions_put_lag, json);
     buffer_append_text(json, "]");
+}
+
+static void partitions_add_value(const struct metric_cell *cell, void *sum) {
+    *(double *)sum += metric_value(cell);
 }
 
 int partitions_answer(const struct config *config, struct buffer *json) {
@@ -55,6 +62,9 @@ int partitions_answer(const struct config *config, struct buffer *json) {
     }
     partitions_put_lags(json, "lag_records", "ras_consumer_lag_messages");
     partitions_put_lags(json, "lag_s", "ras_consumer_lag_seconds");
+    double read_here = 0;
+    metrics_visit("ras_consumer_partitions", partitions_add_value, &read_here);
+    json_put_int(json, "read_here", (int64_t)read_here);
     buffer_append_text(json, "}");
     return 200;
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "hash.h"
-#include "number.h"
+#include "metrics_private.h"
 #include "xalloc.h"
 
 #define MAX_CELLS 2000
@@ -17,33 +17,9 @@
 /* Prometheus' default buckets, which the platform's dashboards query, and finer ones below. */
 static const double bounds[] = {.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .075,
                                 .1,    .25,    .5,    .75,  1,     2.5,  5,   7.5,  10};
-static const char *const type_names[] = {"counter", "gauge", "histogram"};
+const char *const metrics_type_names[] = {"counter", "gauge", "histogram"};
 #define BOUND_COUNT (sizeof bounds / sizeof *bounds)
 _Static_assert(METRIC_BUCKETS == BOUND_COUNT + 1, "one bucket is above all bounds");
-
-struct metric_cell {
-    char *labels;           /* `a="x",b="y"`, escaped; "" without labels */
-    uint64_t hash;          /* of the labels */
-    _Atomic uint64_t value; /* the bits of a double; a histogram's sum */
-    _Atomic uint64_t buckets[BOUND_COUNT + 1];
-    enum metric_type type;
-    _Atomic bool hidden; /* from the page */
-};
-
-struct metric {
-    struct metric *next;
-    enum metric_type type;
-    char *name;
-    char *help;
-    char *label_names;
-    size_t label_count;
-    struct metric_cell **cells; /* in order of first use */
-    size_t cell_count, cell_cap;
-    struct metric_cell **table; /* by hash, open addressing; at most half full */
-    size_t table_size;          /* a power of two */
-    int scopes;                 /* that contain it; 0: the program's own */
-    bool selective;             /* new cells are hidden */
-};
 
 /* Guards the families and their cell tables. Values of cells are atomic. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -156,14 +132,14 @@ struct metric *metric_family(enum metric_type type, const char *name, const char
     struct metric *metric = *place;
     if (!metrics_is_alike(metric, type, label_names)) {
         fprintf(stderr, "aggregator: metric %s is a %s with labels \"%s\" already\n", name,
-                type_names[metric->type], metric->label_names);
+                metrics_type_names[metric->type], metric->label_names);
         abort();
     }
     pthread_mutex_unlock(&lock);
     return metric;
 }
 
-static void metrics_append_escaped(struct buffer *out, const char *value) {
+void metrics_append_escaped(struct buffer *out, const char *value) {
     for (; *value; value++) {
         if (*value == '\\' || *value == '"') {
             buffer_append(out, "\\", 1);
@@ -230,12 +206,38 @@ static struct metric_cell *metrics_add_cell(struct metric *metric, const char *l
     cell->hash = hash64(slice_of(labels));
     cell->type = metric->type;
     atomic_init(&cell->hidden, metric->selective);
+    cell->at = metric->cell_count;
     *metrics_slot_of(metric, labels, cell->hash) = cell;
     return metric->cells[metric->cell_count++] = cell;
 }
 
-struct metric_cell *metric_cell_of(struct metric *metric, const char *const *values, size_t count) {
+/* Beyond MAX_CELLS. Amounts of many label combinations add up in one cell; values of gauges would
+ * replace each other. Under the lock. */
+static struct metric_cell *metrics_shared_cell(struct metric *metric) {
     static const char *const other[METRIC_MAX_LABELS] = {"other", "other", "other", "other"};
+    if (metric->type == METRIC_GAUGE) {
+        return metric_unshown(METRIC_GAUGE);
+    }
+    struct buffer labels = {0};
+    metrics_append_labels(&labels, metric, other);
+    struct metric_cell *cell = metrics_find_cell(metric, labels.data);
+    cell = cell ? cell : metrics_add_cell(metric, labels.data);
+    buffer_free(&labels);
+    return cell;
+}
+
+static void metrics_note_left_out(const struct metric *metric) {
+    metric_add(metric_cell(metric_family(METRIC_COUNTER, "ras_metrics_left_out_total",
+                                         "Uses of label combinations beyond the 2000 that a metric "
+                                         "has: of a gauge they are not shown, else they are in the "
+                                         "series \"other\".",
+                                         "metric"),
+                           metric->name),
+               1);
+}
+
+static struct metric_cell *metrics_take_cell(struct metric *metric, const char *const *values,
+                                             size_t count, int keepers) {
     struct buffer labels = {0};
     if (count != metric->label_count) {
         fprintf(stderr, "aggregator: metric %s has labels \"%s\"\n", metric->name,
@@ -246,17 +248,25 @@ struct metric_cell *metric_cell_of(struct metric *metric, const char *const *val
     metrics_append_labels(&labels, metric, values);
     pthread_mutex_lock(&lock);
     struct metric_cell *cell = metrics_find_cell(metric, labels.data);
-    if (!cell && metric->cell_count >= MAX_CELLS) {
-        buffer_clear(&labels);
-        metrics_append_labels(&labels, metric, other);
-        cell = metrics_find_cell(metric, labels.data);
-    }
+    bool left_out = !cell && metric->cell_count >= MAX_CELLS;
     if (!cell) {
-        cell = metrics_add_cell(metric, labels.data);
+        cell = left_out ? metrics_shared_cell(metric) : metrics_add_cell(metric, labels.data);
     }
+    cell->keepers += keepers;
     pthread_mutex_unlock(&lock);
     buffer_free(&labels);
+    if (left_out) {
+        metrics_note_left_out(metric);
+    }
     return cell;
+}
+
+struct metric_cell *metric_cell_of(struct metric *metric, const char *const *values, size_t count) {
+    return metrics_take_cell(metric, values, count, 0);
+}
+
+struct metric_cell *metric_keep(struct metric *metric, const char *const *values, size_t count) {
+    return metrics_take_cell(metric, values, count, 1);
 }
 
 struct metric_cell *metric_cell(struct metric *metric, ...) {
@@ -283,16 +293,34 @@ struct metric_cell *metric_unshown(enum metric_type type) {
 
 /* ---- shown cells --------------------------------------------------------------------------- */
 
+/* Moves the cells behind the slot that were put there because their own was taken. */
+static void metrics_clear_slot(struct metric *metric, size_t hole) {
+    size_t mask = metric->table_size - 1;
+    for (size_t at = (hole + 1) & mask; metric->table[at]; at = (at + 1) & mask) {
+        size_t home = metric->table[at]->hash & mask;
+        if (((at - home) & mask) >= ((at - hole) & mask)) {
+            metric->table[hole] = metric->table[at];
+            hole = at;
+        }
+    }
+    metric->table[hole] = NULL;
+}
+
+static void metrics_remove_cell(struct metric *metric, struct metric_cell *cell) {
+    struct metric_cell **slot = metrics_slot_of(metric, cell->labels, cell->hash);
+    metrics_clear_slot(metric, (size_t)(slot - metric->table));
+    struct metric_cell *last = metric->cells[--metric->cell_count];
+    metric->cells[cell->at] = last;
+    last->at = cell->at;
+    metrics_free_later(metrics_destroy_cell, cell);
+}
+
 void metric_forget(struct metric *metric, struct metric_cell *cell) {
     pthread_mutex_lock(&lock);
-    size_t at = 0;
-    while (at < metric->cell_count && metric->cells[at] != cell) {
-        at++;
-    }
-    if (at < metric->cell_count) {
-        metric->cells[at] = metric->cells[--metric->cell_count];
-        metrics_fill_table(metric);
-        metrics_free_later(metrics_destroy_cell, cell);
+    cell->keepers -= cell->keepers > 0;
+    bool is_of_family = cell->at < metric->cell_count && metric->cells[cell->at] == cell;
+    if (is_of_family && cell->keepers == 0) {
+        metrics_remove_cell(metric, cell);
     }
     pthread_mutex_unlock(&lock);
 }
@@ -372,7 +400,8 @@ struct metric *metric_scope_family(struct metric_scope *scope, enum metric_type 
         err_set(err, ERR_INPUT,
                 "metric %s is already declared as a %s with labels \"%s\" and the help \"%s\": "
                 "declare the same here, or choose another name",
-                name, type_names[item->metric->type], item->metric->label_names, item->help);
+                name, metrics_type_names[item->metric->type], item->metric->label_names,
+                item->help);
     } else if (is_shown && (*place)->scopes == 0) {
         err_set(err, ERR_INPUT, "metric %s belongs to the program: choose another name", name);
     } else if (is_shown && metrics_is_alike(*place, type, label_names)) {
@@ -430,7 +459,7 @@ void metric_scope_destroy(struct metric_scope *scope) {
 
 /* ---- values -------------------------------------------------------------------------------- */
 
-static double metrics_to_double(uint64_t bits) {
+double metrics_to_double(uint64_t bits) {
     double value;
     memcpy(&value, &bits, sizeof value);
     return value;
@@ -501,74 +530,17 @@ double metric_bound(size_t bucket) {
     return bucket < BOUND_COUNT ? bounds[bucket] : INFINITY;
 }
 
-static void metrics_append_sample(struct buffer *out, const struct metric *metric,
-                                  const char *suffix, const struct metric_cell *cell,
-                                  double value) {
-    const char *open = cell->labels[0] ? "{" : "", *close = cell->labels[0] ? "}" : "";
-    char number[NUMBER_TEXT_CAP];
-    buffer_append_format(out, "%s%s%s%s%s %s\n", metric->name, suffix, open, cell->labels, close,
-                         number_format(value, number));
-}
+/* ---- snapshots ------------------------------------------------------------------------------ */
 
-static void metrics_render_histogram(struct buffer *out, const struct metric *metric,
-                                     const struct metric_cell *cell) {
-    const char *comma = cell->labels[0] ? "," : "";
-    uint64_t count = 0;
-    for (size_t i = 0; i <= BOUND_COUNT; i++) {
-        count += atomic_load_explicit(&cell->buckets[i], memory_order_relaxed);
-        buffer_append_format(out, "%s_bucket{%s%sle=\"", metric->name, cell->labels, comma);
-        if (i < BOUND_COUNT) {
-            buffer_append_format(out, "%g", bounds[i]);
-        } else {
-            buffer_append_text(out, "+Inf");
-        }
-        buffer_append_format(out, "\"} %llu\n", (unsigned long long)count);
-    }
-    metrics_append_sample(out, metric, "_sum", cell, metrics_to_double(atomic_load(&cell->value)));
-    metrics_append_sample(out, metric, "_count", cell, (double)count);
-}
-
-static int metrics_by_labels(const void *a, const void *b) {
-    const struct metric_cell *const *left = a, *const *right = b;
-    return strcmp((*left)->labels, (*right)->labels);
-}
-
-struct snapshot {
-    const struct metric *metric;
-    const char *help;
-    struct metric_cell **cells;
-    size_t count;
-};
-
-static void metrics_render_family(struct buffer *out, struct snapshot *snapshot) {
-    const struct metric *metric = snapshot->metric;
-    qsort(snapshot->cells, snapshot->count, sizeof *snapshot->cells, metrics_by_labels);
-    buffer_append_format(out, "# HELP %s ", metric->name);
-    metrics_append_escaped(out, snapshot->help);
-    buffer_append_format(out, "\n# TYPE %s %s\n", metric->name, type_names[metric->type]);
-    for (size_t i = 0; i < snapshot->count; i++) {
-        const struct metric_cell *cell = snapshot->cells[i];
-        if (atomic_load(&cell->hidden)) {
-            continue;
-        }
-        if (metric->type == METRIC_HISTOGRAM) {
-            metrics_render_histogram(out, metric, cell);
-        } else {
-            metrics_append_sample(out, metric, "", cell, metric_value(cell));
-        }
-    }
-}
-
-/* Copies pointers under the lock; families and cells live until the last render has ended. */
-static struct snapshot *metrics_take_snapshots(size_t *count) {
+struct metrics_snapshot *metrics_take_snapshots(size_t *count) {
     pthread_mutex_lock(&lock);
     renders++;
-    struct snapshot *snapshots = xcalloc(family_count + 1, sizeof *snapshots);
+    struct metrics_snapshot *snapshots = xcalloc(family_count + 1, sizeof *snapshots);
     *count = 0;
     for (const struct metric *metric = families; metric; metric = metric->next) {
-        struct snapshot *snapshot = &snapshots[(*count)++];
-        *snapshot =
-            (struct snapshot){.metric = metric, .help = metric->help, .count = metric->cell_count};
+        struct metrics_snapshot *snapshot = &snapshots[(*count)++];
+        *snapshot = (struct metrics_snapshot){
+            .metric = metric, .help = metric->help, .count = metric->cell_count};
         snapshot->cells = xcalloc(snapshot->count + 1, sizeof *snapshot->cells);
         if (snapshot->count > 0) {
             memcpy(snapshot->cells, metric->cells, snapshot->count * sizeof *snapshot->cells);
@@ -578,11 +550,8 @@ static struct snapshot *metrics_take_snapshots(size_t *count) {
     return snapshots;
 }
 
-void metrics_render(struct buffer *out) {
-    size_t count;
-    struct snapshot *snapshots = metrics_take_snapshots(&count);
+void metrics_drop_snapshots(struct metrics_snapshot *snapshots, size_t count) {
     for (size_t i = 0; i < count; i++) {
-        metrics_render_family(out, &snapshots[i]);
         free(snapshots[i].cells);
     }
     free(snapshots);

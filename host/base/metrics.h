@@ -20,8 +20,8 @@ struct metric *metric_family(enum metric_type type, const char *name, const char
                              const char *label_names);
 
 /* The cell for the label values, created at first use; takes as many values as the family has
- * labels. Hot paths keep the pointer. After 2,000 cells a family returns one shared "other" cell.
- */
+ * labels. Hot paths keep the pointer. After 2,000 cells a family returns a shared one: "other" of a
+ * counter or histogram, one that is on no page of a gauge. ras_metrics_left_out_total counts it. */
 struct metric_cell *metric_cell(struct metric *metric, ...);
 /* The one cell of a family without labels. */
 struct metric_cell *metric_single(enum metric_type type, const char *name, const char *help);
@@ -44,7 +44,10 @@ const char *metric_labels(const struct metric_cell *cell); /* a="x",b="y" */
 void metric_add_buckets(const struct metric_cell *cell, uint64_t counts[METRIC_BUCKETS]);
 double metric_bound(size_t bucket); /* seconds; INFINITY for the last */
 
-/* Removes and frees a cell that no other thread uses. */
+/* As metric_cell_of: the cell stays until metric_forget was called as often. */
+struct metric_cell *metric_keep(struct metric *metric, const char *const *values, size_t count);
+/* Removes and frees a cell that nobody else keeps. One of metric_cell: that no other thread uses.
+ */
 void metric_forget(struct metric *metric, struct metric_cell *cell);
 /* For a family with one label: the page shows only the cells with these values. Hidden cells, new
  * ones included, still count. */

@@ -8,6 +8,7 @@
  *   ras:cache:announced:VIEW  by partition of a database: its commits announced without a gap;
  *                             `position`: the last commit announced (pg_position.h), where
  *                             postgres.read_urls is set
+ *   ras:cache:auditor:VIEW    the process whose audit has just found no unannounced commit
  *   ras:cache:run             run id of the Redis server at the last check
  *
  * The number is the time of the invalidation in microseconds, and always grows: a Redis that
@@ -26,6 +27,7 @@
 
 #define RUN_KEY "ras:cache:run"
 #define CHAIN_PREFIX "ras:cache:chain:"
+#define AUDITOR_PREFIX "ras:cache:auditor:"
 #define CHUNK 1000       /* tags a command: bounds the time of each script run */
 #define CHAIN_TTL_S "60" /* an announcement times out long before */
 #define ANNOUNCED_TTL_S "604800"
@@ -327,4 +329,29 @@ bool cache_append_positions_query(struct cache *cache, struct redis *redis,
         announce_put_text(&arguments, CACHE_POSITION_FIELD);
     }
     return announce_send(redis, &arguments, err);
+}
+
+/* ---- audits of several processes ------------------------------------------------------------- */
+
+#define AUDITOR_KEY_BYTES (sizeof AUDITOR_PREFIX + 16)
+
+static struct slice announce_auditor_key(uint64_t view, char out[AUDITOR_KEY_BYTES]) {
+    int len = snprintf(out, AUDITOR_KEY_BYTES, AUDITOR_PREFIX "%016" PRIx64, view);
+    return (struct slice){out, (size_t)len};
+}
+
+bool cache_append_auditor_query(struct cache *cache, struct redis *redis, uint64_t view,
+                                struct err *err) {
+    char key[AUDITOR_KEY_BYTES];
+    const struct slice args[] = {slice_of("GET"), announce_auditor_key(view, key)};
+    return !cache_uses_redis(cache) || redis_append(redis, args, 2, err);
+}
+
+bool cache_append_auditor(struct cache *cache, struct redis *redis, uint64_t view,
+                          const char *process, int valid_ms, struct err *err) {
+    char key[AUDITOR_KEY_BYTES], valid[16];
+    snprintf(valid, sizeof valid, "%d", valid_ms);
+    const struct slice args[] = {slice_of("SET"), announce_auditor_key(view, key),
+                                 slice_of(process), slice_of("PX"), slice_of(valid)};
+    return !cache_uses_redis(cache) || redis_append(redis, args, 5, err);
 }

@@ -158,8 +158,8 @@ struct cache_announcement {
     const char *position;
 };
 
-/* Each of the three appends commands to `redis`, whose pipeline the caller runs; without Redis they
- * do nothing. A reply is an integer only where that is stated.
+/* Each of the following appends commands to `redis`, whose pipeline the caller runs; without Redis
+ * they do nothing. A reply is an integer only where that is stated.
  *
  * After cache_invalidate: invalidates in Redis, publishes the invalidation, and records the
  * positions. The reply to the record is the integer 0 if a commit before this one was not
@@ -175,6 +175,13 @@ bool cache_append_drop_all(struct cache *cache, struct redis *redis,
  * `position`, whatever it is, the announced one follows. */
 bool cache_append_positions_query(struct cache *cache, struct redis *redis,
                                   const struct cache_announcement *announcement, struct err *err);
+
+/* Queries which process of the database's announced last, by the next function, that an audit found
+ * no unannounced commit: the reply is a text, or nil if none has for the time that it gave. */
+bool cache_append_auditor_query(struct cache *cache, struct redis *redis, uint64_t view,
+                                struct err *err);
+bool cache_append_auditor(struct cache *cache, struct redis *redis, uint64_t view,
+                          const char *process, int valid_ms, struct err *err);
 
 /* Why all responses were dropped, without a known invalidation of each: counted and logged. */
 enum cache_drop {

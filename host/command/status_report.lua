@@ -105,7 +105,7 @@ local function add(a, b)
 end
 
 --- What waits for the same is one line, since the first of it waits.
-local function put_waiting(waiting)
+local function put_waiting(waiting, total)
   local groups, order = {}, {}
   for _, one in ipairs(waiting) do
     local cause = known(one.cause) and one.cause or "?"
@@ -128,17 +128,35 @@ local function put_waiting(waiting)
     put_wrapped("", ("waits: %s; %s, since %s"):format(table.concat(group, ", "), group.why,
       ago(group.since)), "degraded")
   end
+  if known(total) and total > #waiting then
+    put_wrapped("", ("waits: %s more; the log names each"):format(plural(total - #waiting,
+      "partition or topic")), "degraded")
+  end
+end
+
+local shown_topics = 20
+
+--- The topics that are furthest behind first, then those with records that wait, then by name.
+local function sort_topics(topics, records, seconds)
+  table.sort(topics, function(a, b)
+    local behind_a, behind_b = seconds[a] or 0, seconds[b] or 0
+    if behind_a ~= behind_b then
+      return behind_a > behind_b
+    end
+    if records[a] ~= records[b] then
+      return records[a] > records[b]
+    end
+    return a < b
+  end)
 end
 
 local function put_topics()
   local records, topics = by_topic(status.lag.records, add)
   local seconds = by_topic(status.lag.seconds, math.max)
-  local partitions, total, behind_s = {}, 0, 0
-  for _, cell in ipairs(status.lag.records) do
-    partitions[cell.topic] = (partitions[cell.topic] or 0) + 1
-    total = total + cell.value
-  end
+  local partitions = by_topic(status.lag.partitions or {}, add)
+  local total, behind_s = 0, 0
   for _, topic in ipairs(topics) do
+    total = total + records[topic]
     behind_s = math.max(behind_s, seconds[topic] or 0)
   end
   local kafka = health.dependencies.kafka or {}
@@ -151,11 +169,19 @@ local function put_topics()
     plural(kafka.workers or 0, "worker")))
   local width = columns == 0 and 48 or math.min(math.max(columns - 32, 16), 60)
   put("%s%10s%11s%11s", pad("topic", width), "partitions", "lag", "behind")
-  for _, topic in ipairs(topics) do
-    put("%s%10d%11s%11s", pad(topic, width), partitions[topic], count_of(records[topic]),
+  if #topics > shown_topics then
+    sort_topics(topics, records, seconds)
+  end
+  for i = 1, math.min(#topics, shown_topics) do
+    local topic = topics[i]
+    put("%s%10d%11s%11s", pad(topic, width), partitions[topic] or 0, count_of(records[topic]),
       (seconds[topic] or 0) > 0 and span(seconds[topic]) or "-")
   end
-  put_waiting(kafka.waiting or {})
+  if #topics > shown_topics then
+    put_wrapped("", ("and %s that are not further behind; --json has all"):format(
+      plural(#topics - shown_topics, "topic")))
+  end
+  put_waiting(kafka.waiting or {}, kafka.waiting_total)
 end
 
 local function put_reads()

@@ -118,7 +118,8 @@ struct config {
     } redis;
     struct {
         int workers; /* 0: none consumes here, and neither reactions nor the outbox's relay run */
-        int nice;    /* added to that of the workers' threads and of their Kafka clients' */
+        int metrics_partitions; /* of all workers */
+        int nice; /* added to that of the workers' threads and of their Kafka clients' */
         int batch_max_events;
         int batch_max_bytes;
         int batch_max_merge_bytes;

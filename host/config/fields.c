@@ -173,6 +173,9 @@ const struct config_field config_fields[] = {
     ROW(ingest, workers, INTEGER, "1", .max = 64,
         .help = "threads that consume, each with a consumer and a database connection; 0: this "
                 "process only answers requests"),
+    ROW(ingest, metrics_partitions, INTEGER, "500", .max = 1900,
+        .help = "partitions of this process of which each has its own lag on /metrics; a worker "
+                "with more than its share has the lag of each of its topics"),
     ROW(ingest, nice, INTEGER, "10", .min = 0, .max = 19,
         .help =
             "added to the nice value of these threads, so that requests get the processor first"),

@@ -161,6 +161,7 @@ static bool consumer_take_records(struct worker *worker) {
         if (!kafka_consumer_next(worker->kafka, 0, &message)) {
             return true;
         }
+        worker->client_events++;
         if (message.error.kind != KAFKA_ERROR_NONE) {
             consumer_note_error(worker, &message);
         } else {

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/xalloc.h"
 #include "pipeline/database_offsets.h"
 #include "pipeline/topic_waits.h"
 #include "worker.h"
@@ -65,12 +66,6 @@ static int64_t fetch_start_choose(struct worker *worker, struct partition *parti
     return committed;
 }
 
-static bool fetch_start_place(struct worker *worker, struct partition *partition,
-                              struct bounds bounds, struct err *err) {
-    int64_t next = fetch_start_choose(worker, partition, bounds);
-    return next == partition->next_offset || offsets_move(&worker->pipeline, partition, next, err);
-}
-
 /* ---- the assignment ------------------------------------------------------------------------ */
 
 bool fetch_assign(struct worker *worker, struct err *err) {
@@ -106,18 +101,21 @@ static void fetch_start_plan_probe(struct partition *partition, int64_t low) {
 static bool fetch_start_place_all(struct worker *worker, struct err *err) {
     struct partitions *partitions = &worker->pipeline.partitions;
     struct kafka_place *lows = consumer_places(worker), *highs = consumer_places(worker);
+    int64_t *next = xcalloc(partitions->count + 1, sizeof *next);
     kafka_consumer_ask(worker->kafka, lows, partitions->count, KAFKA_LOG_BEGIN, BOUNDS_TIMEOUT_MS);
     kafka_consumer_ask(worker->kafka, highs, partitions->count, KAFKA_LOG_END, BOUNDS_TIMEOUT_MS);
-    bool ok = true;
-    for (size_t i = 0; ok && i < partitions->count; i++) {
-        struct partition *partition = &partitions->items[i];
+    for (size_t i = 0; i < partitions->count; i++) {
         struct bounds bounds = {fetch_start_bound_of(&lows[i]), fetch_start_bound_of(&highs[i])};
-        ok = fetch_start_place(worker, partition, bounds, err);
-        fetch_start_plan_probe(partition, bounds.low);
-        partition->high_offset = bounds.high;
+        next[i] = fetch_start_choose(worker, &partitions->items[i], bounds);
+        partitions->items[i].high_offset = bounds.high;
+    }
+    bool ok = offsets_move(&worker->pipeline, next, err);
+    for (size_t i = 0; ok && i < partitions->count; i++) {
+        fetch_start_plan_probe(&partitions->items[i], fetch_start_bound_of(&lows[i]));
     }
     free(lows);
     free(highs);
+    free(next);
     return ok;
 }
 
@@ -137,9 +135,9 @@ bool fetch_start(struct worker *worker, struct err *err) {
     if (!offsets_load(pipeline, err) || !fetch_start_place_all(worker, err)) {
         return false;
     }
+    pipeline_find_handlers(pipeline);
     for (size_t i = 0; i < pipeline->partitions.count; i++) {
         struct partition *partition = &pipeline->partitions.items[i];
-        partition->handler = script_handler_of(pipeline->generation, partition->topic);
         partition->end_offset = -1;
         partition->trouble.retry_at_us = 0; /* its offset may have changed */
     }

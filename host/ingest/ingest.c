@@ -309,6 +309,7 @@ static bool ingest_append_reason(struct ingest *ingest, bool none_assigned, stru
 /* The waiting topics and partitions of all workers; returns their number. */
 static int ingest_append_waiting(struct ingest *ingest, struct buffer *json) {
     int waits = 0;
+    size_t total = 0;
     bool any = false;
     buffer_append_text(json, ",\"waiting\":[");
     for (size_t i = 0; i < ingest->count; i++) {
@@ -317,6 +318,7 @@ static int ingest_append_waiting(struct ingest *ingest, struct buffer *json) {
                  atomic_load(&ingest->workers[i].unreadable);
         pthread_mutex_lock(&status->lock);
         struct slice waiting = buffer_slice(&status->waiting);
+        total += status->waiting_total;
         if (waiting.len > 0) {
             buffer_append_text(json, any ? "," : "");
             buffer_append(json, waiting.data, waiting.len);
@@ -324,7 +326,7 @@ static int ingest_append_waiting(struct ingest *ingest, struct buffer *json) {
         }
         pthread_mutex_unlock(&status->lock);
     }
-    buffer_append_text(json, "]");
+    buffer_append_format(json, "],\"waiting_total\":%zu", total);
     return waits;
 }
 

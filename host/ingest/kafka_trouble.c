@@ -223,19 +223,22 @@ static void kafka_trouble_append_partition(struct buffer *json, const struct par
     kafka_trouble_append_end(json, trouble->since_wall_us, trouble->reason);
 }
 
-int trouble_append(const struct worker *worker, struct buffer *json) {
+int trouble_append(const struct worker *worker, size_t most, struct buffer *json) {
     const struct partitions *partitions = &worker->pipeline.partitions;
-    for (size_t i = 0; i < partitions->count; i++) {
-        if (partitions->items[i].trouble.reason) {
+    size_t total = 0;
+    for (size_t i = 0; worker->trouble.partitions > 0 && i < partitions->count; i++) {
+        if (partitions->items[i].trouble.reason && total++ < most) {
             kafka_trouble_append_partition(json, &partitions->items[i]);
         }
     }
     for (size_t i = 0; i < worker->trouble.topic_count; i++) {
         const struct refused_topic *topic = &worker->trouble.topics[i];
-        kafka_trouble_append_begin(json, topic->name);
-        kafka_trouble_append_end(json, topic->since_wall_us, topic->reason);
+        if (total++ < most) {
+            kafka_trouble_append_begin(json, topic->name);
+            kafka_trouble_append_end(json, topic->since_wall_us, topic->reason);
+        }
     }
-    return (int)(worker->trouble.partitions + worker->trouble.topic_count);
+    return (int)total;
 }
 
 bool trouble_has_topic(const struct worker *worker, const char *topic) {

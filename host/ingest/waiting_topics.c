@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "worker.h"
 
+#define WAITING_SHOWN 20 /* of a worker: probes and the console read them all the time */
+
 static void waiting_topics_append(struct buffer *json, const char *topic, const char *handler,
                                   const struct wait *wait) {
     buffer_append_text(json, json->len > 0 ? ",{" : "{");
@@ -35,6 +37,7 @@ static void waiting_topics_publish(struct worker *worker) {
     const struct script_handler *handlers =
         script_generation_handlers(worker->pipeline.generation, &count);
     struct buffer json = {0};
+    size_t total = 0;
     int waiting = 0, opened = 0;
     for (size_t i = 0; i < count && i < waits->count; i++) {
         const struct wait *wait = &waits->items[i];
@@ -44,15 +47,17 @@ static void waiting_topics_publish(struct worker *worker) {
             waiting_topics_set_metric(worker, handlers[i].topics[t],
                                       wait->cause != WAIT_NONE ||
                                           trouble_has_topic(worker, handlers[i].topics[t]));
-            if (wait->cause != WAIT_NONE) {
+            if (wait->cause != WAIT_NONE && total++ < WAITING_SHOWN) {
                 waiting_topics_append(&json, handlers[i].topics[t], handlers[i].name, wait);
             }
         }
     }
-    int unreadable = trouble_append(worker, &json);
+    int unreadable =
+        trouble_append(worker, total < WAITING_SHOWN ? WAITING_SHOWN - total : 0, &json);
     pthread_mutex_lock(&worker->status.lock);
     struct buffer before = worker->status.waiting;
     worker->status.waiting = json;
+    worker->status.waiting_total = total + (size_t)unreadable;
     pthread_mutex_unlock(&worker->status.lock);
     buffer_free(&before);
     atomic_store(&worker->waiting_handlers, waiting);

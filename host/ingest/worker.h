@@ -19,7 +19,8 @@ struct worker_status {
     pthread_mutex_t lock;  /* guards the others */
     char text[512];        /* what the worker waits for and why; "": nothing */
     const char *kafka;     /* static: why the Kafka client cannot read; NULL: it can */
-    struct buffer waiting; /* JSON objects of waiting topics, comma-separated */
+    struct buffer waiting; /* JSON objects of the first waiting topics, comma-separated */
+    size_t waiting_total;  /* number of all */
 };
 
 /* A declared topic to which Kafka refuses access. */
@@ -57,6 +58,23 @@ struct kafka_offsets {
     bool is_under_way;
     bool is_refused; /* the last report was */
     int64_t at_us;   /* time of the next report */
+};
+
+/* lag.c */
+struct lag_topic {
+    char *name;                                       /* owned */
+    struct metric_cell *partitions;                   /* how many the worker has */
+    struct metric_cell *cells[PARTITION_LAG_FIGURES]; /* NULL: its partitions have their own */
+    double count;
+    double values[PARTITION_LAG_FIGURES];
+};
+
+struct lag {
+    bool by_partition; /* else by topic */
+    struct lag_topic *topics;
+    size_t topic_count;
+    bool rests;         /* no record waited at the last measurement */
+    uint64_t at_events; /* the client's, then */
 };
 
 /* Why the worker needs a new Kafka client. */
@@ -102,7 +120,9 @@ struct worker {
     size_t unplaced;          /* partitions without a start offset: not fetched */
     int64_t unplaced_wait_us; /* until Kafka is asked again; 0: all are placed */
     struct client_trouble trouble;
-    int64_t ends_received; /* number of partition ends that Kafka returned */
+    int64_t ends_received;  /* number of partition ends that Kafka returned */
+    uint64_t client_events; /* records, ends and errors that the client returned */
+    struct lag lag;
     struct reopen reopen;
     struct coordinator coordinator;
     bool logged_repeated; /* the log has that records below the offset came */
@@ -181,8 +201,7 @@ bool fetch_start(struct worker *worker, struct err *err);
 /* Fetches all partitions that are placed and do not wait. */
 bool fetch_assign(struct worker *worker, struct err *err);
 
-/* ---- kafka_trouble.c: partitions, topics and clients that Kafka does not serve ----------------
- */
+/* ---- kafka_trouble.c: partitions, topics and clients that Kafka does not serve --------------- */
 
 /* The client returned an error instead of a record. Holds the partition, if it is known. */
 void trouble_note_message(struct worker *worker, struct partition *partition,
@@ -199,8 +218,8 @@ void trouble_forget_topics(struct worker *worker);
 void trouble_retry(struct worker *worker, int64_t now_us);
 /* Asks Kafka whether trouble has ended that ends without a sign. Blocks for at most a second. */
 void trouble_look(struct worker *worker);
-/* Appends comma-separated JSON objects; returns their number. */
-int trouble_append(const struct worker *worker, struct buffer *json);
+/* Appends the first comma-separated JSON objects, at most `most`; returns the number of all. */
+int trouble_append(const struct worker *worker, size_t most, struct buffer *json);
 bool trouble_has_topic(const struct worker *worker, const char *topic);
 
 /* ---- waiting_topics.c: topics that wait ------------------------------------------------------ */
@@ -217,7 +236,7 @@ void waiting_resume(struct worker *worker);
 bool lag_measure(struct worker *worker);
 /* Asks Kafka for the ends of the partitions; blocks for at most a second. */
 void lag_ask_ends(struct worker *worker);
-/* Sets the gauges of the worker's partitions to 0 before they are revoked. */
+/* Removes the metrics of the worker's partitions before they are revoked. */
 void lag_forget(struct worker *worker);
 
 /* ---- stall.c --------------------------------------------------------------------------------- */

@@ -116,5 +116,6 @@ void sample_put_lag(struct buffer *json, const char *name) {
     sample_put_metric(json, "records", "ras_consumer_lag_messages");
     sample_put_metric(json, "seconds", "ras_consumer_lag_seconds");
     sample_put_metric(json, "committed_offset", "ras_consumer_committed_offset");
+    sample_put_metric(json, "partitions", "ras_consumer_partitions");
     buffer_append_text(json, "}");
 }

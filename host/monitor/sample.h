@@ -14,6 +14,6 @@ void sample_put_metric(struct buffer *json, const char *name, const char *metric
 void sample_put(struct buffer *json);
 /* Appends an object: the ids of processed events in Redis, whose bound is max_mb. */
 void sample_put_seen(struct buffer *json, const char *name, int max_mb);
-/* Appends an object: the lag and the committed offset of each partition that this process reads or
- * read. */
+/* Appends an object: the lag and the committed offset of each partition that this process reads, or
+ * of each topic (ingest.metrics_partitions), and how many partitions of each topic it reads. */
 void sample_put_lag(struct buffer *json, const char *name);

@@ -1,6 +1,8 @@
 #include "announcement_audit.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "bindings/pg.h"
 #include "bindings/pg_reads.h"
@@ -43,7 +45,10 @@ struct audit {
     bool is_doubtful;        /* a cache_doubt is open */
     int64_t watched_us;      /* since when each audit has succeeded; 0: the last one failed */
     int64_t failed_us;       /* since when each audit has failed; 0: the last one succeeded */
+    size_t behind;           /* partitions with an unannounced commit at the last audit */
     bool refused, forgot;    /* replies of Redis */
+    bool shared;             /* the same: another process has audited */
+    char process[40];        /* names this one in Redis */
     bool logged_database;    /* the log has that the database is unavailable */
     struct thread thread;
 };
@@ -292,17 +297,52 @@ void audit_judge(struct audit *audit, int64_t now_us) {
             audit->items[i].behind_us = 0;
         }
     }
-    size_t behind = announcement_audit_note_behind(audit, now_us);
+    audit->behind = announcement_audit_note_behind(audit, now_us);
     struct cache_announcement late = announcement_audit_positions(audit, false, now_us);
     bool all_announced = late.position_count == 0 || announcement_audit_forget(audit, &late);
     free((void *)late.positions);
-    if (audit->tells_position && behind == 0) {
+    if (audit->tells_position && audit->behind == 0) {
         announcement_audit_check_position(audit, now_us);
     }
     if (!all_announced || announcement_audit_lacks_positions(audit, now_us)) {
         announcement_audit_set_doubt(audit, true);
-    } else if (behind == 0 || now_us - audit->watched_us >= AUDIT_PATIENCE_US) {
+    } else if (audit->behind == 0 || now_us - audit->watched_us >= AUDIT_PATIENCE_US) {
         announcement_audit_set_doubt(audit, false);
+    }
+}
+
+/* ---- processes that share the audits --------------------------------------------------------- */
+
+static void announcement_audit_on_auditor(void *context, size_t index, const redisReply *reply) {
+    struct audit *audit = context;
+    (void)index;
+    audit->shared = reply->type == REDIS_REPLY_STRING && strcmp(reply->str, audit->process) != 0;
+}
+
+bool audit_is_shared(struct audit *audit) {
+    struct err err = {0};
+    audit->shared = false;
+    /* Where replicas are read, each process checks the position, too. */
+    return !audit->tells_position && audit->watched_us > 0 && audit->behind == 0 &&
+           !audit->is_doubtful &&
+           cache_append_auditor_query(audit->cache, audit->redis, audit->view, &err) &&
+           redis_run(audit->redis, announcement_audit_on_auditor, audit, &err) && audit->shared;
+}
+
+static void announcement_audit_ignore(void *context, size_t index, const redisReply *reply) {
+    (void)context, (void)index, (void)reply;
+}
+
+void audit_share(struct audit *audit, int64_t began_us) {
+    struct err err = {0};
+    int64_t valid_ms = AUDIT_SHARED_MS - (clock_monotonic_us() - began_us) / 1000;
+    if (audit->watched_us == 0 || audit->behind > 0 || audit->is_doubtful || valid_ms <= 0) {
+        return;
+    }
+    if (!cache_append_auditor(audit->cache, audit->redis, audit->view, audit->process,
+                              (int)valid_ms, &err) ||
+        !redis_run(audit->redis, announcement_audit_ignore, NULL, &err)) {
+        log_debug("cannot share an audit", LOG_TEXT("error", err.text));
     }
 }
 
@@ -312,9 +352,14 @@ void audit_judge(struct audit *audit, int64_t now_us) {
  * responses are the only ones then. */
 static int64_t announcement_audit_run(struct audit *audit) {
     struct err err = {0};
+    if (audit_is_shared(audit)) {
+        return AUDIT_INTERVAL_US;
+    }
+    int64_t began_us = clock_monotonic_us();
     bool ok = announcement_audit_read(audit, &err);
     if (ok) {
         audit_judge(audit, clock_monotonic_us());
+        audit_share(audit, began_us);
     } else if (!audit->logged_database) {
         log_warning("cannot read committed counts from the database: cached responses are served "
                     "unaudited",
@@ -357,6 +402,8 @@ struct audit *audit_create(const struct config *config, struct cache *cache, str
     audit->redis = redis;
     audit->pg = pg_create(&options);
     audit->tells_position = config->postgres.read_urls.count > 0;
+    snprintf(audit->process, sizeof audit->process, "%d:%" PRIx64, (int)getpid(),
+             (uint64_t)clock_wall_us());
     thread_init(&audit->thread);
     return audit;
 }

@@ -27,6 +27,16 @@ void audit_take(struct audit *audit, uint64_t view, const struct cache_position 
  * AUDIT_PATIENCE_US. now_us: monotonic. */
 void audit_judge(struct audit *audit, int64_t now_us);
 
+/* Another process has audited all partitions within the last AUDIT_SHARED_MS and found no
+ * unannounced commit, and neither has this one's last audit: an audit would repeat its queries. */
+bool audit_is_shared(struct audit *audit);
+/* After audit_judge: tells the other processes if that found no unannounced commit. began_us: when
+ * the counts were queried, monotonic. */
+void audit_share(struct audit *audit, int64_t began_us);
+
+/* How long an audit stands for those of other processes. An unannounced commit that it has just
+ * missed is found by one of theirs AUDIT_INTERVAL_US later, still within the second. */
+#define AUDIT_SHARED_MS 100
 /* Time between two audits, and time that an announcement may take. Together below a second, the age
  * up to which an outdated response may be served. */
 #define AUDIT_INTERVAL_US 400000

@@ -52,33 +52,55 @@ static bool announcer_rests(const struct announcer *announcer) {
     return redis_resting(announcer->redis) || clock_monotonic_us() < announcer->rest_until_us;
 }
 
-/* The positions that the batch moved; batch NULL: of all partitions. The caller frees them. */
+static struct cache_announcement announcer_begin_description(const struct pipeline *pipeline) {
+    const char *position = pipeline->announcer.position;
+    return (struct cache_announcement){.view = pipeline->view_epoch,
+                                       .position = position[0] ? position : NULL};
+}
+
+static void announcer_add_position(struct cache_position *positions, size_t *count,
+                                   const struct partition *partition, int64_t events) {
+    if (partition->position) {
+        positions[(*count)++] = (struct cache_position){
+            .name = partition->position,
+            .before = (uint64_t)(partition->counted - events),
+            .counted = (uint64_t)partition->counted,
+        };
+    }
+}
+
+/* The caller frees the positions: of all partitions. */
+static struct cache_announcement announcer_describe_all(const struct pipeline *pipeline) {
+    const struct partitions *partitions = &pipeline->partitions;
+    struct cache_announcement announcement = announcer_begin_description(pipeline);
+    struct cache_position *positions = xcalloc(partitions->count + 1, sizeof *positions);
+    for (size_t i = 0; i < partitions->count; i++) {
+        announcer_add_position(positions, &announcement.position_count, &partitions->items[i], 0);
+    }
+    announcement.positions = positions;
+    return announcement;
+}
+
+/* The same of those that the batch moved, and its tags. */
 static struct cache_announcement announcer_describe(const struct pipeline *pipeline,
                                                     const struct batch *batch) {
     const struct partitions *partitions = &pipeline->partitions;
-    const char *position = pipeline->announcer.position;
-    struct cache_announcement announcement = {.view = pipeline->view_epoch,
-                                              .position = position[0] ? position : NULL};
-    struct cache_position *positions = xcalloc(partitions->count + 1, sizeof *positions);
+    struct cache_announcement announcement = announcer_begin_description(pipeline);
+    struct cache_position *positions = xcalloc(batch->touched_count + 1, sizeof *positions);
     int64_t *events = xcalloc(partitions->count + 1, sizeof *events);
-    for (size_t i = 0; batch && i < batch->count; i++) {
+    for (size_t i = 0; i < batch->count; i++) {
         events[batch->events[i].record.partition] += batch->events[i].state != EVENT_WAITS;
     }
-    for (size_t i = 0; i < partitions->count; i++) {
-        const struct partition *partition = &partitions->items[i];
-        if (partition->position && (!batch || batch->advances[i].next >= 0)) {
-            positions[announcement.position_count++] = (struct cache_position){
-                .name = partition->position,
-                .before = (uint64_t)(partition->counted - events[i]),
-                .counted = (uint64_t)partition->counted,
-            };
+    for (size_t i = 0; i < batch->touched_count; i++) {
+        size_t p = batch->touched[i];
+        if (batch->advances[p].next >= 0) {
+            announcer_add_position(positions, &announcement.position_count, &partitions->items[p],
+                                   events[p]);
         }
     }
     free(events);
     announcement.positions = positions;
-    if (batch) {
-        announcement.tags = merge_tags(batch->merge, &announcement.tag_count);
-    }
+    announcement.tags = merge_tags(batch->merge, &announcement.tag_count);
     return announcement;
 }
 
@@ -91,7 +113,8 @@ static bool announcer_append(struct pipeline *pipeline, const struct batch *batc
         return true;
     }
     bool of_all = pipeline->announcer.caches_doubtful || !batch;
-    struct cache_announcement announcement = announcer_describe(pipeline, of_all ? NULL : batch);
+    struct cache_announcement announcement =
+        of_all ? announcer_describe_all(pipeline) : announcer_describe(pipeline, batch);
     bool ok = of_all ? cache_append_drop_all(cache, redis, &announcement, err)
                      : cache_append_announcement(cache, redis, &announcement, err);
     free((void *)announcement.positions);

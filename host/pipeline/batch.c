@@ -45,20 +45,30 @@ void batch_free(struct pipeline *pipeline, struct batch *batch) {
     batch_empty(pipeline, batch);
     free(batch->events);
     free(batch->advances);
+    free(batch->touched);
     encode_free(&batch->encoded);
     arena_destroy(batch->extracted);
     merge_destroy(batch->merge);
     script_generation_unref(batch->generation);
 }
 
+static const struct advance batch_no_advance = {.next = -1};
+
 static void batch_forget_advances(struct pipeline *pipeline, struct batch *batch) {
     size_t count = pipeline->partitions.count;
-    if (count != batch->advance_count || !batch->advances) {
-        batch->advances = xrealloc(batch->advances, (count + 1) * sizeof *batch->advances);
-        batch->advance_count = count;
+    if (count == batch->advance_count && batch->advances) {
+        for (size_t i = 0; i < batch->touched_count; i++) {
+            batch->advances[batch->touched[i]] = batch_no_advance;
+        }
+        batch->touched_count = 0;
+        return;
     }
+    batch->advances = xrealloc(batch->advances, (count + 1) * sizeof *batch->advances);
+    batch->touched = xrealloc(batch->touched, (count + 1) * sizeof *batch->touched);
+    batch->advance_count = count;
+    batch->touched_count = 0;
     for (size_t i = 0; i < count; i++) {
-        batch->advances[i] = (struct advance){0, -1, 0};
+        batch->advances[i] = batch_no_advance;
     }
 }
 
@@ -99,15 +109,25 @@ bool batch_is_outdated(const struct pipeline *pipeline, const struct batch *batc
 
 /* ---- taking records ------------------------------------------------------------------------ */
 
+/* expected: the partition's offset before the batch. */
+static void batch_advance(struct batch *batch, const struct log_record *record, int64_t expected) {
+    struct advance *advance = &batch->advances[record->partition];
+    if (!advance->touched) {
+        advance->touched = true;
+        batch->touched[batch->touched_count++] = record->partition;
+    }
+    if (advance->next < 0) {
+        advance->expected = expected;
+    }
+    advance->next = record->offset + 1;
+    advance->last_time_us = record->broker_time_us;
+}
+
 static void batch_advance_partition(struct pipeline *pipeline, struct batch *batch,
                                     const struct log_record *record) {
     struct partition *partition = &pipeline->partitions.items[record->partition];
-    struct advance *advance = &batch->advances[record->partition];
-    if (advance->next < 0) {
-        advance->expected = partition->next_offset;
-    }
-    advance->next = partition->next_offset = record->offset + 1;
-    advance->last_time_us = record->broker_time_us;
+    batch_advance(batch, record, partition->next_offset);
+    partition->next_offset = record->offset + 1;
     partition->broker_time_us = record->broker_time_us;
 }
 
@@ -138,18 +158,25 @@ void batch_forget_unapplied(struct batch *batch) {
     merge_forget(batch->merge, batch_is_unapplied, batch);
 }
 
-/* The offset change of one partition by the events in [first, last). */
-static struct advance batch_advance_of(const struct batch *batch, size_t first, size_t last,
-                                       size_t partition, int64_t expected) {
-    struct advance advance = {expected, -1, 0};
-    for (size_t i = first; i < last; i++) {
-        const struct log_record *record = &batch->events[i].record;
-        if (record->partition == partition && batch->events[i].state != EVENT_WAITS) {
-            advance.next = record->offset + 1;
-            advance.last_time_us = record->broker_time_us;
+/* Computes the handler's offset changes again, without the events that wait. */
+static void batch_move_back(struct pipeline *pipeline, struct batch *batch, int handler) {
+    struct partition *partitions = pipeline->partitions.items;
+    for (size_t i = 0; i < batch->touched_count; i++) {
+        size_t p = batch->touched[i];
+        if (partitions[p].handler == handler && batch->advances[p].next >= 0) {
+            batch->advances[p].next = -1;
+            partitions[p].next_offset = batch->advances[p].expected;
+            partitions[p].end_offset = -1;
         }
     }
-    return advance;
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct event *event = &batch->events[i];
+        struct partition *partition = &partitions[event->record.partition];
+        if (partition->handler == handler && event->state != EVENT_WAITS) {
+            batch_advance(batch, &event->record, batch->advances[event->record.partition].expected);
+            partition->next_offset = event->record.offset + 1;
+        }
+    }
 }
 
 void batch_leave_out(struct pipeline *pipeline, struct batch *batch, int handler, size_t first) {
@@ -164,16 +191,7 @@ void batch_leave_out(struct pipeline *pipeline, struct batch *batch, int handler
         batch->waiting++;
         event->state = EVENT_WAITS;
     }
-    for (size_t p = 0; p < batch->advance_count; p++) {
-        struct partition *partition = &pipeline->partitions.items[p];
-        int64_t expected = batch->advances[p].expected;
-        if (partition->handler != handler || batch->advances[p].next < 0) {
-            continue;
-        }
-        batch->advances[p] = batch_advance_of(batch, 0, batch->count, p, expected);
-        partition->next_offset = batch->advances[p].next >= 0 ? batch->advances[p].next : expected;
-        partition->end_offset = -1;
-    }
+    batch_move_back(pipeline, batch, handler);
     if (has_merged) {
         batch_forget_unapplied(batch);
         merge_select(batch->merge, 0, batch->count);
@@ -184,18 +202,32 @@ void batch_leave_out(struct pipeline *pipeline, struct batch *batch, int handler
 
 /* ---- splitting ----------------------------------------------------------------------------- */
 
+/* rest is empty. */
+static void batch_split_advances(struct batch *batch, struct batch *rest) {
+    for (size_t i = 0; i < batch->touched_count; i++) {
+        batch->advances[batch->touched[i]].next = -1;
+    }
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct event *event = &batch->events[i];
+        const struct advance *advance = &batch->advances[event->record.partition];
+        if (event->state == EVENT_WAITS) {
+            continue;
+        }
+        if (i < batch->handled) {
+            batch_advance(batch, &event->record, advance->expected);
+        } else {
+            batch_advance(rest, &event->record,
+                          advance->next >= 0 ? advance->next : advance->expected);
+        }
+    }
+}
+
 void batch_split(struct pipeline *pipeline, struct batch *batch, struct batch *rest) {
     if (batch->handled == batch->count) {
         return;
     }
     batch_clear(pipeline, rest);
-    for (size_t p = 0; p < batch->advance_count; p++) {
-        int64_t expected = batch->advances[p].expected;
-        struct advance handled = batch_advance_of(batch, 0, batch->handled, p, expected);
-        rest->advances[p] = batch_advance_of(batch, batch->handled, batch->count, p,
-                                             handled.next >= 0 ? handled.next : expected);
-        batch->advances[p] = handled;
-    }
+    batch_split_advances(batch, rest);
     for (size_t i = batch->handled; i < batch->count; i++) {
         if (batch->events[i].state == EVENT_WAITS) {
             if (pipeline->options.release) {

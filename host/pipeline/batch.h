@@ -59,6 +59,7 @@ struct advance {
     int64_t expected;     /* compare: what the database must hold */
     int64_t next;         /* set; -1: the batch has no event of this partition */
     int64_t last_time_us; /* the broker's time of the last record; 0: none */
+    bool touched;         /* the batch's list of touched partitions has it */
 };
 
 struct batch {
@@ -75,6 +76,8 @@ struct batch {
     struct encoded encoded;
     struct advance *advances; /* parallel to the pipeline's partitions */
     size_t advance_count;
+    size_t *touched; /* indices of partitions of which it took records, each once */
+    size_t touched_count;
     size_t rejected;
     size_t waiting;     /* events in EVENT_WAITS */
     size_t outside;     /* events in EVENT_OUTSIDE */

@@ -97,24 +97,6 @@ bool offsets_load(struct pipeline *pipeline, struct err *err) {
                    pipeline->partitions.count);
 }
 
-bool offsets_move(struct pipeline *pipeline, struct partition *partition, int64_t next,
-                  struct err *err) {
-    struct pg_params *params = pipeline->params;
-    pg_params_reset(params);
-    pg_params_add_text(params, slice_of(pipeline->options.group));
-    pg_params_add_text(params, slice_of(partition->topic));
-    pg_params_add_int8(params, partition->number);
-    pg_params_add_int8(params, partition->next_offset);
-    pg_params_add_int8(params, next);
-    if (!pg_query(pipeline->pg, "move_offset", move_sql, params,
-                  database_offsets_timeout_ms(pipeline), NULL, err)) {
-        return false;
-    }
-    partition->next_offset = partition->committed_offset = next;
-    partition->committed_time_us = 0;
-    return true;
-}
-
 bool offsets_unmoved(struct pipeline *pipeline, struct err *err) {
     struct pg_result *row = NULL;
     database_offsets_fill_names(pipeline);
@@ -141,9 +123,10 @@ struct tally {
 };
 
 void offsets_note_committed(struct pipeline *pipeline, const struct batch *batch) {
-    for (size_t i = 0; i < batch->advance_count; i++) {
-        if (batch->advances[i].next >= 0) {
-            pipeline->partitions.items[i].committed_offset = batch->advances[i].next;
+    for (size_t i = 0; i < batch->touched_count; i++) {
+        size_t p = batch->touched[i];
+        if (batch->advances[p].next >= 0) {
+            pipeline->partitions.items[p].committed_offset = batch->advances[p].next;
         }
     }
     for (size_t i = 0; i < batch->count; i++) {
@@ -170,11 +153,14 @@ static enum outcome database_offsets_outcome_of(const struct event *event) {
     }
 }
 
+/* By partition; those of partitions that the batch did not touch are not set. */
 static struct tally *database_offsets_count_outcomes(const struct pipeline *pipeline,
                                                      const struct batch *batch) {
     size_t bytes = (pipeline->partitions.count + 1) * sizeof(struct tally);
     struct tally *tallies = arena_alloc(merge_arena(batch->merge), bytes);
-    memset(tallies, 0, bytes);
+    for (size_t i = 0; i < batch->touched_count; i++) {
+        tallies[batch->touched[i]] = (struct tally){0};
+    }
     for (size_t i = 0; i < batch->count; i++) {
         const struct event *event = &batch->events[i];
         tallies[event->record.partition].counts[database_offsets_outcome_of(event)] +=
@@ -194,6 +180,7 @@ static const enum pg_array column_types[COLUMNS] = {
     [FIRST_COUNT... COLUMNS - 1] = PG_ARRAY_INT4,
 };
 
+/* tally NULL: the column is before FIRST_COUNT. */
 static void database_offsets_put_cell(struct pg_params *params, const struct partition *partition,
                                       const struct advance *advance, const struct tally *tally,
                                       int column) {
@@ -218,13 +205,47 @@ bool offsets_send(struct pipeline *pipeline, const struct batch *batch, struct e
     pg_params_add_text(params, slice_of(script_generation_hash(batch->generation)));
     for (int column = 0; column < COLUMNS; column++) {
         pg_array_begin(params, column_types[column]);
-        for (size_t i = 0; i < batch->advance_count; i++) {
-            if (batch->advances[i].next >= 0) {
-                database_offsets_put_cell(params, &pipeline->partitions.items[i],
-                                          &batch->advances[i], &tallies[i], column);
+        for (size_t i = 0; i < batch->touched_count; i++) {
+            size_t p = batch->touched[i];
+            if (batch->advances[p].next >= 0) {
+                database_offsets_put_cell(params, &pipeline->partitions.items[p],
+                                          &batch->advances[p], &tallies[p], column);
             }
         }
         pg_array_end(params);
     }
     return pg_send(pipeline->pg, "advance_offsets", advance_sql, params, false, err);
+}
+
+bool offsets_move(struct pipeline *pipeline, const int64_t *next, struct err *err) {
+    struct partition *partitions = pipeline->partitions.items;
+    struct pg_params *params = pipeline->params;
+    size_t count = pipeline->partitions.count, moved = 0;
+    pg_params_reset(params);
+    pg_params_add_text(params, slice_of(pipeline->options.group));
+    for (int column = TOPIC; column <= NEXT; column++) {
+        pg_array_begin(params, column_types[column]);
+        for (size_t i = 0; i < count; i++) {
+            struct advance advance = {.expected = partitions[i].next_offset, .next = next[i]};
+            if (advance.next != advance.expected) {
+                database_offsets_put_cell(params, &partitions[i], &advance, NULL, column);
+                moved++;
+            }
+        }
+        pg_array_end(params);
+    }
+    if (moved == 0) {
+        return true;
+    }
+    if (!pg_query(pipeline->pg, "move_offsets", move_sql, params,
+                  database_offsets_timeout_ms(pipeline), NULL, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (next[i] != partitions[i].next_offset) {
+            partitions[i].next_offset = partitions[i].committed_offset = next[i];
+            partitions[i].committed_time_us = 0;
+        }
+    }
+    return true;
 }

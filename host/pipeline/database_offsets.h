@@ -14,9 +14,9 @@ bool offsets_ask_epoch(struct pg *pg, int timeout_ms, uint64_t *epoch, struct er
 bool offsets_read_epoch(struct pipeline *pipeline, struct err *err);
 /* Reads the offsets of the pipeline's partitions. Inserts missing rows. */
 bool offsets_load(struct pipeline *pipeline, struct err *err);
-/* Moves one partition's offset without events. ERR_CONFLICT: another process moved it. */
-bool offsets_move(struct pipeline *pipeline, struct partition *partition, int64_t next,
-                  struct err *err);
+/* Moves partitions' offsets without events, all or none: next[i] is that of the pipeline's
+ * partition i, or its present one. ERR_CONFLICT: another process moved one. */
+bool offsets_move(struct pipeline *pipeline, const int64_t *next, struct err *err);
 /* True: the offsets are as committed. False: a replay moved one (err stays ERR_NONE), or the query
  * failed. Call it outside of transactions. */
 bool offsets_unmoved(struct pipeline *pipeline, struct err *err);

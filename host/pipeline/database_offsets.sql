@@ -31,7 +31,10 @@ SELECT NOT EXISTS (
     WHERE o.next_offset IS DISTINCT FROM w.next_offset)
 
 -- name: move
-SELECT aggregator_state.move_offset($1::text, $2::text, $3::int4, $4::int8, $5::int8)
+SELECT aggregator_state.move_offset($1::text, topic, partition, expected, next)
+FROM unnest($2::text[], $3::int4[], $4::int8[], $5::int8[])
+    AS m (topic, partition, expected, next)
+ORDER BY topic, partition
 
 -- name: advance
 SELECT aggregator_state.advance_offset(

@@ -3,10 +3,59 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/xalloc.h"
+
+/* A slot holds the index of an item, plus 1. */
+#define SLOT_FREE 0
+#define SLOT_REMOVED UINT32_MAX
 
 static bool partitions_is_at(const struct partition *partition, const char *topic, int32_t number) {
     return partition->number == number && strcmp(partition->topic, topic) == 0;
+}
+
+/* ---- the index ------------------------------------------------------------------------------- */
+
+static size_t partitions_next_slot(const struct partitions *partitions, size_t slot) {
+    return (slot + 1) & (partitions->slot_count - 1);
+}
+
+static size_t partitions_first_slot(const struct partitions *partitions, const char *topic,
+                                    int32_t number) {
+    return hash64_seeded(slice_of(topic), (uint32_t)number) & (partitions->slot_count - 1);
+}
+
+/* The partition's slot, or the free one behind its place. */
+static size_t partitions_slot_of(const struct partitions *partitions, const char *topic,
+                                 int32_t number) {
+    size_t slot = partitions_first_slot(partitions, topic, number);
+    for (;; slot = partitions_next_slot(partitions, slot)) {
+        uint32_t held = partitions->slots[slot];
+        if (held == SLOT_FREE || (held != SLOT_REMOVED &&
+                                  partitions_is_at(&partitions->items[held - 1], topic, number))) {
+            return slot;
+        }
+    }
+}
+
+static void partitions_index(struct partitions *partitions, size_t at) {
+    const struct partition *partition = &partitions->items[at];
+    size_t slot = partitions_slot_of(partitions, partition->topic, partition->number);
+    partitions->slots[slot] = (uint32_t)at + 1;
+}
+
+/* At most half of the slots are in use, removed ones included. */
+static void partitions_make_slots(struct partitions *partitions) {
+    partitions->slot_count = 16;
+    while (partitions->slot_count < 4 * partitions->count) {
+        partitions->slot_count *= 2;
+    }
+    free(partitions->slots);
+    partitions->slots = xcalloc(partitions->slot_count, sizeof *partitions->slots);
+    partitions->slots_used = partitions->count;
+    for (size_t i = 0; i < partitions->count; i++) {
+        partitions_index(partitions, i);
+    }
 }
 
 size_t partitions_find(struct partitions *partitions, const char *topic, int32_t number) {
@@ -14,13 +63,13 @@ size_t partitions_find(struct partitions *partitions, const char *topic, int32_t
         partitions_is_at(&partitions->items[partitions->last], topic, number)) {
         return partitions->last;
     }
-    for (size_t i = 0; i < partitions->count; i++) {
-        if (partitions_is_at(&partitions->items[i], topic, number)) {
-            return partitions->last = i;
-        }
-    }
-    return PARTITION_NONE;
+    uint32_t held = partitions->count == 0
+                        ? SLOT_FREE
+                        : partitions->slots[partitions_slot_of(partitions, topic, number)];
+    return held == SLOT_FREE ? PARTITION_NONE : (partitions->last = held - 1);
 }
+
+/* ---- changes ------------------------------------------------------------------------------- */
 
 /* Takes over the topic. */
 static struct partition partitions_fresh(char *topic, int32_t number) {
@@ -38,18 +87,37 @@ static struct partition partitions_fresh(char *topic, int32_t number) {
 }
 
 size_t partitions_add(struct partitions *partitions, const char *topic, int32_t number) {
-    size_t count = partitions->count + 1;
-    partitions->items = xrealloc(partitions->items, count * sizeof *partitions->items);
-    partitions->items[partitions->count] = partitions_fresh(xstrdup(topic), number);
-    return partitions->count++;
+    size_t at = partitions->count;
+    if (at == partitions->capacity) {
+        partitions->capacity = at ? 2 * at : 4;
+        partitions->items =
+            xrealloc(partitions->items, partitions->capacity * sizeof *partitions->items);
+    }
+    partitions->items[at] = partitions_fresh(xstrdup(topic), number);
+    partitions->count++;
+    if (2 * (partitions->slots_used + 1) > partitions->slot_count) {
+        partitions_make_slots(partitions);
+    } else {
+        partitions_index(partitions, at);
+        partitions->slots_used++;
+    }
+    return at;
 }
 
 void partitions_remove(struct partitions *partitions, const char *topic, int32_t number) {
     size_t at = partitions_find(partitions, topic, number);
-    if (at != PARTITION_NONE) {
-        free(partitions->items[at].topic);
-        free(partitions->items[at].position);
-        partitions->items[at] = partitions->items[--partitions->count];
+    if (at == PARTITION_NONE) {
+        return;
+    }
+    partitions->slots[partitions_slot_of(partitions, topic, number)] = SLOT_REMOVED;
+    free(partitions->items[at].topic);
+    free(partitions->items[at].position);
+    size_t moved = --partitions->count;
+    if (moved != at) {
+        const struct partition *partition = &partitions->items[moved];
+        size_t slot = partitions_slot_of(partitions, partition->topic, partition->number);
+        partitions->items[at] = *partition;
+        partitions->slots[slot] = (uint32_t)at + 1;
     }
 }
 
@@ -67,5 +135,6 @@ void partitions_clear(struct partitions *partitions) {
         free(partitions->items[i].position);
     }
     free(partitions->items);
+    free(partitions->slots);
     *partitions = (struct partitions){0};
 }

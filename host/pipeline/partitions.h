@@ -14,6 +14,15 @@ struct partition_trouble {
     int tries;           /* failed attempts */
 };
 
+struct metric_cell;
+
+/* Of ingest/lag.c. */
+#define PARTITION_LAG_FIGURES 3
+struct partition_lag {
+    struct metric_cell *cells[PARTITION_LAG_FIGURES]; /* NULL: its topic has them */
+    size_t topic; /* number among the worker's topics, from 1; 0: not looked up */
+};
+
 struct partition {
     char *topic; /* owned */
     int32_t number;
@@ -33,6 +42,7 @@ struct partition {
     int64_t end_offset;     /* where reading last reached the end; -1: not yet */
     int64_t stalled_offset; /* next_offset at the last check, if records were waiting; -1: none */
     struct partition_trouble trouble;
+    struct partition_lag lag;
     bool end_known;    /* Kafka replied to the last query of high_offset */
     int stalls;        /* consecutive checks that found it stalled */
     bool topic_known;  /* the group has an offset in some partition of the topic */
@@ -42,7 +52,11 @@ struct partition {
 struct partitions {
     struct partition *items;
     size_t count;
-    size_t last; /* found last: records come in runs */
+    size_t capacity;
+    uint32_t *slots;   /* by hash, open addressing: indices of items */
+    size_t slot_count; /* a power of two */
+    size_t slots_used; /* by items, or by those that were removed */
+    size_t last;       /* found last: records come in runs */
 };
 
 #define PARTITION_NONE SIZE_MAX

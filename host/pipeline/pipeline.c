@@ -122,6 +122,15 @@ size_t pipeline_partition(struct pipeline *pipeline, const char *topic, int32_t 
     return at;
 }
 
+void pipeline_find_handlers(struct pipeline *pipeline) {
+    struct partition *items = pipeline->partitions.items;
+    for (size_t i = 0; i < pipeline->partitions.count; i++) {
+        bool known = i > 0 && strcmp(items[i].topic, items[i - 1].topic) == 0;
+        items[i].handler =
+            known ? items[i - 1].handler : script_handler_of(pipeline->generation, items[i].topic);
+    }
+}
+
 void pipeline_switch_scripts(struct pipeline *pipeline, struct script_generation **generation,
                              struct script_instance **scripts) {
     struct script_generation *old_generation = pipeline->generation;
@@ -135,10 +144,7 @@ void pipeline_switch_scripts(struct pipeline *pipeline, struct script_generation
     waits_free(&pipeline->waits);
     pipeline_init_breaker(pipeline);
     pipeline->waits.refetch = refetch; /* no handler waits now */
-    for (size_t i = 0; i < pipeline->partitions.count; i++) {
-        struct partition *partition = &pipeline->partitions.items[i];
-        partition->handler = script_handler_of(pipeline->generation, partition->topic);
-    }
+    pipeline_find_handlers(pipeline);
     *generation = old_generation;
     *scripts = old_scripts;
 }

@@ -83,6 +83,9 @@ bool pipeline_renew_scripts(struct pipeline *pipeline);
 /* The index of a partition. Adds an unknown one; then clear the batches that take its events. */
 size_t pipeline_partition(struct pipeline *pipeline, const char *topic, int32_t number);
 
+/* Sets each partition's handler to the one that the generation declares for its topic. */
+void pipeline_find_handlers(struct pipeline *pipeline);
+
 /* Switches to another generation and returns the old references through the same arguments. The
  * breaker forgets its verdicts and no handler waits. Batches with events must be handled to the
  * end; they are committed unchanged. The caller clears empty batches. */

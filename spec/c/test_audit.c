@@ -1,10 +1,12 @@
 /* audit: the reaction of a process to unannounced commits, step by step, with counts and times of
  * the test. Needs REDIS_TEST_URL. */
 #include "pipeline/announcement_audit.h"
+#include "base/clock.h"
 #include "caches.h"
 
 #define PARTITION "group/topic/0"
 #define START_US 1000000
+#define TEST_TIME_US 10000000 /* more than a test takes */
 
 static struct config config;
 
@@ -84,6 +86,39 @@ static void an_announced_commit_drops_nothing(void) {
     CHECK(has(a, "test:k") && has(b, "test:k"));
     CHECK_INT(drops("unannounced") - before, 0);
     audit_destroy(audit);
+    end_caches();
+}
+
+static void processes_share_an_audit_that_found_nothing(void) {
+    begin_with_answers();
+    struct audit *audit = audit_of(a), *other = audit_of(b);
+    look(audit, 5, 0);
+    look(other, 5, 0);
+    CHECK(!audit_is_shared(other)); /* nobody said what he found */
+    audit_share(audit, clock_monotonic_us() + TEST_TIME_US);
+    CHECK(audit_is_shared(other));
+    CHECK(!audit_is_shared(audit)); /* it is its own */
+    audit_destroy(audit);
+    audit_destroy(other);
+    end_caches();
+}
+
+static void an_audit_that_found_or_took_too_long_is_not_shared(void) {
+    begin_with_answers();
+    struct audit *audit = audit_of(a), *other = audit_of(b);
+    look(other, 5, 0);
+    look(audit, 9, 0); /* a commit is not announced yet */
+    audit_share(audit, clock_monotonic_us() + TEST_TIME_US);
+    CHECK(!audit_is_shared(other));
+    look(audit, 5, 0);
+    audit_share(audit, clock_monotonic_us() - AUDIT_SHARED_MS * 1000);
+    CHECK(!audit_is_shared(other));
+    audit_share(audit, clock_monotonic_us() + TEST_TIME_US);
+    CHECK(audit_is_shared(other));
+    look(other, 9, 0);
+    CHECK(!audit_is_shared(other)); /* it found something itself */
+    audit_destroy(audit);
+    audit_destroy(other);
     end_caches();
 }
 
@@ -246,6 +281,9 @@ static void commits_without_a_position_bypass_the_caches_where_replicas_are_read
 
 static const struct test_case cases[] = {
     {"an announced commit drops nothing", an_announced_commit_drops_nothing},
+    {"processes share an audit that found nothing", processes_share_an_audit_that_found_nothing},
+    {"an audit that found or took too long is not shared",
+     an_audit_that_found_or_took_too_long_is_not_shared},
     {"a late announcement drops nothing before the limit",
      a_late_announcement_drops_nothing_before_the_limit},
     {"consecutive announcements leave no gap", consecutive_announcements_leave_no_gap},

@@ -198,6 +198,51 @@ static void a_forgotten_series_leaves_the_page(void) {
     CHECK(metric_cell(metric, "2") == second);
 }
 
+/* Many, so that slots of the table are shared and moved. */
+static void forgotten_series_leave_the_others_in_place(void) {
+    struct metric *metric = counter("t_many_forgotten", "x");
+    struct metric_cell *cells[600];
+    for (int i = 0; i < 600; i++) {
+        char value[16];
+        snprintf(value, sizeof value, "%d", i);
+        cells[i] = metric_cell(metric, value);
+    }
+    for (int i = 0; i < 600; i += 2) {
+        metric_forget(metric, cells[i]);
+    }
+    for (int i = 1; i < 600; i += 2) {
+        char value[16];
+        snprintf(value, sizeof value, "%d", i);
+        CHECK(metric_cell(metric, value) == cells[i]);
+    }
+    CHECK(!strstr(rendered(), "t_many_forgotten{x=\"42\"}"));
+}
+
+static void a_series_that_two_keep_stays_until_both_forget_it(void) {
+    struct metric *metric = counter("t_kept", "x");
+    const char *const values[] = {"1"};
+    struct metric_cell *one = metric_keep(metric, values, 1);
+    struct metric_cell *other = metric_keep(metric, values, 1);
+    CHECK(one == other);
+    metric_forget(metric, one);
+    CHECK(strstr(rendered(), "t_kept{x=\"1\"} 0\n"));
+    metric_forget(metric, other);
+    CHECK(!strstr(rendered(), "t_kept{x=\"1\"}"));
+}
+
+static void past_the_bound_gauges_are_left_out(void) {
+    struct metric *metric = metric_family(METRIC_GAUGE, "t_bounded_gauge", "Help.", "x");
+    for (int i = 0; i < 2001; i++) {
+        char value[16];
+        snprintf(value, sizeof value, "%d", i);
+        metric_set(metric_cell(metric, value), i);
+    }
+    CHECK(strstr(rendered(), "t_bounded_gauge{x=\"1999\"} 1999\n"));
+    CHECK(!strstr(rendered(), "t_bounded_gauge{x=\"2000\"}"));
+    CHECK(!strstr(rendered(), "t_bounded_gauge{x=\"other\"}"));
+    CHECK(strstr(rendered(), "ras_metrics_left_out_total{metric=\"t_bounded_gauge\"} 1\n"));
+}
+
 static const struct test_case cases[] = {
     {"renders families by name and cells by labels", renders_families_by_name_and_cells_by_labels},
     {"escapes label values and help", escapes_label_values_and_help},
@@ -213,6 +258,10 @@ static const struct test_case cases[] = {
      a_name_has_one_meaning_within_a_scope_and_beside_the_program},
     {"hidden series continue to count", hidden_series_continue_to_count},
     {"a forgotten series leaves the page", a_forgotten_series_leaves_the_page},
+    {"forgotten series leave the others in place", forgotten_series_leave_the_others_in_place},
+    {"a series that two keep stays until both forget it",
+     a_series_that_two_keep_stays_until_both_forget_it},
+    {"past the bound, gauges are left out", past_the_bound_gauges_are_left_out},
 };
 
 TEST_MAIN(cases)

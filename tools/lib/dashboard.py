@@ -102,6 +102,8 @@ SECTIONS = [
               (rate("ras_superseded_messages_total"), "superseded")),
         Panel("Lag", "none", "Records that wait, by topic.",
               ("sum by (topic) (ras_consumer_lag_messages{$I})", "{{topic}}"), stacked=True),
+        Panel("Partitions", "none", "Read by each process.",
+              ("sum by (instance) (ras_consumer_partitions{$I})", "{{instance}}"), stacked=True),
         Panel("Rejected by reason", "eps", "",
               (rate("ras_invalid_messages_total", by="topic, error_type"), "{{topic}} {{error_type}}")),
         Panel("Breakers and waiting topics", "none", "1: topics of the worker wait.",

@@ -19,8 +19,15 @@ function processes(status) {
 
 function byTopic(answer) {
   const lags = new Map(), ages = new Map(), topics = new Map();
-  for (const one of answer.lag_records) lags.set(`${one.topic}/${one.partition}`, one.lag);
-  for (const one of answer.lag_s) ages.set(`${one.topic}/${one.partition}`, one.lag);
+  // Under null: of all partitions of the topic that are read here.
+  for (const one of answer.lag_records) {
+    if (one.partition !== null) lags.set(`${one.topic}/${one.partition}`, one.lag);
+    lags.set(`${one.topic}/null`, (lags.get(`${one.topic}/null`) ?? 0) + one.lag);
+  }
+  for (const one of answer.lag_s) {
+    if (one.partition !== null) ages.set(`${one.topic}/${one.partition}`, one.lag);
+    ages.set(`${one.topic}/null`, Math.max(ages.get(`${one.topic}/null`) ?? 0, one.lag));
+  }
   for (const one of answer.partitions) {
     const id = `${one.topic}/${one.partition}`;
     if (!topics.has(one.topic)) topics.set(one.topic, []);
@@ -43,6 +50,7 @@ function lagCell(rows) {
 const cells = (rows) => COUNTS.map((name) => h("td", { class: `number ${name === "rejected" && sum(rows, name) > 0 ? "bad-text" : ""}` }, count(sum(rows, name))));
 
 function partitionRows(topic, rows, waiting, open) {
+  const summed = rows[0].partition === null;
   const wait = waiting.find((one) => one.topic === topic);
   const button = h("button", { type: "button", class: "plain disclosure", "aria-expanded": String(open.has(topic)), onclick: () => {
     if (open.has(topic)) open.delete(topic);
@@ -51,12 +59,12 @@ function partitionRows(topic, rows, waiting, open) {
     button.setAttribute("aria-expanded", String(shown));
     details.forEach((row) => { row.hidden = !shown; });
   } }, data(topic, 100));
-  const details = rows.map((row) => h("tr", { class: "sub", hidden: !open.has(topic) },
+  const details = (summed ? [] : rows).map((row) => h("tr", { class: "sub", hidden: !open.has(topic) },
     h("th", { scope: "row" }, `partition ${row.partition}`, h("span", { class: "quiet" }, ` · offset ${row.next_offset < 0 ? "not read yet" : count(row.next_offset)}`)),
     lagCell([row]), cells([row]), h("td", { class: "moment" }, row.last_time ? time(row.last_time) : "–"), h("td", {}, hash(row.scripts))));
   const newest = rows.map((row) => row.last_time).filter(Boolean).sort().at(-1);
   const hashes = [...new Set(rows.map((row) => row.scripts).filter(Boolean))];
-  return [h("tr", {}, h("th", { scope: "row", title: plural(rows.length, "partition") }, button, h("span", { class: "quiet moment" }, ` × ${count(rows.length)}`), wait && [" ", pill("warn", "waits")]),
+  return [h("tr", {}, h("th", { scope: "row", title: plural(sum(rows, "partitions"), "partition") }, summed ? data(topic, 100) : button, h("span", { class: "quiet moment" }, ` × ${count(sum(rows, "partitions"))}`), wait && [" ", pill("warn", "waits")]),
     lagCell(rows), cells(rows), h("td", { class: "moment" }, newest ? time(newest) : "–"),
     h("td", {}, hashes.length > 1 ? pill("warn", `${hashes.length} sets`) : hash(hashes[0]))), ...details];
 }
@@ -103,7 +111,7 @@ export function mount(root) {
       shown = text;
       const topics = byTopic(answer);
       const lag = sum(answer.lag_records, "lag");
-      setText(summary, `${plural(topics.size, "topic")}, ${plural(answer.partitions.length, "partition")}, ${plural(answer.lag_records.length, "partition")} read here, lag ${count(lag)}`);
+      setText(summary, `${plural(topics.size, "topic")}, ${plural(sum(answer.partitions, "partitions"), "partition")}, ${plural(answer.read_here, "partition")} read here, lag ${count(lag)}`);
       const focused = document.activeElement?.closest?.("td, th")?.textContent;
       replace(place, answer.partitions.length === 0 ? empty("No partitions yet", "The group has not committed an offset.")
         : table("Topics and partitions", head(["Topic"], ["Lag", "number"], ["Applied", "number"], ["Superseded", "number"], ["Ignored", "number"],

@@ -179,7 +179,9 @@ static void announce(int process) {
     struct batch batch = {.events = &event,
                           .count = 1,
                           .advances = advances,
-                          .advance_count = me->pipeline->partitions.count};
+                          .advance_count = me->pipeline->partitions.count,
+                          .touched = &own,
+                          .touched_count = 1};
     advances[own].next = 1;
     announcer_begin(me->pipeline, &batch);
 }
