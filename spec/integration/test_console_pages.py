@@ -15,7 +15,7 @@ import pytest
 from browser import Browser
 from harness import log_lines, read_records
 from selenium.webdriver.common.keys import Keys
-from stack import ROOT, free_port, wait_until
+from stack import ROOT, UNREAD_TOPIC, free_port, wait_until
 
 KEY = "console-key-of-thirty-two-bytes!"
 PAGES = {"overview": "Overview", "partitions": "Partitions", "scripts": "Scripts",
@@ -417,8 +417,8 @@ def test_messages_are_retried_and_dropped(browser, pages):
     def make(state):
         return pages.service.query(
             "INSERT INTO aggregator_state.outbox (identity, topic, key, value, fact_at, source, "
-            "scripts, state, error) VALUES (gen_random_uuid()::text, 'huleedu.x.v1', 'k', '{\"a\": 1}', "
-            "now(), 'reactions/x', 'h', %s, 'too large') RETURNING id", state)[0][0]
+            "scripts, state, error) VALUES (gen_random_uuid()::text, %s, 'k', '{\"a\": 1}', "
+            "now(), 'reactions/x', 'h', %s, 'too large') RETURNING id", UNREAD_TOPIC, state)[0][0]
 
     def state_of(number):
         return pages.service.query("SELECT state FROM aggregator_state.outbox WHERE id = %s", number)[0][0]
@@ -429,7 +429,11 @@ def test_messages_are_retried_and_dropped(browser, pages):
     browser.click(".drawer button", "Retry…")
     browser.click("dialog button.primary", "Retry")
     browser.wait(".toast", "1 failed message made pending")
-    wait_until("the message to be sent", lambda: state_of(retried) == "sent")
+    try:
+        wait_until("the message to be sent", lambda: state_of(retried) == "sent")
+    except AssertionError as error:  # says what the relay knows of it
+        raise AssertionError(pages.service.query("SELECT * FROM aggregator_state.outbox"),
+                             pages.service.program.ask("status")["outbox"]) from error
     browser.click("[data-row]", str(dropped))
     browser.click(".drawer button", "Drop…")
     browser.click("dialog:not(.drawer) button.danger", "Drop")
