@@ -192,6 +192,7 @@ static void shadow_run_put_side(struct buffer *json, const char *name,
     json_put_int(json, "superseded", counts->superseded);
     json_put_int(json, "ignored", counts->ignored);
     json_put_int(json, "rejected", counts->rejected);
+    json_put_int(json, "expired", counts->expired);
     json_put_int(json, "undecided", counts->outside);
     json_put_name(json, "cpu_us_per_event");
     buffer_append_format(

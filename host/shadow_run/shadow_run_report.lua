@@ -10,9 +10,10 @@ local function shown(value)
 end
 
 local function say_side(name, side)
-  say("%s  %s, %s  %s: %d applied, %d superseded, %d ignored, %d rejected; %.2f µs of CPU each",
+  say("%s  %s, %s  %s: %d applied, %d superseded, %d ignored, %d rejected%s; %.2f µs of CPU each",
     name, side.hash, side.compiled and "compiled" or "interpreted", counted(side.events, "event"),
-    side.applied, side.superseded, side.ignored, side.rejected, side.cpu_us_per_event)
+    side.applied, side.superseded, side.ignored, side.rejected,
+    side.expired > 0 and (", %d expired"):format(side.expired) or "", side.cpu_us_per_event)
 end
 
 local function say_keys(title, count, keys)

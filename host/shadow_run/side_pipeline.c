@@ -93,6 +93,7 @@ static void side_count(struct side *side) {
         counts->applied += event->state == EVENT_APPLIED && !superseded;
         counts->ignored += event->state == EVENT_IGNORED;
         counts->rejected += event->state == EVENT_REJECTED;
+        counts->expired += event->state == EVENT_EXPIRED;
         counts->outside += event->state == EVENT_OUTSIDE;
     }
 }

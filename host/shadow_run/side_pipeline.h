@@ -13,7 +13,7 @@
 #define SIDE_NEW_SCHEMA "aggregator_shadow_run_new"
 
 struct side_counts {
-    int64_t events, applied, superseded, ignored, rejected, outside;
+    int64_t events, applied, superseded, ignored, rejected, expired, outside;
     int64_t cpu_us; /* of the thread, in extraction, handlers and merging */
 };
 

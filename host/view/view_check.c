@@ -186,12 +186,35 @@ static void view_check_unique(struct checker *checker) {
 
 /* ---- tables ------------------------------------------------------------------------------- */
 
+static bool view_check_ask_columns(struct checker *checker, const char *table,
+                                   struct pg_result **columns) {
+    pg_params_reset(checker->params);
+    pg_params_add_text(checker->params, slice_of(table));
+    return pg_query(checker->pg, "view_schema", columns_sql, checker->params, checker->timeout_ms,
+                    columns, checker->err);
+}
+
+/* What leaves with the rows of the table. */
+static void view_check_hanging(struct checker *checker) {
+    const struct view_retention *retention = checker->table->retention;
+    for (size_t i = 0; retention && !checker->failed && i < retention->with_count; i++) {
+        const struct view_hanging *hanging = &retention->with[i];
+        struct pg_result *columns = NULL;
+        checker->failed = !view_check_ask_columns(checker, hanging->table, &columns);
+        if (!checker->failed && view_check_find_column(columns, hanging->column) < 0) {
+            view_check_report(checker, NULL,
+                              "retention: `with` names the column %s of the table %s: the database "
+                              "has no such %s",
+                              hanging->column, hanging->table,
+                              pg_rows_count(columns) == 0 ? "table" : "column");
+        }
+        pg_rows_free(columns);
+    }
+}
+
 static bool view_check_table(struct checker *checker) {
     struct pg_result *columns = NULL;
-    pg_params_reset(checker->params);
-    pg_params_add_text(checker->params, slice_of(checker->table->name));
-    if (!pg_query(checker->pg, "view_schema", columns_sql, checker->params, checker->timeout_ms,
-                  &columns, checker->err)) {
+    if (!view_check_ask_columns(checker, checker->table->name, &columns)) {
         return false;
     }
     checker->columns = columns;
@@ -202,6 +225,7 @@ static bool view_check_table(struct checker *checker) {
         view_sql_columns(checker->table, UINT32_MAX, view_check_column, checker);
         view_check_others(checker);
         view_check_unique(checker);
+        view_check_hanging(checker);
     }
     pg_rows_free(columns);
     return !checker->failed;

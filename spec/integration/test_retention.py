@@ -135,3 +135,13 @@ def test_the_command_says_what_has_left_and_what_leaves_next(retaining):
 def test_without_a_retention_the_command_says_that_every_row_stays(fed):
     assert fed.program.command("retention").stdout == \
         "no table of scripts/view.lua has a retention: every row stays\n"
+
+
+def test_check_names_a_column_of_with_that_the_database_lacks(retaining, tmp_path):
+    scripts = stack.with_retention(tmp_path / "scripts", DAYS, SPAN_DAYS)
+    view = scripts / "view.lua"
+    view.write_text(view.read_text().replace('"linked_batch_id"', '"batch"'))
+    checked = retaining.prepare(SCRIPTS_ROOT=str(scripts)).command("check", check=False)
+    assert checked.returncode == 1
+    assert "retention: `with` names the column batch of the table essay_results: the database has no such column" in \
+        checked.stdout + checked.stderr

@@ -128,3 +128,12 @@ def test_a_horizon_never_moves_back(retaining):
     assert process.sweep(START_US + DAY_US) == process.sweep(START_US) == "ok"
     assert retaining.query("SELECT extract(epoch FROM horizon)::int8 * 1000000, expired_before - horizon = '2 days' "
                            "FROM aggregator_state.retention") == [(START_US + DAY_US, True)]
+
+
+def test_no_row_leaves_while_a_rebuild_holds_the_horizon(retaining):
+    retaining.reset()
+    process = retaining.process(0, False)
+    retaining.query("SELECT pg_advisory_lock_shared(7236019)")
+    assert process.sweep(START_US) == "busy: another process sweeps"
+    retaining.query("SELECT pg_advisory_unlock_shared(7236019)")
+    assert process.sweep(START_US) == "ok"
