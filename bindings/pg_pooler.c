@@ -1,7 +1,7 @@
 /* pg_pooler: what a pooler before Postgres keeps from one transaction to the next. In session mode
- * it keeps all. In transaction mode PgBouncer from 1.21 on (max_prepared_statements), Odyssey and
- * PgCat keep prepared statements: they give each a name of their own on the server, by its text,
- * and prepare it again on the server's other connections. */
+ * it keeps all. In transaction mode PgBouncer from 1.21 on (max_prepared_statements) keeps prepared
+ * statements: it gives each a name of its own on the server, by its text, and prepares it again on
+ * the server's other connections (its config.md, max_prepared_statements). */
 #include <stdatomic.h>
 
 #include "base/clock.h"

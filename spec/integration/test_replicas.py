@@ -173,6 +173,23 @@ def test_a_closed_connection_of_a_replica_fails_no_request(world):
     assert world.reads(world.other, "failed") == failed
 
 
+def test_reads_go_through_a_pooler_before_the_standby(world):
+    pooler = stack.PgBouncer(world.service.folder / "pooler", world.standby, pool_size=2)
+    world.service.cleanup.callback(pooler.kill)
+    program = world.start(AGGREGATOR_POSTGRES_READ_URLS=pooler.start().url(world.database),
+                          INGEST_WORKERS="0", **world.scripts)
+
+    def answered():
+        return world.reads(program, "answered", f"127.0.0.1:{pooler.port}")
+
+    wait_until("a read through the pooler", lambda: program.get(
+        status_path(f"pooled-{answered()}"))[0] == 404 and answered() > 0)
+    with world.paused():
+        rename(world.service, "pooled.txt", 20)
+        wait_until("the announcement", lambda: names(program) == ["pooled.txt"])
+        assert names(program) == ["pooled.txt"]
+
+
 def test_routes_that_write_go_to_the_primary_and_later_reads_see_what_they_wrote(world):
     program = world.other
     answered = world.reads(program, "answered")

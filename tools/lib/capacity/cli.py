@@ -8,7 +8,7 @@
     tools/capacity --measure fleet.json --service examples/fleet --records telemetry.jsonl \\
         --path /v1/vehicles/truck-01
 
-Without --figures the shipped figures are used; the first line of the output says of what machine."""
+Without --figures the shipped figures are used; the second line of the output says of what machine."""
 import argparse
 import contextlib
 import dataclasses
