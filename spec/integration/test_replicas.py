@@ -258,6 +258,7 @@ def test_events_that_a_promotion_lost_are_consumed_again(make_service, cleanup, 
     promote(pair)
     wait_until("that the lost state is dropped", lambda: names(answers) == ["kept.txt"], 20)
     assert counted(pair) < TOTAL + 2
+    assert answers.sum_cells('ras_cache_drops_total{reason="database_changed"}') == 1
     again = pair.start(both=True)
     wait_until("all events again", lambda: counted(pair) == TOTAL + 2)
     wait_until("the response again", lambda: names(answers) == ["lost.txt"])
