@@ -219,20 +219,21 @@ static bool announcement_audit_find_position(struct audit *audit, struct cache_a
 }
 
 /* True: Redis knows the counts. If it did not before, all cached responses are dropped. */
-static bool announcement_audit_forget(struct audit *audit, struct cache_announcement *about) {
+static bool announcement_audit_forget(struct audit *audit, const struct cache_announcement *late) {
+    struct cache_announcement about = *late;
     struct err err = {0};
     char position[PG_POSITION_DIGITS + 1];
     audit->refused = audit->forgot = false;
-    bool ok = announcement_audit_find_position(audit, about, position, &err) &&
-              cache_append_drop_all(audit->cache, audit->redis, about, &err) &&
+    bool ok = announcement_audit_find_position(audit, &about, position, &err) &&
+              cache_append_drop_all(audit->cache, audit->redis, &about, &err) &&
               redis_run(audit->redis, announcement_audit_on_forgotten, audit, &err) &&
               !audit->refused;
     if (ok && audit->forgot) {
         log_warning("commits were not announced to the caches: all cached responses are dropped",
-                    LOG_TEXT("partition", about->positions[0].name),
-                    LOG_TEXT("announced", about->positions[0].announced),
-                    LOG_INT("committed", (int64_t)about->positions[0].counted),
-                    LOG_INT("partitions", (int64_t)about->position_count));
+                    LOG_TEXT("partition", about.positions[0].name),
+                    LOG_TEXT("announced", about.positions[0].announced),
+                    LOG_INT("committed", (int64_t)about.positions[0].counted),
+                    LOG_INT("partitions", (int64_t)about.position_count));
         cache_drop_all(audit->cache, CACHE_DROP_UNANNOUNCED);
     }
     return ok;
