@@ -377,6 +377,7 @@ bool redis_check_server(const char *url, int timeout_ms, struct err *err) {
     if (!redis) {
         return false;
     }
+    redis->session.warns = true;
     bool ok = redis_append(redis, &ping, 1, err) && redis_run(redis, NULL, NULL, err);
     bool unfit = !ok && redis->session.unfit;
     redis_destroy(redis);

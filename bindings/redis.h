@@ -49,8 +49,9 @@ bool redis_connected(const struct redis *redis);
 bool redis_is_current(const struct redis *redis);
 bool redis_resting(const struct redis *redis); /* during the back-off */
 
-/* For a start: connects once. False: the URL cannot be used, or it names a server that never can be
- * (a node of a cluster, a Sentinel): ERR_INPUT. A server that is not there is no mistake. */
+/* For a start: connects once, and warns of a Redis that evicts keys. False: the URL cannot be used,
+ * or it names a server that never can be (a node of a cluster, a Sentinel): ERR_INPUT. A server
+ * that is not there is no mistake. */
 bool redis_check_server(const char *url, int timeout_ms, struct err *err);
 
 /* Why Redis could not be asked: a static text for readers without a login. After a failed connect

@@ -3,11 +3,12 @@
 #include <stdio.h>
 
 #include "base/hash.h"
+#include "base/log.h"
 #include "redis_command.h"
 #include "redis_sentinel.h"
 
 /* The commands that open a session, in this order, as far as they are needed. */
-enum opening { AUTH, SERVER, ROLE, SELECT, OPENINGS };
+enum opening { AUTH, SERVER, ROLE, MEMORY, SELECT, OPENINGS };
 
 struct opened {
     struct redis_session *session;
@@ -91,6 +92,30 @@ static bool redis_session_judge_role(const struct opened *opened, const redisRep
                    opened->address->host, opened->address->port);
 }
 
+/* An evicted key may be a dependency of a cached response. */
+static bool redis_session_judge_memory(const redisReply *info) {
+    struct slice policy = redis_session_field(info, "maxmemory_policy");
+    if (policy.len > 0 && !redis_session_is(info, "maxmemory", "0") &&
+        !slice_equal(policy, slice_of("noeviction"))) {
+        log_warning("Redis evicts keys: cached responses may be outdated until their time ends; "
+                    "set maxmemory-policy noeviction",
+                    LOG_SLICE("policy", policy));
+    }
+    return true;
+}
+
+static bool redis_session_judge(const struct opened *opened, enum opening what,
+                                const redisReply *info, struct err *err) {
+    switch (what) {
+    case SERVER:
+        return redis_session_judge_server(opened, info, err);
+    case ROLE:
+        return redis_session_judge_role(opened, info, err);
+    default:
+        return redis_session_judge_memory(info);
+    }
+}
+
 /* ---- the commands --------------------------------------------------------------------------- */
 
 static void redis_session_ask(struct opened *opened, enum opening what, const struct slice *args,
@@ -103,6 +128,7 @@ static void redis_session_ask_all(struct opened *opened) {
     const struct redis_address *address = opened->address;
     const struct slice server[] = {slice_of("INFO"), slice_of("server")};
     const struct slice role[] = {slice_of("INFO"), slice_of("replication")};
+    const struct slice memory[] = {slice_of("INFO"), slice_of("memory")};
     if (address->password) {
         redis_command_append_auth(&opened->link->out, address->user, address->password);
         opened->asked[opened->count++] = AUTH;
@@ -110,6 +136,9 @@ static void redis_session_ask_all(struct opened *opened) {
     redis_session_ask(opened, SERVER, server, 2);
     if (address->primary) {
         redis_session_ask(opened, ROLE, role, 2);
+    }
+    if (opened->session->warns) {
+        redis_session_ask(opened, MEMORY, memory, 2);
     }
     if (address->db > 0) {
         char number[16];
@@ -124,10 +153,9 @@ static bool redis_session_take(void *context, size_t index, const redisReply *re
                                struct err *err) {
     struct opened *opened = context;
     enum opening what = opened->asked[index];
-    bool is_info = what == SERVER || what == ROLE;
+    bool is_info = what != AUTH && what != SELECT;
     if (is_info && reply->type == REDIS_REPLY_STRING) {
-        return what == SERVER ? redis_session_judge_server(opened, reply, err)
-                              : redis_session_judge_role(opened, reply, err);
+        return redis_session_judge(opened, what, reply, err);
     }
     if (is_info || reply->type != REDIS_REPLY_ERROR) {
         return true;

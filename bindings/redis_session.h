@@ -8,6 +8,7 @@
 struct redis_session {
     struct redis_server *server; /* of the URL; borrowed */
     size_t sentinel;             /* the one of the address that replied last */
+    bool warns;                  /* the next opening warns of a Redis that evicts keys */
     unsigned changes;            /* redis_server_changes at the opening of the session */
     bool refused;                /* the server refused login or database */
     bool unfit; /* the server is a node of a cluster, or a Sentinel: its URL has to be changed */

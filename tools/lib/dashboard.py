@@ -160,6 +160,8 @@ SECTIONS = [
               kind="state-timeline", thresholds=GOOD_AT_1, mappings={"0": "not healthy", "1": "healthy"}),
         Panel("Redis refuses", "ops", "Commands, by reason: the ACL, memory, a replica …",
               ("sum by (reason) (rate(ras_redis_refusals_total{$I}[$R])) or vector(0)", "{{reason}}")),
+        Panel("Ids of processed events", "bytes", "In Redis, of all processes: redis.seen_max_mb bounds them.",
+              ("max(ras_redis_seen_bytes{$I}) or vector(0)", "all")),
         Panel("Cache hits", "percentunit", "Share of responses that came from a cache.",
               (rate("ras_cache_hits_total") + " / (" + rate("ras_cache_hits_total") + " + " +
                rate("ras_cache_misses_total") + ")", "hits")),

@@ -34,7 +34,7 @@ def rows(site):
          lambda load: model.hot_bytes(load) / model.GB, "more memory, or fewer days"),
         ("Redis' one thread", 1, "cores", model.redis_cores, "a Redis of its own for each service"),
         ("Redis' memory", site.redis_gb, "GB",
-         lambda load: model.redis_bytes(load) / model.GB, "more memory, or a shorter redis.seen_ttl_s"),
+         lambda load: model.redis_bytes(load) / model.GB, "more memory, or a lower redis.seen_max_mb"),
         ("workers with a partition", workers, "cores", model.ingest_cores,
          "more ingest.workers, or partitions"),
         ("the processes' processors", site.process_cores * site.processes, "cores",

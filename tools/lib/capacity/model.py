@@ -119,7 +119,8 @@ def wal_bytes(load):
 
 
 def seen_bytes(load):
-    return load.mean_units * load.site.seen_s * load.unit.redis_bytes
+    unbounded = load.mean_units * load.site.seen_s * load.unit.redis_bytes
+    return min(unbounded, load.site.seen_mb * 1048576) if load.site.seen_mb else unbounded
 
 
 def cached_bytes(load):

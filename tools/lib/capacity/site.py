@@ -28,6 +28,7 @@ class Site:
     kafka_days: float = setting(7, 0, 36500, "days that Kafka keeps")
     kafka_copies: int = setting(3, 1, 100, "replication factor of the topics", True)
     seen_s: float = setting(86400, 0, 31536000, "redis.seen_ttl_s")
+    seen_mb: float = setting(4096, 0, 1048576, "redis.seen_max_mb, in MiB; 0: no bound")
     ttl_s: float = setting(300, 0, 31536000, "cache.ttl_s")
     outbox_days: float = setting(2, 0, 36500, "days that the outbox keeps messages")
     postgres_cores: float = setting(4, 0.1, 10000, "processors of Postgres, and of each replica")
