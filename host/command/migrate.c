@@ -5,7 +5,11 @@
 #include "base/plural.h"
 #include "command.h"
 #include "report.h"
+#include "base/xalloc.h"
+#include "schema/citus.h"
 #include "schema/migrate.h"
+#include "script/script.h"
+#include "view/view.h"
 
 /* False: the user refuses, or it failed. Without an applied draft there is nothing to take back. */
 static bool migrate_redo_newest(const struct command *command, struct err *err) {
@@ -25,16 +29,39 @@ static bool migrate_redo_newest(const struct command *command, struct err *err) 
     return ok;
 }
 
+/* By the first column of its key, each table of the view: the rows that one event writes have it,
+ * and so do most queries. */
+static bool migrate_spread(const struct config *config, int *done, struct err *err) {
+    struct script_generation *generation = script_generation_load(config, 1, err);
+    if (!generation) {
+        return err_wrap(err, "the migrations are applied, and no table is distributed");
+    }
+    const struct view *view = script_generation_view(generation);
+    struct citus_table *tables = xcalloc(view->table_count + 1, sizeof *tables);
+    for (size_t i = 0; i < view->table_count; i++) {
+        tables[i] = (struct citus_table){view->tables[i].name, view->tables[i].key[0].name};
+    }
+    bool ok = migrate_distribute(config, tables, view->table_count, done, err);
+    free(tables);
+    script_generation_unref(generation);
+    return ok;
+}
+
 int command_migrate(const struct command *command) {
     struct err err = {0};
-    int applied = 0;
+    int applied = 0, done = 0;
+    bool on_citus = false;
     if ((command->redo && !migrate_redo_newest(command, &err)) ||
-        !migrate_run(command->config, &applied, &err)) {
+        !migrate_run(command->config, &applied, &on_citus, &err) ||
+        (on_citus && !migrate_spread(command->config, &done, &err))) {
         if (err.kind != ERR_NONE) {
             command_report(command, "migrate", &err);
         }
         return 1;
     }
     printf("%d migration%s applied\n", applied, plural_of(applied));
+    if (on_citus) {
+        printf("Citus: %d object%s distributed\n", done, plural_of(done));
+    }
     return 0;
 }

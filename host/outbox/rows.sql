@@ -1,10 +1,10 @@
 -- name: claim
 WITH claim AS (
   UPDATE aggregator_state.outbox_relay
-  SET holder = $1::text, until = clock_timestamp() + $2::int8 * interval '1 ms'
-  WHERE holder = $1::text OR until = '-infinity' OR (until < clock_timestamp() AND $3::bool)
+  SET holder = $1::text, until = now() + $2::int8 * interval '1 ms'
+  WHERE holder = $1::text OR until = '-infinity' OR (until < now() AND $3::bool)
   RETURNING 1)
-SELECT EXISTS (SELECT 1 FROM claim), until < clock_timestamp(),
+SELECT EXISTS (SELECT 1 FROM claim), until < now(),
   (SELECT count(*) < 2 FROM aggregator_state.instances
     WHERE stopped_at IS NULL AND last_seen > now() - interval '30 s')
 FROM aggregator_state.outbox_relay
@@ -33,11 +33,14 @@ WHERE before < $5::int8
 ORDER BY id
 
 -- name: note
--- `sent` overwrites what an operator made of the row in the meantime.
+-- `sent` overwrites what an operator made of the row in the meantime. OFFSET keeps now() out of the
+-- CASE, where Citus allows no such function.
 UPDATE aggregator_state.outbox o
-SET state = r.state, error = r.error, done_at = CASE WHEN r.state <> 'pending' THEN now() END,
+SET state = r.state, error = r.error, done_at = CASE WHEN r.state <> 'pending' THEN r.at END,
   attempts = o.attempts + (r.state IN ('pending', 'failed'))::int
-FROM unnest($1::int8[], $2::text[], $3::text[]) AS r (id, state, error)
+FROM (
+  SELECT *, now() AS at FROM unnest($1::int8[], $2::text[], $3::text[]) AS u (id, state, error)
+  OFFSET 0) AS r
 WHERE o.id = r.id AND (o.state = 'pending' OR r.state = 'sent')
 
 -- name: measure

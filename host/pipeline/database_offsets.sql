@@ -47,10 +47,5 @@ FROM unnest(
 ORDER BY topic, partition
 
 -- name: epoch
--- What identifies the database and its table of offsets; offsets_epoch hashes it. A promoted standby
--- may lack what the former primary committed: it is another database, which the timeline tells.
-SELECT (SELECT system_identifier::text FROM pg_control_system()),
-  (SELECT oid::text FROM pg_database WHERE datname = current_database()),
-  'aggregator_state.consumer_offsets'::regclass::oid::text,
-  (SELECT CASE WHEN pg_is_in_recovery() THEN ''
-     ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END)
+-- What identifies the database and its table of offsets; offsets_epoch hashes it.
+SELECT * FROM aggregator_state.epoch()

@@ -36,11 +36,15 @@ FROM unnest(
     AS f (key, traceparent, attempts, error, marked_at)
 
 -- name: park_oldest
-UPDATE aggregator_state.reaction_marks
-SET attempts = attempts + 1, error = $2,
-  retry_at = now() + least(power(2, attempts), 600) * interval '1 second'
-WHERE reaction = $1
-  AND key = (
+-- The times are made apart: Citus adds no interval of a column to now().
+WITH later AS MATERIALIZED (
+  SELECT n AS attempts, now() + least(power(2, n), 600) * interval '1 second' AS at
+  FROM generate_series(0, 10) AS n)
+UPDATE aggregator_state.reaction_marks m
+SET attempts = m.attempts + 1, error = $2, retry_at = l.at
+FROM later l
+WHERE m.reaction = $1 AND l.attempts = least(m.attempts, 10)
+  AND m.key = (
     SELECT key
     FROM aggregator_state.reaction_marks
     WHERE reaction = $1 AND (retry_at IS NULL OR retry_at <= now())

@@ -2,7 +2,7 @@
 WITH generation AS (
   INSERT INTO aggregator_state.script_generations (hash)
   VALUES ($1::text)
-  ON CONFLICT (hash) DO UPDATE SET last_ran_at = now())
+  ON CONFLICT (hash) DO UPDATE SET last_ran_at = excluded.last_ran_at)
 INSERT INTO aggregator_state.script_files (hash, name, path, source)
 SELECT $1::text, name, path, source
 FROM unnest($2::text[], $3::text[], $4::bytea[]) AS file (name, path, source)

@@ -9,7 +9,7 @@ VALUES (
     $1::text, $2::text, $3::text, 'epoch'::timestamptz + $4::int8 * interval '1 us', now(),
     $5::int8, $6::text, 'epoch'::timestamptz + $7::int8 * interval '1 us')
 ON CONFLICT (consumer_group, instance) DO UPDATE SET host = excluded.host,
-  started_at = excluded.started_at, last_seen = now(), stopped_at = NULL,
+  started_at = excluded.started_at, last_seen = excluded.last_seen, stopped_at = NULL,
   generation = excluded.generation, scripts = excluded.scripts, since = excluded.since
 
 -- name: stop

@@ -86,3 +86,43 @@ BEGIN
   END IF;
 END
 $$;
+
+-- What identifies the database and its table of offsets. A promoted standby may lack what the former
+-- primary committed: it is another database, which the timeline tells. On Citus the same on every node
+-- (citus.sql).
+CREATE OR REPLACE FUNCTION aggregator_state.epoch(
+  OUT system text, OUT database text, OUT offsets text, OUT timeline text
+) LANGUAGE sql STABLE AS $$
+  SELECT (SELECT system_identifier::text FROM pg_control_system()),
+    (SELECT oid::text FROM pg_database WHERE datname = current_database()),
+    'aggregator_state.consumer_offsets'::regclass::oid::text,
+    (SELECT CASE WHEN pg_is_in_recovery() THEN ''
+       ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END)
+$$;
+
+-- Sums the bytes only if the table with its indexes exceeds the limit. Rows of one transaction stay
+-- or go together, and the newest stay. SKIP LOCKED: two workers must not wait for each other.
+CREATE OR REPLACE FUNCTION aggregator_state.trim_rejected(
+  keep_hours bigint, keep_rows bigint, keep_bytes bigint
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM aggregator_state.rejected_events
+  WHERE ctid = ANY (ARRAY(
+    SELECT ctid
+    FROM aggregator_state.rejected_events
+    WHERE rejected_at < greatest(
+      now() - keep_hours * interval '1 hour',
+      (SELECT rejected_at
+       FROM aggregator_state.rejected_events
+       ORDER BY rejected_at DESC OFFSET keep_rows LIMIT 1),
+      (SELECT max(rejected_at)
+       FROM (
+         SELECT rejected_at,
+           sum(200 + coalesce(pg_column_size(raw), 0) + coalesce(pg_column_size(detail), 0))
+             OVER (ORDER BY rejected_at DESC) AS bytes
+         FROM aggregator_state.rejected_events
+         WHERE (SELECT pg_total_relation_size('aggregator_state.rejected_events')) > keep_bytes) AS kept
+       WHERE bytes > keep_bytes))
+    FOR UPDATE SKIP LOCKED));
+END
+$$;

@@ -1,18 +1,15 @@
 #include "migrate.h"
 
-#include <ctype.h>
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bindings/pg.h"
 #include "bindings/pg_named.h"
 #include "bindings/pg_rows.h"
-#include "base/buffer.h"
 #include "base/log.h"
-#include "base/regular_file.h"
 #include "base/xalloc.h"
+#include "citus.h"
+#include "migration_files.h"
 #include "program_schema.h"
 
 /* An arbitrary number. The lock is of the transaction: a session's would stay on a pooler's
@@ -22,122 +19,8 @@
 #define CHECKSUM "encode(sha256(convert_to($2::text, 'UTF8')), 'hex')"
 /* A numbered file may replace an earlier text: it names its checksum. */
 #define REPLACES "strpos($2::text, E'\\n-- replaces ' || checksum || E'\\n') > 0"
-#define FILE_MAX_BYTES (16UL * 1024 * 1024)
 /* A migration may rewrite a table. */
 #define MIGRATION_TIMEOUT_MS (30 * 60 * 1000)
-#define UNNUMBERED (-1)
-
-enum migrate_owner { MIGRATE_PROGRAM, MIGRATE_SERVICE, MIGRATE_OWNERS };
-
-struct migration {
-    enum migrate_owner owner;
-    int version;        /* or UNNUMBERED */
-    struct buffer name; /* of the file; with the folder if it has no number */
-    struct buffer sql;
-};
-
-struct migrations {
-    struct migration *items;
-    size_t count;
-};
-
-/* ---- files -------------------------------------------------------------------------------- */
-
-static void migrate_free(struct migrations *migrations) {
-    for (size_t i = 0; i < migrations->count; i++) {
-        buffer_free(&migrations->items[i].name);
-        buffer_free(&migrations->items[i].sql);
-    }
-    free(migrations->items);
-}
-
-static struct migration *migrate_add(struct migrations *migrations, enum migrate_owner owner) {
-    migrations->items =
-        xrealloc(migrations->items, (migrations->count + 1) * sizeof *migrations->items);
-    struct migration *migration = &migrations->items[migrations->count++];
-    *migration = (struct migration){.owner = owner, .version = UNNUMBERED};
-    return migration;
-}
-
-static int migrate_is_sql(const struct dirent *entry) {
-    size_t len = strlen(entry->d_name);
-    return entry->d_name[0] != '.' && len > 4 && strcmp(entry->d_name + len - 4, ".sql") == 0;
-}
-
-static bool migrate_parse_version(const char *name, int *version) {
-    *version = 0;
-    for (int i = 0; i < 4; i++) {
-        if (!isdigit((unsigned char)name[i])) {
-            return false;
-        }
-        *version = *version * 10 + (name[i] - '0');
-    }
-    return name[4] == '_';
-}
-
-static void migrate_add_program(struct migrations *migrations) {
-    for (const struct program_schema_file *file = program_schema_files; file->name; file++) {
-        struct migration *migration = migrate_add(migrations, MIGRATE_PROGRAM);
-        if (!migrate_parse_version(file->name, &migration->version)) {
-            migration->version = UNNUMBERED;
-            buffer_append_text(&migration->name, PROGRAM_SCHEMA "/");
-        }
-        buffer_append_text(&migration->name, file->name);
-        buffer_append_text(&migration->sql, file->sql);
-    }
-}
-
-static bool migrate_number(struct migrations *migrations, const char *name, struct err *err) {
-    struct migration *migration = &migrations->items[migrations->count - 1];
-    if (!migrate_parse_version(name, &migration->version)) {
-        return err_set(err, ERR_INPUT, "%s: must be named NNNN_name.sql", name);
-    }
-    bool is_second = migrations->count > 1 && migration[-1].owner == MIGRATE_SERVICE &&
-                     migration->version == migration[-1].version;
-    return !is_second ||
-           err_set(err, ERR_INPUT, "%s and %s have the same number: renumber one of them",
-                   migration[-1].name.data, name);
-}
-
-static bool migrate_read_file(const char *root, const char *folder, const char *name,
-                              bool is_numbered, struct migrations *migrations, struct err *err) {
-    struct migration *migration = migrate_add(migrations, MIGRATE_SERVICE);
-    struct buffer path = {0};
-    buffer_append_format(&migration->name, "%s%s%s", is_numbered ? "" : folder,
-                         is_numbered ? "" : "/", name);
-    buffer_append_format(&path, "%s/%s/%s", root, folder, name);
-    bool ok = (!is_numbered || migrate_number(migrations, name, err)) &&
-              regular_file_read(AT_FDCWD, path.data, migration->name.data, FILE_MAX_BYTES,
-                                &migration->sql, err);
-    buffer_free(&path);
-    return ok;
-}
-
-/* The folder of the functions may be missing. */
-static bool migrate_read_folder(const char *root, const char *folder, bool is_numbered,
-                                struct migrations *migrations, struct err *err) {
-    struct buffer path = {0};
-    struct dirent **entries = NULL;
-    buffer_append_format(&path, "%s/%s", root, folder);
-    int count = scandir(path.data, &entries, migrate_is_sql, alphasort);
-    bool ok = count >= 0 || (!is_numbered && errno == ENOENT) ||
-              err_set(err, ERR_INPUT, "%s: %s", path.data, strerror(errno));
-    for (int i = 0; i < count; i++) {
-        ok =
-            ok && migrate_read_file(root, folder, entries[i]->d_name, is_numbered, migrations, err);
-        free(entries[i]);
-    }
-    free(entries);
-    buffer_free(&path);
-    return ok;
-}
-
-static bool migrate_read(const struct config *config, struct migrations *migrations,
-                         struct err *err) {
-    migrate_add_program(migrations);
-    return migrate_read_folder(config->scripts.sql, "migrations", true, migrations, err) &&
-           migrate_read_folder(config->scripts.sql, "functions", false, migrations, err);
-}
 
 /* ---- the tables of applied migrations -------------------------------------------------------- */
 
@@ -188,19 +71,20 @@ struct migrate_statements {
                   "VALUES (left($1::text, 4)::int, " CHECKSUM ", $1::text, " UNDO ")",             \
     }
 
-static const struct migrate_statements numbered[MIGRATE_OWNERS] = {
-    [MIGRATE_PROGRAM] = NUMBERED_STATEMENTS(PROGRAM_VERSIONS),
-    [MIGRATE_SERVICE] = NUMBERED_STATEMENTS(SERVICE_VERSIONS),
+static const struct migrate_statements numbered[MIGRATION_OWNERS] = {
+    [MIGRATION_OF_PROGRAM] = NUMBERED_STATEMENTS(PROGRAM_VERSIONS),
+    [MIGRATION_OF_SERVICE] = NUMBERED_STATEMENTS(SERVICE_VERSIONS),
 };
 
 static const struct migrate_statements unnumbered = {
     .is_applied = "SELECT checksum = " CHECKSUM " FROM " UNNUMBERED_FILES " WHERE name = $1::text",
     .record = "INSERT INTO " UNNUMBERED_FILES " (name, checksum) VALUES ($1::text, " CHECKSUM ") "
-              "ON CONFLICT (name) DO UPDATE SET checksum = EXCLUDED.checksum, applied_at = now()",
+              "ON CONFLICT (name) DO UPDATE SET checksum = EXCLUDED.checksum, "
+              "applied_at = EXCLUDED.applied_at",
 };
 
 static const struct migrate_statements *migrate_statements(const struct migration *migration) {
-    return migration->version == UNNUMBERED ? &unnumbered : &numbered[migration->owner];
+    return migration->version == MIGRATION_UNNUMBERED ? &unnumbered : &numbered[migration->owner];
 }
 
 static bool migrate_ask_int(struct pg *pg, const char *name, const char *sql, int *out,
@@ -241,7 +125,7 @@ static bool migrate_check_role(struct pg *pg, struct err *err) {
 static bool migrate_check(struct pg *pg, const struct migration *migration, const int *newest,
                           bool *is_applied, struct err *err) {
     struct pg_result *rows;
-    bool is_numbered = migration->version != UNNUMBERED, ok = true;
+    bool is_numbered = migration->version != MIGRATION_UNNUMBERED, ok = true;
     if (!migrate_query(pg, "migration_applied", migrate_statements(migration)->is_applied,
                        migration, &rows, err)) {
         return false;
@@ -265,7 +149,7 @@ static bool migrate_check(struct pg *pg, const struct migration *migration, cons
 /* -1: none. has_table NULL: all tables exist. */
 static bool migrate_read_newest(struct pg *pg, const int *has_table, int *newest, struct err *err) {
     bool ok = true;
-    for (int i = 0; ok && i < MIGRATE_OWNERS; i++) {
+    for (int i = 0; ok && i < MIGRATION_OWNERS; i++) {
         newest[i] = -1;
         ok = (has_table && !has_table[i]) ||
              migrate_ask_int(pg, "migration_newest", numbered[i].newest, &newest[i], err);
@@ -286,7 +170,7 @@ static bool migrate_begin_locked(struct pg *pg, struct err *err) {
 
 /* Applied as it is, the draft's statements could not be written later. */
 static bool migrate_check_statements(const struct migration *migration, struct err *err) {
-    return migration->version == UNNUMBERED || pg_has_statement(migration->sql.data) ||
+    return migration->version == MIGRATION_UNNUMBERED || pg_has_statement(migration->sql.data) ||
            err_set(err, ERR_INPUT, "%s: has no statement: write one, or delete the file",
                    migration->name.data);
 }
@@ -319,9 +203,9 @@ static void migrate_advise_redo(struct pg *pg, const struct migration *migration
     struct pg_result *row = NULL;
     struct err unasked = {0};
     int version;
-    if (err->kind == ERR_INPUT && migration->owner == MIGRATE_SERVICE &&
+    if (err->kind == ERR_INPUT && migration->owner == MIGRATION_OF_SERVICE &&
         migrate_ask_newest(pg, &row, &unasked) && pg_rows_count(row) == 1 &&
-        !pg_rows_is_null(row, 0, 1) && migrate_parse_version(pg_rows_text(row, 0, 0), &version) &&
+        !pg_rows_is_null(row, 0, 1) && migration_files_version(pg_rows_text(row, 0, 0), &version) &&
         version == migration->version) {
         err_set(err, ERR_INPUT,
                 "%s: has changed since it was applied: `aggregator migrate --redo` takes it back "
@@ -360,7 +244,7 @@ static bool migrate_make_tables(struct pg *pg, struct err *err) {
 
 static bool migrate_apply_missing(struct pg *pg, const struct migrations *migrations, int *applied,
                                   struct err *err) {
-    int newest[MIGRATE_OWNERS];
+    int newest[MIGRATION_OWNERS];
     bool ok = migrate_check_role(pg, err) && migrate_make_tables(pg, err) &&
               migrate_read_newest(pg, NULL, newest, err);
     for (size_t i = 0; ok && i < migrations->count; i++) {
@@ -380,17 +264,43 @@ static struct pg *migrate_create_session(const struct config *config) {
     return pg_create(&options);
 }
 
-bool migrate_run(const struct config *config, int *applied, struct err *err) {
+/* DDL goes through the coordinator of Citus. */
+static bool migrate_refuse_worker(enum citus_node node, struct err *err) {
+    return node != CITUS_WORKER ||
+           err_set(err, ERR_INPUT,
+                   "this server is a worker of Citus: run `aggregator migrate` with "
+                   "AGGREGATOR_POSTGRES_URL of the coordinator (docs/operate/citus.md)");
+}
+
+static bool migrate_open(const struct config *config, struct pg *pg, struct migrations *migrations,
+                         struct err *err) {
+    enum citus_node node;
+    return pg_connect(pg, err) && citus_find(pg, &node, err) && migrate_refuse_worker(node, err) &&
+           migration_files_read(config, node != CITUS_NONE, migrations, err);
+}
+
+bool migrate_run(const struct config *config, int *applied, bool *on_citus, struct err *err) {
     struct migrations migrations = {0};
     *applied = 0;
     struct pg *pg = migrate_create_session(config);
-    bool ok = migrate_read(config, &migrations, err) && pg_connect(pg, err) &&
+    bool ok = migrate_open(config, pg, &migrations, err) &&
               migrate_apply_missing(pg, &migrations, applied, err);
     if (!ok) {
         program_schema_advise_right(err, REMEDY_OWNER);
     }
+    *on_citus = migrations.on_citus;
     pg_destroy(pg);
-    migrate_free(&migrations);
+    migration_files_free(&migrations);
+    return ok;
+}
+
+bool migrate_distribute(const struct config *config, const struct citus_table *tables, size_t count,
+                        int *done, struct err *err) {
+    struct pg *pg = migrate_create_session(config);
+    bool ok = pg_connect(pg, err) && migrate_begin_locked(pg, err) &&
+              citus_distribute(pg, tables, count, done, err) &&
+              migrate_run_plain(pg, "COMMIT", err);
+    pg_destroy(pg); /* rolls back */
     return ok;
 }
 
@@ -405,7 +315,7 @@ static int migrate_newest_file(const struct migrations *migrations) {
     int newest = -1;
     for (size_t i = 0; i < migrations->count; i++) {
         const struct migration *migration = &migrations->items[i];
-        if (migration->owner == MIGRATE_SERVICE && migration->version > newest) {
+        if (migration->owner == MIGRATION_OF_SERVICE && migration->version > newest) {
             newest = migration->version;
         }
     }
@@ -417,16 +327,17 @@ bool migrate_newest(const struct config *config, char **name, struct err *err) {
     struct pg_result *row = NULL;
     struct pg *pg = migrate_create_session(config);
     *name = NULL;
-    bool ok = migrate_read(config, &migrations, err) && pg_connect(pg, err) &&
-              migrate_make_tables(pg, err) && migrate_ask_newest(pg, &row, err);
+    bool ok = migrate_open(config, pg, &migrations, err) && migrate_make_tables(pg, err) &&
+              migrate_ask_newest(pg, &row, err);
     int version;
-    if (ok && pg_rows_count(row) == 1 && migrate_parse_version(pg_rows_text(row, 0, 0), &version) &&
+    if (ok && pg_rows_count(row) == 1 &&
+        migration_files_version(pg_rows_text(row, 0, 0), &version) &&
         version >= migrate_newest_file(&migrations)) {
         *name = xstrdup(pg_rows_text(row, 0, 0));
     }
     pg_rows_free(row);
     pg_destroy(pg);
-    migrate_free(&migrations);
+    migration_files_free(&migrations);
     return ok;
 }
 
@@ -456,14 +367,14 @@ static bool migrate_undo(struct pg *pg, const char *wanted, struct err *err) {
 /* The other files must be as they were applied: a mistake in one is said before rows are lost. */
 static bool migrate_apply_again(struct pg *pg, const struct migrations *migrations,
                                 const char *name, struct err *err) {
-    int newest[MIGRATE_OWNERS], version;
-    bool ok = migrate_read_newest(pg, NULL, newest, err) && migrate_parse_version(name, &version);
+    int newest[MIGRATION_OWNERS], version;
+    bool ok = migrate_read_newest(pg, NULL, newest, err) && migration_files_version(name, &version);
     for (size_t i = 0; ok && i < migrations->count; i++) {
         const struct migration *migration = &migrations->items[i];
         bool is_applied;
-        if (migration->owner == MIGRATE_SERVICE && migration->version == version) {
+        if (migration->owner == MIGRATION_OF_SERVICE && migration->version == version) {
             ok = migrate_apply(pg, migration, err);
-        } else if (migration->version != UNNUMBERED) {
+        } else if (migration->version != MIGRATION_UNNUMBERED) {
             ok = migrate_check(pg, migration, newest, &is_applied, err);
         }
     }
@@ -473,12 +384,12 @@ static bool migrate_apply_again(struct pg *pg, const struct migrations *migratio
 bool migrate_redo(const struct config *config, const char *name, struct err *err) {
     struct migrations migrations = {0};
     struct pg *pg = migrate_create_session(config);
-    bool ok = migrate_read(config, &migrations, err) && pg_connect(pg, err) &&
-              migrate_check_role(pg, err) && migrate_begin_locked(pg, err) &&
-              migrate_undo(pg, name, err) && migrate_apply_again(pg, &migrations, name, err) &&
+    bool ok = migrate_open(config, pg, &migrations, err) && migrate_check_role(pg, err) &&
+              migrate_begin_locked(pg, err) && migrate_undo(pg, name, err) &&
+              migrate_apply_again(pg, &migrations, name, err) &&
               migrate_run_plain(pg, "COMMIT", err);
     pg_destroy(pg); /* rolls back */
-    migrate_free(&migrations);
+    migration_files_free(&migrations);
     return ok;
 }
 
@@ -486,9 +397,9 @@ bool migrate_redo(const struct config *config, const char *name, struct err *err
 
 bool migrate_next_number(const struct config *config, int *number, struct err *err) {
     struct migrations migrations = {0};
-    bool ok = migrate_read_folder(config->scripts.sql, "migrations", true, &migrations, err);
+    bool ok = migration_files_read_numbered(config, &migrations, err);
     *number = 1 + (ok && migrations.count > 0 ? migrations.items[migrations.count - 1].version : 0);
-    migrate_free(&migrations);
+    migration_files_free(&migrations);
     return ok &&
            (*number < 10000 || err_set(err, ERR_INPUT, "%s/migrations: the number 9999 is taken",
                                        config->scripts.sql));
@@ -496,16 +407,16 @@ bool migrate_next_number(const struct config *config, int *number, struct err *e
 
 static bool migrate_look(struct pg *pg, const struct migrations *migrations, int *pending,
                          struct err *err) {
-    int has_table[MIGRATE_OWNERS] = {0}, newest[MIGRATE_OWNERS];
+    int has_table[MIGRATION_OWNERS] = {0}, newest[MIGRATION_OWNERS];
     bool ok = true;
-    for (int i = 0; ok && i < MIGRATE_OWNERS; i++) {
+    for (int i = 0; ok && i < MIGRATION_OWNERS; i++) {
         ok = migrate_ask_int(pg, "migration_table", numbered[i].has_table, &has_table[i], err);
     }
     ok = ok && migrate_read_newest(pg, has_table, newest, err);
     for (size_t i = 0; ok && i < migrations->count; i++) {
         const struct migration *migration = &migrations->items[i];
-        bool is_noted =
-            has_table[migration->version == UNNUMBERED ? MIGRATE_PROGRAM : migration->owner];
+        bool is_noted = has_table[migration->version == MIGRATION_UNNUMBERED ? MIGRATION_OF_PROGRAM
+                                                                             : migration->owner];
         bool is_applied = false;
         ok = !is_noted || migrate_check(pg, migration, newest, &is_applied, err);
         *pending += ok && !is_applied;
@@ -516,8 +427,11 @@ static bool migrate_look(struct pg *pg, const struct migrations *migrations, int
 bool migrate_pending(struct pg *pg, const struct config *config, int *pending, struct err *err) {
     struct migrations migrations = {0};
     *pending = 0;
-    bool ok = migrate_read(config, &migrations, err) && migrate_look(pg, &migrations, pending, err);
-    migrate_free(&migrations);
+    enum citus_node node;
+    bool ok = citus_find(pg, &node, err) &&
+              migration_files_read(config, node != CITUS_NONE, &migrations, err) &&
+              migrate_look(pg, &migrations, pending, err);
+    migration_files_free(&migrations);
     return ok;
 }
 

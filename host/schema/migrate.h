@@ -1,20 +1,27 @@
 /* migrate: applies the program's SQL files, then the service's, in order and only forward. A file
  * NNNN_name.sql is applied once; a file without a number (CREATE OR REPLACE) after each change. A
  * numbered file with the line `-- replaces CHECKSUM` (sha256sum) counts as applied if the text with
- * that checksum is. */
+ * that checksum is. On Citus a file functions/citus/NAME.sql takes the place of functions/NAME.sql.
+ */
 #pragma once
 
 #include "config/config.h"
 #include "base/err.h"
 
+struct citus_table;
 struct pg;
 
 /* Applies the missing files of program_schema_files, <scripts.sql>/migrations/NNNN_name.sql and
  * <scripts.sql>/functions/name.sql, each in a transaction under an advisory lock. The program's
  * files are applied again from the one whose table is missing. ERR_INPUT: a file has an error, has
  * changed since it was applied, or is older than the newest applied one, or the role has the name
- * of the program's schema. *applied counts the files applied, also before a failure. */
-bool migrate_run(const struct config *config, int *applied, struct err *err);
+ * of the program's schema. *applied counts the files applied, also before a failure. *on_citus: the
+ * database has Citus, and migrate_distribute must follow. */
+bool migrate_run(const struct config *config, int *applied, bool *on_citus, struct err *err);
+
+/* citus_distribute, in a transaction under the same lock. */
+bool migrate_distribute(const struct config *config, const struct citus_table *tables, size_t count,
+                        int *done, struct err *err);
 
 /* The name of the newest applied file of the service, which the caller owns; NULL: none is applied,
  * or a newer file waits to be. */

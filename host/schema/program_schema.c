@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "citus.sql.h"
 #include "functions.sql.h"
 #include "0001_tables.sql.h"
 #include "0002_outbox_about.sql.h"
@@ -20,6 +21,7 @@ const struct program_schema_file program_schema_files[] = {
 };
 
 const char *const program_schema_functions = (const char *)functions_sql;
+const char *const program_schema_citus = (const char *)citus_sql;
 
 static void program_schema_append(struct err *err, const char *remedy) {
     size_t len = strlen(err->text);

@@ -36,6 +36,8 @@ struct program_schema_file {
 extern const struct program_schema_file program_schema_files[];
 /* The text of functions.sql, for a schema that replaces this one. */
 extern const char *const program_schema_functions;
+/* What follows on the text of functions.sql where the database has Citus. */
+extern const char *const program_schema_citus;
 
 /* Appends the remedy to Postgres' error of a missing table or column. */
 void program_schema_advise(struct err *err);

@@ -19,6 +19,7 @@ static char url[512];
 static struct config config;
 static struct pg *pg;
 static struct err err;
+static bool on_citus;
 
 static void write_file(const char *name, const char *text) {
     char path[128];
@@ -52,7 +53,7 @@ static const char *ask(const char *sql) {
 static int run(void) {
     int applied = -1;
     err_clear(&err);
-    return migrate_run(&config, &applied, &err) ? applied : -1;
+    return migrate_run(&config, &applied, &on_citus, &err) ? applied : -1;
 }
 
 static int pending(void) {
@@ -166,7 +167,7 @@ static void a_file_that_fails_is_rolled_back_and_named(void) {
                                   "(1);");
     write_file("0003_third.sql", "INSERT INTO steps VALUES (3);");
     int applied = -1;
-    CHECK(!migrate_run(&config, &applied, &err));
+    CHECK(!migrate_run(&config, &applied, &on_citus, &err));
     CHECK_INT(applied, 1);
     CHECK_HAS(err.text, "0002_broken.sql: line 3: relation \"nowhere\" does not exist");
     CHECK_INT(err.kind, ERR_INPUT);
@@ -297,7 +298,7 @@ static void a_role_with_the_schemas_name_is_refused_before_anything_is_applied(v
 static void *run_in_thread(void *argument) {
     int *applied = argument;
     struct err reason = {0};
-    CHECK_OK(migrate_run(&config, applied, &reason), &reason);
+    CHECK_OK(migrate_run(&config, applied, &on_citus, &reason), &reason);
     return NULL;
 }
 

@@ -1,0 +1,147 @@
+
+-- citus.sql: what follows on functions.sql where the database has Citus.
+
+-- Sequences of Citus give each node a range of its own, and messages of one key leave in the order of
+-- their ids: an id begins with the microseconds since 2025. Six bits of the node's group (the upper 16 of
+-- `number`) and six of the node's sequence part ids of one microsecond. The nodes' clocks must agree to
+-- less than the time between two facts of one key.
+CREATE OR REPLACE FUNCTION aggregator_state.ordered_id(number bigint) RETURNS bigint
+LANGUAGE sql VOLATILE AS $$
+  SELECT (((extract(epoch FROM clock_timestamp()) * 1000000)::bigint - 1735689600000000) << 12)
+    + (((number >> 48) & 63) << 6) + (number & 63)
+$$;
+
+-- The program's tables are in each transaction with the rows of a batch, and in statements with one
+-- another: Citus keeps a distributed schema on one node.
+CREATE OR REPLACE FUNCTION aggregator_state.distribute_program() RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+  wanted text;
+BEGIN
+  IF EXISTS (SELECT FROM pg_dist_schema WHERE schemaid = 'aggregator_state'::regnamespace) THEN
+    RETURN false;
+  END IF;
+  CREATE SEQUENCE IF NOT EXISTS aggregator_state.ids;
+  FOREACH wanted IN ARRAY '{outbox,reaction_marks}'::text[] LOOP
+    EXECUTE format('ALTER TABLE aggregator_state.%I ALTER COLUMN id DROP IDENTITY IF EXISTS', wanted);
+    EXECUTE format('ALTER TABLE aggregator_state.%I ALTER COLUMN id SET DEFAULT '
+      'aggregator_state.ordered_id(nextval(''aggregator_state.ids''))', wanted);
+  END LOOP;
+  -- A commit over several nodes is visible on one before the other: a mark that a reaction takes at once
+  -- may be older than the rows that it reads.
+  ALTER TABLE aggregator_state.reaction_marks
+    ALTER COLUMN retry_at SET DEFAULT now() + interval '1 second';
+  PERFORM citus_schema_distribute('aggregator_state');
+  RETURN true;
+END
+$$;
+
+-- Every node must name the database alike: the coordinator's values become constants. There is no
+-- timeline: each node has its own.
+CREATE OR REPLACE FUNCTION aggregator_state.fix_epoch() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE format('CREATE OR REPLACE FUNCTION aggregator_state.epoch(OUT system text, OUT database text, '
+    'OUT offsets text, OUT timeline text) LANGUAGE sql STABLE AS %L',
+    format('SELECT %L::text, %L::text, %L::text, ''''::text',
+      (SELECT system_identifier FROM pg_control_system()),
+      (SELECT oid FROM pg_database WHERE datname = current_database()),
+      'aggregator_state.consumer_offsets'::regclass::oid));
+END
+$$;
+
+-- The service's functions, and the program's, that other nodes lack.
+CREATE OR REPLACE FUNCTION aggregator_state.distribute_functions(service oid) RETURNS SETOF text
+LANGUAGE plpgsql AS $$
+DECLARE
+  lacking regprocedure;
+BEGIN
+  FOR lacking IN
+    SELECT p.oid FROM pg_proc p
+    WHERE p.pronamespace IN (service, 'aggregator_state'::regnamespace) AND p.prokind IN ('f', 'p')
+      AND p.prorettype <> 'trigger'::regtype
+      AND NOT EXISTS (SELECT FROM pg_dist_object o
+        WHERE o.classid = 'pg_proc'::regclass AND o.objid = p.oid)
+      AND NOT EXISTS (SELECT FROM pg_depend d
+        WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+    ORDER BY 1
+  LOOP
+    PERFORM create_distributed_function(lacking);
+    RETURN NEXT lacking::text;
+  END LOOP;
+END
+$$;
+
+-- A distributed table whose column of distribution has the type and collation of this one: their rows
+-- with equal values lie on one node. 'none': there is none.
+CREATE OR REPLACE FUNCTION aggregator_state.distribution_mate(relation regclass, wanted name)
+RETURNS text LANGUAGE sql STABLE AS $$
+  SELECT coalesce((
+    SELECT p.logicalrelid::text
+    FROM pg_dist_partition p JOIN pg_dist_colocation c USING (colocationid)
+    JOIN pg_attribute a ON a.attrelid = relation AND a.attname = wanted
+      AND (a.atttypid, a.attcollation) = (c.distributioncolumntype, c.distributioncolumncollation)
+    WHERE p.partmethod = 'h'
+    ORDER BY p.logicalrelid LIMIT 1), 'none')
+$$;
+
+-- `tables` are spread by the hash of their `columns`. Other tables of the service's schema stay on the coordinator, and every node reaches them.
+-- A row for each object that was not distributed before.
+CREATE OR REPLACE FUNCTION aggregator_state.distribute(
+  tables text[], columns text[], OUT object text, OUT place text
+) RETURNS SETOF record LANGUAGE plpgsql AS $$
+DECLARE
+  service constant oid := (SELECT relnamespace FROM pg_class WHERE oid = 'schema_migrations'::regclass);
+  relation regclass;
+BEGIN
+  -- in one transaction, functions may not follow on work that nodes did side by side
+  PERFORM set_config('citus.multi_shard_modify_mode', 'sequential', true);
+  IF aggregator_state.distribute_program() THEN
+    object := 'aggregator_state'; place := 'one node';
+    RETURN NEXT;
+  END IF;
+  FOR n IN 1 .. cardinality(tables) LOOP
+    relation := quote_ident(tables[n])::regclass;
+    IF NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = relation) THEN
+      PERFORM create_distributed_table(relation, columns[n],
+        colocate_with => aggregator_state.distribution_mate(relation, columns[n]));
+      PERFORM truncate_local_data_after_distributing_table(relation);
+      object := relation; place := format('all nodes, by %s', columns[n]);
+      RETURN NEXT;
+    END IF;
+  END LOOP;
+  FOR relation IN
+    SELECT c.oid FROM pg_class c
+    WHERE c.relnamespace = service AND c.relkind = 'r'
+      AND NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = c.oid)
+      AND NOT EXISTS (SELECT FROM pg_depend d
+        WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+    ORDER BY c.relname
+  LOOP
+    object := relation; place := 'the coordinator'; -- before: the name becomes that of a shell
+    PERFORM citus_add_local_table_to_metadata(relation, cascade_via_foreign_keys => true);
+    RETURN NEXT;
+  END LOOP;
+  PERFORM aggregator_state.fix_epoch();
+  place := 'every node';
+  FOR object IN SELECT f FROM aggregator_state.distribute_functions(service) f LOOP
+    RETURN NEXT;
+  END LOOP;
+END
+$$;
+
+-- Without a bound of bytes: a table's size is that of the node, which may have none of its rows.
+CREATE OR REPLACE FUNCTION aggregator_state.trim_rejected(
+  keep_hours bigint, keep_rows bigint, keep_bytes bigint
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM aggregator_state.rejected_events
+  WHERE ctid = ANY (ARRAY(
+    SELECT ctid
+    FROM aggregator_state.rejected_events
+    WHERE rejected_at < greatest(
+      now() - keep_hours * interval '1 hour',
+      (SELECT rejected_at
+       FROM aggregator_state.rejected_events
+       ORDER BY rejected_at DESC OFFSET keep_rows LIMIT 1))
+    FOR UPDATE SKIP LOCKED));
+END
+$$;

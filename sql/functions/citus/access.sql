@@ -1,0 +1,190 @@
+-- ../access.sql where the database has Citus: batches by batch_id, essays by essay_id. A function in SQL
+-- that reads such a table is inlined after Citus has planned, and reads the empty table of its node. So
+-- functions in PL/pgSQL alone read tables, by statements that Citus sends whole to the shards. Nothing
+-- is made of rows there: the columns of a shard's row have no names. The functions in SQL derive the same
+-- as those of ../access.sql from these rows.
+
+-- Of a database that had no Citus before: they read the tables in SQL.
+DROP FUNCTION IF EXISTS batch_names(text[]), batch_candidates(text[]);
+
+-- ---- rows ---------------------------------------------------------------------------------------
+
+-- A statement for one batch goes to its shard without planning: Citus keeps its plan. These functions only
+-- read, so that no node needs a transaction for each: it would cost a fifth of a response.
+CREATE OR REPLACE FUNCTION batches_of(wanted text[]) RETURNS SETOF batch_results
+LANGUAGE plpgsql STABLE ROWS 10 SET citus.function_opens_transaction_block TO off AS $$
+DECLARE
+  first constant text := wanted[1];
+BEGIN
+  IF cardinality(wanted) = 1 THEN
+    RETURN QUERY SELECT * FROM batch_results t WHERE t.batch_id = first;
+  ELSE
+    RETURN QUERY SELECT * FROM batch_results t WHERE t.batch_id = ANY (wanted);
+  END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION outcomes_of(wanted text[]) RETURNS SETOF phase_outcomes
+LANGUAGE plpgsql STABLE ROWS 10 SET citus.function_opens_transaction_block TO off AS $$
+DECLARE
+  first constant text := wanted[1];
+BEGIN
+  IF cardinality(wanted) = 1 THEN
+    RETURN QUERY SELECT * FROM phase_outcomes t WHERE t.batch_id = first;
+  ELSE
+    RETURN QUERY SELECT * FROM phase_outcomes t WHERE t.batch_id = ANY (wanted);
+  END IF;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION judgements_of(wanted text[]) RETURNS SETOF assessments
+LANGUAGE plpgsql STABLE ROWS 10 SET citus.function_opens_transaction_block TO off AS $$
+DECLARE
+  first constant text := wanted[1];
+BEGIN
+  IF cardinality(wanted) = 1 THEN
+    RETURN QUERY SELECT * FROM assessments t WHERE t.batch_id = first;
+  ELSE
+    RETURN QUERY SELECT * FROM assessments t WHERE t.batch_id = ANY (wanted);
+  END IF;
+END
+$$;
+
+-- The rows of these essays, and of all that are linked to these batches. Asks all shards. The error 54000
+-- (program_limit_exceeded) for more essays than a request can answer about: the work grows faster than
+-- their number.
+CREATE OR REPLACE FUNCTION essays_of(wanted text[], ids text[]) RETURNS SETOF essay_results
+LANGUAGE plpgsql STABLE ROWS 100 SET citus.function_opens_transaction_block TO off AS $$
+DECLARE
+  most constant integer := 10000;
+  found_rows bigint := cardinality(ids);
+BEGIN
+  IF found_rows <= most THEN
+    RETURN QUERY SELECT * FROM essay_results e
+    WHERE e.essay_id = ANY (ids) OR e.linked_batch_id = ANY (wanted);
+    GET DIAGNOSTICS found_rows = ROW_COUNT;
+  END IF;
+  IF found_rows > most THEN
+    RAISE EXCEPTION 'batch % has more than % essays: too many for one answer', wanted, most
+      USING ERRCODE = '54000';
+  END IF;
+END
+$$;
+
+-- The lists, of any batch, that may contain one of the essays with these hashes. Asks all shards, each
+-- once for the three tables: Citus keeps those of one batch together.
+CREATE OR REPLACE FUNCTION lists_with(hashes bigint[]) RETURNS TABLE (
+  source text, batch_id text, at timestamptz, event_id uuid, phase text,
+  restated_at timestamptz, restated_event_id uuid, essay_ids text[], failed_ids text[],
+  ranks integer[], scores double precision[], statuses text[]
+) LANGUAGE plpgsql STABLE ROWS 20 SET citus.function_opens_transaction_block TO off AS $$
+BEGIN
+  RETURN QUERY SELECT l.* FROM (
+    SELECT 'registration', b.batch_id, b.registration_at, b.registration_event_id, NULL::text,
+      NULL::timestamptz, NULL::uuid, b.essay_ids, NULL::text[],
+      NULL::integer[], NULL::double precision[], NULL::text[]
+    FROM batch_results b WHERE id_hashes(b.essay_ids) && hashes
+    UNION ALL
+    SELECT 'outcome', p.batch_id, p.outcome_at, p.outcome_event_id, p.phase_name,
+      p.outcome_at, p.outcome_event_id, p.processed_ids, p.failed_ids, NULL, NULL, NULL
+    FROM phase_outcomes p WHERE id_hashes(p.processed_ids || p.failed_ids) && hashes
+    UNION ALL
+    SELECT 'judgement', a.batch_id, a.judgement_at, a.judgement_event_id, 'cj_assessment',
+      a.restated_at, a.restated_event_id, a.essay_ids, NULL, a.ranks, a.scores, a.statuses
+    FROM assessments a WHERE id_hashes(a.essay_ids) && hashes
+  ) AS l (source, batch_id, at, event_id, phase, restated_at, restated_event_id, essay_ids, failed_ids,
+    ranks, scores, statuses);
+END
+$$;
+
+-- ---- the essays of a batch ----------------------------------------------------------------------
+
+-- Those that a list names together with one of the batches.
+CREATE OR REPLACE FUNCTION listed_essays(wanted text[]) RETURNS text[] LANGUAGE sql STABLE AS $$
+  SELECT coalesce(array_agg(DISTINCT n.id), '{}') FROM (
+    SELECT unnest(b.essay_ids) COLLATE "C" AS id FROM batches_of(wanted) b
+    UNION ALL SELECT unnest(p.processed_ids || p.failed_ids) FROM outcomes_of(wanted) p
+    UNION ALL SELECT unnest(a.essay_ids) FROM judgements_of(wanted) a
+  ) n
+$$;
+
+CREATE OR REPLACE FUNCTION batch_essays(wanted text) RETURNS TABLE (
+  essay_id text, filename text, file_upload_id text,
+  spellcheck_status text, spellcheck_correction_count integer,
+  spellcheck_corrected_text_storage_id text, spellcheck_error_detail json,
+  cj_assessment_status text, cj_rank integer, cj_score double precision,
+  started_at timestamptz, updated_at timestamptz
+) LANGUAGE sql STABLE AS $$
+  WITH listed AS MATERIALIZED (SELECT listed_essays(ARRAY[wanted]) AS ids),
+  own AS MATERIALIZED (
+    SELECT e.* FROM listed l CROSS JOIN LATERAL essays_of(ARRAY[wanted], l.ids) e
+  ),
+  names AS MATERIALIZED (
+    SELECT array_agg(n.id) AS ids, array_agg(hashtextextended(n.id, 0)) AS hashes
+    FROM (SELECT unnest(ids) COLLATE "C" AS id FROM listed UNION SELECT essay_id FROM own) n
+  ),
+  lists AS MATERIALIZED (
+    SELECT l.* FROM names n CROSS JOIN LATERAL lists_with(n.hashes) l WHERE n.hashes IS NOT NULL
+  ),
+  -- see ../access.sql
+  said AS (
+    SELECT l.source, u.essay_id, l.batch_id, l.at, l.event_id, l.phase, l.restated_at,
+      l.restated_event_id, NULL AS status, NULL::integer AS rank, NULL::double precision AS score
+    FROM lists l CROSS JOIN LATERAL unnest(l.essay_ids) AS u (essay_id) WHERE l.source = 'registration'
+    UNION ALL
+    SELECT l.source, u.essay_id, l.batch_id, l.at, l.event_id, l.phase, l.restated_at,
+      l.restated_event_id, u.status, NULL, NULL
+    FROM lists l CROSS JOIN LATERAL (
+      SELECT unnest(l.essay_ids), 'COMPLETED' UNION ALL SELECT unnest(l.failed_ids), 'FAILED'
+    ) AS u (essay_id, status) WHERE l.source = 'outcome'
+    UNION ALL
+    SELECT l.source, u.essay_id, l.batch_id, l.at, l.event_id, l.phase, l.restated_at,
+      l.restated_event_id, u.status, u.rank, u.score
+    FROM lists l CROSS JOIN LATERAL
+      unnest(l.essay_ids, l.ranks, l.scores, l.statuses) AS u (essay_id, rank, score, status)
+    WHERE l.source = 'judgement'
+    UNION ALL
+    SELECT 'result', o.essay_id, o.result_batch_id, o.result_link_at, o.result_link_event_id,
+      'spellcheck', o.spellcheck_at, o.spellcheck_event_id, o.spellcheck_status::text, NULL, NULL
+    FROM own o
+  ),
+  -- Versions and statuses as numbers: the least and the greatest version include their status.
+  -- Within a version the greater status wins: an outcome that lists an essay twice failed it.
+  ordered AS (
+    SELECT s.*, rank() OVER (ORDER BY s.at, s.event_id, s.batch_id) AS place,
+      rank() OVER (ORDER BY s.restated_at, s.restated_event_id) AS restated_place,
+      array_position('{PENDING,IN_PROGRESS,COMPLETED,FAILED,SKIPPED}', s.status) AS status_place
+    FROM said s
+  ),
+  merged AS ( -- one row an essay; only tests whether its batch is the wanted one
+    SELECT o.essay_id,
+      (min(ARRAY[o.place, (o.batch_id = wanted)::integer])
+        FILTER (WHERE o.source = 'registration'))[2] = 1 AS is_registered,
+      (min(ARRAY[o.place, (o.batch_id = wanted)::integer])
+        FILTER (WHERE o.source <> 'registration' AND o.batch_id IS NOT NULL))[2] = 1 AS is_linked,
+      (max(ARRAY[o.restated_place, o.status_place])
+        FILTER (WHERE o.phase = 'spellcheck' AND o.restated_at IS NOT NULL))[2] AS spellcheck,
+      (max(ARRAY[o.restated_place, o.status_place])
+        FILTER (WHERE o.phase = 'cj_assessment'))[2] AS cj_assessment,
+      max(ARRAY[o.restated_place, o.rank, o.score]) FILTER (WHERE o.source = 'judgement') AS ranked,
+      max(o.restated_at) FILTER (WHERE o.source <> 'result') AS said_at,
+      min(o.at) FILTER (WHERE o.source = 'judgement') AS started_at
+    FROM ordered o GROUP BY o.essay_id
+  )
+  SELECT m.essay_id, o.filename, o.file_upload_id,
+    ('{pending,in_progress,completed,failed,skipped}'::text[])[m.spellcheck],
+    o.spellcheck_correction_count, o.spellcheck_corrected_text_storage_id,
+    o.spellcheck_error_detail,
+    ('{pending,in_progress,completed,failed,skipped}'::text[])[m.cj_assessment],
+    m.ranked[2]::integer, m.ranked[3],
+    least(o.first_result_at, m.started_at),
+    greatest(o.slot_at, o.slot_link_at, o.spellcheck_at, o.result_link_at, m.said_at)
+  FROM merged m LEFT JOIN own o USING (essay_id)
+  WHERE coalesce(m.is_registered, m.is_linked, o.slot_batch_id = wanted)
+    AND (o.essay_id IS NOT NULL OR m.said_at IS NOT NULL)
+$$;
+
+-- essays_of judges it here.
+CREATE OR REPLACE FUNCTION is_answerable(wanted text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+  SELECT true
+$$;
