@@ -12,7 +12,9 @@
 #include "bindings/kafka_consumer.h"
 #include "bindings/redis.h"
 #include "config/config.h"
+#include "schema/citus.h"
 #include "schema/migrate.h"
+#include "check/query_samples.h"
 #include "check/schema_check.h"
 #include "check/findings.h"
 #include "check/lint.h"
@@ -48,6 +50,20 @@ static bool check_list_published_topics(struct sql_session *session, struct find
     return true;
 }
 
+static bool check_samples(struct sql_session *session, const struct config *config,
+                          const struct script_generation *generation, struct findings *findings,
+                          struct err *err) {
+    enum citus_node node;
+    struct buffer summary = {0};
+    bool ok = citus_find(session->pg, &node, err) &&
+              query_samples_check(session, config, node != CITUS_NONE, generation, &summary, err);
+    if (ok) {
+        findings_add(findings, FINDING_GOOD, "queries", summary.data);
+    }
+    buffer_free(&summary);
+    return ok;
+}
+
 static bool check_database(const struct config *config, const struct script_generation *generation,
                            struct findings *findings, struct err *err) {
     struct sql_session session;
@@ -61,6 +77,7 @@ static bool check_database(const struct config *config, const struct script_gene
     }
     ok = ok && migrate_check_tables(session.pg, err) &&
          schema_check(&session, generation, SCHEMA_RUN, err) &&
+         check_samples(&session, config, generation, findings, err) &&
          check_list_published_topics(&session, findings, err);
     sql_session_close(&session);
     return ok;
