@@ -320,7 +320,7 @@ def test_a_wrong_configuration_is_named_by_key_file_and_line(bare_service, tmp_p
 
 
 @pytest.mark.parametrize("variable, value", [
-    ("PORT", "port"), ("INGEST_WORKERS", "0"), ("INGEST_WORKERS", "two"),
+    ("PORT", "port"), ("INGEST_WORKERS", "-1"), ("INGEST_WORKERS", "two"),
     ("CACHE_ENABLED", "perhaps"), ("KAFKA_AUTO_OFFSET_RESET", "newest"), ("LOG_FORMAT", "xml"),
     ("REDIS_CACHE_TTL_SECONDS", "-1"), ("KAFKA_SESSION_TIMEOUT_MS", "1e99")])
 def test_a_wrong_variable_is_named_with_its_key(bare_service, variable, value):
