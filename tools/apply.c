@@ -12,7 +12,8 @@
  *              offsets) or "KIND: …"; after a failure it drops the records and re-reads the
  *              offsets, as the program does
  *     sweep US moves the horizons of the view to that time (microseconds since 1970) and deletes
- * what has left; prints a line likewise reset    re-reads the offsets, after a change from outside
+ *              what has left. Prints a line likewise
+ *     reset    re-reads the offsets, after a change from outside
  *     quit     ends the program, like the end of the input */
 #include <signal.h>
 #include <stdio.h>

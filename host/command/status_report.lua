@@ -281,8 +281,9 @@ end
 local function put_retention()
   for _, of in ipairs(status.retention or {}) do
     put("")
-    ui.title(("RETENTION  %s older than %s have left%s"):format(of.table, of.horizon:sub(1, 10),
-      known(of.swept_at) and "" or ", some are still being removed"))
+    ui.title(not known(of.horizon) and ("RETENTION  no row of %s has left yet"):format(of.table)
+      or ("RETENTION  %s older than %s have left%s"):format(of.table, of.horizon:sub(1, 10),
+        known(of.swept_at) and "" or ", some are still being removed"))
   end
 end
 

@@ -175,7 +175,7 @@ static bool health_judge_database(struct health *health, const struct health_ans
         snprintf(reason, cap, MISSING " (%s): run `aggregator migrate`", answer->missing);
         return false;
     }
-    if (answer->reads_only) {
+    if (answer->reads_only && health->options.config->ingest.workers > 0) {
         snprintf(reason, cap, "the database is read-only: it is a standby, or is set so");
     } else if (pending > 0) {
         snprintf(reason, cap, "the database lacks %d migration%s: run `aggregator migrate`",
@@ -482,6 +482,7 @@ bool health_report(struct health *health, enum health_question question, int tim
     if (none_stuck) {
         buffer_clear(&stuck);
     }
+    bool refuses_requests = question == HEALTH_READS && !health->options.config->http.routes;
     thread_lock(&health->thread);
     if (health->phase == HEALTH_READS_ONLY && question != HEALTH_ALIVE) {
         question = HEALTH_READS;
@@ -497,8 +498,9 @@ bool health_report(struct health *health, enum health_question question, int tim
                  (question == HEALTH_ALIVE || health_checked_within(health, STALE_US));
     bool alive = !health->options.config->http.healthz_needs_database || health->check.reads ||
                  health->check.checked_us == 0; /* alive until the first check has failed */
-    bool good =
-        question == HEALTH_ALIVE ? alive : ready && none_stuck && health->phase != HEALTH_STOPS;
+    bool good = question == HEALTH_ALIVE
+                    ? alive
+                    : ready && none_stuck && !refuses_requests && health->phase != HEALTH_STOPS;
     const char *status = !good ? "unhealthy" : health->check.degraded ? "degraded" : "healthy";
     health_append_report(health, status, ready, buffer_slice(&stuck), json);
     thread_unlock(&health->thread);

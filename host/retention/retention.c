@@ -10,6 +10,7 @@
 #include "base/thread.h"
 #include "base/timestamp.h"
 #include "base/xalloc.h"
+#include "schema/citus.h"
 #include "sweep.h"
 
 #define LOOK_INTERVAL_US (3600 * 1000000LL) /* whether a day has passed */
@@ -153,11 +154,20 @@ static enum sweep_result retention_work_on(struct retention *retention, struct s
     return result;
 }
 
+static bool retention_can_sweep(struct sweep *sweep, struct err *err) {
+    enum citus_node node;
+    if (!citus_find(sweep->session.pg, &node, err)) {
+        return false;
+    }
+    return node == CITUS_NONE || err_set(err, ERR_INPUT, CITUS_HAS_NO_RETENTION);
+}
+
 static enum sweep_result retention_work(struct retention *retention, struct err *err) {
     const struct view *view = script_generation_view(retention->generation);
     struct sweep sweep;
     enum sweep_result worst = SWEEP_DONE;
-    if (!sweep_open(&sweep, retention->generation, retention->cache, err)) {
+    if (!sweep_open(&sweep, retention->generation, retention->cache, err) ||
+        !retention_can_sweep(&sweep, err)) {
         sweep_close(&sweep);
         return SWEEP_FAILED;
     }

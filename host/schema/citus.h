@@ -13,6 +13,10 @@ enum citus_node { CITUS_NONE, CITUS_COORDINATOR, CITUS_WORKER };
 /* What the server of this connection is. CITUS_NONE: the database lacks the extension. */
 bool citus_find(struct pg *pg, enum citus_node *node, struct err *err);
 
+/* A sweep locks rows of all shards, which Citus refuses. */
+#define CITUS_HAS_NO_RETENTION                                                                     \
+    "the view declares a retention, which does not work on Citus: remove it from scripts/view.lua"
+
 /* A table whose rows are spread by the hash of the column. */
 struct citus_table {
     const char *name, *column;

@@ -83,7 +83,8 @@ RETURNS text LANGUAGE sql STABLE AS $$
     ORDER BY p.logicalrelid LIMIT 1), 'none')
 $$;
 
--- `tables` are spread by the hash of their `columns`. Other tables of the service's schema stay on the coordinator, and every node reaches them.
+-- `tables` are spread by the hash of their `columns`. Other tables of the service's schema stay on the
+-- coordinator, and every node reaches them.
 -- A row for each object that was not distributed before.
 CREATE OR REPLACE FUNCTION aggregator_state.distribute(
   tables text[], columns text[], OUT object text, OUT place text

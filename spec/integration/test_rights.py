@@ -145,6 +145,11 @@ def test_a_process_with_the_readers_role_answers_and_takes_no_partition(limited_
         json.loads(reader.get("/readyz")[1])))
     assert reader.get("/readyz")[0] == 503
     assert not log_lines(reader, "partitions assigned")
+    reader.stop()
+    answers = service.start(RESULT_AGGREGATOR_SERVICE_DATABASE_URL=roles.url("aggregator_reader"),
+                            INGEST_WORKERS="0")
+    service.wait_ready(answers)
+    assert json.loads(answers.get("/readyz")[1])["status"] == "healthy", "it needs no right to write"
     with psycopg2.connect(roles.url("aggregator_reader")) as connection:
         with pytest.raises(psycopg2.Error), connection.cursor() as cursor:
             cursor.execute("SET default_transaction_read_only = off")

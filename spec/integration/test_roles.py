@@ -36,6 +36,7 @@ def test_one_process_ingests_and_one_answers(bare_service):
     assert (status, json.loads(body)["error"]) == (503, "This process answers no routes")
     assert headers["Retry-After"]
     assert ingests.get("/openapi.json")[0] == 200
+    assert (ingests.get("/readyz")[0], ingests.get("/readyz/read")[0]) == (200, 503)
     assert ingests.metric("ras_messages_processed_total") == 1
     assert ingests.sum_cells('ras_api_unavailable_total{[^}]*reason="no_routes"[^}]*}') == 1
 

@@ -1,6 +1,6 @@
 -- What functions read of the view: the rows of batches, and the essays of a batch. citus/access.sql
 -- takes the place of this file where the database has Citus; all other functions that answer about a
--- batch are the same there.
+-- batch are the same there. `batch_essays` makes the same of its rows in both files.
 
 CREATE OR REPLACE FUNCTION batches_of(wanted text[]) RETURNS SETOF batch_results LANGUAGE sql STABLE AS $$
   SELECT * FROM batch_results WHERE batch_id = ANY (wanted)

@@ -112,7 +112,7 @@ class Fleet:
         return [member.metric("ras_consumer_partitions") for member in self.members]
 
     def start(self, total):
-        """(seconds until all partitions are read, seconds of CPU of all processes)."""
+        """The seconds until all partitions are read."""
         began = time.monotonic()
         for member in self.members:
             member.start(wait=False)

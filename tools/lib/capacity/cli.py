@@ -2,7 +2,7 @@
 
     tools/capacity --events 1000 --essays 30 --days 365 --queries 50 --hit-ratio 0.9
     tools/capacity --events 1000 --queries 50 --postgres-cores 16 --processes 4 --json
-    tools/capacity --measure capacity.json        # measures this machine, two minutes, servers of its own
+    tools/capacity --measure capacity.json        # measures this machine, servers of its own
     tools/capacity --figures capacity.json --events 1000
     tools/capacity --check                        # three loads on this machine beside the model
     tools/capacity --measure fleet.json --service examples/fleet --records telemetry.jsonl \\

@@ -24,7 +24,7 @@ class Unit:
     table_bytes: float  # with dead rows
     index_bytes: float
     outbox_bytes: float  # with indexes
-    redis_bytes: float  # of the memory of seen events
+    redis_bytes: float  # of the ids of processed events
     response_bytes: float
     query_own_us: float  # not cached
     query_postgres_us: float

@@ -119,8 +119,10 @@ def wal_bytes(load):
 
 
 def seen_bytes(load):
+    """Of the ids of processed events. Above half of the bound they are kept for a third of it: there are
+    about as many as half of it holds."""
     unbounded = load.mean_units * load.site.seen_s * load.unit.redis_bytes
-    return min(unbounded, load.site.seen_mb * 1048576) if load.site.seen_mb else unbounded
+    return min(unbounded, load.site.seen_mb * 1048576 / 2) if load.site.seen_mb else unbounded
 
 
 def cached_bytes(load):
@@ -191,7 +193,7 @@ def needs(site, figures):
         },
         "Postgres": postgres,
         "Redis": {
-            "memory": Need(redis_bytes(load) / GB, "GB", f"seen events {seen_bytes(load) / GB:.2f}, "
+            "memory": Need(redis_bytes(load) / GB, "GB", f"ids of processed events {seen_bytes(load) / GB:.2f}, "
                            f"cached responses at most {cached_bytes(load) / GB:.2f}"),
             "processors": Need(redis_cores(load), "cores", "it uses one"),
         },
