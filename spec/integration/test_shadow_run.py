@@ -339,7 +339,7 @@ def test_keys_for_which_the_new_reactions_alone_fail_are_shown_with_the_place(se
         assert (one["reaction"], one["old"]) == (RESULTS, None) and one["key"] in keys
         assert "results_ready.lua:" in one["new"] and "on purpose" in one["new"]
     scripts.restore("scripts/reactions/results_ready.lua")
-    scripts.edit("sql/queries/reaction_results.sql", "b.user_id,", "b.user_id, 1 / length(left(b.batch_id, 0)) AS nothing,")
+    scripts.edit("sql/queries/reaction_results.sql", "SELECT key,", "SELECT key, 1 / length(left(key, 0)) AS nothing,")
     refused = diff(service.program, status=1)
     assert refused["newly_failing"] >= said["newly_failing"]
     assert "division by zero" in refused["failing"][0]["new"]

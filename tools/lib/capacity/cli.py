@@ -102,7 +102,7 @@ def show(site, figures, found, ends):
 
 def warnings(site, found, ends):
     """What does not fit already."""
-    lines = [f"{limit.name} do not carry this load: {limit.then}" for limit in ends
+    lines = [f"this load is beyond the limit of {limit.name}: {limit.then}" for limit in ends
              if limit.factor is not None and limit.factor < 1]
     connections = found["Postgres"]["connections"].value
     if connections > site.max_connections:
