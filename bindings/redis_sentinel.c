@@ -86,6 +86,7 @@ bool redis_sentinel_find(struct redis_link *link, struct redis_address *address,
         struct question question = {address, &address->sentinels[at], link, false, unfit};
         err_clear(err);
         if (redis_sentinel_ask(&question, now_us + share_us, err)) {
+            *unfit = false;
             *first = at;
             return true;
         }

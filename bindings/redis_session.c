@@ -7,8 +7,9 @@
 #include "redis_command.h"
 #include "redis_sentinel.h"
 
-/* The commands that open a session, in this order, as far as they are needed. */
-enum opening { AUTH, SERVER, ROLE, MEMORY, SELECT, OPENINGS };
+/* The commands that open a session, in this order, as far as they are needed. A replica is refused
+ * by ROLE before SERVER makes all other connections leave the primary. */
+enum opening { AUTH, ROLE, SERVER, MEMORY, SELECT, OPENINGS };
 
 struct opened {
     struct redis_session *session;
@@ -133,10 +134,10 @@ static void redis_session_ask_all(struct opened *opened) {
         redis_command_append_auth(&opened->link->out, address->user, address->password);
         opened->asked[opened->count++] = AUTH;
     }
-    redis_session_ask(opened, SERVER, server, 2);
     if (address->primary) {
         redis_session_ask(opened, ROLE, role, 2);
     }
+    redis_session_ask(opened, SERVER, server, 2);
     if (opened->session->warns) {
         redis_session_ask(opened, MEMORY, memory, 2);
     }

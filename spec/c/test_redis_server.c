@@ -230,7 +230,7 @@ static void the_primary_is_the_one_that_a_sentinel_names(void) {
              silent.port, sentinel.port);
     struct redis *client = create(url, 1000);
     CHECK_TEXT(ask(client, "PING"), "PONG"); /* one is not there, one does not reply */
-    CHECK_TEXT(redis.heard, "AUTH u pw \nINFO server \nINFO replication \nSELECT 2 \nPING \n");
+    CHECK_TEXT(redis.heard, "AUTH u pw \nINFO replication \nINFO server \nSELECT 2 \nPING \n");
     CHECK_TEXT(sentinel.heard, "SENTINEL GET-MASTER-ADDR-BY-NAME main \n");
     redis_disconnect(client);
     int asked = silent.accepted;
@@ -241,6 +241,53 @@ static void the_primary_is_the_one_that_a_sentinel_names(void) {
     proxy_stop(&silent);
     fake_redis_stop(&sentinel);
     fake_redis_stop(&redis);
+}
+
+static void a_replica_that_a_sentinel_names_moves_no_connection(void) {
+    struct fake_redis primary, replica, right, wrong;
+    struct proxy sentinel;
+    char url[96];
+    fake_redis_start(
+        &primary,
+        (struct fake_reply[]){INFO("run_id:primary"), {"INFO replication ", PRIMARY_INFO}, {0}});
+    fake_redis_start(
+        &replica,
+        (struct fake_reply[]){INFO("run_id:replica"), {"INFO replication ", REPLICA_INFO}, {0}});
+    fake_redis_start(&right, (struct fake_reply[]){{"SENTINEL ", names(&primary)}, {0}});
+    fake_redis_start(&wrong, (struct fake_reply[]){{"SENTINEL ", names(&replica)}, {0}});
+    proxy_start(&sentinel, right.port);
+    snprintf(url, sizeof url, "redis-sentinel://127.0.0.1:%d/main", sentinel.port);
+    struct redis *old = create(url, 1000), *new = create(url, 1000);
+    CHECK_TEXT(ask(old, "GET"), "OK");
+    sentinel.target_port = wrong.port;
+    CHECK(!ask(new, "GET"));
+    CHECK_HAS(err.text, "is a replica");
+    CHECK(redis_is_current(old));
+    redis_destroy(old);
+    redis_destroy(new);
+    proxy_stop(&sentinel);
+    fake_redis_stop(&wrong);
+    fake_redis_stop(&right);
+    fake_redis_stop(&replica);
+    fake_redis_stop(&primary);
+}
+
+/* Whatever hinders the session then, the URL leads to a primary. */
+static void a_server_that_is_no_sentinel_beside_one_is_passed_over(void) {
+    struct fake_redis none, sentinel, replica;
+    char url[96];
+    fake_redis_start(&none,
+                     (struct fake_reply[]){
+                         {"SENTINEL ", "-ERR unknown command 'SENTINEL', with args\r\n"}, {0}});
+    fake_redis_start(&replica, (struct fake_reply[]){
+                                   INFO("run_id:a1"), {"INFO replication ", REPLICA_INFO}, {0}});
+    fake_redis_start(&sentinel, (struct fake_reply[]){{"SENTINEL ", names(&replica)}, {0}});
+    snprintf(url, sizeof url, "redis-sentinel://127.0.0.1:%d,127.0.0.1:%d/main", none.port,
+             sentinel.port);
+    CHECK_OK(redis_check_server(url, 1000, &err), &err);
+    fake_redis_stop(&sentinel);
+    fake_redis_stop(&replica);
+    fake_redis_stop(&none);
 }
 
 static void what_a_sentinel_says_instead_is_reported(void) {
@@ -286,6 +333,10 @@ static const struct test_case cases[] = {
      a_connection_that_finds_another_server_takes_the_others_along},
     {"URLs of Sentinels are parsed", urls_of_sentinels_are_parsed},
     {"the primary is the one that a Sentinel names", the_primary_is_the_one_that_a_sentinel_names},
+    {"a replica that a Sentinel names moves no connection",
+     a_replica_that_a_sentinel_names_moves_no_connection},
+    {"a server that is no Sentinel beside one is passed over",
+     a_server_that_is_no_sentinel_beside_one_is_passed_over},
     {"what a Sentinel says instead is reported", what_a_sentinel_says_instead_is_reported},
 };
 
