@@ -41,6 +41,7 @@ struct audit {
     bool tells_position;
     char position[PG_POSITION_DIGITS + 1], position_then[PG_POSITION_DIGITS + 1];
     uint64_t counted_then;
+    bool is_suspect;         /* the last audit with new commits found the position unmoved */
     int64_t unpositioned_us; /* commits were last found announced without it; 0: never */
     bool is_doubtful;        /* a cache_doubt is open */
     int64_t watched_us;      /* since when each audit has succeeded; 0: the last one failed */
@@ -267,15 +268,22 @@ static void announcement_audit_note_unpositioned(struct audit *audit, int64_t no
     }
 }
 
-/* With all announced: each commit since the last such audit has moved the position. */
+/* With all announced: each commit since the last such audit has moved the position. Except one
+ * whose record another worker's announcement, asked for before the commit was visible, has covered:
+ * the next audit with new commits decides. */
 static void announcement_audit_check_position(struct audit *audit, int64_t now_us) {
     uint64_t counted = 1; /* never 0 */
     for (size_t i = 0; i < audit->count; i++) {
         counted += audit->items[i].counted;
     }
-    if (audit->counted_then > 0 && counted != audit->counted_then &&
-        strcmp(audit->position, audit->position_then) == 0) {
-        announcement_audit_note_unpositioned(audit, now_us);
+    if (audit->counted_then == 0) {
+        audit->is_suspect = false;
+    } else if (counted != audit->counted_then) {
+        bool is_unmoved = strcmp(audit->position, audit->position_then) == 0;
+        if (is_unmoved && audit->is_suspect) {
+            announcement_audit_note_unpositioned(audit, now_us);
+        }
+        audit->is_suspect = is_unmoved;
     }
     audit->counted_then = counted;
     memcpy(audit->position_then, audit->position, sizeof audit->position);
