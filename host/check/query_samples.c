@@ -71,11 +71,23 @@ static const struct script_reaction *query_samples_reaction(const struct samples
     return NULL;
 }
 
+/* *text NULL: the database has none, or refuses to look for it, as it does where few rows of a
+ * large table have one: looking takes longer than QUERY_TIMEOUT_MS. False: no connection. */
 static bool query_samples_ask_text(struct samples *samples, struct buffer *sql, char **text) {
+    struct sql_session *session = samples->session;
     struct pg_result *row = NULL;
+    struct err refusal = {0};
     *text = NULL;
-    if (!sql_query_built(samples->session, sql, &row, samples->err)) {
+    if (!sql_run(session, samples->err, "SAVEPOINT looked_up")) {
+        buffer_free(sql);
         return false;
+    }
+    if (!sql_query_built(session, sql, &row, &refusal)) {
+        if (!pg_connected(session->pg)) {
+            *samples->err = refusal;
+            return false;
+        }
+        return sql_run(session, samples->err, "ROLLBACK TO looked_up");
     }
     if (pg_rows_count(row) > 0 && !pg_rows_is_null(row, 0, 0)) {
         *text = xstrdup(pg_rows_text(row, 0, 0));
