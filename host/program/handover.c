@@ -6,6 +6,7 @@
 #include "bindings/service_manager.h"
 #include "ingest/ingest.h"
 #include "program_private.h"
+#include "retention/retention.h"
 #include "takeover.h"
 #include "upgrade/predecessor.h"
 
@@ -127,6 +128,7 @@ bool handover_take(struct program *program, struct err *err) {
         return false;
     }
     (void)predecessor_tell(CHANNEL_TOOK, "");
+    retention_release(program->retention);
     (void)predecessor_await(stop_fd(), MAIN_TIMEOUT_MS); /* for the service manager alone */
     predecessor_leave();
     return true;

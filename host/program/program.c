@@ -97,7 +97,8 @@ static bool program_start_retention(struct program *program, struct err *err) {
     if (program_only_answers(program)) {
         return true;
     }
-    program->retention = retention_start(program->generation, program->cache, err);
+    program->retention =
+        retention_start(program->generation, program->cache, program->is_successor, err);
     return program->retention != NULL;
 }
 

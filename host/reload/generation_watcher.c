@@ -16,6 +16,7 @@ static void generation_watcher_look(struct reload *reload) {
     enum bake_verdict verdict = bake_look(&reload->bake, reason, sizeof reason);
     if (verdict == BAKE_PASSED) {
         log_info("the new scripts passed their bake");
+        retention_release(reload->options.retention);
     } else if (verdict == BAKE_FAILED) {
         /* Begins under the lock: if another reload finishes first, the rollback is refused. */
         struct change change = reload_begin_locked(reload, "bake");

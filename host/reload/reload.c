@@ -115,7 +115,6 @@ static void reload_replace(struct reload *reload, struct script_generation *gene
     candidate->api = NULL;
     ingest_switch(reload->options.ingest, candidate->ingest);
     reactor_replace_scripts(reload->options.reactor, generation);
-    retention_replace_scripts(reload->options.retention, generation);
     reload_apply_log_settings(script_generation_config(history_running(&reload->history)),
                               script_generation_config(generation));
     history_add(&reload->history, generation);
@@ -123,6 +122,7 @@ static void reload_replace(struct reload *reload, struct script_generation *gene
         reload->last_number = script_generation_number(generation);
     }
     bake_begin(&reload->bake, generation, judged);
+    retention_replace_scripts(reload->options.retention, generation, reload->bake.until_us > 0);
     generation_watcher_note(reload);
     reload_show_running(reload);
 }

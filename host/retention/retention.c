@@ -27,6 +27,7 @@ struct retention {
     bool failing;                   /* and a log line says so */
     struct thread thread;           /* its lock guards what follows */
     struct script_generation *next; /* a reference; NULL: none */
+    bool held;                      /* the scripts may be taken back: nothing is removed */
     struct shown {
         char table[64];
         struct sweep_state state;
@@ -174,7 +175,7 @@ static enum sweep_result retention_work(struct retention *retention, struct err 
     sweep.count = retention_count_rows;
     size_t at = 0;
     for (size_t i = 0; i < view->table_count && worst != SWEEP_FAILED; i++) {
-        if (view->tables[i].retention && at < TABLES_SHOWN) {
+        if (view->tables[i].retention && at < TABLES_SHOWN && retention_pause(retention, 0)) {
             enum sweep_result result =
                 retention_work_on(retention, &sweep, &view->tables[i], at++, err);
             worst = result < worst ? result : worst;
@@ -197,8 +198,12 @@ static void retention_note_failure(struct retention *retention, const struct err
 
 /* ---- the thread ---------------------------------------------------------------------------- */
 
+/* Waits while it is held. False: stop. */
 static bool retention_switch(struct retention *retention) {
     thread_lock(&retention->thread);
+    while (retention->held && !retention->thread.stopping) {
+        (void)thread_sleep(&retention->thread, INT64_MAX / 4);
+    }
     struct script_generation *next = retention->next;
     bool stopping = retention->thread.stopping;
     retention->next = NULL;
@@ -247,10 +252,11 @@ static void retention_free(struct retention *retention) {
 }
 
 struct retention *retention_start(struct script_generation *generation, struct cache *cache,
-                                  struct err *err) {
+                                  bool held, struct err *err) {
     struct retention *retention = xcalloc(1, sizeof *retention);
     retention->generation = script_generation_ref(generation);
     retention->cache = cache;
+    retention->held = held;
     thread_init(&retention->thread);
     if (!thread_start(&retention->thread, retention_main, retention, "retention", err)) {
         retention_free(retention);
@@ -267,14 +273,26 @@ void retention_stop(struct retention *retention) {
     retention_free(retention);
 }
 
-void retention_replace_scripts(struct retention *retention, struct script_generation *generation) {
+void retention_replace_scripts(struct retention *retention, struct script_generation *generation,
+                               bool held) {
     if (!retention) {
         return;
     }
     thread_lock(&retention->thread);
     struct script_generation *unused = retention->next;
     retention->next = script_generation_ref(generation);
+    retention->held = held;
     thread_wake(&retention->thread);
     thread_unlock(&retention->thread);
     script_generation_unref(unused);
+}
+
+void retention_release(struct retention *retention) {
+    if (!retention) {
+        return;
+    }
+    thread_lock(&retention->thread);
+    retention->held = false;
+    thread_wake(&retention->thread);
+    thread_unlock(&retention->thread);
 }

@@ -9,12 +9,17 @@
 
 struct retention;
 
-/* Needs no database. The cache may be NULL. NULL: err is set. */
+/* Needs no database. `held`: what it removes is gone for good, so it waits for retention_release.
+ * NULL: err is set. */
 struct retention *retention_start(struct script_generation *generation, struct cache *cache,
-                                  struct err *err);
+                                  bool held, struct err *err);
 /* Ends after the transaction under way, joins the thread, frees. NULL is allowed. */
 void retention_stop(struct retention *retention);
-/* Works by this generation's view from now on. Takes a reference. Any thread; NULL is allowed. */
-void retention_replace_scripts(struct retention *retention, struct script_generation *generation);
+/* Works by this generation's view after the transaction under way; `held`: after retention_release.
+ * Takes a reference. Any thread; NULL is allowed. */
+void retention_replace_scripts(struct retention *retention, struct script_generation *generation,
+                               bool held);
+/* The generation will not be taken back. Any thread; NULL is allowed. */
+void retention_release(struct retention *retention);
 /* Appends `"retention":[…]`: the horizons as the thread last saw them. NULL is allowed. */
 void retention_report(struct retention *retention, struct buffer *json);

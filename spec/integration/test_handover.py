@@ -18,7 +18,7 @@ from confluent_kafka import Producer
 from harness import edited_config, log_lines, read_records, slot_event
 from http_client import KEYS, Client
 from service_manager import ServiceManager
-from stack import FULL_CONFIG, ROOT, accepts, topics, wait_until
+from stack import FULL_CONFIG, ROOT, accepts, topics, wait_until, with_retention
 from views import status_path
 
 
@@ -283,18 +283,23 @@ def test_a_stop_of_the_old_process_ends_both(installed):
 # ---- at once with other commands ---------------------------------------------------------------------
 
 
-def test_brokers_that_do_not_answer_change_nothing(bare_service, install):
+def test_brokers_that_do_not_answer_change_nothing(bare_service, install, tmp_path):
+    """Nor do its scripts: what leaves by their retention would be gone for good."""
     config, key = bare_service.folder / "edited.lua", 'brokers = env("KAFKA_BOOTSTRAP_SERVERS", '
     line = next(line for line in FULL_CONFIG.read_text().splitlines() if key in line)
-    installed = install(edited_config(config))
+    scripts = shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    installed = install(edited_config(config), SCRIPTS_ROOT=str(scripts))
+    shutil.copy(with_retention(tmp_path / "declared", 400, 30) / "view.lua", scripts / "view.lua")
     edited_config(config, (line, '    brokers = "127.0.0.1:1",'))
     status, said = installed.upgrade()
     assert status == 1 and said["error"].startswith(
         "the new process cannot start: no broker of kafka.brokers (127.0.0.1:1) answers within 5 s")
     installed.check_it_goes_on()
+    assert bare_service.query("SELECT root FROM aggregator_state.retention") == []
     bare_service.kafka.kill()
     wait_until("the outage", lambda: installed.program.get("/readyz")[0] == 503)
     assert installed.upgrade()[0] == 0  # neither reaches Kafka
+    wait_until("the horizon", lambda: bare_service.query("SELECT root FROM aggregator_state.retention"))
 
 
 def test_another_admin_socket_takes_a_restart_and_a_warning(bare_service, install):

@@ -73,7 +73,7 @@ def retaining(make_service, tmp_path_factory):
     scripts = shutil.copytree(stack.ROOT / "scripts", folder / "scripts")
     with contextlib.ExitStack() as cleanup:
         service = make_service(cleanup)
-        service.start(SCRIPTS_ROOT=str(scripts))
+        service.start(SCRIPTS_ROOT=str(scripts), SCRIPTS_TRIAL_S="1")
         service.wait_ready()
         program = service.program
         service.publish(batch("old", OLD) + batch("soon", LEAVING_SOON) + batch("new", NEW))
@@ -101,6 +101,13 @@ def test_a_batch_leaves_with_all_that_hangs_on_it_and_does_not_come_back(retaini
     assert len(rows_of(retaining, "new")) == 4
     assert retaining.query("SELECT sum(expired) FROM aggregator_state.consumer_offsets")[0][0] == 2
     wait_until("the metric", lambda: program.metric("ras_expired_messages_total") == 2)
+
+
+def test_nothing_leaves_before_the_bake_of_the_scripts_has_passed(retaining):
+    """A rollback gives the scripts back, not the rows."""
+    wait_until("the log says so", lambda: log_lines(retaining.program, "retention removed rows"))
+    messages = [line["message"] for line in log_lines(retaining.program)]
+    assert messages.index("the new scripts passed their bake") < messages.index("retention removed rows")
 
 
 def test_verify_rebuild_and_explain_know_the_horizon(retaining):
