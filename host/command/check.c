@@ -18,6 +18,7 @@
 #include "check/schema_check.h"
 #include "check/findings.h"
 #include "check/lint.h"
+#include "check/write_rights.h"
 #include "script/script.h"
 #include "stored/messages.h"
 #include "view/sql_session.h"
@@ -80,6 +81,7 @@ static bool check_database(const struct config *config, const struct script_gene
     }
     ok = ok && migrate_check_tables(session.pg, err) &&
          schema_check(&session, generation, SCHEMA_RUN, err) &&
+         (config->ingest.workers == 0 || write_rights_check(&session, generation, err)) &&
          check_samples(&session, config, generation, findings, err) &&
          check_list_published_topics(&session, findings, err);
     sql_session_close(&session);

@@ -141,7 +141,7 @@ def test_the_table_names_the_first_limit_and_what_does_not_fit(file):
     assert done.returncode == 0, done.stderr
     first = done.stdout.split("limits, the first to come first\n")[1].splitlines()[0]
     assert first.startswith("  Postgres' processors") and "of 0.1 cores" in first
-    assert "Postgres' processors do not carry this load" in done.stdout
+    assert "this load is beyond the limit of Postgres' processors" in done.stdout
     assert "connections are more than --max-connections 100: docs/operate/poolers.md" in done.stdout
     assert "9 workers have no partition" in done.stdout
 

@@ -129,6 +129,16 @@ def test_a_later_migration_needs_no_further_grant(limited_service, roles):
         assert cursor.fetchall() == [(2,)]
 
 
+def test_check_names_the_rights_that_a_process_that_ingests_lacks(limited_service, roles):
+    url = roles.url("aggregator_reader")
+    program = limited_service.prepare(RESULT_AGGREGATOR_SERVICE_DATABASE_URL=url)
+    refused = program.command("check", check=False)
+    assert refused.returncode != 0
+    assert "the role lacks INSERT on" in refused.stderr + refused.stdout
+    assert "UPDATE on batch_results" in refused.stderr + refused.stdout
+    assert "DELETE on" not in refused.stderr + refused.stdout, "no retention is declared"
+
+
 def test_a_process_with_the_readers_role_answers_and_takes_no_partition(limited_service, roles):
     service = limited_service
     writer = service.start()
