@@ -146,3 +146,11 @@ BEGIN
     FOR UPDATE SKIP LOCKED));
 END
 $$;
+
+-- functions.sql has made epoch() that of each node: between this transaction and that of distribute()
+-- nodes would name the database differently, and each audit would drop all cached responses.
+DO $$ BEGIN
+  IF EXISTS (SELECT FROM pg_dist_schema WHERE schemaid = 'aggregator_state'::regnamespace) THEN
+    PERFORM aggregator_state.fix_epoch();
+  END IF;
+END $$;

@@ -116,13 +116,27 @@ def test_every_event_is_counted_once(fed_pair):
     assert [sum(row) for row in fed_pair.spread.query(counts)] == [sum(row) for row in wanted]
 
 
-def test_every_node_names_the_database_alike(fed_pair):
+def epochs(urls):
+    """What each node names the database."""
     def epoch(url):
         with psycopg2.connect(url) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT * FROM aggregator_state.epoch()")
-            return cursor.fetchall()
+            return str(cursor.fetchall())
+    return [epoch(url) for url in urls]
 
-    assert len({str(epoch(url)) for url in fed_pair.urls}) == 1
+
+def test_every_node_names_the_database_alike(fed_pair):
+    assert len(set(epochs(fed_pair.urls))) == 1
+
+
+def test_functions_of_a_release_leave_the_database_its_name(fed_pair, tmp_path):
+    """Also between them and the distribution, which needs the scripts."""
+    before = epochs(fed_pair.urls)
+    fed_pair.spread.query("UPDATE aggregator_state.unnumbered_files SET checksum = 'of an older release' "
+                          "WHERE name = 'aggregator_state/functions.sql' RETURNING name")
+    failed = fed_pair.at(0, SCRIPTS_ROOT=str(tmp_path)).command("migrate", check=False)
+    assert "the migrations are applied, and no table is distributed" in failed.stdout + failed.stderr
+    assert epochs(fed_pair.urls) == before
 
 
 def test_migrate_distributes_once(fed_pair):
