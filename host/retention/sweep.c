@@ -81,18 +81,47 @@ static bool sweep_end(struct sweep *sweep, bool ok, struct err *err) {
 
 /* ---- the horizon --------------------------------------------------------------------------- */
 
-static bool sweep_send_move(struct sweep *sweep, const struct view_table *table, int64_t at_us,
-                            struct err *err) {
-    struct pg_params *params = sweep->session.params;
+/* Makes the row that all lock, where there is none. */
+static bool sweep_make_row(struct sweep *sweep, const struct view_table *table, struct err *err) {
+    pg_params_add_text(sweep->session.params, slice_of(table->name));
+    return sql_query(&sweep->session, slice_of(make_sql), NULL, err);
+}
+
+static void sweep_add_time(struct sweep *sweep, int64_t at_us) {
     char at[TIMESTAMP_TEXT_CAP];
+    pg_params_add_text(sweep->session.params, (struct slice){at, timestamp_format(at_us, at)});
+}
+
+/* Waits for the batches that hold the horizon. *to_us: where it has to move; 0: it is there. */
+static bool sweep_lock_row(struct sweep *sweep, const struct view_table *table, int64_t at_us,
+                           int64_t *to_us, struct err *err) {
+    struct pg_params *params = sweep->session.params;
+    struct pg_result *row = NULL;
     pg_params_add_text(params, slice_of(table->name));
     pg_params_add_int8(params, table->retention->days);
-    pg_params_add_int8(params, table->retention->span_days);
     if (at_us == 0) {
         pg_params_add_null(params);
     } else {
-        pg_params_add_text(params, (struct slice){at, timestamp_format(at_us, at)});
+        sweep_add_time(sweep, at_us);
     }
+    if (!sql_query(&sweep->session, slice_of(lock_sql), &row, err)) {
+        return false;
+    }
+    *to_us = pg_rows_count(row) == 1 ? pg_rows_int(row, 0, 0) : 0;
+    pg_rows_free(row);
+    return true;
+}
+
+static bool sweep_send_move(struct sweep *sweep, const struct view_table *table, int64_t at_us,
+                            struct err *err) {
+    int64_t to_us = 0;
+    if (!sweep_make_row(sweep, table, err) || !sweep_lock_row(sweep, table, at_us, &to_us, err) ||
+        to_us == 0) {
+        return err->kind == ERR_NONE;
+    }
+    pg_params_add_text(sweep->session.params, slice_of(table->name));
+    sweep_add_time(sweep, to_us);
+    pg_params_add_int8(sweep->session.params, table->retention->span_days);
     return sql_query(&sweep->session, slice_of(move_sql), NULL, err);
 }
 

@@ -70,16 +70,17 @@ CREATE OR REPLACE FUNCTION aggregator_state.advance_offset(
 $$;
 
 -- Holds the horizon of a table of the view until the transaction ends: what it has judged by the horizon
--- stays true. The first call of a table makes the row that all hold.
+-- stays true. The first call of a table makes the row that all hold. Only the move of the horizon locks it FOR
+-- UPDATE (retention/sweep.sql): the sweep's other updates of the row wait for nobody.
 CREATE OR REPLACE FUNCTION aggregator_state.hold_horizon(wanted_root text, expected timestamptz)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   held timestamptz;
 BEGIN
-  SELECT expired_before INTO held FROM aggregator_state.retention WHERE root = wanted_root FOR SHARE;
+  SELECT expired_before INTO held FROM aggregator_state.retention WHERE root = wanted_root FOR KEY SHARE;
   IF NOT FOUND THEN
     INSERT INTO aggregator_state.retention (root) VALUES (wanted_root) ON CONFLICT DO NOTHING;
-    SELECT expired_before INTO STRICT held FROM aggregator_state.retention WHERE root = wanted_root FOR SHARE;
+    SELECT expired_before INTO STRICT held FROM aggregator_state.retention WHERE root = wanted_root FOR KEY SHARE;
   END IF;
   IF held IS DISTINCT FROM expected THEN
     RAISE EXCEPTION 'the horizon of % is %, not %', wanted_root, held, expected USING ERRCODE = 'AG001';

@@ -2,10 +2,13 @@
 the cuts of deliveries, nor of when rows were deleted. Two things are given (docs/ARCHITECTURE.md): each event
 is delivered before the horizon has passed it by the span, and no event about a batch is newer than its
 registration by more than the span."""
+import contextlib
 import datetime
 
 import events
 import hypothesis
+import psycopg2
+import pytest
 import strategies
 from hypothesis import strategies as st
 from test_convergence import same
@@ -128,6 +131,31 @@ def test_a_horizon_never_moves_back(retaining):
     assert process.sweep(START_US + DAY_US) == process.sweep(START_US) == "ok"
     assert retaining.query("SELECT extract(epoch FROM horizon)::int8 * 1000000, expired_before - horizon = '2 days' "
                            "FROM aggregator_state.retention") == [(START_US + DAY_US, True)]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_only_the_move_of_the_horizon_waits_for_batches_that_hold_it(retaining, known):
+    retaining.reset()
+    process = retaining.process(0, False)
+    expected = None
+    if known:
+        retaining.query("INSERT INTO aggregator_state.retention (root, horizon, expired_before, moved_at) VALUES "
+                        "('batch_results', to_timestamp(0), to_timestamp(9), now())")
+        expected = datetime.datetime.fromtimestamp(9, datetime.timezone.utc)
+    records = [events.record(number, number * DAY_US, events.registered(
+        "current", number * DAY_US, f"batch-{number}", [])) for number in range(2)]
+    deliver(retaining, records, [("event", 0), ("event", 1)])
+    with contextlib.closing(psycopg2.connect(retaining.connection.dsn)) as batch, batch.cursor() as cursor:
+        cursor.execute("SELECT aggregator_state.hold_horizon('batch_results', %s)", [expected])
+        assert "lock timeout" in process.sweep(START_US + DAY_US)
+        batch.rollback()
+        assert process.sweep(START_US + DAY_US) == "ok"
+        moved = retaining.query("UPDATE aggregator_state.retention SET horizon = horizon + '1 day', swept_at = NULL "
+                                "RETURNING expired_before")[0][0]
+        cursor.execute("SELECT aggregator_state.hold_horizon('batch_results', %s)", [moved])
+        assert process.sweep(START_US) == "ok", "the horizon stays, and rows leave"
+    assert retaining.answers() == {}
+    assert retaining.query("SELECT removed, swept_at IS NULL FROM aggregator_state.retention") == [(2, False)]
 
 
 def test_no_row_leaves_while_a_rebuild_holds_the_horizon(retaining):
