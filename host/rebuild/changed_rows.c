@@ -1,17 +1,13 @@
 /* changed_rows: what follows from rows that a rebuild changes: their keys are marked for reactions,
  * in the rebuild's transaction, and after it the caches drop the responses that depend on them. */
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/hash.h"
 #include "base/xalloc.h"
-#include "bindings/pg_position.h"
-#include "pipeline/database_offsets.h"
+#include "pipeline/announce_tags.h"
 #include "rebuild.h"
 
-#define KEYS_A_PIPELINE 5000
 #define ATTEMPTS 20
-#define PAUSE_US 250000 /* Redis connections pause after a failure */
 #define POSITION_TIMEOUT_MS 5000
 
 bool changed_rows_collect(struct rebuild *rebuild, const struct view_table *table,
@@ -56,40 +52,17 @@ bool changed_rows_mark(struct rebuild *rebuild, const struct view_table *table, 
 
 /* ---- the caches ---------------------------------------------------------------------------- */
 
-static void changed_rows_note_reply(void *context, size_t index, const redisReply *reply) {
-    (void)index;
-    bool *refused = context;
-    *refused = *refused || reply->type == REDIS_REPLY_ERROR;
-}
-
-static bool changed_rows_send(struct cache *cache, struct redis *redis,
-                              const struct cache_announcement *announcement, struct err *err) {
-    for (int i = 0; i < ATTEMPTS; i++) {
-        bool refused = false;
-        if (cache_append_announcement(cache, redis, announcement, err) &&
-            redis_run(redis, changed_rows_note_reply, &refused, err) &&
-            (!refused || err_set(err, ERR_UNAVAILABLE, "redis rejected a command"))) {
-            return true;
-        }
-        usleep(PAUSE_US);
-    }
-    return false;
-}
-
-/* Of the commit, for who reads from replicas. */
-static bool changed_rows_ask_position(struct rebuild *rebuild, uint64_t *view,
-                                      char text[PG_POSITION_DIGITS + 1], struct err *err) {
-    struct pg_position position;
-    text[0] = '\0';
-    if (rebuild->options.config->postgres.read_urls.count == 0) {
-        return true;
-    }
-    bool ok = offsets_ask_epoch(rebuild->session.pg, POSITION_TIMEOUT_MS, view, err) &&
-              pg_position_ask(rebuild->session.pg, POSITION_TIMEOUT_MS, &position, NULL, err);
-    if (ok) {
-        pg_position_format(position, text);
-    }
-    return ok;
+/* Also without a known position: other processes would keep what is outdated. */
+static bool changed_rows_send(struct rebuild *rebuild, struct cache *cache, struct redis *redis,
+                              struct err *err) {
+    struct announce_position position;
+    bool ok = announce_tags_ask_position(rebuild->session.pg, rebuild->options.config,
+                                         POSITION_TIMEOUT_MS, &position, err);
+    struct cache_announcement announcement = {.view = position.view,
+                                              .position = position.text[0] ? position.text : NULL,
+                                              .tags = rebuild->surrogate_keys,
+                                              .tag_count = rebuild->surrogate_key_count};
+    return announce_tags_send(cache, redis, &announcement, ATTEMPTS, err) && ok;
 }
 
 bool changed_rows_announce(struct rebuild *rebuild, struct err *err) {
@@ -106,18 +79,7 @@ bool changed_rows_announce(struct rebuild *rebuild, struct err *err) {
     struct cache *cache = cache_create(&options, err);
     struct redis *redis =
         cache ? redis_create(config->redis.url, config->redis.timeout_ms, err) : NULL;
-    uint64_t view = 0;
-    char position[PG_POSITION_DIGITS + 1];
-    bool ok = redis && changed_rows_ask_position(rebuild, &view, position, err);
-    for (size_t i = 0; ok && i < rebuild->surrogate_key_count; i += KEYS_A_PIPELINE) {
-        size_t left = rebuild->surrogate_key_count - i;
-        struct cache_announcement announcement = {
-            .view = view,
-            .position = position[0] ? position : NULL,
-            .tags = rebuild->surrogate_keys + i,
-            .tag_count = left < KEYS_A_PIPELINE ? left : KEYS_A_PIPELINE};
-        ok = changed_rows_send(cache, redis, &announcement, err);
-    }
+    bool ok = redis && changed_rows_send(rebuild, cache, redis, err);
     if (redis) {
         redis_destroy(redis);
     }

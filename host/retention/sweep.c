@@ -8,10 +8,8 @@
 #include "base/log.h"
 #include "base/timestamp.h"
 #include "base/xalloc.h"
-#include "bindings/pg_position.h"
-#include "bindings/pg_reads.h"
 #include "bindings/redis.h"
-#include "pipeline/database_offsets.h"
+#include "pipeline/announce_tags.h"
 #include "schema/program_schema.h"
 #include "view/view_sql.h"
 #include "retention/sweep.sql.h"
@@ -21,7 +19,6 @@
 #define LOCK_TIMEOUT "500ms"
 #define SLOW_US 200000 /* a transaction that took longer is halved … */
 #define QUICK_US 50000 /* … and a shorter one doubled */
-#define TAGS_A_PIPELINE 5000
 
 bool sweep_open(struct sweep *sweep, const struct script_generation *generation,
                 struct cache *cache, struct err *err) {
@@ -272,63 +269,26 @@ static bool sweep_remove(struct sweep *sweep, struct removal *removal, struct er
 
 /* ---- caches -------------------------------------------------------------------------------- */
 
-static void sweep_note_reply(void *context, size_t index, const redisReply *reply) {
-    (void)index;
-    bool *refused = context;
-    *refused = *refused || reply->type == REDIS_REPLY_ERROR;
-}
-
-/* What a replica has to replay before it is asked again. */
-static bool sweep_ask_position(struct sweep *sweep, uint64_t *view,
-                               char text[PG_POSITION_DIGITS + 1], struct err *err) {
-    struct pg_position position;
-    text[0] = '\0';
-    if (sweep->config->postgres.read_urls.count == 0) {
-        return true;
-    }
-    bool ok = offsets_ask_epoch(sweep->session.pg, STATEMENT_TIMEOUT_MS, view, err) &&
-              pg_position_ask(sweep->session.pg, STATEMENT_TIMEOUT_MS, &position, NULL, err);
-    if (ok) {
-        pg_position_format(position, text);
-        pg_reads_announce(position);
-    }
-    return ok;
-}
-
-static bool sweep_announce_some(struct sweep *sweep, const struct cache_announcement *announcement,
-                                struct err *err) {
-    bool refused = false;
-    return cache_append_announcement(sweep->cache, sweep->redis, announcement, err) &&
-           redis_run(sweep->redis, sweep_note_reply, &refused, err) &&
-           (!refused || err_set(err, ERR_UNAVAILABLE, "redis rejected a command"));
-}
-
-static bool sweep_announce_all(struct sweep *sweep, struct err *err) {
-    struct cache_announcement announcement = {.view = 0};
-    char position[PG_POSITION_DIGITS + 1];
-    bool ok = sweep_ask_position(sweep, &announcement.view, position, err);
-    announcement.position = position[0] ? position : NULL;
-    for (size_t i = 0; ok && sweep->redis && i < sweep->tag_count; i += TAGS_A_PIPELINE) {
-        size_t left = sweep->tag_count - i;
-        announcement.tags = sweep->tags + i;
-        announcement.tag_count = left < TAGS_A_PIPELINE ? left : TAGS_A_PIPELINE;
-        ok = sweep_announce_some(sweep, &announcement, err);
-    }
-    return ok;
-}
-
 /* The commit stays if it fails: responses then live until cache.ttl_s. */
 static void sweep_announce(struct sweep *sweep) {
     struct err err = {0};
     struct cache_pending pending = {0};
+    struct announce_position position;
     if (!sweep->cache || sweep->tag_count == 0) {
         sweep->tag_count = 0;
         return;
     }
+    bool ok = announce_tags_ask_position(sweep->session.pg, sweep->config, STATEMENT_TIMEOUT_MS,
+                                         &position, &err);
+    struct cache_announcement announcement = {.view = position.view,
+                                              .position = position.text[0] ? position.text : NULL,
+                                              .tags = sweep->tags,
+                                              .tag_count = sweep->tag_count};
     cache_invalidate_pending(sweep->cache, sweep->tags, sweep->tag_count, &pending);
-    if (!sweep_announce_all(sweep, &err)) {
-        log_warning("Redis did not get the ids of rows that have left: other processes may answer "
-                    "with them until cache.ttl_s",
+    ok = announce_tags_send(sweep->cache, sweep->redis, &announcement, 1, &err) && ok;
+    if (!ok) {
+        log_warning("other processes may answer with rows that have left until cache.ttl_s: Redis "
+                    "did not get their ids, or not the position of their commit",
                     LOG_TEXT("error", err.text));
     }
     cache_end_pending(sweep->cache, &pending);
