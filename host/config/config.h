@@ -117,7 +117,7 @@ struct config {
         int seen_max_mb; /* 0: no bound */
     } redis;
     struct {
-        int workers; /* 0: none consumes here, and neither reactions nor the outbox's relay run */
+        int workers; /* 0: none consumes here; reactions, the outbox' relay and retention rest */
         int metrics_partitions; /* of all workers */
         int nice; /* added to that of the workers' threads and of their Kafka clients' */
         int batch_max_events;

@@ -12,7 +12,7 @@
 struct sweep {
     const struct config *config;
     const struct view *view;
-    struct cache *cache; /* NULL: only other processes' caches are told */
+    struct cache *cache; /* NULL: no cache is told, in no process */
     struct redis *redis; /* NULL: none is configured */
     struct sql_session session;
     size_t roots; /* in the next transaction */
