@@ -180,7 +180,6 @@ static const enum pg_array column_types[COLUMNS] = {
     [FIRST_COUNT... COLUMNS - 1] = PG_ARRAY_INT4,
 };
 
-/* tally NULL: the column is before FIRST_COUNT. */
 static void database_offsets_put_cell(struct pg_params *params, const struct partition *partition,
                                       const struct advance *advance, const struct tally *tally,
                                       int column) {
@@ -218,6 +217,7 @@ bool offsets_send(struct pipeline *pipeline, const struct batch *batch, struct e
 }
 
 bool offsets_move(struct pipeline *pipeline, const int64_t *next, struct err *err) {
+    static const struct tally none;
     struct partition *partitions = pipeline->partitions.items;
     struct pg_params *params = pipeline->params;
     size_t count = pipeline->partitions.count, moved = 0;
@@ -228,7 +228,7 @@ bool offsets_move(struct pipeline *pipeline, const int64_t *next, struct err *er
         for (size_t i = 0; i < count; i++) {
             struct advance advance = {.expected = partitions[i].next_offset, .next = next[i]};
             if (advance.next != advance.expected) {
-                database_offsets_put_cell(params, &partitions[i], &advance, NULL, column);
+                database_offsets_put_cell(params, &partitions[i], &advance, &none, column);
                 moved++;
             }
         }
