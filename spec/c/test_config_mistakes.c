@@ -52,7 +52,8 @@ static void invalid_addresses_are_refused(void) {
         const char *key, *from, *to, *reason;
     } table[] = {
         {"redis.url", "url = (env_or_file(\"REDIS_URL\"",
-         "url = (\"redisss://:s3cr3t@h\" or env_or_file(\"REDIS_URL\"", "rediss:// for TLS"},
+         "url = (\"redisss://:s3cr3t@h\" or env_or_file(\"REDIS_URL\"",
+         "rediss-sentinel:// for TLS"},
         {"redis.url", "url = (env_or_file(\"REDIS_URL\"",
          "url = (\"redis://h:70000\" or env_or_file(\"REDIS_URL\"", "[:port]"},
         {"postgres.url", "url = database_url()", "url = \"postgresql://u:s3c/r3t@h/d\"",
