@@ -169,8 +169,8 @@ bool explain_open(struct explanation *explanation, const struct explain_options 
     }
     explain_choose_since(explanation);
     if (!log_reader_open(&explanation->reader, config, explanation->generation, err) ||
-        !explain_scan(explanation, err) || !explain_find_scripts(explanation, err) ||
-        !explain_find_published(explanation, err)) {
+        !explain_scan(explanation, err) || !explain_look_up_rows(explanation, err) ||
+        !explain_find_scripts(explanation, err) || !explain_find_published(explanation, err)) {
         return false;
     }
     explain_judge_all(explanation);

@@ -64,7 +64,7 @@ struct explain_row {
     const struct view_table *table;
     const struct slice *key; /* as text, key_count */
     bool in_view;
-    const struct explain_held *groups; /* group_count; of versioned ones only */
+    struct explain_held *groups; /* group_count; of versioned ones only */
 };
 
 /* A record that contains the id, changed nothing and is not in rejected_events. */
@@ -179,6 +179,8 @@ bool explain_can_be(enum view_type type, struct slice id);
 /* The type of the ids in a list's column; VIEW_JSON: none, as in lists of small numbers. */
 enum view_type explain_listed(enum view_type type);
 bool explain_find_rows(struct explanation *explanation, struct err *err);
+/* Of the rows that only the log names: whether they are in the view, and by which events. */
+bool explain_look_up_rows(struct explanation *explanation, struct err *err);
 bool explain_find_rejected(struct explanation *explanation, struct err *err);
 /* Adds to events and others: which scripts handled them, and whether they were consumed. */
 bool explain_find_scripts(struct explanation *explanation, struct err *err);

@@ -86,8 +86,9 @@ static void rows_append_where(const struct explanation *explanation, size_t t, s
 static const char time_text[] =
     "to_char(\"%s\" AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
 
-static void rows_append_select(const struct explanation *explanation, size_t t,
-                               struct buffer *sql) {
+/* `SELECT … FROM`: the key, the version of each group, the columns that reactions follow. */
+static void rows_append_columns(const struct explanation *explanation, size_t t,
+                                struct buffer *sql) {
     const struct view_table *table = &explanation->view->tables[t];
     buffer_append_text(sql, "SELECT ");
     for (size_t i = 0; i < table->key_count; i++) {
@@ -108,6 +109,12 @@ static void rows_append_select(const struct explanation *explanation, size_t t,
     }
     rows_append_follows(explanation, t, sql);
     buffer_append_format(sql, " FROM \"%s\"", table->name);
+}
+
+static void rows_append_select(const struct explanation *explanation, size_t t,
+                               struct buffer *sql) {
+    const struct view_table *table = &explanation->view->tables[t];
+    rows_append_columns(explanation, t, sql);
     rows_append_where(explanation, t, sql);
     buffer_append_text(sql, " ORDER BY ");
     for (size_t i = 0; i < table->key_count; i++) {
@@ -139,6 +146,17 @@ static void rows_take_follows(struct explanation *explanation, size_t table,
     }
 }
 
+/* The versions, which begin at `column`; returns the column behind them. */
+static int rows_take_versions(const struct view_table *table, const struct pg_result *rows, int at,
+                              int column, struct explain_held *groups) {
+    for (size_t g = 0; g < table->group_count; g++, column += 2) {
+        struct slice event_id = pg_rows_cell(rows, at, column + 1);
+        groups[g].present = event_id.data && uuid_read(event_id, groups[g].version.event_id);
+        groups[g].version.at_us = pg_rows_int(rows, at, column);
+    }
+    return column;
+}
+
 static void rows_take_row(struct explanation *explanation, size_t t, const struct pg_result *rows,
                           int at) {
     const struct view_table *table = &explanation->view->tables[t];
@@ -150,11 +168,7 @@ static void rows_take_row(struct explanation *explanation, size_t t, const struc
     for (size_t i = 0; i < table->key_count; i++) {
         key[i] = arena_copy(explanation->arena, pg_rows_cell(rows, at, column++));
     }
-    for (size_t g = 0; g < table->group_count; g++, column += 2) {
-        struct slice event_id = pg_rows_cell(rows, at, column + 1);
-        groups[g].present = event_id.data && uuid_read(event_id, groups[g].version.event_id);
-        groups[g].version.at_us = pg_rows_int(rows, at, column);
-    }
+    column = rows_take_versions(table, rows, at, column, groups);
     explain_add_row(explanation, &(struct explain_row){table, key, true, groups});
     rows_take_follows(explanation, t, rows, at, column);
 }
@@ -182,6 +196,36 @@ bool explain_find_rows(struct explanation *explanation, struct err *err) {
         if (!only || strcmp(only, table->name) == 0) {
             ok = rows_find_in(explanation, i, err);
         }
+    }
+    return ok;
+}
+
+static bool rows_look_up(struct explanation *explanation, struct explain_row *row,
+                         struct err *err) {
+    const struct view_table *table = row->table;
+    struct buffer sql = {0};
+    struct pg_result *found;
+    rows_append_columns(explanation, (size_t)(table - explanation->view->tables), &sql);
+    for (size_t i = 0; i < table->key_count; i++) {
+        buffer_append_format(&sql, " %s \"%s\" = $%zu::text::%s", i ? "AND" : "WHERE",
+                             table->key[i].name, i + 1, view_sql_types[table->key[i].type]);
+        pg_params_add_text(explanation->session.params, row->key[i]);
+    }
+    if (!sql_query_built(&explanation->session, &sql, &found, err)) {
+        return false;
+    }
+    row->in_view = pg_rows_count(found) > 0;
+    if (row->in_view) {
+        rows_take_versions(table, found, 0, (int)table->key_count, row->groups);
+    }
+    pg_rows_free(found);
+    return true;
+}
+
+bool explain_look_up_rows(struct explanation *explanation, struct err *err) {
+    bool ok = true;
+    for (size_t r = 0; ok && r < explanation->row_count; r++) {
+        ok = explanation->rows[r].in_view || rows_look_up(explanation, &explanation->rows[r], err);
     }
     return ok;
 }

@@ -125,6 +125,11 @@ def check_explain(service):
     assert sorted(row["table"] for row in rows) == ["readings", "totals"]
     assert [row["key"] for row in rows if row["table"] == "totals"] == [{"counter": str(HUGE + 1)}]
     assert explain(service, "2026-02-01")["rows"] == []  # no id
+    # An event names rows whose groups do not say who wrote them.
+    totals = [row for row in explain(service, RECORDS[1]["value"]["event_id"])["rows"]
+              if row["table"] == "totals"]
+    assert [(row["key"], row["in_view"]) for row in totals] == [({"counter": str(HUGE + 1)}, True)]
+    assert {event["outcome"] for group in totals[0]["groups"] for event in group["events"]} == {"wrote"}
 
 
 def check_verify(service):
