@@ -172,7 +172,7 @@ bool cache_append_announcement(struct cache *cache, struct redis *redis,
 bool cache_append_drop_all(struct cache *cache, struct redis *redis,
                            const struct cache_announcement *announcement, struct err *err);
 /* Queries the announced counts of the positions: the reply is an array of texts or nil (0). With a
- * `position`, whatever it is, the announced one follows. */
+ * `position` of any value the announced one follows. */
 bool cache_append_positions_query(struct cache *cache, struct redis *redis,
                                   const struct cache_announcement *announcement, struct err *err);
 

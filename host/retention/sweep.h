@@ -40,7 +40,7 @@ bool sweep_open(struct sweep *sweep, const struct script_generation *generation,
                 struct cache *cache, struct err *err);
 void sweep_close(struct sweep *sweep);
 /* Moves the horizon of the table forward, to at_us or (0) to the day that its retention says.
- * SWEEP_DONE: it is there, whoever moved it. */
+ * SWEEP_DONE: it is there; another process may have moved it. */
 enum sweep_result sweep_move(struct sweep *sweep, const struct view_table *table, int64_t at_us,
                              struct err *err);
 /* Deletes the oldest rows that are due. *rows: how many, of all tables. */

@@ -10,8 +10,8 @@
 #define PROGRAM_SCHEMA_QUALIFIER PROGRAM_SCHEMA "."
 
 /* Advisory locks: migrate.c has 7236014, the functions of lists 7236015, shadows of shadow runs
- * 7236016 and 7236017, that of a rebuild 7236018. Whoever holds this one shared sees no row leave.
- */
+ * 7236016 and 7236017, that of a rebuild 7236018. While a transaction holds this one shared, no row
+ * leaves. */
 #define PROGRAM_LOCK_RETENTION "7236019"
 
 /* The tables, each with the number of the file that creates it. */

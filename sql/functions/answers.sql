@@ -212,3 +212,11 @@ CREATE OR REPLACE FUNCTION ended_runs(keys text[]) RETURNS TABLE (
     AND (b.completion_correlation_id IS NOT NULL OR (b.first_release AND b.completion_at IS NULL))
     AND s.end_status IN ('COMPLETED', 'PARTIALLY_COMPLETED')
 $$;
+
+-- What stands behind the batches of a list's page. lists.sql and citus/lists.sql call it.
+CREATE OR REPLACE FUNCTION list_end(
+  page_limit bigint, page_offset bigint, total bigint, next_cursor text
+) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT '],"pagination":{"limit":' || page_limit || ',"offset":' || page_offset || ',"total":' || total
+    || ',"next_cursor":' || coalesce(to_json(next_cursor)::text, 'null') || '}}'
+$$;

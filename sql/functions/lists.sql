@@ -380,14 +380,6 @@ $$;
 
 -- ---- a page -------------------------------------------------------------------------------------
 
--- What stands behind the batches of a page.
-CREATE OR REPLACE FUNCTION list_end(
-  page_limit bigint, page_offset bigint, total bigint, next_cursor text
-) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT '],"pagination":{"limit":' || page_limit || ',"offset":' || page_offset || ',"total":' || total
-    || ',"next_cursor":' || coalesce(to_json(next_cursor)::text, 'null') || '}}'
-$$;
-
 -- The page, derived from the view: for processes that may not write.
 CREATE OR REPLACE FUNCTION derived_page(
   wanted_user text, statuses text[], after_at timestamptz, after_batch text,

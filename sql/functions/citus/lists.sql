@@ -45,14 +45,6 @@ RETURNS TABLE (batch_id text, status batch_result_status) LANGUAGE sql STABLE AS
   FROM batch_states(wanted) s
 $$;
 
--- What stands behind the batches of a page.
-CREATE OR REPLACE FUNCTION list_end(
-  page_limit bigint, page_offset bigint, total bigint, next_cursor text
-) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT '],"pagination":{"limit":' || page_limit || ',"offset":' || page_offset || ',"total":' || total
-    || ',"next_cursor":' || coalesce(to_json(next_cursor)::text, 'null') || '}}'
-$$;
-
 -- The page, and the ids of its batches in their order.
 CREATE OR REPLACE FUNCTION derived_list(
   wanted_user text, statuses text[], after_at timestamptz, after_batch text,
