@@ -122,7 +122,7 @@ def test_caches_hold_no_outdated_response_after_a_rebuild(service):
     assert "wrong" in filenames(service.program) and "wrong" in filenames(second)
     rebuild(service, "--yes")
     for program in (service.program, second):
-        wait_until("an answer from the mended view", lambda: "wrong" not in filenames(program), 2)
+        wait_until("an answer from the mended view", lambda: "wrong" not in filenames(program))
 
 
 @pytest.fixture

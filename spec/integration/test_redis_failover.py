@@ -118,7 +118,7 @@ def test_a_promoted_replica_that_missed_an_invalidation_serves_nothing_outdated(
         wait_caching(one, "second.txt")
         wait_until("a healthy Redis", lambda one=one: redis_of(one)["status"] == "healthy")
     rename(service, "third.txt", 3)
-    wait_until("the invalidation", lambda: names(reader) == ["third.txt"], 2)
+    wait_until("the invalidation", lambda: names(reader) == ["third.txt"])
     assert service.query("SELECT filename FROM essay_results") == [("third.txt",)]
     with deployment.client(deployment.replica) as client:
         assert client.keys("ras:seen:*")
@@ -138,7 +138,7 @@ def test_a_failover_beside_a_living_primary_moves_every_connection(deployment):
                 client.execute_command("REPLICAOF", "127.0.0.1", deployment.replica.port)
         rename(service, f"{second}.txt", second)
         for one in (program, reader):
-            wait_until("the new answer", lambda one=one: names(one) == [f"{second}.txt"], 2)
+            wait_until("the new answer", lambda one=one: names(one) == [f"{second}.txt"])
     with deployment.client(deployment.primary) as client:
         # Sentinel's have names; connections that nobody uses leave when somebody does.
         wait_until("no subscription and no audit there", lambda: not [

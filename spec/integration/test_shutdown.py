@@ -15,7 +15,7 @@ from harness import SLOW_LOCK, edited_config, log_lines, read_records
 from stack import accepts, wait_until
 from views import check_view, status_path
 
-BOUND_S = 10
+BOUND_S = 25  # of a busy machine; less than http.drain_timeout_ms
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_a_second_signal_ends_it_at_once(slow):
         slow.program.send(signal.SIGTERM)
         wait_until("the log", lambda: log_lines(slow.program, "stopping"))
         slow.program.send(signal.SIGTERM)
-        assert slow.program.process.wait(2) == 130
+        assert slow.program.process.wait(15) == 130
     assert answers[0][0] == 0
     slow.program.start()
     check_view(slow.program, "first-unlinked")
@@ -120,7 +120,7 @@ def test_sixteen_busy_connections_lose_no_response(service):
 
 def test_a_balancer_has_time_to_notice(make_service, cleanup):
     service = make_service(cleanup)
-    program = service.start(HTTP_DRAIN_DELAY_MS="1500")
+    program = service.start(HTTP_DRAIN_DELAY_MS="3000")
     service.wait_ready()
     program.send(signal.SIGTERM)
     wait_until("the log", lambda: log_lines(program, "stopping"))
@@ -139,7 +139,7 @@ def test_the_group_is_left(make_service, cleanup, apache):
     service.wait_ready()
     assert first.stop() == 0
     second = service.start(KAFKA_SESSION_TIMEOUT_MS="60000")
-    wait_until("the partitions", lambda: second.get("/readyz")[0] == 200, 30)
+    wait_until("the partitions", lambda: second.get("/readyz")[0] == 200, 50)
 
 
 def test_restarts_in_order_neither_lose_nor_double_an_event(bare_service):

@@ -109,7 +109,7 @@ def test_consumer_outbox_and_commands_work_with_certificates_of_both_sides(tls_s
     service = tls_service
     service.publish([slot_event("batch", f"essay-{number}", "a.txt") for number in range(3)])
     program = start_on(service, "MTLS", **client_of(service.kafka))
-    wait_until("the events", lambda: essays(service) >= 3, 25)
+    wait_until("the events", lambda: essays(service) >= 3)
     service.wait_ready(program)
     publish_by_outbox(service)
     assert "essay-1" in program.command("tap", "--from-beginning", "--limit", "3", timeout=60).stdout
@@ -124,7 +124,7 @@ def test_a_login_in_tls_consumes_and_publishes(tls_service, mechanism, user):
     service.publish([slot_event("batch", f"{user}-{number}", "a.txt") for number in range(3)])
     program = start_on(service, "SASL", sasl_mechanism=mechanism, sasl_username=user,
                        sasl_password=f"{user}-pw")
-    wait_until("the events", lambda: essays(service) >= 3, 25)
+    wait_until("the events", lambda: essays(service) >= 3)
     service.wait_ready(program)
     publish_by_outbox(service)
     assert f"{user}-pw" not in program.log.read_text()
