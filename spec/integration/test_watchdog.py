@@ -7,6 +7,7 @@ import threading
 import pytest
 from harness import log_lines, slot_event
 from stack import wait_until
+from test_group import held
 
 HANDLER = "handlers/essay_slot_assigned"
 OTHER_BATCH = "/internal/v1/batches/another/status"
@@ -77,6 +78,7 @@ def test_a_script_that_hangs_makes_the_process_unready_until_it_ends(service, fi
 
 def test_other_workers_go_on_beside_a_script_that_hangs(service):
     program = start(service, INGEST_WORKERS="3")
+    wait_until("partitions of each worker", lambda: len(held(program)) == 3 and min(held(program)) > 0)
     hang(service)
     wait_until("the watchdog", lambda: stuck(program)[0] == 503)
     # Whatever partitions they have.

@@ -352,8 +352,9 @@ def test_fault_28_processes_that_write_the_same_essays_at_once_do_not_collide(be
 
 def test_fault_29_event_ids_are_remembered_as_long_as_configured(bench):
     bench.apply(THREE, Delivery([(0, 0, False), (1, 0, False), (2, 0, True)], redis=True))
-    keys = bench.redis.keys("ras:seen:*")
-    assert len(keys) == 3
+    # The ids are stored while the next batch is under way.
+    keys = wait_until("the ids", lambda: len(bench.redis.keys("ras:seen:*")) == 3
+                      and bench.redis.keys("ras:seen:*"))
     assert all(86300 < bench.redis.ttl(key) <= 86400 for key in keys)
 
 
