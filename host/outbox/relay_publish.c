@@ -14,7 +14,10 @@
 #define LOOK_US 100000
 #define REPLACE_FIRST_US 1000000 /* before a broken client is replaced; doubles */
 #define REPLACE_LAST_US 30000000
-#define LOOK_FACTOR 10 /* the relay waits this many times the duration of its last query */
+/* The relay waits this many times the duration of its last query, up to a limit: a stall is no cost
+ * of the query. */
+#define LOOK_FACTOR 10
+#define LOOK_LONGEST_US 5000000
 
 /* ---- reports -------------------------------------------------------------------------------- */
 
@@ -225,7 +228,8 @@ bool relay_publish_pending(struct outbox_relay *relay, struct err *err) {
     bool ok = !taken || relay_publish_note_old(relay, taken, err);
     bool launched = ok && taken && relay_publish_launch(relay, taken);
     bool more = launched && pg_rows_count(taken) > 0 && relay->flights.messages < WINDOW_MESSAGES;
-    int64_t now_us = clock_monotonic_us(), rest_us = LOOK_FACTOR * (now_us - began_us);
+    int64_t now_us = clock_monotonic_us();
+    int64_t rest_us = relay_earlier(LOOK_FACTOR * (now_us - began_us), LOOK_LONGEST_US);
     int64_t interval_us = relay->rows.alone ? relay->claim_at_us - now_us : LOOK_US;
     relay->look_at_us = now_us + (more                       ? 0
                                   : ok && taken && !launched ? RELAY_CLAIM_US
