@@ -118,6 +118,38 @@ def test_a_list_shows_every_change_of_the_view(bench, change):
     assert kept() != before, "the change is none"
 
 
+@pytest.mark.parametrize("others", [0, 1000, 2500])
+def test_an_answer_goes_with_any_of_its_tags_however_many_are_compared(bench, others):
+    """In portions of an index, and in one pass over all that is kept."""
+    bench.reset()
+    bench.query(BEFORE)
+    bench.list("u")
+    gone = bench.query("""
+        SELECT outdate_answers(array_agg(hashtextextended(t.id COLLATE "C", 0) ORDER BY t.id DESC))
+        FROM (SELECT 'e4' UNION ALL SELECT 'other' || n FROM generate_series(1, %s) n) AS t (id)""", [others])
+    assert sorted(gone[0][0]) == ["C", "D"]
+    assert bench.query("SELECT batch_id FROM batch_answers ORDER BY 1") == [("A",), ("F",)]
+
+
+def test_a_list_whose_marks_another_one_took_goes_on(bench):
+    bench.reset()
+    bench.query("SELECT take_list_marks()")
+    bench.query("SELECT take_list_marks()")
+
+
+def test_marks_of_too_many_essays_outdate_everything_within_a_request(bench):
+    bench.reset()
+    bench.query(BEFORE)
+    bench.list("u")
+    epoch, = bench.query("SELECT list_epoch()")
+    bench.query(f"""
+        INSERT INTO batch_results (batch_id, registration_at, registration_event_id, user_id, essay_count, essay_ids)
+        SELECT 'large', '2025-06-02', {EVENT}, 'v', 100001, array_agg('e' || n) FROM generate_series(1, 100001) n""")
+    bench.list("u")
+    assert bench.query("SELECT list_epoch() - %s", [epoch[0]]) == [(1,)]
+    assert bench.query("SELECT 1 FROM list_marks") == []
+
+
 def test_a_list_that_is_kept_derives_nothing(bench):
     def written():
         return bench.query(" UNION ALL ".join(f"SELECT xmin::text FROM {table}" for table in (

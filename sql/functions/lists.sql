@@ -211,14 +211,50 @@ CREATE OR REPLACE FUNCTION outdate_batches(changed text[]) RETURNS void LANGUAGE
   WHERE u.user_id IN (SELECT p.user_id FROM present p UNION SELECT r.user_id FROM registered r)
 $$;
 
--- Outdates what depends on the batches and essays that are marked, and on the essays of these batches.
--- Only for the holder of the lock.
+-- Outdates the kept answers with any of these tags, which are different; the batches. GIN's work for
+-- each row that it finds grows with the number of tags, so they are looked up in portions. The planner
+-- must not see these: it takes them for frequent, and reads the table. Where few answers are kept, all
+-- their tags are compared in one pass.
+CREATE OR REPLACE FUNCTION outdate_answers(touched bigint[]) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+  portion constant integer := 1000;
+  most_kept constant integer := cardinality(touched) / 2;
+  part bigint[];
+  gone text[];
+  outdated text[];
+BEGIN
+  IF (SELECT count(*) FROM (SELECT FROM batch_answers LIMIT most_kept + 1) a) <= most_kept THEN
+    WITH tagged AS MATERIALIZED (
+      SELECT a.batch_id, unnest(a.tags) AS tag FROM batch_answers a
+    ), found AS MATERIALIZED (
+      SELECT t.batch_id FROM tagged t JOIN unnest(touched) AS h (hash) ON h.hash = t.tag
+    ), deleted AS (
+      DELETE FROM batch_answers WHERE batch_id IN (SELECT f.batch_id FROM found f) RETURNING batch_id
+    )
+    SELECT array_agg(d.batch_id) INTO outdated FROM deleted d;
+    RETURN outdated;
+  END IF;
+  FOR start IN 1 .. cardinality(touched) BY portion LOOP
+    part := touched[start : start + portion - 1];
+    WITH deleted AS (DELETE FROM batch_answers WHERE tags && (SELECT part) RETURNING batch_id)
+    SELECT array_agg(d.batch_id) INTO gone FROM deleted d;
+    outdated := outdated || gone;
+  END LOOP;
+  RETURN outdated;
+END
+$$;
+
+-- Outdates what depends on the batches and essays that are marked, and on the essays of these batches:
+-- all that is kept, if that is too much to be looked up within a request. Only for the holder of the
+-- lock.
 CREATE OR REPLACE FUNCTION take_list_marks() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
+  most_ids constant integer := 3000;
+  most_names constant integer := 100000; -- 0.1 s of Postgres' CPU
   marked_batches text[];
   marked_essays text[];
   touched bigint[];
-  outdated text[];
+  names bigint;
 BEGIN
   IF list_marks_abound() THEN
     PERFORM drop_list_marks();
@@ -228,23 +264,20 @@ BEGIN
   SELECT (SELECT array_agg(DISTINCT b.id COLLATE "C") FROM taken, unnest(batches) AS b (id)),
     (SELECT array_agg(DISTINCT e.id COLLATE "C") FROM taken, unnest(essays) AS e (id))
   INTO marked_batches, marked_essays;
-  IF cardinality(marked_batches || marked_essays) > 3000 THEN
+  IF cardinality(marked_batches || marked_essays) > most_ids THEN
     PERFORM drop_list_marks();
     RETURN;
   END IF;
-  -- In portions: GIN's work for each row that it finds grows with the number of hashes.
-  FOR touched IN
-    SELECT array_agg(n.hash) FROM (
-      SELECT hashtextextended(t.id COLLATE "C", 0) AS hash, row_number() OVER () AS number FROM (
-        SELECT unnest(marked_batches || marked_essays)
-        UNION ALL SELECT essay_id FROM batch_candidates(marked_batches)
-      ) AS t (id)
-    ) n GROUP BY n.number / 1000
-  LOOP
-    WITH gone AS (DELETE FROM batch_answers WHERE tags && touched RETURNING batch_id)
-    SELECT outdated || array_agg(g.batch_id) INTO outdated FROM gone g;
-  END LOOP;
-  PERFORM outdate_batches(marked_batches || outdated);
+  SELECT count(*), array_agg(DISTINCT hashtextextended(t.id COLLATE "C", 0)) INTO names, touched
+  FROM (
+    SELECT unnest(marked_batches || marked_essays)
+    UNION ALL (SELECT n.essay_id FROM batch_names(marked_batches) n LIMIT most_names + 1)
+  ) AS t (id);
+  IF names > most_names THEN
+    PERFORM drop_list_marks();
+  ELSIF names > 0 THEN -- else another list has taken the marks in the meantime
+    PERFORM outdate_batches(marked_batches || outdate_answers(touched));
+  END IF;
 END
 $$;
 
