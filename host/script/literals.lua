@@ -13,7 +13,7 @@ local set_of, read_tokens, is_name = lib.set_of, lib.read_tokens, lib.is_name
 local is_word, matches, is_free_name = lib.is_word, lib.matches, lib.is_free_name
 local find_function, binds_name, each_use = lib.find_function, lib.binds_name, lib.each_use
 local read_items, is_table, is_string = lib.read_items, lib.is_table, lib.is_string
-local nesting = lib.nesting
+local nesting, skip_block = lib.nesting, lib.skip_block
 
 -- One script ------------------------------------------------------------------------------------
 
@@ -194,42 +194,69 @@ local ends_statement = set_of({
   "return", "then", "do", "else", "end", "if", "elseif", "while", "until",
 })
 
---- Index of the `=` whose value ends with what is at `at`: `x = at`, `x = y or at`. nil: there is
---- none, or `at` is an argument.
-local function find_assignment(tokens, at)
-  local depth = 0
-  for i = at - 1, 1, -1 do
+--- Where the target begins that is assigned what is at `at`: `x` of `x = at`, `x = y or at` and
+--- `x = { at }`. nil: there is none, or `at` is an argument.
+local function find_target(tokens, body, at)
+  local depth, in_field = 0, false
+  for i = at - 1, body.first, -1 do
     local token = tokens[i]
     depth = depth - nesting(token)
-    if depth < 0 or (is_name(token) and ends_statement[token.text]) then
+    if depth < 0 and token.mark == "{" then
+      depth, in_field = 0, false -- the table has it
+    elseif depth < 0 or (is_name(token) and ends_statement[token.text]) then
       return nil
-    elseif depth == 0 and token.mark == "=" then
-      return i
+    elseif depth == 0 and token.mark == "=" and not in_field then
+      local root = root_of_target(tokens, i)
+      local before = tokens[root - 1].mark
+      in_field = before == "{" or before == ","
+      if not in_field then
+        return root
+      end
     end
   end
 end
 
---- `event` or `view` in a variable or table that outlives the call: it would be that of another
---- event then.
-function script:check_kept(body, index)
+--- Refuses the parameter in what is assigned to the target at `root`, if that outlives the call.
+function script:check_target(body, index, at, root)
   local tokens = self.tokens
+  local name = root and is_name(tokens[root]) and tokens[root].text
+  if name and not is_word(tokens[root - 1], "local") and not is_local(tokens, body, name, root) then
+    self:problem(at, "`%s` is kept in `%s` after the call: it belongs to one event; pass it as an "
+      .. "argument, or keep what was read of it", body.params[index], name:sub(1, 60))
+  end
+end
+
+--- A function that uses the parameter, as a value or with a name.
+function script:check_kept_functions(body, index, uses)
+  local tokens, next_use = self.tokens, 1
+  for at = body.first, body.last do
+    while uses[next_use] and uses[next_use] < at do
+      next_use = next_use + 1
+    end
+    if is_word(tokens[at], "function") and uses[next_use]
+      and uses[next_use] < skip_block(tokens, at + 1) then
+      if tokens[at + 1].mark == "(" then
+        self:check_target(body, index, at, find_target(tokens, body, at))
+      elseif not is_word(tokens[at - 1], "local") then
+        self:check_target(body, index, at, at + 1)
+      end
+    end
+  end
+end
+
+--- `event` or `view` in a variable, table or function that outlives the call: it would be that of
+--- another event then.
+function script:check_kept(body, index)
+  local tokens, uses = self.tokens, {}
   each_use(tokens, body, index, function(at)
     -- a table of the view is kept as the view is; a field of the event is a value
     local last = index == 2 and matches(tokens, at + 1, ". %n") and at + 2 or at
-    local assignment = find_assignment(tokens, at)
-    if not assignment or goes_on[tokens[last + 1].mark] then
-      return
+    uses[#uses + 1] = at
+    if not goes_on[tokens[last + 1].mark] then
+      self:check_target(body, index, at, find_target(tokens, body, at))
     end
-    local root = root_of_target(tokens, assignment)
-    local before = tokens[root - 1]
-    local name = is_name(tokens[root]) and tokens[root].text
-    if not name or before.mark == "{" or before.mark == "," or is_word(before, "local")
-        or is_local(tokens, body, name, root) then
-      return
-    end
-    self:problem(at, "`%s` is kept in `%s` after the call: it belongs to one event; pass it as an "
-      .. "argument, or keep what was read of it", tokens[at].text, name:sub(1, 60))
   end)
+  self:check_kept_functions(body, index, uses)
 end
 
 --- `request.PART.NAME` at `at`, where the route declares the part's fields.

@@ -289,5 +289,5 @@ return {
   set_of = set_of, read_tokens = read_tokens, is_name = is_name, is_word = is_word,
   matches = matches, is_free_name = is_free_name, find_function = find_function,
   binds_name = binds_name, each_use = each_use, read_items = read_items, is_table = is_table,
-  is_string = is_string, nesting = nesting,
+  is_string = is_string, nesting = nesting, skip_block = skip_block,
 }

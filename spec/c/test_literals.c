@@ -74,6 +74,24 @@ static void an_event_or_view_that_outlives_the_call(void) {
     handler_says("local mine = { view = view, event = event } mine.view = view", "");
     handler_says("local mine = view\nmine:touch('a') pg.word = event.word", "");
     handler_says("local same = pg == view return nil", "");
+    handler_says("pg.kept = { view }", AT "`view` is kept in `pg" KEPT);
+    handler_says("pg.kept = { n = 1, of = { event = event } }", AT "`event` is kept in `pg" KEPT);
+    handler_says("local mine = { 1, { view = view } } pg.f({ event = event }) return", "");
+}
+
+static void a_function_that_outlives_the_call_with_the_event_or_view(void) {
+    handler_says("pg.later = function() view:touch('a') end", AT "`view` is kept in `pg" KEPT);
+    handler_says("pg.later = pg.later or function()\nlocal f = function() return event.word end\n"
+                 "return f end",
+                 AT "`event` is kept in `pg" KEPT);
+    handler_says("pg.all = { 1, f = function() view:touch('a') end }",
+                 AT "`view` is kept in `pg" KEPT);
+    handler_says("function pg.later() view:touch('a') end", AT "`view` is kept in `pg" KEPT);
+    handler_says("local later = function() view:touch('a') end later()", "");
+    handler_says("local later later = function() view:touch('a') end later()", "");
+    handler_says("pg.word = 5 local function later() view:touch('a') end later()", "");
+    handler_says("pg.each(function() view:touch('a') end) pg.f = function() return 1 end", "");
+    handler_says("pg.count = pg.sum(function() return event.word end)", "");
 }
 
 /* A search that grows with the square of the file passes the time limit of the check. */
@@ -202,6 +220,8 @@ static void a_truncated_source_is_harmless(void) {
 static const struct test_case cases[] = {
     {"fields of the event", fields_of_the_event},
     {"an event or view that outlives the call", an_event_or_view_that_outlives_the_call},
+    {"a function that outlives the call with the event or view",
+     a_function_that_outlives_the_call_with_the_event_or_view},
     {"a long file of loops is searched once", a_long_file_of_loops_is_searched_once},
     {"tables, groups and columns", tables_groups_and_columns},
     {"dots and missing arguments", dots_and_missing_arguments},
