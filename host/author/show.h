@@ -5,7 +5,7 @@
 
 #include "pipeline/dry_run.h"
 
-/* "applied", "ignored", "rejected". */
+/* "applied", "ignored", "expired", "rejected". */
 const char *show_outcome_name(const struct dry_run_outcome *outcome);
 /* False for fields that scripts do not get, and for missing fields of a rejected event, which may
  * be the cause. */

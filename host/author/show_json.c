@@ -87,6 +87,7 @@ void show_event_json(struct buffer *json, const struct dry_run_outcome *outcome)
     json_put_text(json, "outcome", slice_of(show_outcome_name(outcome)));
     json_put_text(json, "reason", event->reason); /* null unless rejected */
     json_put_text(json, "detail", event->detail);
+    json_put_time(json, "expired_before", outcome->passed ? outcome->passed->expired_before_us : 0);
     json_put_text(json, "rests_on", slice_of(event->rests_on));
     show_json_put_field(json, "event_id", outcome, ENVELOPE_EVENT_ID);
     show_json_put_field(json, "time", outcome, ENVELOPE_TIME);

@@ -12,6 +12,7 @@
 const char *show_outcome_name(const struct dry_run_outcome *outcome) {
     return outcome->event->state == EVENT_APPLIED   ? "applied"
            : outcome->event->state == EVENT_IGNORED ? "ignored"
+           : outcome->event->state == EVENT_EXPIRED ? "expired"
                                                     : "rejected";
 }
 
@@ -154,6 +155,17 @@ void show_messages(struct buffer *out, const struct outbox_message *messages, si
     }
 }
 
+static void show_text_append_horizon(struct buffer *out, const struct dry_run_outcome *outcome) {
+    char before[TIMESTAMP_TEXT_CAP];
+    if (outcome->passed) {
+        timestamp_format(outcome->passed->expired_before_us, before);
+        buffer_append_format(out,
+                             "  older than %s: by its retention nothing is merged into %s, nor "
+                             "into what leaves with it\n",
+                             before, outcome->passed->table);
+    }
+}
+
 static void show_text_append_touches(struct buffer *out, const struct dry_run_outcome *outcome) {
     struct show_touches touches;
     show_touches_read(&touches, outcome);
@@ -174,6 +186,7 @@ void show_event(struct buffer *out, const struct dry_run_outcome *outcome) {
         buffer_append_format(out, "  %.*s: ", (int)event->reason.len, event->reason.data);
         show_lines(out, event->detail);
     }
+    show_text_append_horizon(out, outcome);
     if (outcome->event->rests_on) {
         buffer_append_format(
             out,

@@ -315,6 +315,7 @@ static bool tap_follow(struct tap *tap, struct err *err) {
 
 static bool tap_start(struct tap *tap, struct err *err) {
     log_reader_add_partitions(&tap->reader, &tap->dry_run.pipeline.partitions);
+    dry_run_expect_horizon(&tap->dry_run);
     dry_run_clear(&tap->dry_run);
     if (!tap_begin_reading(tap, err)) {
         return false;

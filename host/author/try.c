@@ -77,6 +77,7 @@ static void try_show_unread(struct attempt *attempt, const struct sample *sample
 static void try_count_outcome(struct try_totals *totals, enum event_state state) {
     totals->applied += state == EVENT_APPLIED;
     totals->ignored += state == EVENT_IGNORED;
+    totals->expired += state == EVENT_EXPIRED;
     totals->rejected += state == EVENT_REJECTED;
 }
 
@@ -144,8 +145,13 @@ static void try_show_totals(struct attempt *attempt) {
     } numbers[] = {{"applied", totals->applied},
                    {"ignored", totals->ignored},
                    {"rejected", totals->rejected},
-                   {"unread", totals->unread}};
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+                   {"unread", totals->unread},
+                   {"expired", totals->expired}};
+    size_t shown = sizeof numbers / sizeof *numbers;
+    if (!attempt->options->json && totals->expired == 0) { /* few views have a retention */
+        shown--;
+    }
+    for (size_t i = 0; i < shown; i++) {
         if (attempt->options->json) {
             json_put_int(&attempt->out, numbers[i].name, (int64_t)numbers[i].count);
         } else {
@@ -214,6 +220,9 @@ bool try_run(const struct try_options *options, struct try_totals *totals, struc
         ok = dry_run_open(&attempt.dry_run, attempt.generation, "try touches no outside system",
                           NULL, err) ||
              (err->kind = ERR_INTERNAL, false);
+        if (ok) {
+            dry_run_expect_horizon(&attempt.dry_run);
+        }
         ok = ok && try_all(&attempt, err);
         dry_run_close(&attempt.dry_run);
     }

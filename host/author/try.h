@@ -14,7 +14,7 @@ struct try_options {
 
 /* Numbers of events by outcome. */
 struct try_totals {
-    size_t applied, ignored, rejected;
+    size_t applied, ignored, expired, rejected;
     size_t unread; /* of a topic that no handler, or not the chosen one, declares */
 };
 

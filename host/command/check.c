@@ -19,6 +19,7 @@
 #include "check/findings.h"
 #include "check/lint.h"
 #include "check/write_rights.h"
+#include "retention/indexes.h"
 #include "script/script.h"
 #include "stored/messages.h"
 #include "view/sql_session.h"
@@ -68,6 +69,41 @@ static bool check_samples(struct sql_session *session, const struct config *conf
     return ok;
 }
 
+static bool check_find_indexes(struct sql_session *session, const struct view_table *table,
+                               struct buffer *statements, struct err *err) {
+    bool missing[INDEXES_MAX];
+    if (!indexes_find_missing(session, table, missing, err)) {
+        return false;
+    }
+    for (size_t at = 0; at <= table->retention->with_count; at++) {
+        if (missing[at]) {
+            buffer_append_text(statements, statements->len > 0 ? "; " : "");
+            indexes_append_statement(statements, table, at);
+        }
+    }
+    return true;
+}
+
+/* Rows leave without them, too, but each is searched for in the whole table. */
+static bool check_indexes(struct sql_session *session, const struct script_generation *generation,
+                          struct findings *findings, struct err *err) {
+    const struct view *view = script_generation_view(generation);
+    struct buffer statements = {0}, text = {0};
+    bool ok = true;
+    for (size_t i = 0; ok && i < view->table_count; i++) {
+        ok = !view->tables[i].retention ||
+             check_find_indexes(session, &view->tables[i], &statements, err);
+    }
+    if (ok && statements.len > 0) {
+        buffer_append_format(&text, "its deletes read whole tables for lack of an index: %s",
+                             statements.data);
+        findings_add(findings, FINDING_WARNING, "retention", text.data);
+    }
+    buffer_free(&statements);
+    buffer_free(&text);
+    return ok;
+}
+
 static bool check_database(const struct config *config, const struct script_generation *generation,
                            struct findings *findings, struct err *err) {
     struct sql_session session;
@@ -83,6 +119,7 @@ static bool check_database(const struct config *config, const struct script_gene
          schema_check(&session, generation, SCHEMA_RUN, err) &&
          (config->ingest.workers == 0 || write_rights_check(&session, generation, err)) &&
          check_samples(&session, config, generation, findings, err) &&
+         check_indexes(&session, generation, findings, err) &&
          check_list_published_topics(&session, findings, err);
     sql_session_close(&session);
     return ok;

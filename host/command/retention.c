@@ -22,6 +22,17 @@ static void retention_put_time(const char *label, int64_t us, bool known, const 
     printf("  %-16s %s\n", label, known ? text : otherwise);
 }
 
+static void retention_print_indexes(const struct view_table *table, const struct plan *plan) {
+    for (size_t i = 0; i <= table->retention->with_count; i++) {
+        struct buffer statement = {0};
+        if (plan->lacks_index[i]) {
+            indexes_append_statement(&statement, table, i);
+            printf("  %-16s %s\n", "lacks an index:", statement.data);
+        }
+        buffer_free(&statement);
+    }
+}
+
 static void retention_print(const struct view_table *table, const struct plan *plan) {
     const struct view_retention *retention = table->retention;
     const struct sweep_state *state = &plan->state;
@@ -37,6 +48,21 @@ static void retention_print(const struct view_table *table, const struct plan *p
         printf("  %-16s %" PRId64 " of %s\n", i == 0 ? "before it" : "", plan->rows[i],
                i == 0 ? table->name : retention->with[i - 1].table);
     }
+    retention_print_indexes(table, plan);
+}
+
+static void retention_put_indexes(struct buffer *json, const struct view_table *table,
+                                  const struct plan *plan) {
+    json_open(json, "missing_indexes", "[");
+    for (size_t i = 0; i <= table->retention->with_count; i++) {
+        struct buffer statement = {0};
+        if (plan->lacks_index[i]) {
+            indexes_append_statement(&statement, table, i);
+            json_put_text(json, NULL, buffer_slice(&statement));
+        }
+        buffer_free(&statement);
+    }
+    buffer_append_text(json, "]");
 }
 
 static void retention_put_json(struct buffer *json, const struct view_table *table,
@@ -56,7 +82,9 @@ static void retention_put_json(struct buffer *json, const struct view_table *tab
     for (size_t i = 0; i <= retention->with_count; i++) {
         json_put_int(json, i == 0 ? table->name : retention->with[i - 1].table, plan->rows[i]);
     }
-    buffer_append_text(json, "}}");
+    buffer_append_text(json, "}");
+    retention_put_indexes(json, table, plan);
+    buffer_append_text(json, "}");
 }
 
 static bool retention_show(const struct command *command, const struct view *view,

@@ -72,7 +72,7 @@ int command_try(const struct command *command) {
     if (!try_run(&options, &totals, &err)) {
         return command_try_report(command, &err);
     }
-    if (totals.applied + totals.ignored + totals.rejected == 0) {
+    if (totals.applied + totals.ignored + totals.expired + totals.rejected == 0) {
         fputs("aggregator: try: no event of the file has a topic that is read\n", stderr);
         return 2;
     }

@@ -55,12 +55,17 @@ bool announce_tags_send(struct cache *cache, struct redis *redis,
                         const struct cache_announcement *announcement, int attempts,
                         struct err *err) {
     struct cache_announcement some = *announcement;
+    size_t done = 0, count = announcement->tag_count;
     bool ok = true;
-    for (size_t i = 0; ok && redis && i < announcement->tag_count; i += TAGS_A_PIPELINE) {
-        size_t left = announcement->tag_count - i;
-        some.tags = announcement->tags + i;
-        some.tag_count = left < TAGS_A_PIPELINE ? left : TAGS_A_PIPELINE;
-        ok = announce_tags_send_some(cache, redis, &some, attempts, err);
+    if (!redis || (count == 0 && announcement->position_count == 0)) {
+        return true;
     }
+    do {
+        some.tags = announcement->tags + done;
+        some.tag_count = count - done < TAGS_A_PIPELINE ? count - done : TAGS_A_PIPELINE;
+        done += some.tag_count;
+        some.position_count = done == count ? announcement->position_count : 0;
+        ok = announce_tags_send_some(cache, redis, &some, attempts, err);
+    } while (ok && done < count);
     return ok;
 }

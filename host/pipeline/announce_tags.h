@@ -18,7 +18,7 @@ struct announce_position {
 bool announce_tags_ask_position(struct pg *pg, const struct config *config, int timeout_ms,
                                 struct announce_position *position, struct err *err);
 /* Tells other processes, through Redis; nobody if it is NULL. `attempts`: of each 5,000 tags, with
- * pauses of 250 ms. */
+ * pauses of 250 ms. The counts go with the last of them. */
 bool announce_tags_send(struct cache *cache, struct redis *redis,
                         const struct cache_announcement *announcement, int attempts,
                         struct err *err);

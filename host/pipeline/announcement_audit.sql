@@ -1,8 +1,14 @@
 -- name: counts
--- A cache_position, as database_offsets.sql reads it, and the four columns of its epoch.
-SELECT (o.consumer_group || '/' || o.topic || '/' || o.partition),
-  (o.applied + o.superseded + o.ignored + o.duplicate + o.rejected + o.expired)::text,
-  e.*, pg_is_in_recovery()
+-- Each cache_position, and the four columns of its epoch: of a partition as database_offsets.sql reads it; of a
+-- table's retention how many rows have left.
+SELECT c.name, c.counted, e.*, pg_is_in_recovery()
 FROM aggregator_state.epoch() AS e
-LEFT JOIN aggregator_state.consumer_offsets o ON o.next_offset >= 0
-ORDER BY (o.consumer_group || '/' || o.topic || '/' || o.partition) COLLATE "C"
+LEFT JOIN (
+  SELECT o.consumer_group || '/' || o.topic || '/' || o.partition,
+    (o.applied + o.superseded + o.ignored + o.duplicate + o.rejected + o.expired)::text
+  FROM aggregator_state.consumer_offsets o
+  WHERE o.next_offset >= 0
+  UNION ALL
+  SELECT 'retention/' || r.root, r.removed::text
+  FROM aggregator_state.retention r) AS c (name, counted) ON true
+ORDER BY c.name COLLATE "C"

@@ -1,5 +1,7 @@
 #include "dry_run.h"
 
+#include "base/clock.h"
+
 bool dry_run_open(struct dry_run *dry_run, struct script_generation *generation, const char *muted,
                   void (*release)(void *owner), struct err *err) {
     *dry_run = (struct dry_run){0};
@@ -25,6 +27,12 @@ size_t dry_run_add_partition(struct dry_run *dry_run, const char *topic, int32_t
     size_t at = partitions_add(&dry_run->pipeline.partitions, topic, number);
     dry_run->pipeline.partitions.items[at].handler = handler;
     return at;
+}
+
+void dry_run_expect_horizon(struct dry_run *dry_run) {
+    struct pipeline *pipeline = &dry_run->pipeline;
+    horizon_expect(&pipeline->horizon, script_generation_view(pipeline->generation),
+                   clock_wall_us());
 }
 
 void dry_run_clear(struct dry_run *dry_run) {
@@ -58,6 +66,8 @@ bool dry_run_handle(struct dry_run *dry_run, const struct log_record *message,
         .messages = message_count > first_message ? messages + first_message : NULL,
         .message_count = message_count - first_message,
         .touches = applied ? script_instance_touches(pipeline->scripts) : NULL,
+        .passed =
+            event->state == EVENT_EXPIRED ? horizon_passed(&pipeline->horizon, event->at_us) : NULL,
     };
     return true;
 }

@@ -19,6 +19,7 @@ struct dry_run_outcome {
     const struct outbox_message *messages; /* likewise */
     size_t message_count;
     const struct script_touch *touches; /* likewise; last one first */
+    const struct horizon_root *passed;  /* of an expired event: what it is too old for */
 };
 
 /* Scripts may not use outside systems; `muted` is the reason in their errors. Borrows it and the
@@ -30,6 +31,9 @@ void dry_run_close(struct dry_run *dry_run);
 /* Adds a partition for the handler; returns its index. Call dry_run_clear after the last one. */
 size_t dry_run_add_partition(struct dry_run *dry_run, const char *topic, int32_t number,
                              int handler);
+/* Judges old events by the retention that the view declares, as of today: they are expired. Without
+ * it none is. */
+void dry_run_expect_horizon(struct dry_run *dry_run);
 /* Drops all events and rows. */
 void dry_run_clear(struct dry_run *dry_run);
 /* Handles one record; its merges follow those of earlier events. False: no script state can be

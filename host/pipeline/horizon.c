@@ -7,8 +7,9 @@
 #include "pipeline.h"
 #include "pipeline/horizon.sql.h"
 
+#define DAY_US (86400 * 1000000LL)
 /* Half of VIEW_HORIZON_LAG_DAYS: the rest is for clocks that differ. */
-#define RECENT_US (VIEW_HORIZON_LAG_DAYS / 2 * 86400 * 1000000LL)
+#define RECENT_US (VIEW_HORIZON_LAG_DAYS / 2 * DAY_US)
 
 static void horizon_forget(struct horizon *horizon) {
     for (size_t i = 0; i < horizon->count; i++) {
@@ -36,6 +37,28 @@ bool horizon_read(struct horizon *horizon, const struct view *view, struct pg *p
     }
     pg_rows_free(rows);
     return true;
+}
+
+void horizon_expect(struct horizon *horizon, const struct view *view, int64_t now_us) {
+    horizon_forget(horizon);
+    horizon->roots = xrealloc(horizon->roots, (view->table_count + 1) * sizeof *horizon->roots);
+    for (size_t i = 0; i < view->table_count; i++) {
+        const struct view_retention *retention = view->tables[i].retention;
+        if (retention) {
+            int64_t days = retention->days - retention->span_days;
+            horizon->roots[horizon->count++] = (struct horizon_root){
+                xstrdup(view->tables[i].name), now_us - now_us % DAY_US - days * DAY_US};
+        }
+    }
+}
+
+const struct horizon_root *horizon_passed(const struct horizon *horizon, int64_t at_us) {
+    for (size_t i = 0; i < horizon->count; i++) {
+        if (at_us < horizon->roots[i].expired_before_us) {
+            return &horizon->roots[i];
+        }
+    }
+    return NULL;
 }
 
 void horizon_free(struct horizon *horizon) {

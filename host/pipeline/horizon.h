@@ -21,7 +21,11 @@ struct horizon {
 /* Reads the horizons of the view's tables. */
 bool horizon_read(struct horizon *horizon, const struct view *view, struct pg *pg, int timeout_ms,
                   struct err *err);
+/* Without a database: the horizons that a sweep of today would give the view's tables. */
+void horizon_expect(struct horizon *horizon, const struct view *view, int64_t now_us);
 void horizon_free(struct horizon *horizon);
+/* The first table that drops what an event of this time writes; NULL: none. */
+const struct horizon_root *horizon_passed(const struct horizon *horizon, int64_t at_us);
 /* INT64_MIN: nothing of the table has left. */
 int64_t horizon_expired_before_us(const struct horizon *horizon, const char *table);
 /* Before the events of a turn are handled. */

@@ -38,6 +38,7 @@ bool plan_read(struct sql_session *session, const struct view_table *table, stru
     *plan = (struct plan){0};
     bool ok = sweep_read_state(session, table, &plan->state, err) &&
               plan_read_next(session, table, plan, err) &&
+              indexes_find_missing(session, table, plan->lacks_index, err) &&
               plan_count(session, table, NULL, plan->next_us, &plan->rows[0], err);
     for (size_t i = 0; ok && i < retention->with_count; i++) {
         ok =

@@ -10,6 +10,7 @@
 #include "base/thread.h"
 #include "base/timestamp.h"
 #include "base/xalloc.h"
+#include "gauges.h"
 #include "schema/citus.h"
 #include "sweep.h"
 
@@ -24,6 +25,7 @@
 struct retention {
     struct script_generation *generation; /* of the thread alone, as all up to `thread` */
     struct cache *cache;
+    struct gauges gauges;
     bool failing;                   /* and a log line says so */
     struct thread thread;           /* its lock guards what follows */
     struct script_generation *next; /* a reference; NULL: none */
@@ -43,21 +45,6 @@ static void retention_count_rows(const char *table, int64_t rows) {
     metric_add(metric_cell(family, table), (double)rows);
 }
 
-static void retention_measure(const char *table, const struct sweep_state *state) {
-    struct metric *age =
-        metric_family(METRIC_GAUGE, "ras_retention_horizon_age_seconds",
-                      "Age of the horizon: rows with an older time leave. Set once an hour, by "
-                      "each process.",
-                      "table");
-    struct metric *unswept =
-        metric_family(METRIC_GAUGE, "ras_retention_unswept",
-                      "1: rows older than the horizon are still being removed.", "table");
-    if (state->moved) {
-        metric_set(metric_cell(age, table), (double)(clock_wall_us() - state->horizon_us) / 1e6);
-        metric_set(metric_cell(unswept, table), state->swept_us == 0);
-    }
-}
-
 static struct metric_cell *retention_failures(void) {
     return metric_single(METRIC_COUNTER, "ras_retention_failures_total",
                          "Attempts to remove what has left that failed; each is repeated.");
@@ -67,7 +54,7 @@ static struct metric_cell *retention_failures(void) {
 
 static void retention_note(struct retention *retention, size_t at, const struct view_table *table,
                            const struct sweep_state *state) {
-    retention_measure(table->name, state);
+    gauges_set(&retention->gauges, table, state);
     thread_lock(&retention->thread);
     snprintf(retention->shown[at].table, sizeof retention->shown[at].table, "%s", table->name);
     retention->shown[at].state = *state;
@@ -107,11 +94,12 @@ static bool retention_pause(struct retention *retention, int64_t for_us) {
     return goes_on;
 }
 
-static void retention_log_sweep(const struct view_table *table, const struct sweep_state *state,
-                                int64_t rows, int64_t started_us) {
+static void retention_log_sweep(const struct retention *retention, size_t at, int64_t rows,
+                                int64_t started_us) {
+    const struct shown *shown = &retention->shown[at]; /* no other thread writes it */
     char horizon[TIMESTAMP_TEXT_CAP];
-    timestamp_format(state->horizon_us, horizon);
-    log_info("retention removed rows", LOG_TEXT("table", table->name), LOG_INT("rows", rows),
+    timestamp_format(shown->state.horizon_us, horizon);
+    log_info("retention removed rows", LOG_TEXT("table", shown->table), LOG_INT("rows", rows),
              LOG_TEXT("horizon", horizon),
              LOG_INT("took_s", (clock_monotonic_us() - started_us) / 1000000));
 }
@@ -135,24 +123,31 @@ static enum sweep_result retention_sweep_table(struct retention *retention, stru
     }
 }
 
+static bool retention_look(struct retention *retention, struct sweep *sweep,
+                           const struct view_table *table, size_t at, struct err *err) {
+    struct sweep_state state;
+    bool ok =
+        pg_connected(sweep->session.pg) && sweep_read_state(&sweep->session, table, &state, err);
+    if (ok) {
+        retention_note(retention, at, table, &state);
+    }
+    return ok;
+}
+
 static enum sweep_result retention_work_on(struct retention *retention, struct sweep *sweep,
                                            const struct view_table *table, size_t at,
                                            struct err *err) {
-    struct sweep_state state;
     int64_t rows = 0, started_us = clock_monotonic_us();
     enum sweep_result result = sweep_move(sweep, table, 0, err);
-    if (result == SWEEP_DONE) {
+    bool looked = retention_look(retention, sweep, table, at, err);
+    if (looked && result == SWEEP_DONE) { /* which may take days */
         result = retention_sweep_table(retention, sweep, table, &rows, err);
+        looked = retention_look(retention, sweep, table, at, err);
     }
-    if (!pg_connected(sweep->session.pg) ||
-        !sweep_read_state(&sweep->session, table, &state, err)) {
-        return SWEEP_FAILED;
-    }
-    retention_note(retention, at, table, &state);
     if (rows > 0) {
-        retention_log_sweep(table, &state, rows, started_us);
+        retention_log_sweep(retention, at, rows, started_us);
     }
-    return result;
+    return looked ? result : SWEEP_FAILED;
 }
 
 static bool retention_can_sweep(struct sweep *sweep, struct err *err) {
@@ -210,6 +205,7 @@ static bool retention_switch(struct retention *retention) {
     retention->shown_count = next ? 0 : retention->shown_count;
     thread_unlock(&retention->thread);
     if (next) {
+        gauges_forget(&retention->gauges);
         script_generation_unref(retention->generation);
         retention->generation = next;
     }

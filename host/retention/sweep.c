@@ -4,17 +4,16 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/hash.h"
-#include "base/log.h"
 #include "base/timestamp.h"
 #include "base/xalloc.h"
 #include "bindings/redis.h"
-#include "pipeline/announce_tags.h"
 #include "schema/program_schema.h"
+#include "sweep_announce.h"
 #include "view/view_sql.h"
 #include "retention/sweep.sql.h"
 
-#define STATEMENT_TIMEOUT_MS 30000
 /* Shorter than deadlock_timeout: the sweep gives way, never ingestion. */
 #define LOCK_TIMEOUT "500ms"
 #define SLOW_US 200000 /* a transaction that took longer is halved … */
@@ -35,8 +34,8 @@ bool sweep_open(struct sweep *sweep, const struct script_generation *generation,
             return false;
         }
     }
-    return sql_session_open(&sweep->session, config, "aggregator retention", STATEMENT_TIMEOUT_MS,
-                            err);
+    return sql_session_open(&sweep->session, config, "aggregator retention",
+                            SWEEP_STATEMENT_TIMEOUT_MS, err);
 }
 
 void sweep_close(struct sweep *sweep) {
@@ -229,6 +228,7 @@ struct removal {
     const struct view_table *root;
     const char *keys;
     int64_t rows[VIEW_MAX_HANGING + 1]; /* of the root, then by `with` */
+    int64_t removed;                    /* of the root, in all commits up to this one */
 };
 
 static bool sweep_delete(struct sweep *sweep, const struct removal *removal, const char *table,
@@ -264,35 +264,7 @@ static bool sweep_remove(struct sweep *sweep, struct removal *removal, struct er
         pg_params_add_text(sweep->session.params, slice_of(removal->root->name));
         pg_params_add_int8(sweep->session.params, removal->rows[0]);
     }
-    return ok && sql_query(&sweep->session, slice_of(removed_sql), NULL, err);
-}
-
-/* ---- caches -------------------------------------------------------------------------------- */
-
-/* The commit stays if it fails: responses then live until cache.ttl_s. */
-static void sweep_announce(struct sweep *sweep) {
-    struct err err = {0};
-    struct cache_pending pending = {0};
-    struct announce_position position;
-    if (!sweep->cache || sweep->tag_count == 0) {
-        sweep->tag_count = 0;
-        return;
-    }
-    bool ok = announce_tags_ask_position(sweep->session.pg, sweep->config, STATEMENT_TIMEOUT_MS,
-                                         &position, &err);
-    struct cache_announcement announcement = {.view = position.view,
-                                              .position = position.text[0] ? position.text : NULL,
-                                              .tags = sweep->tags,
-                                              .tag_count = sweep->tag_count};
-    cache_invalidate_pending(sweep->cache, sweep->tags, sweep->tag_count, &pending);
-    ok = announce_tags_send(sweep->cache, sweep->redis, &announcement, 1, &err) && ok;
-    if (!ok) {
-        log_warning("other processes may answer with rows that have left until cache.ttl_s: Redis "
-                    "did not get their ids, or not the position of their commit",
-                    LOG_TEXT("error", err.text));
-    }
-    cache_end_pending(sweep->cache, &pending);
-    sweep->tag_count = 0;
+    return ok && sql_query_int(&sweep->session, removed_sql, &removal->removed, err);
 }
 
 /* ---- a step -------------------------------------------------------------------------------- */
@@ -335,12 +307,16 @@ enum sweep_result sweep_step(struct sweep *sweep, const struct view_table *table
         ok = sql_query(&sweep->session, slice_of(swept_sql), NULL, err);
     }
     free(keys);
+    FAULT_POINT("before_sweep_commit");
     if (!sweep_end(sweep, ok, err)) {
         sweep->tag_count = 0;
         return SWEEP_FAILED;
     }
+    FAULT_POINT("after_sweep_commit");
     sweep_count(sweep, &removal, rows);
-    sweep_announce(sweep);
+    if (roots > 0) {
+        sweep_announce(sweep, table, removal.removed, removal.rows[0]);
+    }
     sweep_adapt(sweep, clock_monotonic_us() - started_us);
     return roots > 0 ? SWEEP_MORE : SWEEP_DONE;
 }

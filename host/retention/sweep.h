@@ -8,6 +8,7 @@
 #include "view/sql_session.h"
 
 #define SWEEP_MAX_ROOTS 500 /* in one transaction */
+#define SWEEP_STATEMENT_TIMEOUT_MS 30000
 
 struct sweep {
     const struct config *config;

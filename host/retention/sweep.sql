@@ -25,4 +25,4 @@ FROM aggregator_state.retention WHERE root = $1::text AND horizon IS NOT NULL
 UPDATE aggregator_state.retention SET swept_at = now() WHERE root = $1::text AND swept_at IS NULL
 
 -- name: removed
-UPDATE aggregator_state.retention SET removed = removed + $2::int8 WHERE root = $1::text
+UPDATE aggregator_state.retention SET removed = removed + $2::int8 WHERE root = $1::text RETURNING removed

@@ -16,6 +16,8 @@ JOB = {"instance": "a", "job": "aggregator"}
 LISTENER = {"instance": "a", "listener": "api"}
 TOPIC = {"instance": "a", "topic": "T"}
 DAY_S = 86400
+ROOT_TABLE = {"table": "batch_results"}
+LATE = {"AggregatorRetentionBehind": 25 * 60}  # minutes until an alert of such patience is looked at
 
 
 def steady(metric, labels, value, minutes=30):
@@ -67,6 +69,17 @@ def stalled(waiting, each_minute):
     return [steady("ras_consumer_lag_messages", {**A, "topic": "T", "partition": "0"}, waiting),
             growing("ras_messages_processed_total", A, each_minute),
             growing("ras_duplicate_messages_total", A, 0)]
+
+
+def expired(each_minute):
+    return counter("ras_expired_messages_total", each_minute) + \
+        counter("ras_messages_processed_total", 100)
+
+
+def unswept(value):
+    """Of a process that sweeps, and of one that has seen it the hour before."""
+    return [steady("ras_retention_unswept", {"instance": name, **ROOT_TABLE}, shown, LATE["AggregatorRetentionBehind"])
+            for name, shown in (("a", 1), ("b", value))]
 
 
 def hashes(*running):
@@ -161,6 +174,15 @@ CASES = [
      gauge("ras_reaction_oldest_mark_seconds", 100), {"critical": {}}, "2m 10s"),
     ("AggregatorReactionFailures", counter("ras_reaction_failures_total", 1),
      counter("ras_reaction_failures_total", 0), {"warning": A}, "15"),
+    ("AggregatorRetentionFails", counter("ras_retention_failures_total", 1),
+     counter("ras_retention_failures_total", 0.1), {"warning": A}, "15"),
+    ("AggregatorRetentionStopped",
+     gauge("ras_retention_next_move_timestamp_seconds", -2 * DAY_S, **ROOT_TABLE),
+     gauge("ras_retention_next_move_timestamp_seconds", -2 * DAY_S, **ROOT_TABLE) + [
+         steady("ras_retention_next_move_timestamp_seconds", {"instance": "b", **ROOT_TABLE}, 0)],
+     {"warning": ROOT_TABLE}, "2d 0h 20m 0s"),
+    ("AggregatorRetentionBehind", unswept(1), unswept(0), {"warning": ROOT_TABLE}, ""),
+    ("AggregatorEventsExpired", expired(2), expired(0.5), {"warning": JOB}, "30"),
 ]
 
 
@@ -185,7 +207,7 @@ def expected_alerts(alert, severities, value):
 
 def scenario(name, inputs, alert, expected):
     return {"name": name, "interval": "1m", "input_series": inputs, "alert_rule_test": [
-        {"eval_time": "20m", "alertname": alert, "exp_alerts": expected}]}
+        {"eval_time": f"{LATE.get(alert, 20)}m", "alertname": alert, "exp_alerts": expected}]}
 
 
 def run_promtool(*arguments):

@@ -3,12 +3,14 @@ import contextlib
 import datetime
 import json
 import shutil
+import time
 import uuid
 
 import pytest
 import stack
 from harness import log_lines, statement_calls
 from stack import wait_until
+from test_live import Stream, live_path
 from views import status_path
 
 DAYS, SPAN_DAYS = 400, 30
@@ -79,7 +81,11 @@ def retaining(make_service, tmp_path_factory):
         service.publish(batch("old", OLD) + batch("soon", LEAVING_SOON) + batch("new", NEW))
         service.wait_committed(9)
         assert statuses(program) == [200] * 3 and listed(program) == ["new", "soon", "old"]
-        assert statement_calls(service, "aggregator_state.retention") == 0
+        assert statement_calls(service, "aggregator_state.retention WHERE") == 0
+        assert statement_calls(service, "INTO aggregator_state.retention") == 0
+        service.stream = Stream(program, live_path("old"))
+        cleanup.callback(service.stream.close)
+        service.stream.wait_events(1)
         declared = stack.with_retention(folder / "declared", DAYS, SPAN_DAYS) / "view.lua"
         shutil.copy(declared, scripts / "view.lua")
         program.command("reload")
@@ -152,3 +158,41 @@ def test_check_names_a_column_of_with_that_the_database_lacks(retaining, tmp_pat
     assert checked.returncode == 1
     assert "retention: `with` names the column batch of the table essay_results: the database has no such column" in \
         checked.stdout + checked.stderr
+
+
+def test_a_live_stream_is_told_that_its_rows_have_left(retaining):
+    assert [event["data"]["status"] for event in retaining.stream.wait_events(2)[:2]] == [200, 404]
+
+
+def test_the_metrics_say_when_the_horizon_moves_next(retaining):
+    wait_until("its move", lambda: retaining.program.metric("ras_retention_next_move_timestamp_seconds") >
+               time.time() + 1)
+    due_s = retaining.program.metric("ras_retention_next_move_timestamp_seconds")
+    assert due_s % 86400 == 0 and due_s - time.time() <= 86400
+    wait_until("the sweep's end", lambda: retaining.program.metric("ras_retention_unswept") == 0)
+
+
+def test_an_index_that_the_deletes_lack_is_named_with_its_statement(retaining):
+    """The migrations make those of `with`."""
+    program = retaining.program
+    statement = "CREATE INDEX CONCURRENTLY ON batch_results (registration_at)"
+    assert f"its deletes read whole tables for lack of an index: {statement}\n" in program.command("check").stderr
+    assert f"  lacks an index:  {statement}\n" in program.command("retention").stdout
+    assert json.loads(program.command("retention", "--json").stdout)[0]["missing_indexes"] == [statement]
+    retaining.query(statement.replace(" CONCURRENTLY", ""))
+    assert "for lack of an index" not in program.command("check").stderr
+    assert json.loads(program.command("retention", "--json").stdout)[0]["missing_indexes"] == []
+
+
+def test_try_and_tap_show_which_events_are_expired(retaining, tmp_path):
+    program, events = retaining.program, tmp_path / "events.jsonl"
+    events.write_text("".join(json.dumps(record) + "\n" for record in (registered("old", OLD), registered("new", NEW))))
+    old, new, totals = map(json.loads, program.command("try", events, "--json").stdout.splitlines())
+    assert (old["outcome"], old["merges"], new["outcome"], new["expired_before"]) == ("expired", [], "applied", None)
+    assert old["time"] < old["expired_before"] < new["time"]
+    assert (totals["expired"], len(totals["rows"])) == (1, 1)
+    shown = program.command("try", events).stdout
+    assert "by its retention nothing is merged into batch_results, nor into what leaves with it" in shown
+    assert shown.endswith("1 applied, 0 ignored, 0 rejected, 0 unread, 1 expired\n")
+    tapped = program.command("tap", "--from-beginning", "--limit", "9", "--json").stdout.splitlines()
+    assert {json.loads(line)["outcome"] for line in tapped} == {"applied", "expired"}
