@@ -62,39 +62,55 @@ bool offsets_read_epoch(struct pipeline *pipeline, struct err *err) {
     return true;
 }
 
-bool offsets_load(struct pipeline *pipeline, struct err *err) {
+static void database_offsets_take(struct partition *partition, const struct pg_result *rows,
+                                  int row) {
+    partition->next_offset = strtoll(pg_rows_text(rows, row, 2), NULL, 10);
+    partition->committed_offset = partition->next_offset;
+    partition->fresh_offset = strtoll(pg_rows_text(rows, row, 3), NULL, 10);
+    partition->topic_known = strcmp(pg_rows_text(rows, row, 4), "t") == 0;
+    partition->committed_time_us =
+        pg_rows_is_null(rows, row, 5) ? 0 : strtoll(pg_rows_text(rows, row, 5), NULL, 10);
+    free(partition->position);
+    partition->position = xstrdup(pg_rows_text(rows, row, 6));
+    partition->counted = strtoll(pg_rows_text(rows, row, 7), NULL, 10);
+}
+
+/* *found: how many partitions have a row. */
+static bool database_offsets_read(struct pipeline *pipeline, size_t *found, struct err *err) {
     struct pg_result *rows = NULL;
-    if (!offsets_read_epoch(pipeline, err)) {
-        return false;
-    }
     database_offsets_fill_names(pipeline);
-    if (!pg_query(pipeline->pg, "add_offsets", add_sql, pipeline->params,
-                  database_offsets_timeout_ms(pipeline), NULL, err) ||
-        !pg_query(pipeline->pg, "load_offsets", load_sql, pipeline->params,
+    if (!pg_query(pipeline->pg, "load_offsets", load_sql, pipeline->params,
                   database_offsets_timeout_ms(pipeline), &rows, err)) {
         return false;
     }
-    int found = pg_rows_count(rows);
-    for (int i = 0; i < found; i++) {
+    *found = (size_t)pg_rows_count(rows);
+    for (int i = 0; i < pg_rows_count(rows); i++) {
         size_t at = partitions_find(&pipeline->partitions, pg_rows_text(rows, i, 0),
                                     (int32_t)strtol(pg_rows_text(rows, i, 1), NULL, 10));
         if (at != PARTITION_NONE) {
-            struct partition *partition = &pipeline->partitions.items[at];
-            partition->next_offset = strtoll(pg_rows_text(rows, i, 2), NULL, 10);
-            partition->committed_offset = partition->next_offset;
-            partition->fresh_offset = strtoll(pg_rows_text(rows, i, 3), NULL, 10);
-            partition->topic_known = strcmp(pg_rows_text(rows, i, 4), "t") == 0;
-            partition->committed_time_us =
-                pg_rows_is_null(rows, i, 5) ? 0 : strtoll(pg_rows_text(rows, i, 5), NULL, 10);
-            free(partition->position);
-            partition->position = xstrdup(pg_rows_text(rows, i, 6));
-            partition->counted = strtoll(pg_rows_text(rows, i, 7), NULL, 10);
+            database_offsets_take(&pipeline->partitions.items[at], rows, i);
         }
     }
     pg_rows_free(rows);
-    return found == (int)pipeline->partitions.count ||
-           err_set(err, ERR_UNAVAILABLE, "%d of %zu offsets are in consumer_offsets", found,
-                   pipeline->partitions.count);
+    return true;
+}
+
+static bool database_offsets_add(struct pipeline *pipeline, struct err *err) {
+    database_offsets_fill_names(pipeline);
+    return pg_query(pipeline->pg, "add_offsets", add_sql, pipeline->params,
+                    database_offsets_timeout_ms(pipeline), NULL, err);
+}
+
+/* A rebalance brings partitions that have rows already, as a rule: one round trip. */
+bool offsets_load(struct pipeline *pipeline, struct err *err) {
+    size_t found = 0, count = pipeline->partitions.count;
+    bool ok = offsets_read_epoch(pipeline, err) && database_offsets_read(pipeline, &found, err);
+    if (ok && found < count) {
+        ok = database_offsets_add(pipeline, err) && database_offsets_read(pipeline, &found, err);
+    }
+    return ok &&
+           (found == count || err_set(err, ERR_UNAVAILABLE,
+                                      "%zu of %zu offsets are in consumer_offsets", found, count));
 }
 
 bool offsets_unmoved(struct pipeline *pipeline, struct err *err) {

@@ -5,7 +5,10 @@ rate, and replaces some of the processes one after the other, in each of the cho
 the time at which it was published; Postgres notes when its row was committed. The pause of a partition is
 the longest time that an event of it waited while processes were replaced; beside it stands the same of
 the quiet seconds before, in which nothing but the machine's load delays an event. At the end every event
-has to be in the view, and no cached response may have been dropped because a process left in order."""
+has to be in the view, and no cached response may have been dropped because a process left in order.
+
+CPU stands beside the times, since a busy machine changes it less: at rest, and what one replacement costs
+each process that stays, Kafka and Postgres above what they took before."""
 import contextlib
 import datetime
 import json
@@ -24,11 +27,14 @@ from crashtest import verify
 from soak import samples
 
 from . import servers as bench_servers
+from .drain import cpu_seconds
+from .growth import ended_cpu_seconds
 from .report import Report, percentile
 
 WAYS = ("restart", "static", "cooperative", "upgrade")
 MOST_PAUSE_S = 1
 WARM_S, QUIET_S = 5, 8  # of events before the replacements; the latter afterwards, too
+REST_S = 10  # without an event
 BATCHES = 200
 WAITED = """
 SELECT split_part(filename, ' ', 1),
@@ -180,6 +186,25 @@ def waits(rows, since, until):
     return list(found.values())
 
 
+class Cpu:
+    """CPU from now on: of each of the processes, on average, of Kafka, and of Postgres."""
+
+    def __init__(self, servers, members):
+        self.servers, self.members = servers, [member.process.pid for member in members]
+        self.began, self.before = time.monotonic(), self.read()
+
+    def read(self):
+        postgres = self.servers.postgres
+        return {"a process": cpu_seconds(self.members) / max(1, len(self.members)),
+                "Kafka": cpu_seconds(self.servers.kafka.pids()),
+                "Postgres": cpu_seconds(postgres.pids()) + ended_cpu_seconds(postgres.process.pid)}
+
+    def rates(self):
+        """By name: seconds a second."""
+        elapsed_s = time.monotonic() - self.began
+        return {name: (spent - self.before[name]) / elapsed_s for name, spent in self.read().items()}
+
+
 def absence_s(member):
     """Between the beginning of its last stop and the partitions that it got afterwards."""
     lines = [json.loads(line) for line in member.log.read_text().splitlines() if line.startswith("{")]
@@ -205,18 +230,26 @@ def measure(options, folder, servers, way, report):
     report.add(f"{way}: all partitions are read after", fleet.start(total), "s")
     taken = [samples.take(member) for member in fleet.members]
     report.add(f"{way}: memory of a process, median", statistics.median(one.memory_mb for one in taken), "MB")
+    resting = Cpu(servers, fleet.members)
+    time.sleep(REST_S)
+    for name, rate in resting.rates().items():
+        report.add(f"{way}: CPU at rest, {name}", 100 * rate, "% of a core")
     stream = Stream(servers, options)
     stream.start()
     time.sleep(WARM_S)
     stack.wait_until("the first events", lambda: bench_servers.committed(fleet.url) >= stream.count - options.rate,
                      300)
     quiet = time.time()
+    before = Cpu(servers, fleet.members[options.replaced:])
     time.sleep(QUIET_S)
+    usual = before.rates()
+    meanwhile = Cpu(servers, fleet.members[options.replaced:])
     began, drops = time.time(), fleet.sum("ras_cache_drops_total")
     for member in fleet.members[:options.replaced]:
         replace(member, way)
         time.sleep(options.between)
     took_s = time.time() - began
+    added = {name: (rate - usual[name]) * took_s / options.replaced for name, rate in meanwhile.rates().items()}
     time.sleep(QUIET_S)
     servers.published = stream.stop()
     stack.wait_until("all events", lambda: bench_servers.committed(fleet.url) >= servers.published, 120)
@@ -232,6 +265,8 @@ def measure(options, folder, servers, way, report):
     report.add(f"{way}: the same, 99 % of the partitions", percentile(pauses, 99), "s")
     report.at_most(f"{way}: the same, longest", max(pauses), "s", MOST_PAUSE_S)
     rows = int(verify.query(fleet.url, "SELECT count(*) FROM essay_results")[0][0])
+    for name, seconds in added.items():
+        report.add(f"{way}: CPU of one replacement, {name}", 1000 * seconds, "ms")
     report.none(f"{way}: events without their row", servers.published - rows)
     report.none(f"{way}: drops of all cached responses", fleet.sum("ras_cache_drops_total") - drops)
     fleet.stop()
