@@ -227,6 +227,7 @@ static bool open_pipeline(struct applier *applier, const struct config *config,
         .marked_context = applier->reactor,
         .mode = PIPELINE_FOLLOW,
         .release = release_line,
+        .no_breaker = true, /* else a stall of the machine ends the turn of a handler */
     };
     return pipeline_open(&applier->pipeline, &options, err);
 }

@@ -210,6 +210,20 @@ def test_what_a_list_of_many_batches_leaves_the_next_goes_on_with(bench):
         ({"PROCESSING": 600, "REGISTERED": 1800},)]
 
 
+def test_a_page_whose_answers_take_too_long_goes_on_with_the_next_request(bench):
+    """keep_answers stops behind an answer: its time is up from the begin."""
+    bench.reset()
+    bench.query(BEFORE)
+    bench.query("SELECT drop_list_marks()")
+    lacking = "SELECT lacking FROM kept_page('u', NULL, NULL, NULL, 20, 0)"
+    left = []
+    while not left or left[-1]:
+        left += bench.query(lacking)[0]
+        bench.query("SELECT keep_answers(%s, '-infinity')", [left[-1] or []])
+    assert left == [["F", "D", "A", "C"], ["D", "A", "C"], ["A", "C"], ["C"], None]
+    assert bench.query(DIFFERING) == []
+
+
 def test_pages_of_a_filter_by_cursor_and_by_offset_are_those_derived(bench):
     bench.reset()
     bench.query(MANY.replace("2400", "60"))

@@ -281,17 +281,27 @@ BEGIN
 END
 $$;
 
--- Derives answers and keeps them. Only for the holder of the lock.
-CREATE OR REPLACE FUNCTION keep_answers(wanted text[]) RETURNS void LANGUAGE sql AS $$
-  INSERT INTO batch_answers (batch_id, tags, body, epoch)
-  SELECT b.batch_id, (SELECT array_agg(hashtextextended(t.id, 0))
-      FROM (SELECT b.batch_id UNION ALL SELECT essay_id FROM batch_candidates(ARRAY[b.batch_id])) AS t (id)),
-    a.body, list_epoch()
-  FROM batch_results b CROSS JOIN LATERAL batch_answer(b.batch_id) a
-  WHERE b.batch_id = ANY (wanted) AND is_answerable(b.batch_id)
-  ON CONFLICT (batch_id) DO UPDATE
-    SET tags = EXCLUDED.tags, body = EXCLUDED.body, epoch = EXCLUDED.epoch
+-- Derives answers and keeps them, one at least, up to a moment: what is left, the next call does. Only
+-- for the holder of the lock.
+CREATE OR REPLACE FUNCTION keep_answers(wanted text[], until timestamptz) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+  one text;
+BEGIN
+  FOREACH one IN ARRAY wanted LOOP
+    INSERT INTO batch_answers (batch_id, tags, body, epoch)
+    SELECT one, (SELECT array_agg(hashtextextended(t.id, 0))
+        FROM (SELECT one UNION ALL SELECT essay_id FROM batch_candidates(ARRAY[one])) AS t (id)),
+      a.body, list_epoch()
+    FROM batch_results b CROSS JOIN LATERAL batch_answer(b.batch_id) a
+    WHERE b.batch_id = one AND is_answerable(one)
+    ON CONFLICT (batch_id) DO UPDATE
+      SET tags = EXCLUDED.tags, body = EXCLUDED.body, epoch = EXCLUDED.epoch;
+    EXIT WHEN clock_timestamp() > until;
+  END LOOP;
+END
 $$;
+DROP FUNCTION IF EXISTS keep_answers(text[]); -- of the text before
 
 -- Adds some of the user's batches that are not kept, without their statuses. A batch that is another
 -- user's here has a mark. Only for the holder of the lock. The number of batches.
@@ -551,7 +561,7 @@ BEGIN
     ELSIF outdated THEN
       PERFORM keep_user(wanted_user, until);
     ELSE
-      PERFORM keep_answers(lacking);
+      PERFORM keep_answers(lacking, until);
       answered := true;
     END IF;
   END LOOP;

@@ -17,8 +17,8 @@ BEGIN
     WHERE pronamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'batch_results'::regclass)
       AND proname = ANY ('{list_lock,list_epoch,list_marks_abound,drop_list_marks,mark_lists,mark_essays,
         mark_essays_gone,mark_batches,mark_essays_left_out,mark_batches_gone,mark_outcomes_gone,
-        outdate_lists,add_counts,kept_counts,outdate_batches,take_list_marks,keep_answers,keep_batches,
-        keep_statuses_by_essays,keep_statuses,keep_user,derived_page,list_page,kept_page}'::name[])
+        outdate_lists,add_counts,kept_counts,outdate_batches,outdate_answers,take_list_marks,keep_answers,
+        keep_batches,keep_statuses_by_essays,keep_statuses,keep_user,derived_page,list_page,kept_page}'::name[])
   LOOP
     EXECUTE format('DROP FUNCTION %s', named.function);
   END LOOP;
