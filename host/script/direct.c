@@ -30,11 +30,13 @@ static void direct_push(lua_State *L, const char *name) {
 }
 
 bool direct_find_global(lua_State *L, int at) {
-    if (!lua_host_of(L)->compiled || lua_type(L, at) != LUA_TSTRING ||
-        strcmp(lua_tostring(L, at), DIRECT_MERGE) != 0) {
+    const char *key =
+        lua_host_of(L)->compiled && lua_type(L, at) == LUA_TSTRING ? lua_tostring(L, at) : "";
+    bool is_merge = strcmp(key, DIRECT_MERGE) == 0;
+    if (!is_merge && strcmp(key, DIRECT_REFERENCES) != 0) {
         return false;
     }
-    direct_push(L, "merge");
+    direct_push(L, is_merge ? "merge" : "references");
     return true;
 }
 
@@ -64,12 +66,14 @@ void direct_take_event(lua_State *L, size_t handler) {
     int proxy = lua_gettop(L);
     lua_getmetatable(L, proxy);
     direct_push(L, "event");
+    lua_pushvalue(L, proxy);
+    lua_pushinteger(L, (lua_Integer)handler);
     lua_pushlightuserdata(L, &instance->handlers[handler].frame);
     direct_push_fields(L, &instance->generation->handlers[handler]);
     protect_push_original(L, proxy);
     luaL_getmetafield(L, -1, "__index"); /* refuses undeclared names */
     lua_remove(L, -2);
-    lua_call(L, 3, 1);
+    lua_call(L, 5, 1);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
 }

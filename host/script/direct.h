@@ -10,6 +10,10 @@
 /* The name of the merges that merge_sites.c recognizes, in scripts: a byte that stands in no UTF-8
  * text, as FUEL_GUARD. */
 #define DIRECT_MERGE "\xF6"
+/* The name of the references to an event's texts, likewise: { [event] = { FIELD = reference } }. */
+#define DIRECT_REFERENCES DIRECT_MERGE DIRECT_MERGE
+/* In a plan, before the group or column whose key or value may be a reference. */
+#define DIRECT_MARK "."
 
 /* Opens the FFI for the host's Lua. Call before functions are removed from the globals. Raises. */
 void direct_open(lua_State *L);
@@ -18,8 +22,8 @@ void direct_open(lua_State *L);
 void direct_take_event(lua_State *L, size_t handler);
 /* Takes over the merges of literal columns, and view:touch. The view's proxy is at the top. */
 void direct_take_view(lua_State *L);
-/* For __index of globals: pushes the function if the key at `at` is DIRECT_MERGE. False: pushes
- * nothing. */
+/* For __index of globals: pushes what the key at `at` names, DIRECT_MERGE or DIRECT_REFERENCES.
+ * False: it is another key, and nothing is pushed. */
 bool direct_find_global(lua_State *L, int at);
 
 /* direct_calls.c: what the host's Lua calls over the FFI. None of them calls Lua or raises: the

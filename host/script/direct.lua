@@ -62,17 +62,43 @@ read[%q] = function(...)
 end
 ]]
 
+-- The fields whose values scripts get as texts have references: tables without fields, which only
+-- the calls of M.merge see. The code of one is what C takes in place of the text's length.
+local REFERABLE = { string = true, json = true, uuid = true, date = true }
+local MOST_FIELDS = 65536 -- as in direct_calls.c
+local references, codes, read_reference = {}, {}, {}
+M.references = references
+
+-- Makes the references to the fields of a handler's events.
+local function refer(proxy, handler, fields)
+  local made = {}
+  for _, field in ipairs(fields) do
+    if REFERABLE[field.type] then
+      local reference = {}
+      made[field.name] = reference
+      codes[reference] = -(handler * MOST_FIELDS + field.at + 1)
+      read_reference[reference] = function()
+        return proxy[field.name]
+      end
+    end
+  end
+  references[proxy] = made
+end
+
 --- The `__index` of a handler's events.
+---@param proxy table what scripts see
+---@param handler integer its number
 ---@param frame lightuserdata its direct_frame
 ---@param fields { name: string, type: string, at: integer }[] what scripts may read
 ---@param refuse function the `__index` of other names
-function M.event(frame, fields, refuse)
+function M.event(proxy, handler, frame, fields, refuse)
   local source = { "local frame, read, state, format_uuid, format_date, bigint_of, text_of, "
     .. "tonumber = ...\n" }
   for i, field in ipairs(fields) do
     source[i + 1] = READER:format(field.name, field.at, READ[field.type])
   end
   local read = {}
+  refer(proxy, handler, fields)
   frame = ffi.cast("const struct direct_frame *", frame)
   load(concat(source), frame, read, state, format_uuid, format_date, bigint_of, text_of, tonumber)
   return function(...)
@@ -88,8 +114,14 @@ end
 
 -- The view --------------------------------------------------------------------------------------
 
--- Checks the type of column #, and sets the two arguments that it becomes.
+-- Checks the type of variable #, and sets the two arguments that it becomes.
 local CHECK = {
+  key = [[
+  if type(c#) ~= "string" then
+    return false
+  end
+  local n# = #c#
+]],
   text = [[
   local n# = 0
   if type(c#) == "string" then
@@ -124,32 +156,68 @@ local CHECK = {
 ]],
 }
 
+-- The same where a reference may stand. It is no text, and no script has one.
+local CHECK_REFERENCE = {
+  key = [[
+  local n# = c# ~= nil and codes[c#]
+  if n# then
+    c# = nil
+  elseif type(c#) == "string" then
+    n# = #c#
+  else
+    return false
+  end
+]],
+  text = [[
+  local n# = c# ~= nil and codes[c#]
+  if n# then
+    c# = nil
+  elseif type(c#) == "string" then
+    n# = #c#
+  elseif c# == nil or c# == null then
+    n#, c# = 0, nil
+  else
+    return false
+  end
+]],
+}
+
 -- The texts are arguments of the call, and not stored before it: that keeps them from the garbage
 -- collector until C has copied them.
 local STAGE = [[
-local type, null, stage, state = ...
+local type, null, stage, state, codes = ...
 return function(...)
-  local _, key, _, %s = ...
-%s  local problem = stage(state, %d, %d, key, #key%s)
+  local _, c0, _, %s = ...
+%s  local problem = stage(state, %d, %d, c0, n0%s)
   return problem == 0
 end
 ]]
 local ABSENT = { text = ", nil, 0", number = ", 0, 0", boolean = ", 0, 0" }
 
--- The names of columns after the group's, and the variables of their values: c1, c2 …
-local function names_of(plan)
-  local names, variables = {}, {}
-  for name in plan:gmatch(",([^,]+)") do
-    names[#names + 1] = name
-    variables[#names] = "c" .. #names
+-- Reads a plan, "GROUP,COLUMN,…" where a dot marks what may be a reference: the group's name, that
+-- of the key being 0, then those of the columns, whose values are the variables c1, c2 …; and which
+-- of the key (0) and the columns are marked.
+local function read_plan(plan)
+  local names, variables, marked = {}, {}, {}
+  local count = 0
+  for mark, name in (plan .. ","):gmatch("(%.?)([^,]+),") do
+    names[count], marked[count] = name, mark ~= ""
+    variables[#variables + 1] = count > 0 and "c" .. count or nil
+    count = count + 1
   end
-  return names, variables
+  return names, variables, marked
 end
 
--- A function that stages a merge of the plan ("GROUP,COLUMN,…"); false if the group lacks a column.
+local function make_check(kind, is_marked, number)
+  local check = is_marked and CHECK_REFERENCE[kind] or CHECK[kind]
+  return (check:gsub("([cn])#", "%1" .. number))
+end
+
+-- A function that stages a merge of the plan; false if the group lacks a column.
 local function make_stage(table_number, group, plan)
-  local names, variables = names_of(plan)
-  local kinds, variable_of, checks, arguments = {}, {}, {}, {}
+  local names, variables, marked = read_plan(plan)
+  local kinds, variable_of, arguments = {}, {}, {}
+  local checks = { make_check("key", marked[0], 0) }
   for _, column in ipairs(group.columns) do
     kinds[column.name] = column.kind
   end
@@ -158,29 +226,43 @@ local function make_stage(table_number, group, plan)
       return false
     end
     variable_of[name] = i
-    checks[i] = CHECK[kinds[name]]:gsub("([cn])#", "%1" .. i)
+    checks[i + 1] = make_check(kinds[name], marked[i], i)
   end
   for i, column in ipairs(group.columns) do
     local variable = variable_of[column.name]
     arguments[i] = variable and (", c%d, n%d"):format(variable, variable) or ABSENT[column.kind]
   end
   return load(STAGE:format(concat(variables, ", "), concat(checks), table_number, group.at,
-    concat(arguments)), type, null, stage, state)
+    concat(arguments)), type, null, stage, state, codes)
+end
+
+-- What a script would have given in place of the reference.
+local function read_value(...)
+  local value = ...
+  local read = value ~= nil and read_reference[value]
+  if read then
+    return read()
+  end
+  return value
 end
 
 -- The call as it was written.
 local function make_method(plan)
-  local names, variables = names_of(plan)
-  local columns = {}
+  local names, variables, marked = read_plan(plan)
+  local values, columns = {}, {}
+  for i = 0, #names do
+    values[i] = (marked[i] and "read_value(c%d)" or "c%d"):format(i)
+  end
   for i, name in ipairs(names) do
-    columns[i] = name .. " = " .. variables[i]
+    columns[i] = name .. " = " .. values[i]
   end
   return load(([[
+local read_value = ...
 return function(...)
-  local self, key, _, %s = ...
-  return self:merge(key, %q, { %s })
+  local self, c0, _, %s = ...
+  return self:merge(%s, %q, { %s })
 end
-]]):format(concat(variables, ", "), plan:match("^[^,]*"), concat(columns, ", ")))
+]]):format(concat(variables, ", "), values[0], names[0], concat(columns, ", ")), read_value)
 end
 
 -- What stages a plan of a table, by the proxy that scripts see; it returns false if it did not. It
@@ -204,7 +286,7 @@ function M.table(proxy, number, groups)
   end
   stages[proxy] = setmetatable({}, {
     __index = function(made, plan)
-      local group = by_name[plan:match("^[^,]*")]
+      local group = by_name[plan:match("^%.?([^,]*)")]
       made[plan] = group and make_stage(number, group, plan) or false
       return made[plan]
     end,
@@ -214,10 +296,10 @@ end
 --- view.TABLE:merge(key, "GROUP", { COLUMN = value, … }), as merge_sites.c writes it: the table, the
 --- key, the plan and the values.
 function M.merge(...)
-  local self, key, plan = ...
+  local self, _, plan = ...
   local made = stages[self]
   local stage_plan = made and made[plan]
-  if stage_plan and type(key) == "string" and stage_plan(...) then
+  if stage_plan and stage_plan(...) then
     return
   end
   return methods[plan](...)

@@ -10,6 +10,7 @@
 
 /* LuaJIT passes at most 32 arguments: two a column. */
 #define DIRECT_MAX_COLUMNS 12
+#define DIRECT_MOST_FIELDS 65536 /* as in direct.lua */
 
 /* One text for C and for ffi.cdef. direct_value mirrors struct extract_value as far as Lua reads
  * it, direct_frame struct script_frame. */
@@ -55,9 +56,10 @@ _Static_assert(offsetof(struct direct_frame, values) == offsetof(struct script_f
 
 /* A column as it is passed. */
 struct direct_given {
-    const char *text;
-    double number; /* the value, or the length of the text */
+    const char *text; /* may be `coded` */
+    double number;    /* the value, or the length of the text */
     bool present;
+    char coded[UUID_TEXT_LEN + 1];
 };
 
 /* A merge as it is passed. */
@@ -191,13 +193,57 @@ static bool direct_copy_all(const struct direct_merge *merge, struct merge_op *o
     return room;
 }
 
+static void direct_set_text(struct direct_given *given, struct slice text) {
+    given->text = text.data;
+    given->number = (double)text.len;
+}
+
+/* Puts the text of a field in the place of its reference, whose code is the length that was passed.
+ * False: the event is not under way. */
+static bool direct_follow(const struct script_instance *instance, struct direct_given *given) {
+    size_t code = (size_t)-given->number - 1, at = code % DIRECT_MOST_FIELDS;
+    size_t handler = code / DIRECT_MOST_FIELDS;
+    const struct extract_value *values = instance->handlers[handler].frame.values;
+    if (!values) {
+        return false;
+    }
+    const struct extract_value *value = &values[at];
+    given->present = value->present;
+    switch (instance->generation->handlers[handler].fields[at].type) {
+    case FIELD_UUID:
+        uuid_format(value->as.uuid, given->coded);
+        direct_set_text(given, (struct slice){given->coded, UUID_TEXT_LEN});
+        return true;
+    case FIELD_DATE:
+        date_format(value->as.integer, given->coded);
+        direct_set_text(given, (struct slice){given->coded, DATE_TEXT_LEN});
+        return true;
+    default:
+        direct_set_text(given, value->as.text);
+        return true;
+    }
+}
+
+static bool direct_follow_all(struct direct_merge *merge) {
+    bool follows = merge->key.number >= 0 || direct_follow(merge->instance, &merge->key);
+    for (size_t i = 0; follows && i < merge->group->column_count; i++) {
+        struct direct_given *given = &merge->given[i];
+        bool refers = direct_is_text(merge->group->columns[i].type) && given->number < 0;
+        follows = !refers || direct_follow(merge->instance, given);
+    }
+    return follows && merge->key.present;
+}
+
 /* Not 0: nothing is staged, and view_object.c raises the error. */
 static int direct_stage(void *state, int table, int group, const char *key, double key_len, ...) {
     struct script_instance *instance = state;
-    struct direct_merge merge = {.instance = instance,
-                                 .table = &instance->generation->view->tables[table],
-                                 .key = {key, key_len, true}};
+    struct direct_merge merge; /* cleared as far as it is used */
+    merge.instance = instance;
+    merge.table = &instance->generation->view->tables[table];
     merge.group = &merge.table->groups[group];
+    merge.key.text = key;
+    merge.key.number = key_len;
+    merge.key.present = true;
     va_list arguments;
     va_start(arguments, key_len);
     for (size_t i = 0; i < merge.group->column_count; i++) {
@@ -209,7 +255,7 @@ static int direct_stage(void *state, int table, int group, const char *key, doub
     }
     va_end(arguments);
     struct merge_op op = {.table = (size_t)table, .group = (size_t)group};
-    if (!direct_takes_all(&merge) || !direct_copy_all(&merge, &op)) {
+    if (!direct_follow_all(&merge) || !direct_takes_all(&merge) || !direct_copy_all(&merge, &op)) {
         return 1;
     }
     merge_stage(instance->merge, &op, instance->version);

@@ -100,12 +100,9 @@ int script_on_error(lua_State *L) {
 
 /* ---- the entry ----------------------------------------------------------------------------- */
 
-struct entry {
-    struct script_instance *instance;
+struct guard_entry {
     lua_CFunction body;
     void *context;
-    struct err *err;
-    int status; /* of the body, as lua_pcall returns it */
 };
 
 /* The value at the top is a string after script_on_error, and Lua's own text for memory is one. */
@@ -115,23 +112,9 @@ static void guard_read_error(lua_State *L, struct err *err) {
 }
 
 int script_run_body(lua_State *L) {
-    const struct entry *entry = lua_touserdata(L, 1);
+    const struct guard_entry *entry = sandbox_instance(L)->entry;
     lua_pushlightuserdata(L, entry->context);
-    lua_replace(L, 1);
     return entry->body(L);
-}
-
-/* Inside lua_cpcall, because preparing the body's call may raise. */
-static int guard_enter(lua_State *L) {
-    struct entry *entry = lua_touserdata(L, 1);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, entry->instance->on_error_ref);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, entry->instance->run_body_ref);
-    lua_pushlightuserdata(L, entry);
-    entry->status = lua_pcall(L, 1, 0, 2);
-    if (entry->status != 0) {
-        guard_read_error(L, entry->err);
-    }
-    return 0;
 }
 
 static int guard_collect(lua_State *L) {
@@ -168,15 +151,19 @@ static void guard_fail_for_memory(struct script_instance *instance, struct err *
     script_collect_all(instance);
 }
 
-static int guard_enter_state(struct entry *entry) {
-    lua_State *L = entry->instance->host.L;
-    int status = lua_cpcall(L, guard_enter, entry);
+/* Without lua_cpcall, which makes a function of the state for each call: nothing before lua_pcall
+ * can raise, since it neither allocates nor needs more of the stack than any C function has. */
+static int guard_enter_state(struct script_instance *instance, struct err *err) {
+    lua_State *L = instance->host.L;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->on_error_ref);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, instance->run_body_ref);
+    int status = lua_pcall(L, 0, 0, lua_gettop(L) - 1);
     if (status != 0) {
-        guard_read_error(L, entry->err);
+        guard_read_error(L, err);
         lua_pop(L, 1);
-        return status;
     }
-    return entry->status;
+    lua_pop(L, 1);
+    return status;
 }
 
 struct lua_limit script_limit_begin(struct script_instance *instance, int timeout_ms) {
@@ -205,16 +192,21 @@ bool script_limit_end(struct script_instance *instance, struct lua_limit outer) 
 enum script_result script_call(struct script_instance *instance, lua_CFunction body, void *context,
                                int timeout_ms, struct err *err) {
     char here;
-    struct entry entry = {instance, body, context, err, 0};
+    struct guard_entry entry = {body, context};
+    const struct guard_entry *outer_entry = instance->entry;
     const char *outer_base = instance->host.stack_base;
     bool outer_full = instance->host.full;
     instance->host.full = false;
     /* cppcheck-suppress autoVariables -- only its address is wanted, while the call lasts */
     instance->host.stack_base = &here;
+    /* cppcheck-suppress autoVariables -- while the call lasts */
+    instance->entry = &entry;
     struct lua_limit outer = script_limit_begin(instance, timeout_ms);
     int64_t started_us = instance->host.limit.started_us;
-    int status = guard_enter_state(&entry);
+    int status = guard_enter_state(instance, err);
     bool timed_out = script_limit_end(instance, outer);
+    instance->called_us = started_us;
+    instance->entry = outer_entry;
     instance->host.stack_base = outer_base;
     bool full = instance->host.full;
     instance->host.full = outer_full;

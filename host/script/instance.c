@@ -56,11 +56,11 @@ void script_generation_show_metrics(const struct script_generation *generation) 
 }
 
 void instance_count_call(const struct script_instance *instance,
-                         const struct script_metrics *metrics, int64_t started_us, bool failed) {
+                         const struct script_metrics *metrics, bool failed) {
     if (instance->host.muted) {
         return;
     }
-    metric_observe(metrics->seconds, (double)(clock_monotonic_us() - started_us) / 1e6);
+    metric_observe(metrics->seconds, (double)(clock_monotonic_us() - instance->called_us) / 1e6);
     metric_set(metrics->memory_bytes, (double)instance->memory_used);
     if (failed) {
         metric_add(metrics->errors, 1);
@@ -290,7 +290,6 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
                                  struct err *err) {
     const char *name = instance->generation->handlers[handler].name;
     struct handler_call call = {handler, values, false};
-    int64_t started_us = clock_monotonic_us();
     instance->merge = merge;
     instance->host.may_not_produce = ADVICE_PRODUCE_IN_HANDLER;
     instance->handler_name = name;
@@ -307,8 +306,7 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
     instance->handlers[handler].frame.values = NULL;
     instance->merge = NULL;
     instance->host.may_not_produce = NULL;
-    instance_count_call(instance, &instance->handlers[handler].metrics, started_us,
-                        result != SCRIPT_OK);
+    instance_count_call(instance, &instance->handlers[handler].metrics, result != SCRIPT_OK);
     if (result != SCRIPT_OK) {
         instance_name_script(instance, name, err);
         return outage_result(instance, result, err);
@@ -365,7 +363,6 @@ enum script_result script_answer(struct script_instance *instance,
                                  struct script_response *response, struct err *err) {
     const char *name = instance->generation->routes[request->route].name;
     struct route_call call = {request, response, err, false};
-    int64_t started_us = clock_monotonic_us();
     *response = (struct script_response){0};
     watched_name(&instance->watched, name, NULL);
     instance->host.traceparent = request->traceparent;
@@ -378,7 +375,7 @@ enum script_result script_answer(struct script_instance *instance,
     instance->host.read = NULL;
     instance->host.writes = false;
     instance->sink = NULL;
-    instance_count_call(instance, &instance->routes[request->route].metrics, started_us,
+    instance_count_call(instance, &instance->routes[request->route].metrics,
                         result != SCRIPT_OK && !instance->stream_refused);
     if (result == SCRIPT_OK && call.unavailable) {
         result = SCRIPT_OUTAGE;

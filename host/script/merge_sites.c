@@ -4,18 +4,21 @@
 #include "direct.h"
 
 #define MERGE_CALL ":merge("
-#define SITES_LOCAL "local " DIRECT_MERGE "=" DIRECT_MERGE ";"
+#define SITES_LOCAL "local " DIRECT_REFERENCES "=" DIRECT_REFERENCES ";"
 
-/* A value of a column: slices of the text. */
+/* The key, or a value of a column: slices of the text. */
 struct merge_site_value {
     struct slice column, text;
+    struct slice field; /* the text ends with event.FIELD, and has nothing before it; else absent */
 };
 /* A call. A form that is not plain is no site: the method checks its table. */
 struct merge_site {
     const struct view_table *table;
     const struct view_group *group;
-    const char *colon;     /* MERGE_CALL begins here */
-    const char *group_end; /* the quote behind the group's name */
+    const char *colon;           /* MERGE_CALL begins here */
+    struct merge_site_value key; /* of no column */
+    struct slice group_name;
+    const char *group_end; /* behind the quote of the group's name */
     const char *columns;   /* the opening brace */
     struct merge_site_value values[VIEW_MAX_COLUMNS];
     size_t count;
@@ -99,21 +102,41 @@ static bool merge_site_may_add(const struct merge_site *site, struct slice name)
     return site->count < VIEW_MAX_COLUMNS && merge_site_is_column(site->group, name);
 }
 
+/* The field of event.FIELD, if the text is that, with blanks and comments only before it. */
+static struct slice merge_site_field(struct slice text) {
+    struct lua_lexer lexer = {.at = text.data, .line = 1};
+    const char *end = text.data + text.len;
+    bool is_event = merge_site_take_name(&lexer, false) &&
+                    slice_equal(lexer.text, slice_of("event")) && *lexer.at == '.';
+    lexer.at += is_event;
+    bool is_field = is_event && merge_site_take_name(&lexer, false) && lexer.at == end &&
+                    lexer.text.data[-1] == '.';
+    return is_field ? lexer.text : (struct slice){0};
+}
+
+/* An expression and the mark behind it, one of `ends`, which becomes lexer->mark. */
+static bool merge_site_take_expression(struct lua_lexer *lexer, const char *ends,
+                                       struct merge_site_value *value) {
+    const char *begin = lexer->at, *end;
+    if (!merge_site_skip_expression(lexer, ends, &end)) {
+        return false;
+    }
+    value->text = (struct slice){begin, (size_t)(end - begin)};
+    value->field = merge_site_field(value->text);
+    return true;
+}
+
 /* NAME = expression, and the mark behind it, which becomes lexer->mark. The lexer is behind NAME.
  */
 static bool merge_site_take_value(struct lua_lexer *lexer, struct merge_site *site) {
-    struct merge_site_value *value = &site->values[site->count];
+    size_t count = site->count;
+    struct merge_site_value *value = &site->values[count];
     value->column = lexer->text;
     if (!merge_site_may_add(site, value->column) || !merge_site_take_mark(lexer, '=')) {
         return false;
     }
-    const char *begin = lexer->at, *end;
-    if (!merge_site_skip_expression(lexer, ",;}", &end)) {
-        return false;
-    }
-    value->text = (struct slice){begin, (size_t)(end - begin)};
-    site->count++;
-    return true;
+    site->count += merge_site_take_expression(lexer, ",;}", value);
+    return site->count > count;
 }
 
 /* { NAME = expression, … }: every name is a column of the group. */
@@ -145,15 +168,15 @@ static bool merge_site_take(const struct view *view, struct lua_lexer *lexer,
         strncmp(lexer->at, MERGE_CALL, sizeof MERGE_CALL - 1) != 0) {
         return false;
     }
-    const char *end;
     site->colon = lexer->at;
     lexer->at += sizeof MERGE_CALL - 1; /* one line */
-    if (!merge_site_skip_expression(lexer, ",", &end) || !merge_site_take_name(lexer, true) ||
+    if (!merge_site_take_expression(lexer, ",", &site->key) || !merge_site_take_name(lexer, true) ||
         !(site->group = merge_site_find_group(site->table, lexer->text)) ||
         !direct_can_stage(site->table, site->group)) {
         return false;
     }
-    site->group_end = lexer->at - 1;
+    site->group_name = lexer->text;
+    site->group_end = lexer->at;
     return merge_site_take_mark(lexer, ',') && merge_site_take_columns(lexer, site) &&
            merge_site_take_mark(lexer, ')');
 }
@@ -168,24 +191,47 @@ static void merge_site_append_ends_of_lines(struct buffer *out, const char *begi
     }
 }
 
+/* A field that direct.lua can refer to becomes its reference. */
+static void merge_site_write_value(const struct merge_site_value *value, struct buffer *out) {
+    struct slice field = value->field;
+    if (!field.data) {
+        buffer_append_slice(out, value->text);
+        return;
+    }
+    const char *event = field.data - sizeof "event";
+    buffer_append(out, value->text.data, (size_t)(event - value->text.data));
+    buffer_append_format(
+        out, "(" DIRECT_REFERENCES "[event]and " DIRECT_REFERENCES "[event].%.*s or event.%.*s)",
+        (int)field.len, field.data, (int)field.len, field.data);
+}
+
+/* The group and the columns: a mark before what may be given by reference. */
+static void merge_site_write_plan(const struct merge_site *site, struct buffer *out) {
+    buffer_append_text(out, site->key.field.data ? "\"" DIRECT_MARK : "\"");
+    buffer_append_slice(out, site->group_name);
+    for (size_t i = 0; i < site->count; i++) {
+        buffer_append_text(out, site->values[i].field.data ? "," DIRECT_MARK : ",");
+        buffer_append_slice(out, site->values[i].column);
+    }
+    buffer_append_text(out, "\"");
+}
+
 /* `begin`: of `view`; `end`: behind the closing parenthesis. A value has the line of the mark
  * behind it, which therefore follows at once. */
 static void merge_site_write(const struct merge_site *site, const char *begin, const char *end,
                              struct buffer *out) {
-    const char *arguments = site->colon + sizeof MERGE_CALL - 1, *at = site->columns;
+    const char *key_end = site->key.text.data + site->key.text.len, *at = site->columns;
     buffer_append_text(out, DIRECT_MERGE "(");
     buffer_append(out, begin, (size_t)(site->colon - begin));
     buffer_append_text(out, ",");
-    buffer_append(out, arguments, (size_t)(site->group_end - arguments));
-    for (size_t i = 0; i < site->count; i++) {
-        buffer_append_text(out, ",");
-        buffer_append_slice(out, site->values[i].column);
-    }
+    merge_site_write_value(&site->key, out);
+    buffer_append(out, key_end, (size_t)(site->group_name.data - 1 - key_end));
+    merge_site_write_plan(site, out);
     buffer_append(out, site->group_end, (size_t)(site->columns - site->group_end));
     for (size_t i = 0; i < site->count; i++) {
         const struct merge_site_value *value = &site->values[i];
         merge_site_append_ends_of_lines(out, at, value->text.data);
-        buffer_append_slice(out, value->text);
+        merge_site_write_value(value, out);
         buffer_append_text(out, i + 1 < site->count ? "," : ")");
         at = value->text.data + value->text.len;
     }

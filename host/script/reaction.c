@@ -262,11 +262,9 @@ enum script_result script_react(struct script_instance *instance, size_t reactio
     const char *name = instance->generation->reactions[reaction].name;
     *published = (struct script_published){0};
     struct reaction_call call = {reaction, row, arena, published};
-    int64_t started_us = clock_monotonic_us();
     watched_name(&instance->watched, name, NULL);
     enum script_result result = reaction_call_purely(instance, &call, err);
-    instance_count_call(instance, &instance->reactions[reaction].metrics, started_us,
-                        result != SCRIPT_OK);
+    instance_count_call(instance, &instance->reactions[reaction].metrics, result != SCRIPT_OK);
     if (result != SCRIPT_OK) {
         *published = (struct script_published){0};
         instance_name_script(instance, name, err);

@@ -112,6 +112,8 @@ struct script_instance {
     int on_error_ref;                   /* script_on_error, created once */
     int run_body_ref;                   /* script_run_body */
     int rows_ref;                       /* the rows of a reaction's query */
+    const struct guard_entry *entry;    /* guard.c: of the call under way */
+    int64_t called_us;                  /* when the last script_call that has ended began */
     struct merge *merge;                /* of the handler call under way, as is handler_name */
     const char *handler_name;
     struct merge_version version;
@@ -129,9 +131,9 @@ struct script_instance {
 
 /* instance.c: loads the scripts' functions into an open sandbox. */
 bool instance_load(struct script_instance *instance, struct err *err);
-/* Records a call's metrics. */
+/* Records the metrics of the call that has just ended. */
 void instance_count_call(const struct script_instance *instance,
-                         const struct script_metrics *metrics, int64_t started_us, bool failed);
+                         const struct script_metrics *metrics, bool failed);
 /* Prefixes an error with the script's file unless it names it. Always false. */
 bool instance_name_script(const struct script_instance *instance, const char *name,
                           struct err *err);

@@ -36,6 +36,12 @@ return {
     },
   }),
   handle = function(event, view)
-    spellchecks.merge(event, view, {})
+    spellchecks.link(event, view)
+    view.essay_results:merge(event.essay_id, "spellcheck", {
+      spellcheck_status = event.status,
+      spellcheck_correction_count = event.corrections,
+      spellcheck_corrected_text_storage_id = spellchecks.not_empty(event.corrected_text_id),
+      spellcheck_error_detail = spellchecks.error_detail(event),
+    })
   end,
 }

@@ -32,6 +32,13 @@ return {
     error_message = { "data.system_metadata.error_info.error_message", optional = true },
   }),
   handle = function(event, view)
-    spellchecks.merge(event, view, { metrics = event.metrics, error_code = event.error_code })
+    spellchecks.link(event, view)
+    view.essay_results:merge(event.essay_id, "spellcheck", {
+      spellcheck_status = event.status,
+      spellcheck_correction_count = event.corrections,
+      spellcheck_corrected_text_storage_id = spellchecks.not_empty(event.corrected_text_id),
+      spellcheck_metrics = event.metrics,
+      spellcheck_error_detail = spellchecks.error_detail(event, event.error_code),
+    })
   end,
 }

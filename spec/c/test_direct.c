@@ -157,6 +157,39 @@ static const char *const bodies[] = {
     "for i = 1, 40 do pcall(function() view.rows:merge(event.id .. i, 'all',"
     " { word = ('y'):rep(1000) }) end) end",
     "view.rows:merge(event.id, 'all', { word = event.doc and event.doc .. event.run or 'none' })",
+    "view.rows:merge(event.run, 'all', { word = event.run, link = event.day, doc = event.run })",
+    "view.typed:merge(event.run, 'g', { n = event.whole })",
+    "view.typed:merge(event.id, 'g', { n = event.id })",
+    "view.days:merge(event.day, 'g', { n = event.huge })",
+    "view.rows:merge(event.whole, 'all', { word = event.whole })",
+    "view.rows:merge(event.id, 'all', { word = event.whole })",
+    "view.rows:merge(event.id, 'all', { whole = event.id, word = event.doc })",
+    "view.rows:merge(event.id, 'all', { flag = event.doc, word = event.id })",
+    "view.rows:merge(event.id, 'all', { run = event.id, word = event.id })",
+    "view.rows:merge(event.id, 'all', { day = event.day, run = event.id })",
+    "view.rows:merge(event.id, 'all', { word = event.hidden })",
+    "view.rows:merge(event.id, 'all', { word = event.doc,\n link = event.idd\n})",
+    "view.rows:merge(event.missing, 'all', { word = error('later') })",
+    "view.rows:merge(event.id, 'all', { word = event.id, link = error('then') })",
+    "view.rows:merge(event.event_id, 'all', { word = event.event_type, doc = event.object })",
+    "do local event = { id = 'own', x = 1 } view.rows:merge(event.id, 'all', { word = event.id,"
+    " whole = event.x, link = event.none }) end",
+    "do local event view.rows:merge('id', 'all', { word = event.id }) end",
+    "do local event = 'abc' view.rows:merge('id', 'all', { word = event.id, doc = event.sub }) end",
+    "kept.event = kept.event or { id = 'kept' } local event = kept.event"
+    " view.rows:merge(event.id, 'all', { word = event.id })",
+    "event = { id = 'other' } view.rows:merge(event.id, 'all', { word = event.id })",
+    "local get = function() return event end view.rows:merge(get().id, 'all', { word = get().id,"
+    " link = (event).id, doc = event['id'], flag = event.id == 'x' })",
+    "local f = function() view.rows:merge(event.id, 'all', { word = event.id }) end f() f()",
+    "view.rows:merge( --[[ key ]]\nevent.id, 'all',\n{ word = -- text\nevent.id\n, link = event"
+    " .id, doc = event. id })",
+    "do local view = { rows = { merge = function(_, key, _, t) kept.t = { key, t.word } end } }"
+    " view.rows:merge(event.id, 'all', { word = event.doc }) end"
+    " view.rows:merge(kept.t[1], 'all', { word = kept.t[2] })",
+    "for i = 1, 40 do view.rows:merge(event.id, 'all', { word = event.doc, link = event.id,"
+    " doc = event.run }) end for i = 1, 400 do view.rows:merge(event.id .. i, 'all',"
+    " { word = event.id, link = event.run }) end",
 };
 #define BODIES (sizeof bodies / sizeof *bodies)
 
