@@ -89,7 +89,7 @@ static size_t handle_batch(struct handling *handling) {
     take_batch(handling);
     batch_handle(&handling->dry_run.pipeline, &handling->dry_run.batch, INT64_MAX);
     lap(&since_us, &handling->handle_us);
-    encode_rows(&handling->dry_run.batch);
+    encode_rows(&handling->dry_run.pipeline, &handling->dry_run.batch);
     lap(&since_us, &handling->encode_us);
     size_t events = handling->dry_run.batch.count;
     handling->rejected += handling->dry_run.batch.rejected;

@@ -25,8 +25,8 @@ struct json_cursor {
 };
 
 struct json_value {
-    enum json_type type;
     struct slice raw; /* its bytes; of a string without the quotes, with escapes */
+    enum json_type type;
     bool has_escapes; /* string */
     bool is_integer;  /* number without fraction or exponent */
     bool boolean;

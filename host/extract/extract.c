@@ -4,15 +4,19 @@
 #include "base/json_fast.h"
 #include "scalar.h"
 
-struct found {
-    bool present; /* and not null */
-    struct json_value value;
+/* Enough for the slots and nodes of nearly all plans, and stays in the processor's cache. */
+#define SCRATCH_SLOTS 64
+#define SCRATCH_NODES 128
+
+struct scratch {
+    struct json_value slots[SCRATCH_SLOTS];
+    bool seen[SCRATCH_NODES];
 };
 
 struct walk {
     struct json_cursor *cursor;
-    struct found *slots; /* slot_count */
-    bool *seen;          /* node_count: keys already read in the current object */
+    struct json_value *slots; /* slot_count; JSON_NULL: null, or not read yet */
+    bool *seen;               /* node_count: keys already read in the current object */
     struct arena *arena;
 };
 
@@ -34,7 +38,7 @@ static const struct extract_node *extract_find_child(const struct extract_node *
 /* The last of duplicate keys wins whole, as in Python's json: drops all values below the first. */
 static void extract_forget(struct walk *walk, const struct extract_node *node) {
     for (size_t i = 0; i < node->slot_count; i++) {
-        walk->slots[node->slots[i]].present = false;
+        walk->slots[node->slots[i]].type = JSON_NULL;
     }
     for (size_t i = 0; i < node->child_count; i++) {
         if (walk->seen[node->children[i].number]) {
@@ -65,7 +69,7 @@ static bool extract_walk_value(struct walk *walk, const struct extract_node *nod
         return false;
     }
     for (size_t i = 0; i < node->slot_count; i++) {
-        walk->slots[node->slots[i]] = (struct found){value.type != JSON_NULL, value};
+        walk->slots[node->slots[i]] = value;
     }
     return true;
 }
@@ -123,13 +127,16 @@ static bool extract_walk_object(struct walk *walk, const struct extract_node *no
 static char *extract_copy_string(struct json_cursor *cursor, char *to) {
     const char *first = cursor->at;
     struct json_value string;
-    json_read(cursor, &string);
+    if (!json_take_string(cursor, &string)) {
+        json_read(cursor, &string);
+    }
     size_t len = (size_t)(cursor->at - first);
     memcpy(to, first, len);
     return to + len;
 }
 
-/* Copies the bytes without white space outside strings. */
+/* Copies the bytes without white space outside strings, where valid JSON has no other byte up to
+ * the space. */
 static bool extract_convert_json(const struct conversion *c) {
     if (c->from->type != JSON_OBJECT && c->from->type != JSON_ARRAY) {
         return scalar_wrong_type(c, "an object or a list");
@@ -140,10 +147,9 @@ static bool extract_convert_json(const struct conversion *c) {
     while (cursor.at < cursor.end) {
         if (*cursor.at == '"') {
             to = extract_copy_string(&cursor, to);
-        } else if (json_is_space(*cursor.at)) {
-            cursor.at++;
         } else {
-            *to++ = *cursor.at++;
+            *to = *cursor.at++;
+            to += (unsigned char)*to > ' ';
         }
     }
     c->to->as.text = (struct slice){text, (size_t)(to - text)};
@@ -243,23 +249,23 @@ static bool extract_convert(const struct conversion *c) {
 
 /* The value of the first path that is present and not null. */
 static const struct json_value *extract_find_value(const struct extract_item *item,
-                                                   const struct found *slots) {
+                                                   const struct json_value *slots) {
     for (size_t i = 0; i < item->path_count; i++) {
-        if (slots[item->first_slot + i].present) {
-            return &slots[item->first_slot + i].value;
+        if (slots[item->first_slot + i].type != JSON_NULL) {
+            return &slots[item->first_slot + i];
         }
     }
     return NULL;
 }
 
 static bool extract_is_required(const struct extract_plan *plan, const struct extract_item *item,
-                                const struct found *slots) {
+                                const struct json_value *slots) {
     return !item->optional ||
            (item->required_if && extract_find_value(&plan->items[item->required_if - 1], slots));
 }
 
 /* Reports the first defect, but converts all fields: the report of a rejected event shows them. */
-static bool extract_convert_all(const struct extract_plan *plan, const struct found *slots,
+static bool extract_convert_all(const struct extract_plan *plan, const struct json_value *slots,
                                 struct arena *arena, struct extract_value *values,
                                 struct err *err) {
     struct err later;
@@ -288,52 +294,53 @@ static bool extract_scan_error(const struct json_cursor *cursor, struct err *err
     return err_set(err, ERR_INPUT, "%s: %s, at byte %zu", code, text, json_offset(cursor));
 }
 
-static struct found *extract_walk_document(const struct extract_plan *plan,
-                                           struct json_cursor *cursor, struct arena *arena,
-                                           struct err *err) {
+static struct walk extract_begin_walk(const struct extract_plan *plan, struct json_cursor *cursor,
+                                      struct arena *arena, struct scratch *scratch) {
+    size_t slot_bytes = plan->slot_count * sizeof *scratch->slots;
+    bool fits = plan->slot_count <= SCRATCH_SLOTS && plan->node_count <= SCRATCH_NODES;
+    struct walk walk = {cursor, fits ? scratch->slots : arena_alloc(arena, slot_bytes),
+                        fits ? scratch->seen : arena_alloc(arena, plan->node_count), arena};
+    memset(walk.slots, 0, slot_bytes);
+    memset(walk.seen, 0, plan->node_count);
+    return walk;
+}
+
+static bool extract_walk_document(const struct extract_plan *plan, struct walk *walk,
+                                  struct err *err) {
     enum json_type type;
     struct json_value ignored;
-    struct walk walk = {cursor, arena_alloc(arena, plan->slot_count * sizeof(struct found)),
-                        arena_alloc(arena, plan->node_count), arena};
-    memset(walk.slots, 0, plan->slot_count * sizeof *walk.slots);
-    memset(walk.seen, 0, plan->node_count);
-    if (!json_peek(cursor, &type)) {
-        extract_scan_error(cursor, err);
-        return NULL;
+    if (!json_peek(walk->cursor, &type)) {
+        return extract_scan_error(walk->cursor, err);
     }
     if (type != JSON_OBJECT) {
-        if (json_read(cursor, &ignored)) {
-            err_set(err, ERR_INPUT, "not_object: the value is not a JSON object");
-        } else {
-            extract_scan_error(cursor, err);
-        }
-        return NULL;
+        return json_read(walk->cursor, &ignored)
+                   ? err_set(err, ERR_INPUT, "not_object: the value is not a JSON object")
+                   : extract_scan_error(walk->cursor, err);
     }
-    bool walked =
-        plan->count > 0 ? extract_walk_object(&walk, &plan->root) : json_read(cursor, &ignored);
-    if (!walked) {
-        extract_scan_error(cursor, err);
-        return NULL;
-    }
-    return walk.slots;
+    bool walked = plan->count > 0 ? extract_walk_object(walk, &plan->root)
+                                  : json_read(walk->cursor, &ignored);
+    return walked || extract_scan_error(walk->cursor, err);
 }
 
 static bool extract_run_object(const struct extract_plan *plan, struct json_cursor *cursor,
                                struct arena *arena, struct extract_value *values, struct err *err) {
-    struct found *slots = extract_walk_document(plan, cursor, arena, err);
-    return slots && extract_convert_all(plan, slots, arena, values, err);
+    struct scratch scratch;
+    struct walk walk = extract_begin_walk(plan, cursor, arena, &scratch);
+    return extract_walk_document(plan, &walk, err) &&
+           extract_convert_all(plan, walk.slots, arena, values, err);
 }
 
 bool extract_run(const struct extract_plan *plan, struct slice document, struct arena *arena,
                  struct extract_value *values, struct err *err) {
     struct json_cursor cursor;
+    struct scratch scratch;
     json_begin(&cursor, document);
-    struct found *slots = extract_walk_document(plan, &cursor, arena, err);
-    if (!slots) {
+    struct walk walk = extract_begin_walk(plan, &cursor, arena, &scratch);
+    if (!extract_walk_document(plan, &walk, err)) {
         return false;
     }
     if (!json_finish(&cursor)) {
         return extract_scan_error(&cursor, err);
     }
-    return extract_convert_all(plan, slots, arena, values, err);
+    return extract_convert_all(plan, walk.slots, arena, values, err);
 }

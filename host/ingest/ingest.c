@@ -53,6 +53,7 @@ static bool ingest_init_worker(struct worker *worker, const struct ingest_option
         .marked_context = ingest->context,
         .mode = PIPELINE_FOLLOW,
         .release = kafka_message_release,
+        .releases_early = true,
     };
     ingest_make_metrics(worker);
     pthread_mutex_init(&worker->status.lock, NULL);

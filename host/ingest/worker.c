@@ -16,6 +16,7 @@
 #include "pipeline/database_offsets.h"
 #include "worker.h"
 
+#define KEPT_BATCHES 32             /* see pipeline.h, keeps_batches */
 #define CHECK_INTERVAL_US 5000000   /* an idle worker notices another process' replay */
 #define BEAT_INTERVAL_US 250000     /* above the client's heartbeat.interval.ms */
 #define QUIET_US 30000000           /* then the client's own pace of a second is enough */
@@ -39,15 +40,27 @@ static void worker_finish_batch(struct worker *worker) {
     outage_grow_batches(&worker->pipeline);
     waiting_turn(worker); /* publishes the end of a trouble */
     worker->failures = 0;
+    worker->pipeline.keeps_batches -= worker->pipeline.keeps_batches > 0;
+}
+
+/* The database refused a batch that cannot be bisected. */
+static void worker_read_again(struct worker *worker, const char *message, const struct err *err) {
+    log_warning(message, LOG_INT("worker", worker->number), LOG_TEXT("error", err->text));
+    worker->pipeline.keeps_batches = KEPT_BATCHES;
+    consumer_restart(worker);
 }
 
 static void worker_handle_failure(struct worker *worker, struct err *err) {
     if (err->kind == ERR_INPUT && batch_is_outdated(&worker->pipeline, worker->inflight)) {
-        log_warning("the database refused a batch of the old scripts: the new ones handle it again",
-                    LOG_INT("worker", worker->number), LOG_TEXT("error", err->text));
-        consumer_restart(worker);
+        worker_read_again(
+            worker, "the database refused a batch of the old scripts: the new ones handle it again",
+            err);
+    } else if (bisect_is_due(&worker->pipeline, err) && worker->inflight->is_partial) {
+        worker_read_again(worker,
+                          "the database refused a batch: it is read again to find the event", err);
     } else if (bisect_is_due(&worker->pipeline, err) &&
                bisect_batch(&worker->pipeline, worker->inflight, err)) {
+        worker->pipeline.keeps_batches = KEPT_BATCHES; /* another one may follow */
         worker_finish_batch(worker);
     } else if (worker->pipeline.transaction.opened_breaker) {
         worker->pipeline.transaction.opened_breaker = false;
@@ -108,7 +121,7 @@ static void worker_encode_ahead(struct worker *worker) {
     struct batch *batch = worker_next_batch(worker);
     if (worker->inflight && batch_full(&worker->pipeline, batch) &&
         batch->handled == batch->count) {
-        encode_rows(batch);
+        encode_rows(&worker->pipeline, batch);
     }
 }
 

@@ -7,7 +7,6 @@
 #include "bindings/kafka_consumer.h"
 #include "pipeline.h"
 
-#define EXTRACTED_CHUNK_BYTES (256UL * 1024)
 #define BESIDE_REQUESTS_SHARE 2 /* of ingest.batch_max_events */
 
 struct log_record log_record_of_kafka(const struct kafka_message *message, size_t partition) {
@@ -23,18 +22,24 @@ struct log_record log_record_of_kafka(const struct kafka_message *message, size_
 
 void batch_init(struct batch *batch, struct script_generation *generation) {
     *batch = (struct batch){.generation = script_generation_ref(generation),
-                            .extracted = arena_create(EXTRACTED_CHUNK_BYTES),
                             .merge = merge_create(script_generation_view(generation))};
 }
 
+static void batch_release(struct pipeline *pipeline, struct event *event) {
+    if (pipeline->options.release && event->record.owner) {
+        pipeline->options.release(event->record.owner);
+    }
+    event->record.owner = NULL;
+}
+
 static void batch_empty(struct pipeline *pipeline, struct batch *batch) {
-    for (size_t i = 0; pipeline->options.release && i < batch->count; i++) {
-        pipeline->options.release(batch->events[i].record.owner);
+    for (size_t i = 0; i < batch->count; i++) {
+        batch_release(pipeline, &batch->events[i]);
     }
     batch->count = batch->bytes = batch->rejected = batch->waiting = batch->outside = 0;
     batch->marks = batch->looked_up = batch->forgotten = batch->handled = batch->judged = 0;
-    batch->traced = batch->is_old = false;
-    arena_reset(batch->extracted);
+    batch->released = 0;
+    batch->traced = batch->is_old = batch->is_partial = false;
     encode_forget(batch);
     if (pipeline->transaction.batch == batch) {
         pipeline->transaction.batch = NULL;
@@ -46,8 +51,6 @@ void batch_free(struct pipeline *pipeline, struct batch *batch) {
     free(batch->events);
     free(batch->advances);
     free(batch->touched);
-    encode_free(&batch->encoded);
-    arena_destroy(batch->extracted);
     merge_destroy(batch->merge);
     script_generation_unref(batch->generation);
 }
@@ -147,6 +150,31 @@ void batch_take(struct pipeline *pipeline, struct batch *batch, const struct log
     batch_advance_partition(pipeline, batch, record);
 }
 
+/* ---- releasing records --------------------------------------------------------------------- */
+
+/* Copies what reaction marks and messages need of the record. Only rejections need the rest. */
+static void batch_release_event(struct pipeline *pipeline, struct batch *batch,
+                                struct event *event) {
+    struct slice traceparent = event->record.traceparent;
+    event->record.traceparent = arena_copy(merge_arena(batch->merge), traceparent);
+    event->record.payload = event->correlation_id = (struct slice){0};
+    event->values = NULL;
+    batch_release(pipeline, event);
+    batch->is_partial = true;
+}
+
+void batch_release_handled(struct pipeline *pipeline, struct batch *batch) {
+    if (!pipeline->options.releases_early || pipeline->keeps_batches > 0) {
+        return;
+    }
+    for (; batch->released < batch->handled; batch->released++) {
+        struct event *event = &batch->events[batch->released];
+        if (event->state != EVENT_REJECTED && event->record.owner) {
+            batch_release_event(pipeline, batch, event);
+        }
+    }
+}
+
 /* ---- removing events ----------------------------------------------------------------------- */
 
 static bool batch_is_unapplied(void *context, size_t event) {
@@ -230,9 +258,7 @@ void batch_split(struct pipeline *pipeline, struct batch *batch, struct batch *r
     batch_split_advances(batch, rest);
     for (size_t i = batch->handled; i < batch->count; i++) {
         if (batch->events[i].state == EVENT_WAITS) {
-            if (pipeline->options.release) {
-                pipeline->options.release(batch->events[i].record.owner);
-            }
+            batch_release(pipeline, &batch->events[i]);
             batch->waiting--;
             continue;
         }

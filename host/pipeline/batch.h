@@ -8,9 +8,7 @@
 
 #include "base/err.h"
 #include "base/slice.h"
-#include "encode.h"
 
-struct arena;
 struct extract_value;
 struct kafka_message;
 struct merge;
@@ -24,7 +22,7 @@ struct log_record {
     int64_t broker_time_us;
     struct slice payload;     /* data NULL: the record has no value */
     struct slice traceparent; /* as traceparent_read returns it; lives as long as payload */
-    void *owner;              /* owns payload; argument of the pipeline's release function */
+    void *owner; /* owns payload; for the pipeline's release function; NULL: released */
 };
 
 enum event_state {
@@ -45,7 +43,7 @@ struct event {
     bool superseded; /* EVENT_APPLIED: every merge lost to another one of its batch */
     bool has_id;     /* id holds the envelope's event_id */
     uint8_t id[16];
-    struct slice correlation_id;  /* data NULL: none */
+    struct slice correlation_id;  /* data NULL: none, or the record is released */
     struct extract_value *values; /* NULL: not extracted, or already handled */
     struct slice reason;          /* EVENT_REJECTED: a code, in the merge's arena */
     struct slice detail;
@@ -69,11 +67,10 @@ struct batch {
     size_t looked_up; /* events extracted and looked up in Redis */
     size_t forgotten; /* handled events whose values were freed */
     size_t handled;   /* events with a verdict */
+    size_t released;  /* handled events whose records were released if they could be */
     size_t capacity;
     size_t bytes;
-    struct arena *extracted; /* holds the events' values while they are handled */
     struct merge *merge;
-    struct encoded encoded;
     struct advance *advances; /* parallel to the pipeline's partitions */
     size_t advance_count;
     size_t *touched; /* indices of partitions of which it took records, each once */
@@ -82,6 +79,8 @@ struct batch {
     size_t waiting;     /* events in EVENT_WAITS */
     size_t outside;     /* events in EVENT_OUTSIDE */
     size_t marks;       /* rows that its transaction inserts into reaction_marks */
+    bool is_encoded;    /* if the pipeline's parameters are this batch's: they match the rows */
+    bool is_partial;    /* a record was released: it cannot be bisected */
     bool traced;        /* some record has a traceparent */
     bool is_old;        /* an event's verdict depends on a horizon: horizon.h */
     size_t judged;      /* events that the breaker has judged; 0: judging restarts */
@@ -107,6 +106,9 @@ bool batch_is_outdated(const struct pipeline *pipeline, const struct batch *batc
 void batch_take(struct pipeline *pipeline, struct batch *batch, const struct log_record *message);
 /* Removes the handler's events from `first` on: their offsets move back before them. */
 void batch_leave_out(struct pipeline *pipeline, struct batch *batch, int handler, size_t first);
+/* Releases the records of handled events that are not rejected, if the pipeline releases early:
+ * a record of Kafka keeps the broker's whole reply in memory. */
+void batch_release_handled(struct pipeline *pipeline, struct batch *batch);
 /* Drops the merges of events that are not EVENT_APPLIED. Call merge_select afterwards. */
 void batch_forget_unapplied(struct batch *batch);
 /* Moves unhandled events to the empty batch `rest`, before the commit. */

@@ -13,7 +13,7 @@
 #include "topic_waits.h"
 #include "verdicts.h"
 
-/* Keeps the ids longer than the values. The payload lives until the commit: no copy of its text. */
+/* Keeps the ids longer than the values. The payload lives as long as they: no copy of its text. */
 static void batch_handle_keep_ids(struct batch *batch, struct event *event) {
     const struct extract_value *id = &event->values[ENVELOPE_EVENT_ID];
     const struct extract_value *correlation_id = &event->values[ENVELOPE_CORRELATION_ID];
@@ -42,7 +42,7 @@ static void batch_handle_extract_event(struct pipeline *pipeline, struct batch *
         return;
     }
     const struct script_handler *handler = &handlers[event->handler];
-    struct arena *arena = batch->extracted;
+    struct arena *arena = pipeline->extracted;
     struct err err;
     err_clear(&err);
     event->values = arena_alloc(arena, handler->field_count * sizeof *event->values);
@@ -152,17 +152,17 @@ static void batch_handle_bound_share(struct pipeline *pipeline, struct batch *ba
 }
 
 /* The next turn reuses the memory, which stays in the processor's cache. */
-static void batch_handle_forget_values(struct batch *batch) {
+static void batch_handle_forget_values(struct pipeline *pipeline, struct batch *batch) {
     for (; batch->forgotten < batch->looked_up; batch->forgotten++) {
         batch->events[batch->forgotten].values = NULL;
     }
-    arena_reset(batch->extracted);
+    arena_reset(pipeline->extracted);
 }
 
 static void batch_handle_look_up(struct pipeline *pipeline, struct batch *batch) {
     size_t first = batch->looked_up;
     if (batch->handled == first) {
-        batch_handle_forget_values(batch);
+        batch_handle_forget_values(pipeline, batch);
     }
     for (size_t i = first; i < batch->count; i++) {
         if (batch->events[i].state == EVENT_PENDING) {
@@ -199,6 +199,7 @@ bool batch_handle(struct pipeline *pipeline, struct batch *batch, int64_t limit_
             batch_handle_bound_share(pipeline, batch, at, now_us - began_us);
         }
     }
+    batch_release_handled(pipeline, batch);
     script_collect_step(pipeline->scripts);
     metric_observe(pipeline->metrics.processing_seconds,
                    (double)(clock_monotonic_us() - started_us) / 1e6);

@@ -25,10 +25,10 @@ static void encode_make_room(struct encoded *encoded, size_t table_count) {
     encoded->count = table_count;
 }
 
-void encode_rows(struct batch *batch) {
+void encode_rows(struct pipeline *pipeline, struct batch *batch) {
     const struct view *view = script_generation_view(batch->generation);
-    struct encoded *encoded = &batch->encoded;
-    if (encoded->ready) {
+    struct encoded *encoded = &pipeline->encoded;
+    if (encoded->batch == batch && batch->is_encoded) {
         return;
     }
     encode_make_room(encoded, view->table_count);
@@ -40,11 +40,12 @@ void encode_rows(struct batch *batch) {
             view_sql_params(&view->tables[t], table->groups, rows, table->rows, table->params);
         }
     }
-    encoded->ready = true;
+    encoded->batch = batch;
+    batch->is_encoded = true;
 }
 
 void encode_forget(struct batch *batch) {
-    batch->encoded.ready = false;
+    batch->is_encoded = false;
 }
 
 static bool encode_send_table(struct pipeline *pipeline, const struct view_table *table,
@@ -61,9 +62,9 @@ static bool encode_send_table(struct pipeline *pipeline, const struct view_table
 
 bool encode_send(struct pipeline *pipeline, struct batch *batch, struct err *err) {
     const struct view *view = script_generation_view(batch->generation);
-    encode_rows(batch);
+    encode_rows(pipeline, batch);
     for (size_t t = 0; t < view->table_count; t++) {
-        const struct encoded_table *table = &batch->encoded.tables[t];
+        const struct encoded_table *table = &pipeline->encoded.tables[t];
         if (table->rows > 0 && !encode_send_table(pipeline, &view->tables[t], table, err)) {
             return false;
         }

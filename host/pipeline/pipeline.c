@@ -8,6 +8,8 @@
 #include "view/view_check.h"
 #include "database_offsets.h"
 
+#define EXTRACTED_CHUNK_BYTES (256UL * 1024)
+
 struct metric_cell *pipeline_dependency_metric(const char *dependency) {
     return metric_cell(metric_family(METRIC_GAUGE, "ras_dependency_up",
                                      "1: the last request to the dependency succeeded.",
@@ -48,7 +50,8 @@ static bool pipeline_open_scripts(struct pipeline *pipeline, struct err *err) {
 bool pipeline_open(struct pipeline *pipeline, const struct pipeline_options *options,
                    struct err *err) {
     const struct config *config = script_generation_config(options->generation);
-    *pipeline = (struct pipeline){.options = *options, .config = config};
+    *pipeline = (struct pipeline){
+        .options = *options, .config = config, .extracted = arena_create(EXTRACTED_CHUNK_BYTES)};
     struct pg_options pg_options = {
         .url = config->postgres.url,
         .application_name = options->application_name,
@@ -86,6 +89,8 @@ void pipeline_close(struct pipeline *pipeline) {
     breaker_free(&pipeline->breaker);
     waits_free(&pipeline->waits);
     horizon_free(&pipeline->horizon);
+    encode_free(&pipeline->encoded);
+    arena_destroy(pipeline->extracted);
     script_generation_unref(pipeline->generation);
 }
 

@@ -12,6 +12,7 @@
 #include "after_commit.h"
 #include "announcer.h"
 #include "breaker.h"
+#include "encode.h"
 #include "horizon.h"
 #include "partitions.h"
 #include "transaction.h"
@@ -42,6 +43,7 @@ struct pipeline_options {
     bool uncounted;  /* changes no metric of the process */
     enum pipeline_mode mode;
     void (*release)(void *owner); /* releases a record; NULL: nothing to release */
+    bool releases_early; /* once its event is handled; the caller reads a refused batch again */
 };
 
 struct pipeline_metrics {
@@ -66,6 +68,9 @@ struct pipeline {
     struct waits waits;   /* handlers that wait */
     size_t batch_limit;   /* events in a batch: below the configured limit after a time-out */
     bool beside_requests; /* batches are smaller: Postgres' processes leave the processor sooner */
+    struct arena *extracted; /* values of the events that are handled next, of one batch */
+    struct encoded encoded;
+    int keeps_batches; /* as many commits come before records are released early again */
     struct transaction transaction; /* the current one, or the last */
     struct pipeline_metrics metrics;
 };

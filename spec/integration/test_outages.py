@@ -218,6 +218,7 @@ def test_the_event_whose_data_is_refused_is_found_and_rejected_alone(service, re
     assert {(essay, reason) for essay, reason, _ in rejected(service)} == {
         ("bad-one", "database_refused"), ("bad-two", "database_refused")}
     service.wait_ready()
+    assert log_lines(service.program, "the database refused a batch: it is read again to find the event")
 
 
 def test_many_refused_events_need_few_subtransactions(bare_service):
