@@ -17,7 +17,7 @@ from .report import Report
 from .servers import Servers, committed
 
 WORKERS = 2
-MOST_MB = 60
+MOST_MB = 80
 MOST_READY_MS = 150
 LOAD_S = 10
 READY_STEP_S = 0.002
