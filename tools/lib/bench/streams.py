@@ -58,11 +58,13 @@ def copy(lines):
     return map(exchanger(lambda: str(uuid.uuid4()).encode()), lines)
 
 
-def mixed(lines):
+def mixed(lines, begun=False):
     """Many copies at once, each in its order: registration, slots, results, outcomes, assessments,
-    the batches' ends."""
-    under_way = [copy(lines) for _ in range(MIXED)]
+    the batches' ends. begun: the first copies are under way already, so that each part of the stream
+    has the same kinds of events."""
     choose = random.Random(MIXED).randrange
+    under_way = [itertools.islice(copy(lines), choose(len(lines)) if begun else 0, None)
+                 for _ in range(MIXED)]
     while True:
         index = choose(MIXED)
         line = next(under_way[index], None)

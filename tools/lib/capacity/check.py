@@ -1,6 +1,5 @@
 """Holds the model against loads on this machine: predicted and measured, and their ratio."""
 import contextlib
-import itertools
 
 import stack
 from bench.queries import finish
@@ -52,7 +51,8 @@ def site_of(used, asked):
     looked_up = used.hits + used.misses
     return make_site(events=used.events / used.seconds, essays=SIZE, days=0,
                      queries=asked * SECONDS / used.seconds, processes=1, workers=1,
-                     hit_ratio=used.hits / looked_up if looked_up else 1)
+                     hit_ratio=used.hits / looked_up if looked_up else 1,
+                     wait_ms=max(0, used.delayed_us) / max(1, used.transactions) / 1e3)
 
 
 def compare(figures, used, tables_bytes, asked):
@@ -79,7 +79,7 @@ def check(figures, service, build, folder, loads=LOADS, say=print):
     lines = iter(service.records(size))
     with contextlib.ExitStack() as cleanup:
         place = Place(service, build, folder / "check", cleanup).start("checked")
-        place.feed_at_once(itertools.islice(lines, WARM_EVENTS), WARM_EVENTS)
+        place.feed_at_once(place.write(lines, WARM_EVENTS), WARM_EVENTS)
         queries, _ = place.queries()
         place.ask(queries, 1)
         idle(place, 2)

@@ -19,10 +19,12 @@ class Limit:
 
 
 def rows(site):
-    """(name, what the site has or None, its unit, the need, what to do)"""
+    """(name, what the site has or None, its unit, the need, what to do). Processors that are busy make
+    turns longer and so transactions larger, which is no limit yet."""
     workers = site.active_workers
     return (
-        ("Postgres' processors", site.postgres_cores, "cores", model.primary_cores,
+        ("Postgres' processors", site.postgres_cores, "cores",
+         lambda load: model.primary_cores(load, model.Load.least),
          "more cores; replicas or a longer cache.ttl_s for queries"),
         ("a replica's processors", site.postgres_cores if site.replicas else None, "cores",
          model.replica_cores, "more replicas"),
@@ -32,13 +34,14 @@ def rows(site):
          lambda load: model.database_bytes(load) / model.GB, "a larger disk, or fewer days"),
         ("Postgres' memory", site.memory_gb, "GB",
          lambda load: model.hot_bytes(load) / model.GB, "more memory, or fewer days"),
-        ("Redis' one thread", 1, "cores", model.redis_cores, "a Redis of its own for each service"),
+        ("Redis' one thread", 1, "cores",
+         lambda load: model.redis_cores(load, model.Load.least), "a Redis of its own for each service"),
         ("Redis' memory", site.redis_gb, "GB",
          lambda load: model.redis_bytes(load) / model.GB, "more memory, or a lower redis.seen_max_mb"),
-        ("workers with a partition", workers, "cores", model.ingest_cores,
+        ("workers with a partition", workers, "workers", model.busy_workers,
          "more ingest.workers, or partitions"),
         ("the processes' processors", site.process_cores * site.processes, "cores",
-         model.process_cores, "more processes"),
+         lambda load: model.process_cores(load, model.Load.least), "more processes"),
         ("Lua states", site.states * site.processes, "states", model.busy_states,
          "more http.states, or processes"),
         ("Kafka's network", site.network_mb_s, "MB/s",

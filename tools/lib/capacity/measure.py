@@ -1,7 +1,8 @@
-"""Measures the figures: some forty seconds for each size of a unit."""
+"""Measures the figures: some two minutes for each size of a unit."""
 import contextlib
 import dataclasses
 import datetime
+import os
 import pathlib
 import platform
 import re
@@ -15,7 +16,9 @@ from .place import Place, memory_mb
 
 EVENTS = 40000  # of a backlog
 WARM_EVENTS = 2000  # connections, plans, compiled scripts
-STEADY_RATE, STEADY_S = 500, 12
+# Events a second, for so many seconds: transactions of one event, of some, of dozens.
+PACES = ((60, 15), (500, 8), (1000, 6), (2000, 6), (4000, 5), (12000, 4))
+LEAST_STEP = 1.25  # of two numbers of events that are told apart
 IDLE_S = 10
 ASK_S, SLOW_RATE = 4, 50
 TAG_BYTES = 360  # docs/operate/capacity.md
@@ -29,8 +32,7 @@ class Measured:
     """Of one size: what the phases have used, per second or in all."""
 
     idle: object
-    drained: object
-    steady: object
+    used: list  # at each pace, the last a backlog
     idle_mb: float
     loaded_mb: float
     sizes: tuple
@@ -58,16 +60,22 @@ def above_idle(used, at_rest, key):
     return max(0.0, getattr(used, key) - per_second(at_rest, key) * used.seconds)
 
 
+def measure_pace(place, lines, rate, seconds):
+    path = place.write(lines, rate * seconds)
+    return during(place, lambda: place.feed_slowly(path, rate * seconds, rate))
+
+
 def measure_events(place, size):
-    lines = place.service.records(size)
+    lines = iter(place.service.records(size))
     resting_mb = memory_mb(place.program, "VmRSS")
-    place.feed_at_once(lines, WARM_EVENTS)
+    place.feed_at_once(place.write(lines, WARM_EVENTS), WARM_EVENTS)
     at_rest = idle(place)
-    drained = during(place, lambda: place.feed_at_once(lines, EVENTS))
+    path = place.write(lines, EVENTS)
+    drained = during(place, lambda: place.feed_at_once(path, EVENTS))
     loaded_mb = memory_mb(place.program, "VmHWM")
     sizes, all_events = place.sizes(), place.fed
-    steady = during(place, lambda: place.feed_slowly(lines, STEADY_RATE * STEADY_S, STEADY_RATE))
-    return Measured(at_rest, drained, steady, resting_mb, loaded_mb, sizes, all_events)
+    used = [measure_pace(place, lines, *pace) for pace in PACES]
+    return Measured(at_rest, [*used, drained], resting_mb, loaded_mb, sizes, all_events)
 
 
 def measure_queries(place, at_rest):
@@ -88,36 +96,37 @@ def measure_queries(place, at_rest):
                     "query_ms": slow["p50_ms"]}
 
 
+def shared_of(seen, used, events):
+    """The Shared of a unit with so many events."""
+    share = events / max(1, used.events)
+    return figures.Shared(events=max(1, used.events / max(1, used.transactions)),
+                          **{key: above_idle(used, seen.idle, key) * share
+                             for key in figures.TAKEN_KEYS})
+
+
+def told_apart(shared):
+    """Those with clearly more events a transaction than the one before: all that is more than a busy
+    machine can take is a backlog."""
+    found = []
+    for one in figures.in_order(shared):
+        if not found or one.events > found[-1].events * LEAST_STEP:
+            found.append(one)
+    return tuple(found)
+
+
 def unit_of(seen, events, queries):
     """The Unit with so many events."""
-    share = events / max(1, seen.drained.events)
+    drained = seen.used[-1]
+    share = events / max(1, drained.events)
     table, index, outbox, rows = (value * events / seen.all_events for value in seen.sizes)
     return figures.Unit(
-        events=events, rows=rows,
-        own_us=above_idle(seen.drained, seen.idle, "own_us") * share,
-        postgres_us=above_idle(seen.drained, seen.idle, "postgres_us") * share,
-        redis_us=above_idle(seen.drained, seen.idle, "redis_us") * share,
-        wal_bytes=seen.drained.wal_bytes * share, kafka_bytes=seen.drained.kafka_bytes * share,
+        events=events, rows=rows, kafka_bytes=drained.kafka_bytes * share,
         table_bytes=table, index_bytes=index, outbox_bytes=outbox,
-        redis_bytes=max(0, seen.drained.redis_bytes) * share, **queries)
+        redis_bytes=max(0, drained.redis_bytes) * share, **queries)
 
 
-def of_transaction(seen, unit, key):
-    """What a transaction of few events takes beside what the events take in large ones."""
-    events = getattr(unit, key) / unit.events * seen.steady.events
-    rest = above_idle(seen.steady, seen.idle, key) - events
-    return max(0.0, rest) / max(1, seen.steady.transactions)
-
-
-def common_of(seen, unit):
-    rate = per_second(seen.steady, "events")
-    transactions = per_second(seen.steady, "transactions")
+def common_of(seen):
     return figures.Common(
-        commit_s=max(0.0, 1 / transactions - 1 / rate) if transactions else 0.0,
-        transaction_own_us=of_transaction(seen, unit, "own_us"),
-        transaction_postgres_us=of_transaction(seen, unit, "postgres_us"),
-        transaction_redis_us=of_transaction(seen, unit, "redis_us"),
-        transaction_wal_bytes=of_transaction(seen, unit, "wal_bytes"),
         idle_own_us=per_second(seen.idle, "own_us"),
         idle_postgres_us=per_second(seen.idle, "postgres_us"),
         idle_redis_us=per_second(seen.idle, "redis_us"),
@@ -134,11 +143,12 @@ def output(*command):
 
 
 def about(service, build):
-    """When, where and of what."""
+    """When, where, beside what load (of five minutes) and of what."""
     found = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     jar = next(iter(sorted(stack.KAFKA_JARS.glob("kafka-clients-*.jar"))), pathlib.Path("unknown"))
     return {"date": datetime.date.today().isoformat(), "service": service.name,
             "processor": found[1] if found else platform.machine(), "cores": len_of_cores(),
+            "load": round(os.getloadavg()[1], 1),
             "aggregator": output(build / "aggregator", "--version"),
             "postgres": output(stack.POSTGRES_BIN / "postgres", "--version"),
             "redis": output("redis-server", "--version").split(" sha")[0], "kafka": jar.stem}
@@ -150,16 +160,19 @@ def len_of_cores():
 
 def measure(service, build, folder, say=print):
     """Figures. Servers of their own for each size; `say` gets a line for each."""
-    units, common = {}, None
+    described = about(service, build)
+    units, shared, common = {}, {}, None
     for size in service.sizes:
         with contextlib.ExitStack() as cleanup:
             place = Place(service, build, folder / f"size{size}", cleanup).start("measured")
             seen = measure_events(place, size)
             events = service.unit_events(size)
             units[size] = unit_of(seen, events, measure_queries(place, seen.idle))
-            common = common or common_of(seen, units[size])
-        named = f" of {size} {service.part}s" if service.part else ""
-        say(f"{service.unit}{named}: {units[size].own_us / events:.1f} µs of its own CPU an event, "
-            f"{units[size].postgres_us / events:.1f} of Postgres', "
-            f"{units[size].wal_bytes / events / 1000:.2f} kB of log")
-    return figures.Figures(about(service, build), service.unit, service.part, units, common)
+            shared[size] = told_apart(shared_of(seen, used, events) for used in seen.used)
+            common = common or common_of(seen)
+        say(f"{service.unit}{f' of {size} {service.part}s' if service.part else ''}")
+        for one in shared[size]:
+            say(f"  {one.events:7,.1f} events a transaction: {one.own_us / events:6.1f} µs of its own "
+                f"CPU an event, {one.postgres_us / events:6.1f} of Postgres', "
+                f"{one.redis_us / events:6.1f} of Redis', {one.wal_bytes / events / 1e3:.2f} kB of log")
+    return figures.Figures(described, service.unit, service.part, units, shared, common)

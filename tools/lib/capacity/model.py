@@ -7,7 +7,7 @@ GB, MB = 1e9, 1e6
 COMMAND_CONNECTIONS = 8  # docs/operate/rights.md: of the greediest command beside the program
 OTHER_CONNECTIONS = 5  # of a process, beside those of states and workers
 RESERVED_CONNECTIONS = 3  # superuser_reserved_connections
-BUSY = 0.7  # share of a processor beyond which a worker is not planned
+BUSY = 0.7  # share of what a worker drains, beyond which none is planned
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,11 +17,19 @@ class Need:
     why: str = ""
 
 
-def transactions(rate, workers, common):
-    """Transactions a second: one begins with the first event after the one before, so that there are
-    as many as events at low rates, and as many as fit at high ones."""
-    each = rate / workers
-    return workers * each / (1 + each * common.commit_s)
+def turns(shared, unit_events, wait_us):
+    """[(events a second, Shared)]: while one worker gets so many, so many share a transaction.
+
+    A worker has one transaction at a time, and takes what has come meanwhile into the next. A turn lasts
+    as long as processors work for its transaction, one after the other, and as it waits. As many events
+    come while it lasts as the next one has: from one event on, until a transaction is full. Between two
+    of these rates, what is taken a second lies on the line, since the turn grows with its events."""
+    found = []
+    for one in shared:
+        turn_us = one.events * one.turn_us / unit_events + wait_us
+        rate = one.events / turn_us * 1e6
+        found.append((max(rate, found[-1][0] if found else 0), one))
+    return found
 
 
 class Load:
@@ -32,23 +40,55 @@ class Load:
         self.unit = figures.at(site.essays)
         self.units = site.peak_events / self.unit.events  # a second
         self.mean_units = site.events / self.unit.events
-        self.transactions = transactions(site.peak_events, site.active_workers, self.common)
         self.kept_units = self.mean_units * DAY_S * site.days
+        self.turns = turns(figures.shared_of(site.essays), self.unit.events, site.wait_ms * 1e3)
+        self.full = self.turns[-1][1]  # Shared
+        self.worker_rate = site.peak_events / site.active_workers
+
+    def taken(self, of_event, rate):
+        """What all workers take a second while each gets so many events, by what a Shared takes of an
+        event."""
+        slower, found = (0, self.turns[0][1]), self.turns[-1]
+        for found in self.turns:
+            if rate <= found[0]:
+                break
+            slower = found
+        low, high = (one_rate * of_event(one) for one_rate, one in (slower, found))
+        if rate >= found[0]:  # transactions are full
+            return rate * of_event(found[1]) * self.site.active_workers
+        share = (rate - slower[0]) / (found[0] - slower[0])
+        return (low + (high - low) * share) * self.site.active_workers
+
+    @property
+    def transactions(self):
+        return self.taken(lambda one: 1 / one.events, self.worker_rate)
+
+    def most(self, key):
+        """The most that they take of a field of Shared, a second, on the way from no event to the peak:
+        a lower rate can take more, since it has more transactions."""
+        slower = (rate for rate, _ in self.turns if rate < self.worker_rate)
+        return max(self.taken(lambda one: getattr(one, key) / self.unit.events, rate)
+                   for rate in (self.worker_rate, *slower))
+
+    def least(self, key):
+        """What they take where processors are busy: turns wait then, and transactions are full."""
+        return self.units * getattr(self.full, key)
 
     def growth(self):
         """Postgres' CPU of a write into the view that the site keeps, as a multiple of the
-        measured."""
+        measured. What a transaction takes beside its rows does not grow."""
         rows = max(self.kept_units * self.unit.rows, 1)
         decades = math.log10(rows / max(self.common.measured_rows, 1))
         return 1 + self.common.growth_per_decade * max(0, decades)
 
 
 # ---- processors -----------------------------------------------------------------------------------
+# take: Load.most; Load.least is what they must have.
 
 
-def postgres_write_cores(load):
-    return (load.units * load.unit.postgres_us * load.growth() +
-            load.transactions * load.common.transaction_postgres_us +
+def postgres_write_cores(load, take=Load.most):
+    grown_us = load.units * load.full.postgres_us * (load.growth() - 1)
+    return (take(load, "postgres_us") + grown_us +
             load.site.processes * load.common.idle_postgres_us) / 1e6
 
 
@@ -57,8 +97,8 @@ def query_cores(load):
     return load.site.misses * load.unit.query_postgres_us / 1e6
 
 
-def primary_cores(load):
-    return postgres_write_cores(load) + (0 if load.site.replicas else query_cores(load))
+def primary_cores(load, take=Load.most):
+    return postgres_write_cores(load, take) + (0 if load.site.replicas else query_cores(load))
 
 
 def replica_cores(load):
@@ -66,24 +106,23 @@ def replica_cores(load):
     return query_cores(load) / load.site.replicas if load.site.replicas else 0
 
 
-def ingest_cores(load):
-    """Of workers and their Kafka clients."""
-    return (load.units * load.unit.own_us +
-            load.transactions * load.common.transaction_own_us) / 1e6
+def busy_workers(load):
+    """Workers that would do nothing but drain a backlog of that rate. While Postgres works for a
+    transaction, the worker prepares the next one: the longer of both is the time of a transaction."""
+    waits_us = load.site.wait_ms * 1e3 * load.unit.events / load.full.events
+    return load.units * (max(load.full.own_us, load.full.postgres_us * load.growth()) +
+                         waits_us) / 1e6
 
 
-def process_cores(load):
+def process_cores(load, take=Load.most):
     """Of all processes together."""
     hits = load.site.queries * load.site.peak * load.site.hit_ratio
-    return ingest_cores(load) + (load.site.misses * load.unit.query_own_us +
-                                 hits * load.unit.hit_own_us +
-                                 load.site.processes * load.common.idle_own_us) / 1e6
+    return (take(load, "own_us") + load.site.misses * load.unit.query_own_us +
+            hits * load.unit.hit_own_us + load.site.processes * load.common.idle_own_us) / 1e6
 
 
-def redis_cores(load):
-    return (load.units * load.unit.redis_us +
-            load.transactions * load.common.transaction_redis_us +
-            load.site.processes * load.common.idle_redis_us) / 1e6
+def redis_cores(load, take=Load.most):
+    return (take(load, "redis_us") + load.site.processes * load.common.idle_redis_us) / 1e6
 
 
 def busy_states(load):
@@ -114,8 +153,7 @@ def hot_bytes(load):
 
 def wal_bytes(load):
     """A second, at the peak."""
-    return (load.units * load.unit.wal_bytes +
-            load.transactions * load.common.transaction_wal_bytes)
+    return load.most("wal_bytes")
 
 
 def seen_bytes(load):
@@ -151,7 +189,7 @@ def kafka_out_bytes(load):
 
 def wanted_workers(load):
     """So that none is busier than BUSY."""
-    return max(1, math.ceil(ingest_cores(load) / BUSY))
+    return max(1, math.ceil(busy_workers(load) / BUSY))
 
 
 def postgres_connections(site):
@@ -173,7 +211,8 @@ def needs(site, figures):
     postgres = {
         "processors": Need(primary_cores(load), "cores",
                            f"writes {postgres_write_cores(load):.2f}, queries "
-                           f"{primary_cores(load) - postgres_write_cores(load):.2f}"),
+                           f"{primary_cores(load) - postgres_write_cores(load):.2f}; "
+                           f"{primary_cores(load, Load.least):.2g} in full transactions"),
         "disk": Need(database_bytes(load) / GB, "GB", "with indexes and dead rows; the view once "
                      "more while verify or rebuild runs"),
         "memory": Need(hot_bytes(load) / GB, "GB", "all indexes and the hot days' rows"),
@@ -198,7 +237,8 @@ def needs(site, figures):
             "processors": Need(redis_cores(load), "cores", "it uses one"),
         },
         "processes": {
-            "processors": Need(process_cores(load), "cores", "of all together"),
+            "processors": Need(process_cores(load), "cores", "of all together; "
+                               f"{process_cores(load, Load.least):.2g} in full transactions"),
             "memory": Need(process_mb(load), "MB", "each, without its cache"),
             "workers": Need(wanted_workers(load), "", f"of all together; with a partition: "
                             f"{site.active_workers}"),

@@ -6,12 +6,14 @@ import pathlib
 import signal
 import time
 
+import psycopg2
 import redis
 import stack
 from bench.queries import Queries, finish
-from bench.servers import committed
+from bench.servers import COMMITTED, SEARCH_PATH, committed
 from crashtest import verify
 
+BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'aggregator ingest'"
 TICKS = 100  # of /proc, a second
 LIMIT_S = 600
 WAITING = "SELECT (SELECT count(*) FROM aggregator_state.reaction_marks) " \
@@ -35,6 +37,21 @@ def cpu_us(process):
     return ticks / TICKS * 1e6
 
 
+def delayed_us(threads):
+    """How long they have waited for a processor: sched-stats.rst of the kernel."""
+    found = 0
+    for thread in threads:
+        with contextlib.suppress(OSError):
+            found += int((thread / "schedstat").read_text().split()[1])
+    return found / 1e3
+
+
+def threads_of(process, name):
+    """The folders of a process' threads whose names begin so."""
+    return [thread for thread in pathlib.Path(f"/proc/{process.process.pid}/task").iterdir()
+            if (thread / "comm").read_text().startswith(name)]
+
+
 def memory_mb(process, key):
     """VmRSS, or VmHWM: the most ever."""
     for line in pathlib.Path(f"/proc/{process.process.pid}/status").read_text().splitlines():
@@ -52,6 +69,7 @@ class Used:
     own_us: float
     postgres_us: float
     redis_us: float
+    delayed_us: float  # of the threads that work for a transaction one after the other
     wal_bytes: float
     kafka_bytes: float
     redis_bytes: float
@@ -79,6 +97,9 @@ class Place:
             server.start()
         self.kafka.create_topics(build)
         self.url = self.postgres.create_database("capacity")
+        self.session = psycopg2.connect(self.url, options=SEARCH_PATH)
+        self.session.autocommit = True
+        cleanup.callback(self.session.close)
         self.client = redis.Redis(port=self.redis.port)
         self.fed = 0
         self.program = None
@@ -104,9 +125,14 @@ class Place:
             raise AssertionError(f"{count - len(taken):,} more records are needed")
         return path
 
-    def feed_at_once(self, lines, count):
+    def number(self, sql):
+        """Over one connection: to open one for each look would be part of Postgres' CPU."""
+        with self.session.cursor() as cursor:
+            cursor.execute(sql)
+            return int(cursor.fetchone()[0])
+
+    def feed_at_once(self, path, count):
         """While the program stands still, so that the whole is a backlog."""
-        path = self.write(lines, count)
         self.program.send(signal.SIGSTOP)
         try:
             stack.feed(self.build, self.kafka.brokers, path)
@@ -114,16 +140,15 @@ class Place:
             self.program.send(signal.SIGCONT)
         self.settle(count)
 
-    def feed_slowly(self, lines, count, rate):
-        path = self.write(lines, count)
+    def feed_slowly(self, path, count, rate):
         stack.feed(self.build, self.kafka.brokers, path, rate)
         self.settle(count)
 
     def settle(self, count):
-        """Waits until all is committed and published."""
+        """Waits until all is committed and published, with so many more events."""
         self.fed += count
-        stack.wait_until("the commits", lambda: committed(self.url) >= self.fed, LIMIT_S)
-        stack.wait_until("the messages", lambda: verify.query(self.url, WAITING)[0][0] == 0, LIMIT_S)
+        stack.wait_until("the commits", lambda: self.number(COMMITTED) >= self.fed, LIMIT_S)
+        stack.wait_until("the messages", lambda: self.number(WAITING) == 0, LIMIT_S)
 
     def queries(self):
         """Of the service's paths, whose responses are alike."""
@@ -141,11 +166,17 @@ class Place:
                    for folder in (self.kafka.folder / "kafka-data").glob(f"{topic}-*")
                    for segment in folder.glob("*.log"))
 
+    def turning(self):
+        """The threads that work for a transaction one after the other."""
+        backends = [pathlib.Path(f"/proc/{pid}") for pid, in verify.query(self.url, BACKENDS)]
+        return [*threads_of(self.program, "ingest"), *backends, *threads_of(self.redis, "redis")]
+
     def used(self):
         wal = verify.query(self.url, "SELECT pg_current_wal_lsn() - '0/0'")[0][0]
         metric = self.program.metric
         return Used(time.monotonic(), committed(self.url), cpu_us(self.program),
-                    cpu_us(self.postgres), cpu_us(self.redis), float(wal), self.kafka_bytes(),
+                    cpu_us(self.postgres), cpu_us(self.redis),
+                    delayed_us(self.turning()), float(wal), self.kafka_bytes(),
                     self.client.info("memory")["used_memory"],
                     metric("ras_db_transaction_duration_seconds_count"),
                     metric("ras_cache_hits_total"), metric("ras_cache_misses_total"))

@@ -9,6 +9,7 @@ from crashtest import verify
 ALL_HISTORY = {"OUTBOX_HORIZON_HOURS": "876000",  # the samples are old, and are published all the same
                "KAFKA_SESSION_TIMEOUT_MS": "300000"}  # the program stands still while it is fed
 ASKED = 50  # batches that queries ask for
+LEAST_RECORDS = 160000  # that measuring and checking feed
 
 
 class Batches:
@@ -30,7 +31,7 @@ class Batches:
     def records(self, size):
         """Lines without an end, as `feed` reads them."""
         lines = [line + b"\n" for _, line in lives.whole_life(size)]
-        return streams.mixed(lines)
+        return streams.mixed(lines, begun=True)
 
     def paths(self, url):
         found = verify.query(url, "SELECT batch_id FROM batch_results WHERE user_id IS NOT NULL")
@@ -50,6 +51,8 @@ class Other:
         self.topics, self.headers = stack.topics_of(folder), headers
         self.asked = paths
         self.lines = records.read_bytes().splitlines(keepends=True)
+        if len(self.lines) < LEAST_RECORDS:
+            raise ValueError(f"{records} has {len(self.lines):,} records: {LEAST_RECORDS:,} are fed")
 
     def program(self, place, name, url, env):
         urls = url, place.redis.url, place.kafka.brokers

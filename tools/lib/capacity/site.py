@@ -23,6 +23,8 @@ class Site:
     processes: int = setting(1, 1, 1000, "processes of the program", True)
     workers: int = setting(1, 1, 64, "ingest.workers of each", True)
     states: int = setting(8, 1, 4096, "http.states of each", True)
+    wait_ms: float = setting(0, 0, 60000, "of a transaction, while no processor works for it: the "
+                             "flush of the log, network, busy processors")
     partitions: int = setting(3, 1, 100000, "partitions of the busiest topic", True)
     replicas: int = setting(0, 0, 1000, "replicas of Postgres that answer all queries", True)
     kafka_days: float = setting(7, 0, 36500, "days that Kafka keeps")
