@@ -1,4 +1,4 @@
-#include "announcement_audit.h"
+#include "announcement_audit_private.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -14,45 +14,11 @@
 #include "database_offsets.h"
 #include "pipeline/announcement_audit.sql.h"
 
-/* Short: audit_stop waits for both. */
-#define CONNECT_TIMEOUT_MS 1500
-#define STATEMENT_TIMEOUT_MS 1000
+#define CONNECT_TIMEOUT_MS 1500 /* short: audit_stop waits for it */
 #define RETRY_INTERVAL_US 1000000
 #define UNPOSITIONED_US 60000000 /* how long the caches are bypassed */
 
 enum { NAME, COUNTED, EPOCH, IN_RECOVERY = EPOCH + OFFSETS_EPOCH_COLUMNS };
-
-struct audited {
-    char *name;
-    uint64_t counted;
-    char announced[24]; /* the count in Redis */
-    int64_t behind_us;  /* since when `announced` differs from `counted`; 0: it does not */
-};
-
-struct audit {
-    struct cache *cache;
-    struct pg *pg;
-    struct redis *redis;
-    uint64_t view;
-    struct audited *items; /* by name */
-    size_t count;
-    /* Where replicas are read (postgres.read_urls): the position in Redis, as of now and as of the
-     * last audit that found all announced, with the sum of the counts then (0: none yet). */
-    bool tells_position;
-    char position[PG_POSITION_DIGITS + 1], position_then[PG_POSITION_DIGITS + 1];
-    uint64_t counted_then;
-    bool is_suspect;         /* the last audit with new commits found the position unmoved */
-    int64_t unpositioned_us; /* commits were last found announced without it; 0: never */
-    bool is_doubtful;        /* a cache_doubt is open */
-    int64_t watched_us;      /* since when each audit has succeeded; 0: the last one failed */
-    int64_t failed_us;       /* since when each audit has failed; 0: the last one succeeded */
-    size_t behind;           /* partitions with an unannounced commit at the last audit */
-    bool refused, forgot;    /* replies of Redis */
-    bool shared;             /* the same: another process has audited */
-    char process[40];        /* names this one in Redis */
-    bool logged_database;    /* the log has that the database is unavailable */
-    struct thread thread;
-};
 
 /* ---- the counts ---------------------------------------------------------------------------- */
 
@@ -87,7 +53,7 @@ void audit_take(struct audit *audit, uint64_t view, const struct cache_position 
 static bool announcement_audit_read(struct audit *audit, struct err *err) {
     struct pg_result *rows = NULL;
     if (!pg_wake(audit->pg, CONNECT_TIMEOUT_MS, err) ||
-        !pg_query(audit->pg, "audit", counts_sql, NULL, STATEMENT_TIMEOUT_MS, &rows, err)) {
+        !pg_query(audit->pg, "audit", counts_sql, NULL, AUDIT_STATEMENT_TIMEOUT_MS, &rows, err)) {
         return false;
     }
     bool ok = strcmp(pg_rows_text(rows, 0, IN_RECOVERY), "t") != 0 ||
@@ -196,50 +162,6 @@ static size_t announcement_audit_note_behind(struct audit *audit, int64_t now_us
     return behind;
 }
 
-static void announcement_audit_on_forgotten(void *context, size_t index, const redisReply *reply) {
-    struct audit *audit = context;
-    (void)index;
-    audit->refused |= reply->type != REDIS_REPLY_STATUS;
-    audit->forgot = !audit->refused && strcmp(reply->str, "DROPPED") == 0;
-}
-
-/* A position behind the unannounced commits, where replicas are read. */
-static bool announcement_audit_find_position(struct audit *audit, struct cache_announcement *about,
-                                             char text[PG_POSITION_DIGITS + 1], struct err *err) {
-    struct pg_position position;
-    if (!audit->tells_position) {
-        return true;
-    }
-    if (!pg_position_ask(audit->pg, STATEMENT_TIMEOUT_MS, &position, NULL, err)) {
-        return false;
-    }
-    pg_reads_announce(position);
-    pg_position_format(position, text);
-    about->position = text;
-    return true;
-}
-
-/* True: Redis knows the counts. If it did not before, all cached responses are dropped. */
-static bool announcement_audit_forget(struct audit *audit, const struct cache_announcement *late) {
-    struct cache_announcement about = *late;
-    struct err err = {0};
-    char position[PG_POSITION_DIGITS + 1];
-    audit->refused = audit->forgot = false;
-    bool ok = announcement_audit_find_position(audit, &about, position, &err) &&
-              cache_append_drop_all(audit->cache, audit->redis, &about, &err) &&
-              redis_run(audit->redis, announcement_audit_on_forgotten, audit, &err) &&
-              !audit->refused;
-    if (ok && audit->forgot) {
-        log_warning("commits were not announced to the caches: all cached responses are dropped",
-                    LOG_TEXT("partition", about.positions[0].name),
-                    LOG_TEXT("announced", about.positions[0].announced),
-                    LOG_INT("committed", (int64_t)about.positions[0].counted),
-                    LOG_INT("partitions", (int64_t)about.position_count));
-        cache_drop_all(audit->cache, CACHE_DROP_UNANNOUNCED);
-    }
-    return ok;
-}
-
 static void announcement_audit_note_failure(struct audit *audit, int64_t now_us,
                                             const struct err *err) {
     audit->watched_us = 0;
@@ -249,6 +171,10 @@ static void announcement_audit_note_failure(struct audit *audit, int64_t now_us,
                     LOG_TEXT("error", err->text));
         announcement_audit_set_doubt(audit, true);
     }
+}
+
+static void announcement_audit_ignore(void *context, size_t index, const redisReply *reply) {
+    (void)context, (void)index, (void)reply;
 }
 
 /* Commits whose announcement had no position: a reader may have asked a replica that lacks them. */
@@ -263,7 +189,7 @@ static void announcement_audit_note_unpositioned(struct audit *audit, int64_t no
     pg_reads_forget();
     announcement_audit_set_doubt(audit, true);
     if (!cache_append_drop_all(audit->cache, audit->redis, &all, &err) ||
-        !redis_run(audit->redis, announcement_audit_on_forgotten, audit, &err)) {
+        !redis_run(audit->redis, announcement_audit_ignore, NULL, &err)) {
         log_debug("cached responses could not be dropped", LOG_TEXT("error", err.text));
     }
 }
@@ -308,7 +234,7 @@ void audit_judge(struct audit *audit, int64_t now_us) {
     }
     audit->behind = announcement_audit_note_behind(audit, now_us);
     struct cache_announcement late = announcement_audit_positions(audit, false, now_us);
-    bool all_announced = late.position_count == 0 || announcement_audit_forget(audit, &late);
+    bool all_announced = late.position_count == 0 || late_commits_make_known(audit, &late);
     free((void *)late.positions);
     if (audit->tells_position && audit->behind == 0) {
         announcement_audit_check_position(audit, now_us);
@@ -336,10 +262,6 @@ bool audit_is_shared(struct audit *audit) {
            !audit->is_doubtful &&
            cache_append_auditor_query(audit->cache, audit->redis, audit->view, &err) &&
            redis_run(audit->redis, announcement_audit_on_auditor, audit, &err) && audit->shared;
-}
-
-static void announcement_audit_ignore(void *context, size_t index, const redisReply *reply) {
-    (void)context, (void)index, (void)reply;
 }
 
 void audit_share(struct audit *audit, int64_t began_us) {
@@ -399,7 +321,7 @@ struct audit *audit_create(const struct config *config, struct cache *cache, str
         .url = config->postgres.url,
         .application_name = "aggregator audit",
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-        .statement_timeout_ms = STATEMENT_TIMEOUT_MS,
+        .statement_timeout_ms = AUDIT_STATEMENT_TIMEOUT_MS,
         .uncounted = true,
     };
     struct redis *redis = redis_create(config->redis.url, config->redis.timeout_ms, err);

@@ -1,8 +1,8 @@
 /* announcement_audit: finds commits that were not announced to the caches. A process may die or
  * lose Redis between commit and announcement; Redis may restart with old data. Each process
  * compares the event counts of the partitions in the database with those announced in Redis. If
- * Redis stays behind, the first process that sees it drops all cached responses of all processes.
- */
+ * Redis stays behind, the first process that sees it announces what the commits touched, or, if
+ * that is not known, drops all cached responses of all processes. */
 #pragma once
 
 #include "cache/cache.h"
@@ -23,8 +23,8 @@ void audit_destroy(struct audit *audit);
 /* Takes the counts from the caller, not the database: names in ascending order, and counts. */
 void audit_take(struct audit *audit, uint64_t view, const struct cache_position *positions,
                 size_t count);
-/* Compares them with Redis. Drops all cached responses if a count was unannounced for
- * AUDIT_PATIENCE_US. now_us: monotonic. */
+/* Compares them with Redis. Announces commits that were unannounced for AUDIT_PATIENCE_US, or drops
+ * all cached responses. now_us: monotonic. */
 void audit_judge(struct audit *audit, int64_t now_us);
 
 /* Another process has audited all partitions within the last AUDIT_SHARED_MS and found no

@@ -2,8 +2,10 @@
  * adds the counts of its events' outcomes, so that every event is counted. */
 #include "database_offsets.h"
 
+#include <endian.h>
 #include <stdlib.h>
 
+#include "base/uuid.h"
 #include "base/xalloc.h"
 #include "pipeline.h"
 #include "pipeline/database_offsets.sql.h"
@@ -212,6 +214,31 @@ static void database_offsets_put_cell(struct pg_params *params, const struct par
     }
 }
 
+/* What the batch touches, for others to announce if this process dies before it has
+ * (unannounced.h), under a number that no other transaction has. Nulls where nobody would, or if it
+ * is too much. */
+static void database_offsets_add_commit(struct pipeline *pipeline, const struct batch *batch) {
+    struct pg_params *params = pipeline->params;
+    size_t count = 0;
+    bool announces = pipeline->options.cache && pipeline->announcer.redis;
+    const uint64_t *tags = announces ? merge_tags(batch->merge, &count) : NULL;
+    if (!announces || count > OFFSETS_TAGS_MAX) {
+        pg_params_add_null(params);
+        pg_params_add_null(params);
+        return;
+    }
+    uint64_t *wire = arena_alloc(merge_arena(batch->merge), (count + 1) * sizeof *wire);
+    for (size_t i = 0; i < count; i++) {
+        wire[i] = htobe64(tags[i]);
+    }
+    uint8_t id[16];
+    char text[UUID_TEXT_LEN + 1];
+    uuid_generate_v4(id);
+    uuid_format(id, text);
+    pg_params_add_text(params, slice_of(text));
+    pg_params_add_bytea(params, (struct slice){(const char *)wire, count * sizeof *wire});
+}
+
 bool offsets_send(struct pipeline *pipeline, const struct batch *batch, struct err *err) {
     struct pg_params *params = pipeline->params;
     const struct tally *tallies = database_offsets_count_outcomes(pipeline, batch);
@@ -229,6 +256,7 @@ bool offsets_send(struct pipeline *pipeline, const struct batch *batch, struct e
         }
         pg_array_end(params);
     }
+    database_offsets_add_commit(pipeline, batch);
     return pg_send(pipeline->pg, "advance_offsets", advance_sql, params, false, err);
 }
 

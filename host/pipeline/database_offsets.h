@@ -20,7 +20,10 @@ bool offsets_move(struct pipeline *pipeline, const int64_t *next, struct err *er
 /* True: the offsets are as committed. False: a replay moved one (err stays ERR_NONE), or the query
  * failed. Call it outside of transactions. */
 bool offsets_unmoved(struct pipeline *pipeline, struct err *err);
-/* Queues the compare-and-set of a batch's offsets, with the counts of its events' outcomes. */
+/* Surrogate keys of a batch that its offsets are stored with, 8 bytes each; of more none are. */
+#define OFFSETS_TAGS_MAX 4096
+/* Queues the compare-and-set of a batch's offsets, with the counts of its events' outcomes and what
+ * its announcement will invalidate. */
 bool offsets_send(struct pipeline *pipeline, const struct batch *batch, struct err *err);
 /* Copies a committed batch's offsets and counts to the partitions. */
 void offsets_note_committed(struct pipeline *pipeline, const struct batch *batch);

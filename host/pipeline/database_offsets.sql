@@ -39,11 +39,12 @@ ORDER BY topic, partition
 -- name: advance
 SELECT aggregator_state.advance_offset(
     $1::text, topic, partition, expected, next, at, $2::text, applied, superseded, ignored,
-    duplicate, rejected, expired)
+    duplicate, rejected, expired, $14::uuid, CASE WHEN number = 1 THEN $15::bytea END)
 FROM unnest(
     $3::text[], $4::int4[], $5::int8[], $6::int8[], $7::timestamptz[], $8::int4[], $9::int4[],
-    $10::int4[], $11::int4[], $12::int4[], $13::int4[])
-    AS a (topic, partition, expected, next, at, applied, superseded, ignored, duplicate, rejected, expired)
+    $10::int4[], $11::int4[], $12::int4[], $13::int4[]) WITH ORDINALITY
+    AS a (topic, partition, expected, next, at, applied, superseded, ignored, duplicate, rejected, expired,
+      number)
 ORDER BY topic, partition
 
 -- name: epoch

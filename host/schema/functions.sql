@@ -4,7 +4,7 @@
 CREATE OR REPLACE FUNCTION aggregator_state.advance_offset(
   wanted_group text, wanted_topic text, wanted_partition integer, expected bigint, next bigint,
   at timestamptz, wanted_scripts text, add_applied integer, add_superseded integer, add_ignored integer,
-  add_duplicate integer, add_rejected integer, add_expired integer
+  add_duplicate integer, add_rejected integer, add_expired integer, wanted_commit uuid, touched bytea
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   held aggregator_state.consumer_offsets;
@@ -34,7 +34,8 @@ BEGIN
   UPDATE aggregator_state.consumer_offsets SET next_offset = next, last_offset = next - 1, last_time = at,
     scripts = wanted_scripts, applied = applied + add_applied, superseded = superseded + add_superseded,
     ignored = ignored + add_ignored, duplicate = duplicate + add_duplicate,
-    rejected = rejected + add_rejected, expired = expired + add_expired, skipped = skipped + passed - counted
+    rejected = rejected + add_rejected, expired = expired + add_expired, skipped = skipped + passed - counted,
+    commit_id = wanted_commit, commit_events = counted, commit_tags = touched
   WHERE consumer_group = wanted_group AND topic = wanted_topic AND partition = wanted_partition;
 END
 $$;
@@ -59,14 +60,25 @@ BEGIN
 END
 $$;
 
--- The same for processes of the release before, which count no expired event.
+-- The same for processes of earlier releases: they do not say what they touch, …
+CREATE OR REPLACE FUNCTION aggregator_state.advance_offset(
+  wanted_group text, wanted_topic text, wanted_partition integer, expected bigint, next bigint,
+  at timestamptz, wanted_scripts text, add_applied integer, add_superseded integer, add_ignored integer,
+  add_duplicate integer, add_rejected integer, add_expired integer
+) RETURNS void LANGUAGE sql AS $$
+  SELECT aggregator_state.advance_offset(wanted_group, wanted_topic, wanted_partition, expected, next, at,
+    wanted_scripts, add_applied, add_superseded, add_ignored, add_duplicate, add_rejected, add_expired,
+    NULL, NULL)
+$$;
+
+-- … nor, before, count expired events.
 CREATE OR REPLACE FUNCTION aggregator_state.advance_offset(
   wanted_group text, wanted_topic text, wanted_partition integer, expected bigint, next bigint,
   at timestamptz, wanted_scripts text, add_applied integer, add_superseded integer, add_ignored integer,
   add_duplicate integer, add_rejected integer
 ) RETURNS void LANGUAGE sql AS $$
   SELECT aggregator_state.advance_offset(wanted_group, wanted_topic, wanted_partition, expected, next, at,
-    wanted_scripts, add_applied, add_superseded, add_ignored, add_duplicate, add_rejected, 0)
+    wanted_scripts, add_applied, add_superseded, add_ignored, add_duplicate, add_rejected, 0, NULL, NULL)
 $$;
 
 -- Holds the horizon of a table of the view until the transaction ends: what it has judged by the horizon

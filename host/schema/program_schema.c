@@ -10,12 +10,14 @@
 #include "0002_outbox_about.sql.h"
 #include "0003_rejected_traceparent.sql.h"
 #include "0004_retention.sql.h"
+#include "0005_commits.sql.h"
 
 const struct program_schema_file program_schema_files[] = {
     {"0001_tables.sql", (const char *)file_0001_tables_sql},
     {"0002_outbox_about.sql", (const char *)file_0002_outbox_about_sql},
     {"0003_rejected_traceparent.sql", (const char *)file_0003_rejected_traceparent_sql},
     {"0004_retention.sql", (const char *)file_0004_retention_sql},
+    {"0005_commits.sql", (const char *)file_0005_commits_sql},
     {"functions.sql", (const char *)functions_sql},
     {NULL, NULL},
 };

@@ -29,6 +29,7 @@ struct merge {
     size_t ops_capacity;
     uint64_t *tags;
     size_t tags_accepted;
+    size_t tags_distinct; /* as many as merge_tags returned last: they are sorted */
     size_t tags_staged;
     size_t tags_capacity;
     struct staged_messages messages;
@@ -90,7 +91,7 @@ void merge_reset(struct merge *merge, const struct view *view) {
     }
     merge->view = view;
     merge->accepted = merge->staged = 0;
-    merge->tags_accepted = merge->tags_staged = 0;
+    merge->tags_accepted = merge->tags_staged = merge->tags_distinct = 0;
     staged_reset(&merge->messages);
     arena_reset(merge->arena);
     merge->ops_bytes = merge->event_start_bytes = 0;
@@ -417,6 +418,10 @@ static int merge_compare_tags(const void *a, const void *b) {
 
 const uint64_t *merge_tags(struct merge *merge, size_t *count) {
     size_t distinct = 0;
+    *count = merge->tags_accepted;
+    if (merge->tags_accepted == merge->tags_distinct) {
+        return merge->tags; /* none was added since */
+    }
     if (merge->tags_accepted > 1) {
         qsort(merge->tags, merge->tags_accepted, sizeof *merge->tags, merge_compare_tags);
     }
@@ -425,7 +430,7 @@ const uint64_t *merge_tags(struct merge *merge, size_t *count) {
             merge->tags[distinct++] = merge->tags[i];
         }
     }
-    *count = merge->tags_accepted = merge->tags_staged = distinct;
+    *count = merge->tags_accepted = merge->tags_staged = merge->tags_distinct = distinct;
     return merge->tags;
 }
 

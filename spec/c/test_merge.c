@@ -177,6 +177,13 @@ static void keys_are_surrogate_keys_once_each(void) {
     CHECK_INT(count, 2);
     uint64_t key = hash64(slice_of("a")), touched = hash64(slice_of("touched"));
     CHECK((tags[0] == key && tags[1] == touched) || (tags[0] == touched && tags[1] == key));
+    merge_add_tag(merge, slice_of("one more"));
+    merge_add_tag(merge, slice_of("touched"));
+    merge_accept(merge, 3);
+    tags = merge_tags(merge, &count);
+    CHECK_INT(count, 3);
+    CHECK(tags[0] < tags[1] && tags[1] < tags[2]);
+    CHECK(merge_tags(merge, &count) == tags && count == 3);
     merge_destroy(merge);
 }
 

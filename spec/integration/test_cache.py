@@ -12,9 +12,14 @@ from harness import SLOW_LOCK, edited_config, log_lines, slot_event, statement_c
 from stack import HEADERS, wait_until
 from views import status_path
 
-BATCH, ESSAY = "batch-of-cache", "essay-of-cache"
+BATCH, ESSAY, OTHER = "batch-of-cache", "essay-of-cache", "another-batch-of-cache"
 REFUSED = "redis rejected a write: caching is off until a write succeeds"
 UNANNOUNCED = "commits were not announced to the caches: all cached responses are dropped"
+ANNOUNCED = "commits of another process were not announced to the caches: this one did so"
+FORGET = """CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN NEW.%s; RETURN NEW; END $$;
+CREATE TRIGGER forget BEFORE UPDATE ON aggregator_state.consumer_offsets FOR EACH ROW
+  EXECUTE FUNCTION forget()"""
 REGISTER = """INSERT INTO batch_results (batch_id, registration_at, registration_event_id, user_id,
   essay_count, essay_ids, first_release) VALUES (%s, '2025-06-28T08:00:00Z', gen_random_uuid(),
   'teacher', 1, %s, false)"""
@@ -307,22 +312,53 @@ def test_another_process_does_not_serve_what_redis_refuses_to_drop(two):
     server.config_set("maxmemory", 0)
 
 
-def test_a_commit_whose_process_dies_before_it_is_announced_shows_within_a_second(bare_service,
-                                                                                  faulty_build):
-    """The process gets no partition of the killed one."""
-    service = bare_service
+def killed_between_commit_and_announcement(service, faulty_build):
+    """Kills a process after its second commit, which changes BATCH. Returns a process that gets no
+    partition, and had an answer for BATCH and one for OTHER in both of its caches."""
     service.build = faulty_build
     register(service)
+    service.query(REGISTER, OTHER, ["essay-of-other"])
     writer = service.start(AGGREGATOR_FAULT="after_commit:2:KILL")
     rename(service, "first.txt", 1)
     reader = service.start(KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
     wait_until("an answer that is kept", lambda: names(reader) == ["first.txt"] and
                reader.metric("ras_cache_hits_total") > 0)
+    wait_until("an answer of the other batch", lambda: reader.get(status_path(OTHER))[0] == 200 and
+               is_in_redis(service, OTHER))
     service.publish([slot_event(BATCH, ESSAY, "second.txt", 2)])
     wait_until("its end", lambda: not writer.running())
     wait_until("the new answer", lambda: names(reader) == ["second.txt"])
+    return reader
+
+
+def is_in_redis(service, batch):
+    return redis.Redis.from_url(service.redis_url).exists(f"api:batch:{batch}")
+
+
+def test_a_commit_whose_process_dies_before_it_is_announced_is_announced_by_another(bare_service,
+                                                                                    faulty_build):
+    """And nothing else is dropped."""
+    reader = killed_between_commit_and_announcement(bare_service, faulty_build)
+    assert len(log_lines(reader, ANNOUNCED)) == 1
+    asked = statement_calls(bare_service)
+    assert reader.get(status_path(OTHER))[0] == 200
+    assert statement_calls(bare_service) == asked
+    assert reader.metric('ras_cache_drops_total{reason="unannounced"}') == 0
+
+
+@pytest.mark.parametrize("forgets", ["commit_id = NULL", "commit_tags = NULL",
+                                     "commit_events = NEW.commit_events - 1"])
+def test_all_responses_are_dropped_if_it_is_not_known_what_the_commit_touched(
+        bare_service, faulty_build, forgets):
+    """Of a release that does not say so, of too many keys, and of two commits."""
+    bare_service.query(FORGET % forgets)
+    reader = killed_between_commit_and_announcement(bare_service, faulty_build)
     assert reader.metric('ras_cache_drops_total{reason="unannounced"}') == 1
     assert len(log_lines(reader, UNANNOUNCED)) == 1
+    assert not log_lines(reader, ANNOUNCED)
+    asked = statement_calls(bare_service)
+    assert reader.get(status_path(OTHER))[0] == 200
+    assert statement_calls(bare_service) > asked
 
 
 def test_rebalances_and_lost_connections_drop_no_response(cached):

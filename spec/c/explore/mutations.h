@@ -26,5 +26,7 @@ MUTATION(ANNOUNCED_BEFORE_COMMIT, ALONE, "the announcement is sent before the co
 MUTATION(NO_GAP, ALONE, "an announcement is recorded although an earlier one is missing")
 MUTATION(NO_CHAIN, ALONE, "counts are recorded although the announcement failed")
 MUTATION(NO_AUDIT, ALONE, "auditors do not compare counts")
+MUTATION(NO_COUNT_OF_COMMIT, ALONE,
+         "an auditor announces what the last commit touched for all that were not announced")
 MUTATION(NO_DOUBT_OF_AUDITOR, COVERED, "an auditor without a reply does not bypass the cache")
 MUTATION(NO_PENDING, ALONE, "a process reads from Redis what its own unannounced commit outdated")

@@ -196,6 +196,7 @@ static void commit(int process) {
         }
     }
     world->counts[process]++;
+    world->last_tags[process] = me->commit_tags;
     if (mutation_is(ANNOUNCED_BEFORE_COMMIT)) {
         return;
     }

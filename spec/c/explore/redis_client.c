@@ -57,6 +57,8 @@ const char *script_text(int number, size_t *len) {
 
 /* ---- commands ------------------------------------------------------------------------------ */
 
+static bool names_chain; /* what is queued, and will be begun before anybody else runs */
+
 /* Chains have names that are never the same again: here, only those of one state are not. */
 static struct slice renamed(struct slice arg, char name[CHAIN_BYTES]) {
     const struct process *process = &world->processes[process_of(actor_running)];
@@ -64,6 +66,7 @@ static struct slice renamed(struct slice arg, char name[CHAIN_BYTES]) {
     if (arg.len < prefix || memcmp(arg.data, CHAIN_PREFIX, prefix) != 0) {
         return arg;
     }
+    names_chain = true;
     int len = snprintf(name, CHAIN_BYTES, CHAIN_PREFIX "%d:%d:%d", process_of(actor_running),
                        world->starts, process->announcements);
     return (struct slice){name, (size_t)len};
@@ -250,6 +253,8 @@ bool redis_append(struct redis *redis, const struct slice *args, size_t count, s
 }
 
 static bool begin(struct redis *redis, struct err *err) {
+    bool has_chain = names_chain;
+    names_chain = false;
     if (redis->queued == 0) {
         return true;
     }
@@ -264,8 +269,7 @@ static bool begin(struct redis *redis, struct err *err) {
     }
     struct connection *connection = &world->connections[redis->connection];
     wire_put(&connection->in, redis->queue.data, (int)redis->queue.len);
-    world->processes[process_of(actor_running)].announcements +=
-        actor_running % ACTORS_A_PROCESS == WRITER;
+    world->processes[process_of(actor_running)].announcements += has_chain;
     connection->asked += redis->queued;
     redis->wanted = redis->queued;
     redis->taken = 0;

@@ -169,6 +169,7 @@ struct world {
     bool database_up;
     int owner[PROCESSES];      /* of the partitions; process p begins with partition p */
     int64_t counts[PROCESSES]; /* commits of the partitions */
+    int last_tags[PROCESSES];  /* of the last commit of each, a bit each */
     int starts;                /* of processes */
     struct process processes[PROCESSES];
     struct actor actors[ACTORS];

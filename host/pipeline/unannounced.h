@@ -1,0 +1,14 @@
+/* unannounced: what commits have touched whose process died before it announced them. Each
+ * transaction leaves that with the offsets that it moves (offsets_send). */
+#pragma once
+
+#include "bindings/pg.h"
+#include "cache/cache.h"
+
+/* The announcement of the commits that `late` lacks: positions, in the order of their names, with
+ * the count that was announced of each. False: it cannot be known (the partition has had more than
+ * one commit since, or one with too many tags), or the query failed and err is set. Free the found
+ * announcement with unannounced_free after true; it borrows the names of `late`. */
+bool unannounced_find(struct pg *pg, int timeout_ms, const struct cache_announcement *late,
+                      struct cache_announcement *found, struct err *err);
+void unannounced_free(struct cache_announcement *found);
