@@ -204,7 +204,7 @@ static void wake_relay(void *context) {
 
 static bool start_publishing(struct applier *applier, const struct config *config,
                              struct script_generation *generation, struct err *err) {
-    applier->relay = outbox_relay_start(config, err);
+    applier->relay = outbox_relay_start(config, false, err);
     struct reactor_options options = {
         .generation = generation,
         .stored = wake_relay,

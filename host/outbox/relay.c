@@ -58,6 +58,9 @@ static int64_t relay_next_work_us(const struct outbox_relay *relay) {
 static bool relay_wait_for_work(struct outbox_relay *relay, int64_t until_us, bool outage,
                                 bool *look) {
     thread_lock(&relay->thread);
+    while (relay->held && !relay->thread.stopping) {
+        (void)thread_sleep(&relay->thread, INT64_MAX / 4);
+    }
     while ((outage || !(relay->reported || (relay->woken && relay->holds))) &&
            thread_sleep(&relay->thread, until_us)) {
     }
@@ -121,7 +124,7 @@ static void relay_free(struct outbox_relay *relay) {
     free(relay);
 }
 
-struct outbox_relay *outbox_relay_start(const struct config *config, struct err *err) {
+struct outbox_relay *outbox_relay_start(const struct config *config, bool held, struct err *err) {
     struct pg_options options = {
         .url = config->postgres.url,
         .application_name = "aggregator outbox",
@@ -131,6 +134,7 @@ struct outbox_relay *outbox_relay_start(const struct config *config, struct err 
     };
     struct outbox_relay *relay = xcalloc(1, sizeof *relay);
     relay->config = config;
+    relay->held = held;
     relay->rows.pg = pg_create(&options);
     relay->rows.params = pg_params_create();
     relay->rows.horizon_hours = config->outbox.horizon_hours;
@@ -157,6 +161,16 @@ void outbox_relay_stop(struct outbox_relay *relay) {
     }
     outbox_relay_end(relay);
     relay_free(relay);
+}
+
+void outbox_relay_release(struct outbox_relay *relay) {
+    if (!relay) {
+        return;
+    }
+    thread_lock(&relay->thread);
+    relay->held = false;
+    thread_wake(&relay->thread);
+    thread_unlock(&relay->thread);
 }
 
 void outbox_wake(struct outbox_relay *relay) {

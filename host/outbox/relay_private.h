@@ -29,6 +29,7 @@ struct outbox_relay {
     int64_t delivered_us; /* when Kafka last accepted a message, or none was in flight */
     bool outage_logged, silence_logged;
     struct thread thread; /* its lock guards what follows */
+    bool held;            /* it only waits */
     bool woken, reported;
     struct {
         bool publishes;

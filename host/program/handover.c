@@ -5,7 +5,9 @@
 #include "base/stop.h"
 #include "bindings/service_manager.h"
 #include "ingest/ingest.h"
+#include "outbox/relay.h"
 #include "program_private.h"
+#include "reaction/reactor.h"
 #include "retention/retention.h"
 #include "takeover.h"
 #include "upgrade/predecessor.h"
@@ -128,6 +130,9 @@ bool handover_take(struct program *program, struct err *err) {
         return false;
     }
     (void)predecessor_tell(CHANNEL_TOOK, "");
+    /* what acts on the world: until now the predecessor might have gone on alone */
+    outbox_relay_release(program->relay);
+    reactor_release(program->reactor);
     retention_release(program->retention);
     (void)predecessor_await(stop_fd(), MAIN_TIMEOUT_MS); /* for the service manager alone */
     predecessor_leave();

@@ -68,7 +68,7 @@ static bool program_start_relay(struct program *program, struct err *err) {
     if (!program->config->outbox.enabled || program_only_answers(program)) {
         return true;
     }
-    program->relay = outbox_relay_start(program->config, err);
+    program->relay = outbox_relay_start(program->config, program->is_successor, err);
     return program->relay != NULL;
 }
 
@@ -81,6 +81,7 @@ static bool program_start_reactor(struct program *program, struct err *err) {
         .generation = program->generation,
         .stored = program_wake_relay,
         .context = program->relay,
+        .held = program->is_successor,
     };
     if (program_only_answers(program)) {
         return true;

@@ -26,6 +26,7 @@ struct reactor {
     int64_t measure_at_us;
     bool outage_logged;
     struct thread thread; /* its lock guards what follows */
+    bool held;            /* it only waits */
     bool woken;
     bool behind; /* a commit with marks had a backlog behind it, since the last pause */
     struct script_generation *next; /* a reference; NULL: none */
@@ -207,6 +208,9 @@ static bool reactor_turn(struct reactor *reactor, size_t *most, struct err *err)
 static bool reactor_wait(struct reactor *reactor, int64_t for_us, bool for_marks) {
     int64_t until_us = clock_monotonic_us() + for_us;
     thread_lock(&reactor->thread);
+    while (reactor->held && !reactor->thread.stopping) {
+        (void)thread_sleep(&reactor->thread, INT64_MAX / 4);
+    }
     while (!reactor->next && !(for_marks && reactor->woken) &&
            thread_sleep(&reactor->thread, until_us)) {
     }
@@ -285,6 +289,7 @@ static void reactor_free(struct reactor *reactor) {
 struct reactor *reactor_start(const struct reactor_options *options, struct err *err) {
     struct reactor *reactor = xcalloc(1, sizeof *reactor);
     reactor->options = *options;
+    reactor->held = options->held;
     reactor_open_round(reactor);
     thread_init(&reactor->thread);
     for (enum reactor_metric metric = 0; metric < RM_COUNT; metric++) {
@@ -312,6 +317,16 @@ void reactor_wake(struct reactor *reactor, bool behind) {
     thread_lock(&reactor->thread);
     reactor->woken = true;
     reactor->behind = reactor->behind || behind;
+    thread_wake(&reactor->thread);
+    thread_unlock(&reactor->thread);
+}
+
+void reactor_release(struct reactor *reactor) {
+    if (!reactor) {
+        return;
+    }
+    thread_lock(&reactor->thread);
+    reactor->held = false;
     thread_wake(&reactor->thread);
     thread_unlock(&reactor->thread);
 }

@@ -14,6 +14,7 @@ struct reactor_options {
     struct script_generation *generation;
     void (*stored)(void *context); /* after messages were committed; reactor thread; or NULL */
     void *context;
+    bool held; /* handles no mark before reactor_release: the scripts may be taken back */
 };
 
 /* Needs no database. NULL: err is set. */
@@ -25,6 +26,8 @@ void reactor_stop(struct reactor *reactor);
  * behind: ingestion has a backlog; the reactor then leaves it the database most of the time. Any
  * thread, does not block; NULL is allowed. */
 void reactor_wake(struct reactor *reactor, bool behind);
+/* Any thread; NULL is allowed. */
+void reactor_release(struct reactor *reactor);
 /* Switches to this generation at the next round, and retries failed keys at once. Takes a
  * reference. Any thread; NULL is allowed. */
 void reactor_replace_scripts(struct reactor *reactor, struct script_generation *generation);

@@ -68,7 +68,7 @@ static void begin(void) {
 
 static void start_relay(int i) {
     err_clear(&err);
-    world.relays[i] = outbox_relay_start(&world.config, &err);
+    world.relays[i] = outbox_relay_start(&world.config, false, &err);
     CHECK_OK(world.relays[i] != NULL, &err);
 }
 

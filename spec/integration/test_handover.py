@@ -282,23 +282,51 @@ def test_a_stop_of_the_old_process_ends_both(installed):
 # ---- at once with other commands ---------------------------------------------------------------------
 
 
+GREETING = """return {
+  follows = { essay_results = "essay_id" },
+  query = "reaction_greeting",
+  publish = function(row)
+    return { topic = "essays.greeted.v1", key = row.key, value = {}, identity = row.key, at = row.now_us }
+  end,
+}
+"""
+GREETED = """SELECT essay_id AS key, (extract(epoch FROM now()) * 1000000)::bigint AS now_us
+FROM essay_results WHERE essay_id = ANY(:keys::text[])
+"""
+
+
+def declare_what_acts(scripts, sql, folder):
+    """A retention and a reaction: what they do remains, also if their scripts are taken back."""
+    shutil.copy(with_retention(folder / "declared", 400, 30) / "view.lua", scripts / "view.lua")
+    (scripts / "reactions").mkdir(exist_ok=True)
+    (scripts / "reactions/greeting.lua").write_text(GREETING)
+    (sql / "queries/reaction_greeting.sql").write_text(GREETED)
+
+
 def test_brokers_that_do_not_answer_change_nothing(bare_service, install, tmp_path):
-    """Nor do its scripts: what leaves by their retention would be gone for good."""
+    """Nor do its scripts."""
     config, key = bare_service.folder / "edited.lua", 'brokers = env("KAFKA_BOOTSTRAP_SERVERS", '
     line = next(line for line in FULL_CONFIG.read_text().splitlines() if key in line)
-    scripts = shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
-    installed = install(edited_config(config), SCRIPTS_ROOT=str(scripts))
-    shutil.copy(with_retention(tmp_path / "declared", 400, 30) / "view.lua", scripts / "view.lua")
+    scripts, sql = (shutil.copytree(ROOT / name, tmp_path / name) for name in ("scripts", "sql"))
+    installed = install(edited_config(config), SCRIPTS_ROOT=str(scripts), SQL_ROOT=str(sql))
+    bare_service.publish([slot_event("a-batch", "an-essay", "a file")])
+    bare_service.wait_committed(1)
+    bare_service.query("INSERT INTO aggregator_state.reaction_marks (reaction, key) "
+                       "VALUES ('reactions/greeting', 'an-essay')")
+    declare_what_acts(scripts, sql, tmp_path)
     edited_config(config, (line, '    brokers = "127.0.0.1:1",'))
     status, said = installed.upgrade()
     assert status == 1 and said["error"].startswith(
         "the new process cannot start: no broker of kafka.brokers (127.0.0.1:1) answers within 5 s")
     installed.check_it_goes_on()
-    assert bare_service.query("SELECT root FROM aggregator_state.retention") == []
+    horizon, greeting = "SELECT root FROM aggregator_state.retention", \
+        "SELECT identity FROM aggregator_state.outbox WHERE source = 'reactions/greeting'"
+    assert bare_service.query(horizon) == [] and bare_service.query(greeting) == []
     bare_service.kafka.kill()
     wait_until("the outage", lambda: installed.program.get("/readyz")[0] == 503)
     assert installed.upgrade()[0] == 0  # neither reaches Kafka
-    wait_until("the horizon", lambda: bare_service.query("SELECT root FROM aggregator_state.retention"))
+    wait_until("the horizon", lambda: bare_service.query(horizon))
+    wait_until("the message", lambda: bare_service.query(greeting) == [("an-essay",)])
 
 
 def test_another_admin_socket_takes_a_restart_and_a_warning(bare_service, install):
