@@ -46,10 +46,14 @@ static int main_fail_start(const struct err *err) {
     return 1;
 }
 
-static void main_set_prepare(const char *word) {
-    pg_set_prepare(strcmp(word, "always") == 0  ? PG_PREPARE_ALWAYS
-                   : strcmp(word, "never") == 0 ? PG_PREPARE_NEVER
-                                                : PG_PREPARE_AUTO);
+/* The program recovers from a statement that the pooler has lost. A command, as long as `rebuild`,
+ * would fail by it: it asks each connection what the pooler keeps. */
+static void main_set_prepare(const struct command_spec *spec, const struct config *config) {
+    const char *word = config->postgres.prepare;
+    bool recovers = strcmp(spec->name, "run") == 0;
+    pg_set_prepare(strcmp(word, "always") == 0 && recovers ? PG_PREPARE_ALWAYS
+                   : strcmp(word, "never") == 0            ? PG_PREPARE_NEVER
+                                                           : PG_PREPARE_AUTO);
 }
 
 static int main_configure_log(const struct command *command, const struct config *config) {
@@ -74,7 +78,7 @@ static int main_configure_log(const struct command *command, const struct config
 static int main_run_with(const struct command_spec *spec, struct command *command,
                          const struct config *config) {
     renewal_begin(command->config_path, config);
-    main_set_prepare(config->postgres.prepare);
+    main_set_prepare(spec, config);
     int status = main_configure_log(command, config);
     command->config = config;
     command->socket = command->socket ? command->socket : config->admin.socket;
@@ -99,7 +103,7 @@ static int main_run_with_settings(const struct command_spec *spec, struct comman
     if (!config) {
         return main_fail_start(&err);
     }
-    main_set_prepare(config->postgres.prepare);
+    main_set_prepare(spec, config);
     int status = main_configure_log(command, config);
     command->config = config;
     status = status ? status : signals_status(spec->run(command));

@@ -100,17 +100,30 @@ def ingest_behind(world, pooler, group, **env):
     return program
 
 
+def assert_verifies(program):
+    verified = program.command("verify", check=False)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
 def test_a_service_behind_a_pooler_by_transaction_ingests_answers_and_verifies(world):
     pooler = stack.PgBouncer(world.folder / "pooler", world.postgres, pool_size=8)
     program = ingest_behind(world, pooler, "behind-a-pooler")
     kept = "" if stack.pgbouncer_version() >= (1, 21) else "not "
     assert len(log_lines(program, POOLED.format(kept))) == 1
-    verified = program.command("verify", check=False)
-    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert_verifies(program)
     assert not query(world.database_url, "SELECT FROM aggregator_state.consumer_offsets "
                                          "WHERE consumer_group = 'shadow'")
     assert query(world.database_url, "SELECT count(*) FROM pg_locks "
                                      "WHERE locktype = 'advisory'")[0][0] == 0
+    assert program.stop() == 0
+
+
+def test_verify_passes_behind_a_pooler_that_loses_the_statements_that_it_is_told_to_keep(world):
+    forgets = {"max_prepared_statements": 0} if stack.pgbouncer_version() >= (1, 21) else {}
+    pooler = stack.PgBouncer(world.folder / "forgetful", world.postgres, pool_size=8, settings=forgets)
+    program = ingest_behind(world, pooler, "behind-a-forgetful-pooler")
+    program.env["AGGREGATOR_POSTGRES_PREPARE"] = "always"
+    assert_verifies(program)
     assert program.stop() == 0
 
 
