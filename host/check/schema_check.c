@@ -3,6 +3,7 @@
 #include "bindings/pg_named.h"
 #include "base/nearest.h"
 #include "base/problems.h"
+#include "query_kind.h"
 #include "view/view_check.h"
 
 #define RUN_TIMEOUT_MS 2000 /* per query */
@@ -213,6 +214,7 @@ static bool schema_check_statement(struct check *check, const struct script_quer
         return false;
     }
     bool prepared = sql_run(session, &err, "PREPARE checked AS %s", named->sql);
+    query_kind_explain(named->sql, &err);
     bool asked =
         prepared ? (depth == SCHEMA_PREPARE || schema_check_run_statement(check, query, named)) &&
                        sql_run(session, check->err, "DEALLOCATE checked") &&

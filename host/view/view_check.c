@@ -194,6 +194,28 @@ static bool view_check_ask_columns(struct checker *checker, const char *table,
                     columns, checker->err);
 }
 
+/* The sweep compares the column with keys. */
+static void view_check_hanging_type(struct checker *checker, const struct view_hanging *hanging,
+                                    const char *type) {
+    const char *key = view_sql_type_of(checker->table, -1, 0);
+    struct pg_result *row = NULL;
+    if (strcmp(type, key) == 0) {
+        return;
+    }
+    pg_params_reset(checker->params);
+    pg_params_add_text(checker->params, slice_of(type));
+    pg_params_add_text(checker->params, slice_of(key));
+    checker->failed = !pg_query(checker->pg, "view_comparable", comparable_sql, checker->params,
+                                checker->timeout_ms, &row, checker->err);
+    if (!checker->failed && pg_rows_text(row, 0, 0)[0] != 't') {
+        view_check_report(checker, NULL,
+                          "retention: `with` names the column %s of the table %s, which is of type "
+                          "%s: the key of this table, %s, is of type %s, and equals none of it",
+                          hanging->column, hanging->table, type, checker->table->key[0].name, key);
+    }
+    pg_rows_free(row);
+}
+
 /* What leaves with the rows of the table. */
 static void view_check_hanging(struct checker *checker) {
     const struct view_retention *retention = checker->table->retention;
@@ -201,7 +223,10 @@ static void view_check_hanging(struct checker *checker) {
         const struct view_hanging *hanging = &retention->with[i];
         struct pg_result *columns = NULL;
         checker->failed = !view_check_ask_columns(checker, hanging->table, &columns);
-        if (!checker->failed && view_check_find_column(columns, hanging->column) < 0) {
+        int row = checker->failed ? -1 : view_check_find_column(columns, hanging->column);
+        if (row >= 0) {
+            view_check_hanging_type(checker, hanging, pg_rows_text(columns, row, TYPE));
+        } else if (!checker->failed) {
             view_check_report(checker, NULL,
                               "retention: `with` names the column %s of the table %s: the database "
                               "has no such %s",

@@ -6,6 +6,19 @@ FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
 WHERE attrelid = to_regclass($1::text) AND attnum > 0 AND NOT attisdropped
 ORDER BY attnum
 
+-- name: comparable
+-- Whether Postgres finds an operator = for the two types, perhaps behind implicit casts.
+WITH castable AS (
+  SELECT t.oid AS of, t.oid AS as_type FROM pg_type t
+  UNION
+  SELECT castsource, casttarget FROM pg_cast WHERE castcontext = 'i')
+SELECT EXISTS (
+    SELECT
+    FROM pg_operator o
+    JOIN castable l ON l.as_type = o.oprleft AND l.of = to_regtype($1::text)
+    JOIN castable r ON r.as_type = o.oprright AND r.of = to_regtype($2::text)
+    WHERE o.oprname = '=' AND o.oprresult = 'bool'::regtype)
+
 -- name: enums
 SELECT typname::text
 FROM pg_type

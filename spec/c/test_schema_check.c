@@ -70,6 +70,21 @@ static void mistakes_in_queries_have_their_line_and_the_hint(void) {
     CHECK_HAS(got, "/queries/c.sql:2: syntax error at end of input");
 }
 
+static void a_statement_of_another_kind_is_refused_with_those_that_a_query_may_be(void) {
+    static const char allowed[] = "a query is one SELECT, INSERT, UPDATE, DELETE, MERGE or VALUES";
+    begin();
+    scripts_write(&scripts, "queries/a.sql", "-- the zone\n/* of /* all */ */\n  SHOW timezone");
+    scripts_write(&scripts, "queries/b.sql", "CALL tidy()");
+    scripts_write(&scripts, "queries/c.sql", "(select 1) UNION (TABLE things LIMIT 1)");
+    scripts_write(&scripts, "queries/d.sql", "select FROM WHERE");
+    const char *got = checked(NULL, SCHEMA_PREPARE);
+    CHECK_HAS(got, "/queries/a.sql:3: it begins with \"SHOW\": ");
+    CHECK_HAS(got, "/queries/b.sql:1: it begins with \"CALL\": ");
+    CHECK_HAS(got, allowed);
+    CHECK(!strstr(got, "(\""));
+    CHECK_HAS(got, "/queries/d.sql:1: syntax error at or near \"WHERE\"");
+}
+
 static void runs_every_query_once(void) {
     begin();
     scripts_write(&scripts, "queries/a.sql", "SELECT 1 / count(*) FROM things");
@@ -135,6 +150,8 @@ static const struct test_case cases[] = {
     {"names every query that cannot be prepared", names_every_query_that_cannot_be_prepared},
     {"mistakes in queries have their line and the hint",
      mistakes_in_queries_have_their_line_and_the_hint},
+    {"a statement of another kind is refused with those that a query may be",
+     a_statement_of_another_kind_is_refused_with_those_that_a_query_may_be},
     {"runs every query once", runs_every_query_once},
     {"a trial execution leaves nothing", a_trial_execution_leaves_nothing},
     {"errors that NULL parameters may cause are ignored",

@@ -150,14 +150,17 @@ def test_without_a_retention_the_command_says_that_every_row_stays(fed):
         "no table of scripts/view.lua has a retention: every row stays\n"
 
 
-def test_check_names_a_column_of_with_that_the_database_lacks(retaining, tmp_path):
+@pytest.mark.parametrize("column, problem", [
+    ("batch", "the column batch of the table essay_results: the database has no such column"),
+    ("slot_event_id", "the column slot_event_id of the table essay_results, which is of type uuid: the key of this "
+                      "table, batch_id, is of type text, and equals none of it")])
+def test_check_names_a_column_of_with_that_cannot_hold_the_key(retaining, tmp_path, column, problem):
     scripts = stack.with_retention(tmp_path / "scripts", DAYS, SPAN_DAYS)
     view = scripts / "view.lua"
-    view.write_text(view.read_text().replace('"linked_batch_id"', '"batch"'))
+    view.write_text(view.read_text().replace('"linked_batch_id"', f'"{column}"'))
     checked = retaining.prepare(SCRIPTS_ROOT=str(scripts)).command("check", check=False)
     assert checked.returncode == 1
-    assert "retention: `with` names the column batch of the table essay_results: the database has no such column" in \
-        checked.stdout + checked.stderr
+    assert f"retention: `with` names {problem}" in checked.stdout + checked.stderr
 
 
 def test_a_live_stream_is_told_that_its_rows_have_left(retaining):
