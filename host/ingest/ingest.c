@@ -335,7 +335,9 @@ enum ingest_state ingest_report(struct ingest *ingest, struct buffer *json) {
     size_t assigned = 0, database = 0;
     struct buffer waiting = {0}, reason = {0};
     if (ingest->count == 0) {
-        buffer_append_text(json, "\"kafka\":{\"status\":\"disabled\",\"workers\":0}");
+        buffer_append_text(json, "\"kafka\":{\"status\":\"disabled\",\"workers\":0,"
+                                 "\"reason\":\"ingest.workers is 0: this process only answers "
+                                 "requests\"}");
         return INGEST_OFF;
     }
     for (size_t i = 0; i < ingest->count; i++) {

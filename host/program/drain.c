@@ -45,6 +45,26 @@ static bool drain_await_requests(struct program *program, int64_t deadline_us) {
     return false;
 }
 
+static void drain_end_ingestion(struct program *program) {
+    if (program->ingest) {
+        ingest_end(program->ingest);
+    }
+}
+
+/* Partitions of a dynamic member move to others as soon as it has left. Those of a static one wait
+ * until the process is back, so that it ingests for as long as requests end. */
+static bool drain_end_work(struct program *program, int64_t deadline_us) {
+    bool is_static = config_kafka_instance(program->config) != NULL;
+    if (!is_static) {
+        drain_end_ingestion(program);
+    }
+    bool ended = drain_await_requests(program, deadline_us);
+    if (is_static) {
+        drain_end_ingestion(program);
+    }
+    return ended;
+}
+
 bool drain_run(struct program *program) {
     drain_leave_balancer(program);
     int64_t limit_us = program->config->http.drain_timeout_ms * 1000LL;
@@ -53,13 +73,10 @@ bool drain_run(struct program *program) {
     int64_t deadline_us = end.until_us + drain_response_limit_us(program);
     http_server_drain(program->http, &end);
     http_server_drain(program->admin_http, &end);
-    if (program->ingest) {
-        ingest_end(program->ingest);
-    }
     if (program->relay && program->handed_over) {
         outbox_relay_end(program->relay); /* the other process waits for its lease */
     }
-    return drain_await_requests(program, deadline_us) &&
+    return drain_end_work(program, deadline_us) &&
            admin_socket_stop(program->admin_socket, deadline_us) &&
            http_server_stop(program->admin_http, deadline_us) &&
            http_server_stop(program->http, deadline_us);

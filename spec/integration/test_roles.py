@@ -31,7 +31,9 @@ def test_one_process_ingests_and_one_answers(bare_service):
     kafka = dependencies(answers)["kafka"]
     assert (kafka["status"], kafka["workers"]) == ("disabled", 0)
     assert answers.get("/healthz")[0] == 200 and answers.get("/readyz/read")[0] == 200
-    assert answers.get("/readyz/consume")[0] == 503, "it consumes nothing"
+    status, body, _ = answers.get("/readyz/consume")
+    assert (status, json.loads(body)["dependencies"]["kafka"]["reason"]) == (
+        503, "ingest.workers is 0: this process only answers requests")
     status, body, headers = ingests.get(status_path(BATCH))
     assert (status, json.loads(body)["error"]) == (503, "This process answers no routes")
     assert headers["Retry-After"]

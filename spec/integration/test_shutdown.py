@@ -11,24 +11,27 @@ import json
 import psycopg2
 import pytest
 from http_client import KEYS, Client
-from harness import SLOW_LOCK, edited_config, log_lines, read_records
+from harness import SLOW_LOCK, edited_config, log_lines, read_records, slot_event
 from stack import accepts, wait_until
 from views import check_view, status_path
 
 BOUND_S = 25  # of a busy machine; less than http.drain_timeout_ms
 
 
-@pytest.fixture
-def slow(make_service, cleanup, slow_queries):
+def start_slow(service, slow_queries, *edits):
     """A service whose query for a batch waits for a lock of the test's."""
-    service = make_service(cleanup)
     service.start(edited_config(service.folder / "slow.lua",
-                                ("route_timeout_ms = 2000", "route_timeout_ms = 20000")),
+                                ("route_timeout_ms = 2000", "route_timeout_ms = 20000"), *edits),
                   SQL_ROOT=str(slow_queries))
     service.wait_ready()
     service.feed("first-unlinked")
     service.wait_committed(len(read_records("first-unlinked")))
     return service
+
+
+@pytest.fixture
+def slow(make_service, cleanup, slow_queries):
+    return start_slow(make_service(cleanup), slow_queries)
 
 
 @contextlib.contextmanager
@@ -64,6 +67,20 @@ def test_requests_under_way_get_their_responses(slow, number):
         assert line["sender_pid"] == os.getpid()
         assert slow.program.running()
     assert slow.program.process.wait(BOUND_S) == 0
+    assert answers[0][0] == 200
+
+
+def test_a_static_member_ingests_while_its_requests_end(make_service, cleanup, slow_queries):
+    """No other process takes its partitions meanwhile."""
+    slow = start_slow(make_service(cleanup), slow_queries,
+                      ("options = {},", 'options = { ["group.instance.id"] = "one" },'))
+    with request_under_way(slow) as answers:
+        slow.program.send(signal.SIGTERM)
+        wait_until("the log", lambda: log_lines(slow.program, "stopping"))
+        slow.publish([slot_event("a-batch", "an-essay", "a file")])
+        slow.wait_committed(len(read_records("first-unlinked")) + 1)
+        assert slow.program.running()
+    assert slow.program.process.wait(60) == 0
     assert answers[0][0] == 200
 
 
