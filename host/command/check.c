@@ -57,11 +57,10 @@ static bool check_samples(struct sql_session *session, const struct config *conf
                           struct err *err) {
     enum citus_node node;
     struct buffer summary = {0};
-    bool ok = citus_find(session->pg, &node, err);
-    if (ok && node != CITUS_NONE && script_generation_view(generation)->forgets) {
-        ok = err_set(err, ERR_INPUT, CITUS_HAS_NO_RETENTION);
-    }
-    ok = ok && query_samples_check(session, config, node != CITUS_NONE, generation, &summary, err);
+    bool ok = citus_find(session->pg, &node, err) &&
+              (!script_generation_view(generation)->forgets ||
+               citus_allows(session->pg, CITUS_LACKS_RETENTION, err)) &&
+              query_samples_check(session, config, node != CITUS_NONE, generation, &summary, err);
     if (ok) {
         findings_add(findings, FINDING_GOOD, "queries", summary.data);
     }

@@ -8,6 +8,7 @@
 #include "command.h"
 #include "report.h"
 #include "retention/plan.h"
+#include "schema/citus.h"
 #include "schema/program_schema.h"
 #include "script/script.h"
 #include "view/view_check.h"
@@ -93,6 +94,7 @@ static bool retention_show(const struct command *command, const struct view *vie
     struct buffer json = {0};
     bool ok = sql_session_open(&session, command->config, "aggregator retention", COUNT_TIMEOUT_MS,
                                err) &&
+              citus_allows(session.pg, CITUS_LACKS_RETENTION, err) &&
               view_sql_check(session.pg, view, COUNT_TIMEOUT_MS, err);
     buffer_append_text(&json, "[");
     for (size_t i = 0; ok && i < view->table_count; i++) {

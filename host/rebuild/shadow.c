@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "schema/citus.h"
 #include "schema/program_schema.h"
 #include "view/view_sql.h"
 #include "base/xalloc.h"
@@ -139,6 +140,9 @@ static bool shadow_drop(const struct shadow *shadow, struct sql_session *session
 bool shadow_create(struct shadow *shadow, struct sql_session *session,
                    const struct shadow_kind *kind, const struct view *view, struct err *err) {
     *shadow = (struct shadow){.schema = kind->schema};
+    if (!citus_allows(session->pg, CITUS_LACKS_SHADOW, err)) {
+        return false;
+    }
     bool ok = shadow_take_lock(shadow, session, kind, err) &&
               shadow_find_live(shadow, session, err) && shadow_drop(shadow, session, err) &&
               sql_run(session, err, "CREATE SCHEMA %s", kind->schema);

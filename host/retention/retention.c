@@ -150,20 +150,12 @@ static enum sweep_result retention_work_on(struct retention *retention, struct s
     return looked ? result : SWEEP_FAILED;
 }
 
-static bool retention_can_sweep(struct sweep *sweep, struct err *err) {
-    enum citus_node node;
-    if (!citus_find(sweep->session.pg, &node, err)) {
-        return false;
-    }
-    return node == CITUS_NONE || err_set(err, ERR_INPUT, CITUS_HAS_NO_RETENTION);
-}
-
 static enum sweep_result retention_work(struct retention *retention, struct err *err) {
     const struct view *view = script_generation_view(retention->generation);
     struct sweep sweep;
     enum sweep_result worst = SWEEP_DONE;
     if (!sweep_open(&sweep, retention->generation, retention->cache, err) ||
-        !retention_can_sweep(&sweep, err)) {
+        !citus_allows(sweep.session.pg, CITUS_LACKS_RETENTION, err)) {
         sweep_close(&sweep);
         return SWEEP_FAILED;
     }

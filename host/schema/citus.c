@@ -42,6 +42,23 @@ bool citus_find(struct pg *pg, enum citus_node *node, struct err *err) {
     return true;
 }
 
+bool citus_allows(struct pg *pg, enum citus_lack lack, struct err *err) {
+    static const char *const reasons[] = {
+        [CITUS_LACKS_RETENTION] =
+            "the view declares a retention, which does not work on Citus: a sweep locks rows of "
+            "all shards, which Citus refuses. Remove `retention` from scripts/view.lua; "
+            "docs/operate/citus.md says how old rows are deleted instead",
+        [CITUS_LACKS_SHADOW] =
+            "verify, rebuild, diff and shadow runs do not work on Citus: they compare the view "
+            "with a second one in the same database, and Citus joins no table of one server with "
+            "tables of all. Run the command against a plain Postgres that reads the same topics: "
+            "docs/operate/citus.md says how",
+    };
+    enum citus_node node;
+    return citus_find(pg, &node, err) &&
+           (node == CITUS_NONE || err_set(err, ERR_INPUT, "%s", reasons[lack]));
+}
+
 static void citus_add_names(struct pg_params *params, const struct citus_table *tables,
                             size_t count, bool is_column) {
     pg_array_begin(params, PG_ARRAY_TEXT);

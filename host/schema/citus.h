@@ -1,5 +1,6 @@
 /* citus: the extension of Postgres that spreads tables over several servers. A database without it
- * is asked one question more by migrate.h, and nothing else. */
+ * is asked one question more by migrations, by what citus_allows is asked about, and by nothing
+ * else. */
 #pragma once
 
 #include <stddef.h>
@@ -13,9 +14,15 @@ enum citus_node { CITUS_NONE, CITUS_COORDINATOR, CITUS_WORKER };
 /* What the server of this connection is. CITUS_NONE: the database lacks the extension. */
 bool citus_find(struct pg *pg, enum citus_node *node, struct err *err);
 
-/* A sweep locks rows of all shards, which Citus refuses. */
-#define CITUS_HAS_NO_RETENTION                                                                     \
-    "the view declares a retention, which does not work on Citus: remove it from scripts/view.lua"
+/* What works on one server alone. */
+enum citus_lack {
+    CITUS_LACKS_RETENTION,
+    CITUS_LACKS_SHADOW /* verify, rebuild, diff and shadow runs */
+};
+
+/* False: the database has Citus, or *err says why that is unknown. The error says why it does not
+ * work there, and what to do instead. */
+bool citus_allows(struct pg *pg, enum citus_lack lack, struct err *err);
 
 /* A table whose rows are spread by the hash of the column. */
 struct citus_table {

@@ -129,24 +129,6 @@ BEGIN
 END
 $$;
 
--- Without a bound of bytes: a table's size is that of the node, which may have none of its rows.
-CREATE OR REPLACE FUNCTION aggregator_state.trim_rejected(
-  keep_hours bigint, keep_rows bigint, keep_bytes bigint
-) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-  DELETE FROM aggregator_state.rejected_events
-  WHERE ctid = ANY (ARRAY(
-    SELECT ctid
-    FROM aggregator_state.rejected_events
-    WHERE rejected_at < greatest(
-      now() - keep_hours * interval '1 hour',
-      (SELECT rejected_at
-       FROM aggregator_state.rejected_events
-       ORDER BY rejected_at DESC OFFSET keep_rows LIMIT 1))
-    FOR UPDATE SKIP LOCKED));
-END
-$$;
-
 -- functions.sql has made epoch() that of each node: between this transaction and that of distribute()
 -- nodes would name the database differently, and each audit would drop all cached responses.
 DO $$ BEGIN

@@ -113,11 +113,15 @@ CREATE OR REPLACE FUNCTION aggregator_state.epoch(
        ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END)
 $$;
 
--- Sums the bytes only if the table with its indexes exceeds the limit. Rows of one transaction stay
--- or go together, and the newest stay. SKIP LOCKED: two workers must not wait for each other.
+-- Sums the bytes only if the table with its indexes exceeds the limit. `tableoid` is the table on the node
+-- that has its rows. Rows of one transaction stay or go together, and the newest stay. SKIP LOCKED: two
+-- workers must not wait for each other.
 CREATE OR REPLACE FUNCTION aggregator_state.trim_rejected(
   keep_hours bigint, keep_rows bigint, keep_bytes bigint
 ) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  has_bytes constant bigint := (SELECT pg_total_relation_size(tableoid)
+    FROM aggregator_state.rejected_events ORDER BY rejected_at DESC LIMIT 1);
 BEGIN
   DELETE FROM aggregator_state.rejected_events
   WHERE ctid = ANY (ARRAY(
@@ -134,7 +138,7 @@ BEGIN
            sum(200 + coalesce(pg_column_size(raw), 0) + coalesce(pg_column_size(detail), 0))
              OVER (ORDER BY rejected_at DESC) AS bytes
          FROM aggregator_state.rejected_events
-         WHERE (SELECT pg_total_relation_size('aggregator_state.rejected_events')) > keep_bytes) AS kept
+         WHERE has_bytes > keep_bytes) AS kept
        WHERE bytes > keep_bytes))
     FOR UPDATE SKIP LOCKED));
 END

@@ -1,15 +1,22 @@
 """The service on Citus: a coordinator and two workers, with a process at each worker. Runs where the
 extension is installed: tools/citus."""
 import contextlib
+import json
+import re
+import secrets
+import shutil
 import uuid
 
 import citus
 import harness
 import psycopg2
 import pytest
+import stack
 from harness import BESIDE, expectations, read_records
-from stack import wait_until
-from views import check_view
+from stack import ROOT, wait_until
+from test_example import FOLDER as FLEET, HEADERS as FLEET_HEADERS, telemetry
+from test_rejection import bad_slot, keep, rejected_rows
+from views import check_view, status_path
 
 pytestmark = [pytest.mark.skipif(not citus.installed(), reason=citus.MISSING),
               pytest.mark.xdist_group("citus")]
@@ -28,9 +35,9 @@ class Pair:
                                       self.urls[0], self.plain.redis_url, cleanup)
         self.migrated = self.at(0).command("migrate")
 
-    def at(self, node, **env):
+    def at(self, node, config=None, **env):
         """A program whose database is that node: 0 is the coordinator."""
-        program = self.spread.prepare(**ALL_HISTORY, REDIS_URL="none", **env)
+        program = self.spread.prepare(config, **ALL_HISTORY, REDIS_URL="none", **env)
         program.env["RESULT_AGGREGATOR_SERVICE_DATABASE_URL"] = self.urls[node]
         program.database_url = self.urls[node]
         return program
@@ -77,7 +84,7 @@ def test_every_node_gives_the_samples_responses(fed_pair, stream):
 
 
 def test_responses_are_those_of_plain_postgres_to_the_byte(fed_pair):
-    paths = [f"/internal/v1/batches/{batch}/status" for stream in BESIDE
+    paths = [status_path(batch) for stream in BESIDE
              for batch in (*expectations(stream), "unknown")]
     paths += [f"/internal/v1/batches/user/{user}?limit=2{more}" for user in users()
               for more in ("", "&offset=1", "&status=completed_successfully", "&status=processing")]
@@ -157,6 +164,21 @@ def test_check_is_content_at_every_node(fed_pair, node):
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+@pytest.mark.parametrize("words", [("rejected", "list"), ("explain", "--since", "beginning", "--json")])
+def test_commands_at_a_worker_print_what_they_print_of_plain_postgres(fed_pair, words):
+    if words[0] == "explain":
+        words += ("batch", next(iter(expectations("current-hard"))))
+
+    def printed(program):
+        """Without the times of rejection, and in an order of their own."""
+        lines = program.command(*words).stdout.splitlines()
+        return sorted(re.sub(r'^[-0-9]+ [:0-9]+|"rejected_at":"[^"]*"', "", line) for line in lines)
+
+    wanted = printed(fed_pair.plain.program)
+    for node in (1, 2):
+        assert printed(fed_pair.at(node)) == wanted != []
+
+
 def test_a_database_with_rows_gets_citus(cluster, make_service, cleanup):
     """Its rows move to the shards, each node answers as before, and ingestion goes on."""
     pair = Pair.__new__(Pair)
@@ -175,3 +197,193 @@ def test_a_database_with_rows_gets_citus(cluster, make_service, cleanup):
     check_view(after, "current")
     pair.spread.feed("second-run")
     check_view(after, "second-run")
+
+
+# ---- responses ----------------------------------------------------------------------------------
+
+READS = ("SELECT coalesce(sum(calls), 0) FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid "
+         "AND d.datname = current_database() WHERE query LIKE '%FROM assessments t WHERE t.batch_id = wanted%'")
+
+
+def test_a_response_reads_its_batch_by_one_statement(fed_pair):
+    """Five functions of it ask for rows of the batch."""
+    def reads():
+        with psycopg2.connect(fed_pair.urls[1]) as connection, connection.cursor() as cursor:
+            cursor.execute(READS)
+            return int(cursor.fetchone()[0])
+
+    with psycopg2.connect(fed_pair.urls[1]) as connection, connection.cursor() as cursor:
+        before = reads()
+        cursor.execute("SELECT body FROM batch_answer(%s)", (next(iter(expectations("current"))),))
+        assert cursor.fetchone()
+    assert reads() - before == 1
+
+
+def test_a_statement_of_the_same_transaction_sees_what_has_been_committed(cluster, make_service, cleanup):
+    """What a response has read of its batch ends with its statement."""
+    pair = Pair(cluster, make_service, cleanup)
+    ask = "SELECT user_id FROM batches_of(ARRAY['batch'])"
+    with contextlib.closing(psycopg2.connect(pair.urls[1])) as reader, reader.cursor() as cursor:
+        cursor.execute(ask)
+        assert cursor.fetchall() == []
+        for user in ("one", "another"):
+            pair.spread.query("INSERT INTO batch_results (batch_id, user_id) VALUES ('batch', %s) "
+                              "ON CONFLICT (batch_id) DO UPDATE SET user_id = EXCLUDED.user_id", user)
+            cursor.execute(ask)
+            assert cursor.fetchall() == [(user,)]
+
+
+def documented(language, first):
+    """The block of docs/operate/citus.md that begins with `first`."""
+    blocks = (ROOT / "docs/operate/citus.md").read_text().split(f"```{language}\n")[1:]
+    return next(block for block in blocks if block.startswith(first)).partition("```")[0]
+
+
+def test_rows_are_those_of_plain_postgres(fed_pair):
+    """By the documented statement."""
+    statement = documented("sh", "psql").split("'")[1]
+    for table in ("batch_results", "essay_results", "phase_outcomes", "assessments"):
+        asked = statement.replace("essay_results", table)
+        assert fed_pair.spread.query(asked) == fed_pair.plain.query(asked) != []
+
+
+def test_old_rows_are_deleted_by_hand(cluster, make_service, cleanup):
+    """By the documented statements: here all rows are old."""
+    pair = Pair(cluster, make_service, cleanup)
+    pair.feed(["current"])
+    assert pair.spread.query("SELECT 1 FROM essay_results WHERE linked_batch_id IS NOT NULL") != []
+    pair.spread.query(documented("sql", "CREATE TEMP TABLE").replace("400 days", "1 day"))
+    for table in ("batch_results", "phase_outcomes", "assessments"):
+        assert pair.spread.query(f"SELECT 1 FROM {table}") == []
+    assert pair.spread.query("SELECT 1 FROM essay_results WHERE linked_batch_id IS NOT NULL") == []
+
+
+# ---- what Citus lacks ---------------------------------------------------------------------------
+
+NO_SHADOW = "verify, rebuild, diff and shadow runs do not work on Citus"
+
+
+@pytest.mark.parametrize("words, status", [(("verify",), 1), (("rebuild", "--yes"), 1), (("diff",), 2)])
+def test_what_compares_with_a_shadow_is_refused(fed_pair, words, status):
+    for program in fed_pair.programs:
+        refused = program.command(*words, check=False)
+        assert refused.returncode == status, refused.stdout + refused.stderr
+        assert NO_SHADOW in refused.stdout + refused.stderr
+    assert fed_pair.spread.query("SELECT nspname FROM pg_namespace WHERE nspname LIKE '%%shadow%%' "
+                                 "OR nspname LIKE '%%rebuild%%'") == []
+
+
+@pytest.fixture
+def scripts(tmp_path):
+    return shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+
+
+def test_a_shadow_run_is_refused_and_replaces_nothing(fed_pair, scripts):
+    program = fed_pair.at(1, SCRIPTS_ROOT=str(scripts)).start()
+    (scripts / "lib/extra.lua").write_text("return {}\n")
+    refused = program.command("reload", "--shadow-run", check=False)
+    program.stop()
+    assert refused.returncode == 1
+    assert json.loads(refused.stdout)["done"] is False and NO_SHADOW in refused.stdout
+
+
+@pytest.mark.parametrize("words", [("check",), ("retention",)])
+def test_a_retention_is_refused(fed_pair, scripts, words):
+    view = scripts / "view.lua"
+    view.write_text(view.read_text().replace(
+        'name = "batch_results",',
+        'name = "batch_results", retention = { days = 400, span_days = 30, by = "registration" },', 1))
+    refused = fed_pair.at(1, SCRIPTS_ROOT=str(scripts)).command(*words, check=False)
+    assert refused.returncode == 1
+    assert ("the view declares a retention, which does not work on Citus"
+            in refused.stdout + refused.stderr)
+
+
+# ---- rows ---------------------------------------------------------------------------------------
+
+def test_rejected_events_are_bounded_in_bytes(cluster, make_service, cleanup):
+    """By the size of their table on the node that has it, whichever node the process asks."""
+    pair = Pair(cluster, make_service, cleanup)
+    for offset in range(5):
+        keep(pair.spread, "old", offset, secrets.token_hex(200_000), f"{10 - offset} minutes")
+    pair.spread.publish([bad_slot()])
+    pair.at(2, stack.edited_config(pair.spread.folder / "narrow.lua", (
+        "rejected_keep_mb = 1024", "rejected_keep_mb = 1"))).start()
+    pair.spread.wait_committed(1)
+    assert [row["offset"] for row in rejected_rows(pair.spread) if row["topic"] == "old"] == [2, 3, 4]
+    again = pair.at(1).command("rejected", "retry", "--all", "--yes")
+    assert "0 applied or ignored, 4 rejected again" in again.stdout
+    assert "4 dropped" in pair.at(1).command("rejected", "drop", "--all", "--yes").stdout
+    assert rejected_rows(pair.spread) == []
+
+
+SETS = "SELECT vehicle_id, driver_ids FROM vehicles ORDER BY vehicle_id COLLATE \"C\""
+PASSED = ("SELECT coalesce(sum(next_offset) FILTER (WHERE next_offset > 0), 0) "
+          "FROM aggregator_state.consumer_offsets")
+
+
+def query(url, sql):
+    with contextlib.closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(sql)
+        return cursor.fetchall()
+
+
+class Fleet:
+    """The example's service, without a retention, and its stream of telemetry."""
+
+    def __init__(self, folder, build, cleanup):
+        self.folder, self.build, self.cleanup = folder, build, cleanup
+        self.service = shutil.copytree(FLEET, folder / "service")
+        view = self.service / "scripts/view.lua"
+        view.write_text(re.sub(r"retention = \{.*\},", "", view.read_text()))
+        self.kafka = stack.EmbeddedKafka(folder, build, stack.topics_of(FLEET))
+        cleanup.callback(self.kafka.stop)
+        self.kafka.start()
+        records = telemetry()
+        self.count = len(records)
+        path = folder / "telemetry.jsonl"
+        path.write_text("".join(json.dumps(record) + "\n" for record in records))
+        stack.feed(build, self.kafka.brokers, str(path))
+
+    def program(self, url):
+        made = stack.OtherAggregator(self.folder / str(uuid.uuid4()), self.build, self.service,
+                                     (url, "none", self.kafka.brokers), FLEET_HEADERS)
+        self.cleanup.callback(made.kill)
+        return made
+
+    def taken(self, urls, sql):
+        """The rows after processes at all but the first of these nodes have taken the stream."""
+        self.program(urls[0]).command("migrate")
+        programs = [self.program(url).start() for url in urls[1:]]
+        wait_until("all events", lambda: query(urls[0], PASSED)[0][0] >= self.count)
+        for program in programs:
+            program.stop()
+        return query(urls[0], sql)
+
+
+def test_sets_are_those_of_plain_postgres(cluster, build, postgres_url, tmp_path, cleanup):
+    """The rule `set`, with items from commits of two nodes."""
+    fleet, name = Fleet(tmp_path, build, cleanup), f"fleet_{uuid.uuid4().hex}"
+    plain = stack.create_database(postgres_url, name)
+    wanted = fleet.taken([plain, plain], SETS)
+    assert any(len(drivers or []) > 1 for _, drivers in wanted)
+    assert fleet.taken(cluster.join(cluster.create_database(name), SHARDS), SETS) == wanted
+
+
+# ---- a node is away -----------------------------------------------------------------------------
+
+def test_a_node_that_died_and_came_back_has_all_events(cluster, make_service, cleanup):
+    """Of two processes, one at the node and one at the other, while events come."""
+    pair = Pair(cluster, make_service, cleanup)
+    pair.feed(["current"])
+    process = pair.spread.feed("first", rate=20, wait=False)
+    more = pair.spread.committed_events() + 3
+    pair.spread.wait_committed(more)
+    cluster.nodes[2].kill()
+    wait_until("that the outage shows", lambda: pair.programs[1].get("/readyz")[0] == 503)
+    process.wait()
+    cluster.nodes[2].start()
+    pair.spread.wait_committed(len(read_records("current")) + len(read_records("first")))
+    for program in pair.programs:
+        check_view(program, "current")
+        check_view(program, "first")

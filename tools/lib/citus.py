@@ -39,7 +39,8 @@ class Cluster:
         name = urls[0].rsplit("/", 1)[1]
         execute(urls[0], f"SELECT citus_set_coordinator_host('127.0.0.1', {self.nodes[0].port})",
                 *(f"SELECT citus_add_node('127.0.0.1', {node.port})" for node in self.nodes[1:]),
-                f"ALTER DATABASE {name} SET citus.shard_count = {shards}")
+                f"ALTER DATABASE {name} SET citus.shard_count = {shards}",
+                f"ALTER DATABASE {name} SET citus.max_adaptive_executor_pool_size = 1")
         return urls
 
 

@@ -1,7 +1,7 @@
 """The service on Citus beside one plain Postgres, on the same cores.
 
 A stream drains into a plain Postgres by one process with two workers, and in turn into a Citus of a
-coordinator and two nodes by a process with one worker at each node, for each number of shards. Then
+coordinator and two nodes by a process at each node, for each number of shards. Then
 each is asked for the status of batches, not cached, one at a time. Prints the rates, the CPU of all
 servers of Postgres for an event and for a response, and their share of the plain one's. Needs the
 extension: tools/citus."""
@@ -21,8 +21,10 @@ from .servers import Servers, committing
 
 NODES = 2
 LEAST_RATE = 0.9  # of the plain one's
+IDLE_S = 5
 MOST_CPU = 4      # of a response, as a multiple of the plain one's
 UNCACHED = {"CACHE_ENABLED": "false", "OUTBOX_ENABLED": "false"}
+MARKS = "SELECT count(*) FROM aggregator_state.reaction_marks"
 BATCHES = "SELECT batch_id FROM batch_results WHERE registration_at IS NOT NULL ORDER BY batch_id"
 
 
@@ -31,6 +33,7 @@ def add_options(parser):
     parser.add_argument("--events", type=int, default=100000)
     parser.add_argument("--responses", type=int, default=300, help="that are asked for")
     parser.add_argument("--shards", type=int, nargs="+", default=(2, 4, 8, 32))
+    parser.add_argument("--workers", type=int, default=1, help="of the process at each node; plain has two in all")
     parser.add_argument("--runs", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="20,000 events, 100 responses, one run")
     parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
@@ -71,13 +74,22 @@ class Side:
         program = self.programs[0]
         for batch in chosen[:20]:  # plans and connections
             assert program.status_of(batch)
+        stack.wait_until("the reactions", lambda: verify.query(self.url, MARKS) == [(0,)], 600)
+        idle = self.idle_share()
         cpu, took = postgres_seconds(self.nodes), []
         for batch in chosen:
             began = time.monotonic()
             assert program.status_of(batch)
             took.append(time.monotonic() - began)
-        return {"response_cpu_ms": (postgres_seconds(self.nodes) - cpu) / responses * 1000,
-                "response_ms": statistics.median(took) * 1000}
+        used = postgres_seconds(self.nodes) - cpu - idle * sum(took)
+        return {"response_cpu_ms": used / responses * 1000, "response_ms": statistics.median(took) * 1000}
+
+    def idle_share(self):
+        """The CPU of Postgres in a second without requests: of Citus' own processes, and of the programs'
+        looks at their tables."""
+        cpu = postgres_seconds(self.nodes)
+        time.sleep(IDLE_S)
+        return (postgres_seconds(self.nodes) - cpu) / IDLE_S
 
 
 @contextlib.contextmanager
@@ -88,12 +100,12 @@ def plain(servers, number):
 
 
 @contextlib.contextmanager
-def spread(servers, cluster, shards, number):
+def spread(servers, cluster, shards, number, workers=1):
     name = f"citus{shards}_{number}"
     urls = cluster.join(cluster.create_database(name), shards)
     servers.process(f"{name}_migrate", urls[0], UNCACHED).command("migrate")
     programs = [servers.process(f"{name}_{node}", urls[node],
-                                UNCACHED | {"SERVICE_NAME": f"{name}_{node}", "INGEST_WORKERS": "1"})
+                                UNCACHED | {"SERVICE_NAME": f"{name}_{node}", "INGEST_WORKERS": str(workers)})
                 for node in range(1, NODES + 1)]
     yield Side(cluster.nodes, urls[0], programs)
     for program in programs:
@@ -113,7 +125,7 @@ def show(title, figures):
 
 def judge(options, runs):
     report = Report(f"{options.stream}: {options.events:,} events, Citus with {NODES} nodes, "
-                    f"{options.runs} runs", ("runs", "median"))
+                    f"{options.workers} workers each, {options.runs} runs", ("runs", "median"))
     for shards in options.shards:
         pairs = list(zip(runs[shards], runs["plain"]))
         for key, title in (("events_per_second", "rate"), ("postgres_cpu_us", "CPU of an event"),
@@ -139,7 +151,7 @@ def run(options, folder, cleanup):
                             [setting for setting in citus.SETTINGS if setting != "fsync=off"])
     untimed = streams.publish(servers, folder, options.stream, options.events)
     contestants = {"plain": lambda number: plain(servers, number)} | {
-        shards: lambda number, shards=shards: spread(servers, cluster, shards, number)
+        shards: lambda number, shards=shards: spread(servers, cluster, shards, number, options.workers)
         for shards in options.shards}
     runs = {name: [] for name in contestants}
     for number in range(options.runs):
