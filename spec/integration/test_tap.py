@@ -109,7 +109,7 @@ def test_an_event_is_shown_on_arrival_as_its_handler_gets_it(tap, publish):
     del shown["fields"]
     value = event["value"]
     assert shown == {"topic": SLOT, "handler": "handlers/essay_slot_assigned",
-                     "outcome": "applied", "reason": None, "detail": None, "rests_on": None,
+                     "outcome": "applied", "reason": None, "detail": None, "rests_on": None, "expired_before": None,
                      "published": [], "event_id": value["event_id"], "time": "2025-06-28T09:00:07.000000Z",
                      "correlation_id": value["correlation_id"], "touches": ["b-1", "e-1"]}
 
