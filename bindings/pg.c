@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/request_steps.h"
 #include "pg_metrics.h"
 #include "pg_connection.h"
 
@@ -238,6 +239,7 @@ bool pg_query(struct pg *pg, const char *name, const char *sql, const struct pg_
     int64_t began_us = clock_monotonic_us();
     bool ok = pg_run_query(pg, name, sql, params, timeout_ms, result, err);
     pg->slow |= clock_monotonic_us() - began_us >= SLOW_US;
+    request_steps_add(REQUEST_DATABASE, began_us);
     if (!pg->options.uncounted) {
         pg_metrics_count(name, ok, began_us);
     }

@@ -13,7 +13,9 @@
 
 #include "bindings/pg_reads.h"
 #include "bindings/redis.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/request_steps.h"
 #include "base/xalloc.h"
 #include "cache_internal.h"
 
@@ -252,8 +254,8 @@ static void shared_on_get_reply(void *context, size_t index, const redisReply *r
     }
 }
 
-void shared_get(struct shared *shared, const struct cache_key *key, uint64_t view,
-                struct shared_hit *hit) {
+static void shared_look_up(struct shared *shared, const struct cache_key *key, uint64_t view,
+                           struct shared_hit *hit) {
     struct lookup lookup = {.shared = shared, .key = key, .view = view, .hit = hit};
     char announced[CACHE_ANNOUNCED_KEY_BYTES];
     *hit = (struct shared_hit){0};
@@ -286,6 +288,13 @@ void shared_get(struct shared *shared, const struct cache_key *key, uint64_t vie
         *hit = (struct shared_hit){0};
     }
     free(tags);
+}
+
+void shared_get(struct shared *shared, const struct cache_key *key, uint64_t view,
+                struct shared_hit *hit) {
+    int64_t began_us = clock_monotonic_us();
+    shared_look_up(shared, key, view, hit);
+    request_steps_add(REQUEST_CACHE, began_us);
 }
 
 /* The arguments of one script call, with their memory. */

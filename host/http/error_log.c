@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/request_steps.h"
 #include "endpoint.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the limits of all endpoints */
@@ -50,12 +51,21 @@ static bool error_log_begin(struct endpoint *endpoint, size_t type, struct slice
     return admitted;
 }
 
+/* The loop's own responses have no steps. */
+static int64_t error_log_step_ms(const struct exchange *exchange, enum request_step step) {
+    return exchange->plan.carry_out ? request_steps_us(step) / 1000 : 0;
+}
+
 void error_log_write_slow(const struct exchange *exchange, int64_t took_us) {
     if (error_log_begin(exchange->endpoint, ENDPOINT_SLOW, (struct slice){0})) {
         log_warning("request is slow", LOG_TEXT("endpoint", exchange->endpoint->name),
                     LOG_SLICE("method", exchange->request.method_name),
                     LOG_INT("status", exchange->response.status),
-                    LOG_INT("took_ms", took_us / 1000));
+                    LOG_INT("took_ms", took_us / 1000),
+                    LOG_INT("queued_ms", error_log_step_ms(exchange, REQUEST_QUEUED)),
+                    LOG_INT("cache_ms", error_log_step_ms(exchange, REQUEST_CACHE)),
+                    LOG_INT("state_ms", error_log_step_ms(exchange, REQUEST_STATE)),
+                    LOG_INT("database_ms", error_log_step_ms(exchange, REQUEST_DATABASE)));
     }
 }
 

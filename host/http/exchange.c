@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/request_steps.h"
 #include "base/uuid.h"
 #include "base/xalloc.h"
 #include "endpoint.h"
@@ -214,6 +215,7 @@ void exchange_refuse_body(struct exchanges *exchanges, struct exchange *exchange
 
 void exchange_carry_out(struct exchanges *exchanges, struct exchange *exchange) {
     exchange_bind_log(exchange);
+    request_steps_begin(exchange->started_us);
     if (clock_remaining_ms(exchange->deadline_us) == 0) {
         response_set_unavailable(&exchange->response, UNAVAILABLE_WORKERS);
     } else {

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/recent_requests.h"
+#include "base/request_steps.h"
 #include "base/stop.h"
 #include "base/xalloc.h"
 #include "script_private.h"
@@ -93,12 +94,13 @@ static struct script_instance *pool_wait_for_state(struct script_pool *pool, int
 }
 
 static struct script_instance *pool_acquire(struct script_pool *pool, int timeout_ms) {
-    int64_t deadline_us = clock_monotonic_us() + timeout_ms * 1000LL;
+    int64_t began_us = clock_monotonic_us(), deadline_us = began_us + timeout_ms * 1000LL;
     pthread_mutex_lock(&pool->lock);
     struct script_instance *instance = pool->free_count > 0
                                            ? pool->free[--pool->free_count]
                                            : pool_wait_for_state(pool, deadline_us);
     pthread_mutex_unlock(&pool->lock);
+    request_steps_add(REQUEST_STATE, began_us);
     return instance;
 }
 

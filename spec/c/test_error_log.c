@@ -176,6 +176,7 @@ static void a_slow_request_leaves_a_line_at_a_bounded_rate(void) {
     CHECK_INT(count_of(lines, "request is slow"), 10);
     CHECK_HAS(lines, "\"correlation_id\":\"mine\",\"endpoint\":\"slow\"");
     CHECK_HAS(lines, "\"status\":200,\"took_ms\":1");
+    CHECK_HAS(lines, "\"queued_ms\":0,\"cache_ms\":0,\"state_ms\":0,\"database_ms\":0");
     exchanges_destroy(exchanges);
     CHECK_HAS(captured_take(), "\"error_type\":\"slow\",\"count\":2");
     exchange_destroy(exchange);

@@ -4,6 +4,7 @@
 #include "bindings/redis_refusal.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/request_steps.h"
 #include "base/redact.h"
 
 struct metric *metric_family(enum metric_type type, const char *name, const char *help,
@@ -20,6 +21,10 @@ struct metric_cell *metric_cell(struct metric *metric, ...) {
 struct metric_cell *metric_single(enum metric_type type, const char *name, const char *help) {
     (void)type, (void)name, (void)help;
     return NULL;
+}
+
+void request_steps_add(enum request_step step, int64_t since_us) {
+    (void)step, (void)since_us;
 }
 
 void metric_add(struct metric_cell *cell, double amount) {
