@@ -2,7 +2,8 @@
  *   ras:cache:dep:TAG         set of the KEYs that depend on a tag
  *   ras:cache:seq             number of the last invalidation
  *   ras:cache:recent          the last invalidations, sorted by number, for the store script;
- *                             a member is 16 digits, which make it unique, and the tags
+ *                             a member is 16 digits, which make it unique, the tags, and the
+ *                             announcer's id, which older releases take for one more tag
  *   ras:cache:floor           number of the last drop of all: responses begun before are stale
  *   ras:cache:chain:ID        parts applied of an announcement: none is skipped
  *   ras:cache:announced:VIEW  by partition of a database: its commits announced without a gap;
@@ -22,6 +23,7 @@
 
 #include "bindings/redis.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/xalloc.h"
 #include "cache_internal.h"
 
@@ -192,27 +194,41 @@ static void announce_name_chain(char chain[sizeof CHAIN_PREFIX + 32]) {
              (unsigned)getpid(), (uint64_t)clock_wall_us() & 0xffffffffff, id);
 }
 
+uint64_t cache_make_id(void) {
+    char name[sizeof CHAIN_PREFIX + 32];
+    announce_name_chain(name);
+    return hash64(slice_of(name));
+}
+
 /* ---- announcing ---------------------------------------------------------------------------- */
 
-static bool announce_append_part(struct redis *redis, const char *chain, const uint64_t *tags,
-                                 size_t count, size_t parts_before, struct err *err) {
+/* What tells the parts of an announcement. */
+struct part {
+    const char *chain;
+    size_t before; /* parts */
+    uint64_t id;   /* of the cache */
+};
+
+static bool announce_append_part(struct redis *redis, const struct part *part, const uint64_t *tags,
+                                 size_t count, struct err *err) {
     struct arguments arguments;
     char(*deps)[CACHE_DEP_KEY_BYTES] = xcalloc(count, sizeof *deps);
-    uint64_t *wire = xcalloc(count, sizeof *wire);
+    uint64_t *wire = xcalloc(count + 1, sizeof *wire);
     announce_arguments_open(&arguments, count + 9, 2);
     announce_put_text(&arguments, "EVAL");
     announce_put_text(&arguments, INVALIDATE_SCRIPT);
     announce_put_number(&arguments, count + 3);
     announce_put_text(&arguments, CACHE_SEQ_KEY);
     announce_put_text(&arguments, CACHE_RECENT_KEY);
-    announce_put_text(&arguments, chain);
+    announce_put_text(&arguments, part->chain);
     for (size_t i = 0; i < count; i++) {
         announce_put_slice(&arguments, cache_dep_key(tags[i], deps[i]));
         wire[i] = htobe64(tags[i]);
     }
+    wire[count] = htobe64(part->id);
     announce_put_text(&arguments, CACHE_TAGS_PREFIX);
-    announce_put_slice(&arguments, (struct slice){(const char *)wire, count * sizeof *wire});
-    announce_put_number(&arguments, parts_before);
+    announce_put_slice(&arguments, (struct slice){(const char *)wire, (count + 1) * sizeof *wire});
+    announce_put_number(&arguments, part->before);
     bool ok = announce_send(redis, &arguments, err);
     free(deps);
     free(wire);
@@ -276,8 +292,9 @@ bool cache_append_announcement(struct cache *cache, struct redis *redis,
     }
     for (size_t first = 0; first < announcement->tag_count; first += CHUNK, parts++) {
         size_t left = announcement->tag_count - first;
-        if (!announce_append_part(redis, chain, announcement->tags + first,
-                                  left < CHUNK ? left : CHUNK, parts, err)) {
+        struct part part = {.chain = chain, .before = parts, .id = cache->id};
+        if (!announce_append_part(redis, &part, announcement->tags + first,
+                                  left < CHUNK ? left : CHUNK, err)) {
             return false;
         }
     }

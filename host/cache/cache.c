@@ -26,6 +26,7 @@ struct cache *cache_create(const struct cache_options *options, struct err *err)
     store_init(&cache->store, options->max_bytes);
     cache->store.alone = !with_redis;
     cache->subscribed = !with_redis;
+    cache->id = cache_make_id();
     cache->enabled = options->enabled;
     cache->ttl_s = options->ttl_s;
     cache->redis_timeout_ms = options->redis_timeout_ms;

@@ -139,6 +139,8 @@ bool subscriber_is_current(const struct subscriber *subscriber);
 void cache_set_subscribed(struct cache *cache, bool subscribed);
 /* All invalidations announced before this moment of the monotonic clock have arrived. */
 void cache_set_received(struct cache *cache, int64_t until_us);
+/* A number that no other cache has. */
+uint64_t cache_make_id(void);
 /* The process that announced the drop counts and logs it. */
 void cache_drop_uncounted(struct cache *cache);
 
@@ -169,6 +171,7 @@ struct cache {
     int64_t received_us; /* all invalidations announced before have arrived */
     int doubts;          /* open calls of cache_doubt */
     uint64_t view;       /* 0: unknown */
+    uint64_t id;         /* the last tag of its announcements: they come back to it */
     bool enabled;
     int ttl_s;
     int redis_timeout_ms;

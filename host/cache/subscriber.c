@@ -81,6 +81,15 @@ static bool subscriber_apply_position(struct subscriber *subscriber, const redis
     return true;
 }
 
+/* This process has invalidated the tags of its own announcements before it sent them: they would
+ * outdate what was computed since. */
+static void subscriber_invalidate(struct subscriber *subscriber, const uint64_t *tags,
+                                  size_t count) {
+    if (tags[count - 1] != subscriber->cache->id) {
+        cache_invalidate(subscriber->cache, tags, count);
+    }
+}
+
 static void subscriber_apply_message(struct subscriber *subscriber, const redisReply *message) {
     size_t count = message->len / 8;
     if (subscriber_apply_position(subscriber, message)) {
@@ -95,7 +104,7 @@ static void subscriber_apply_message(struct subscriber *subscriber, const redisR
     for (size_t i = 0; i < count; i++) {
         tags[i] = be64toh(tags[i]);
     }
-    cache_invalidate(subscriber->cache, tags, count);
+    subscriber_invalidate(subscriber, tags, count);
     free(tags);
 }
 

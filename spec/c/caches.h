@@ -33,14 +33,19 @@ static inline const char *command(const char *one, const char *two, const char *
     return text;
 }
 
-static inline void announce(struct cache *cache, const uint64_t *tags, size_t count) {
+/* After the cache has invalidated the tags. */
+static inline void announce_only(struct cache *cache, const uint64_t *tags, size_t count) {
     struct redis *redis = redis_create(url, 5000, &err);
-    cache_invalidate(cache, tags, count);
     struct cache_announcement announcement = {.tags = tags, .tag_count = count};
     CHECK_OK(cache_append_announcement(cache, redis, &announcement, &err) &&
                  redis_run(redis, NULL, NULL, &err),
              &err);
     redis_destroy(redis);
+}
+
+static inline void announce(struct cache *cache, const uint64_t *tags, size_t count) {
+    cache_invalidate(cache, tags, count);
+    announce_only(cache, tags, count);
 }
 
 /* ---- caches ------------------------------------------------------------------------------- */
