@@ -14,7 +14,7 @@
 #define LOOK_INTERVAL_US 1000000 /* for marks of other processes and retries */
 #define MEASURE_INTERVAL_US 5000000
 #define OUTAGE_REST_US 1000000
-#define BUSY_KEYS 16          /* after a turn with a round of this many keys … */
+#define BUSY_KEYS 16          /* after a turn with so many keys, or during which others came … */
 #define REST_FACTOR 2         /* … it pauses this many times the turn's duration, … */
 #define REST_FACTOR_BEHIND 30 /* … behind a backlog this many times, … */
 #define REST_MAX_US 4000000   /* … at most this long */
@@ -70,10 +70,12 @@ static size_t reactor_reaction_count(const struct reactor *reactor) {
     return count;
 }
 
-/* Switches to the generation of reactor_replace_scripts. False: none. */
+/* Switches to the generation of reactor_replace_scripts. False: none. The turn that begins sees all
+ * marks made so far. */
 static bool reactor_switch(struct reactor *reactor) {
     struct round *round = &reactor->round;
     thread_lock(&reactor->thread);
+    reactor->woken = false;
     struct script_generation *next = reactor->next;
     reactor->next = NULL;
     if (next) {
@@ -214,13 +216,20 @@ static bool reactor_wait(struct reactor *reactor, int64_t for_us, bool for_marks
     while (!reactor->next && !(for_marks && reactor->woken) &&
            thread_sleep(&reactor->thread, until_us)) {
     }
-    reactor->woken = reactor->woken && !for_marks;
     bool goes_on = !reactor->thread.stopping;
     thread_unlock(&reactor->thread);
     return goes_on;
 }
 
-/* The pause after a turn of that duration with many keys. */
+/* Commits have marked keys since the turn began: a stream that never ends. */
+static bool reactor_was_woken(struct reactor *reactor) {
+    thread_lock(&reactor->thread);
+    bool woken = reactor->woken;
+    thread_unlock(&reactor->thread);
+    return woken;
+}
+
+/* The pause after a busy turn of that duration. */
 static int64_t reactor_rest_us(struct reactor *reactor, int64_t worked_us) {
     thread_lock(&reactor->thread);
     int64_t rest_us = worked_us * (reactor->behind ? REST_FACTOR_BEHIND : REST_FACTOR);
@@ -248,7 +257,7 @@ static int64_t reactor_take_turn(struct reactor *reactor, bool *for_marks) {
         return OUTAGE_REST_US;
     }
     reactor->outage_logged = false;
-    if (most >= BUSY_KEYS) {
+    if (most >= BUSY_KEYS || (most > 0 && reactor_was_woken(reactor))) {
         *for_marks = false;
         return reactor_rest_us(reactor, clock_monotonic_us() - started_us);
     }
