@@ -281,6 +281,9 @@ static void worker_turn(struct worker *worker) {
         waiting_resume(worker);
     }
     bool may_take = script_switch_turn(worker);
+    if (worker->inflight) { /* before filling, which may wait for Redis: readers wait */
+        worker_progress_batch(worker);
+    }
     hold_turn(worker);
     reopen_turn(worker);
     if (worker->filling->count == 0) { /* a batch that was full stays so: its rows may be encoded */
@@ -291,10 +294,7 @@ static void worker_turn(struct worker *worker) {
     if (script_switch_is_due(worker)) { /* before the batch is finished, which takes time */
         script_switch_turn(worker);
     }
-    if (worker->inflight) {
-        worker_encode_ahead(worker);
-        worker_progress_batch(worker);
-    }
+    worker_encode_ahead(worker);
     if (worker_database_needed(worker)) {
         worker_prepare_database(worker);
     }

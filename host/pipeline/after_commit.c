@@ -87,9 +87,9 @@ static void after_commit_wake(struct pipeline *pipeline, const struct batch *bat
 
 void after_commit(struct pipeline *pipeline, struct batch *batch) {
     FAULT_POINT("after_commit");
-    after_commit_wake(pipeline, batch);
     offsets_note_committed(pipeline, batch);
-    announcer_begin(pipeline, batch);
+    announcer_begin(pipeline, batch); /* readers first: the reactor takes the processor */
+    after_commit_wake(pipeline, batch);
     after_commit_count(pipeline, batch);
     verdicts_enter(pipeline, batch);
     batch_clear(pipeline, batch);
