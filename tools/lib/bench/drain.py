@@ -22,7 +22,8 @@ from .report import Report
 from .servers import Servers, committing
 
 UNITS = {"events_per_second": "events/s", "own_cpu_us": "µs of its own CPU an event",
-         "postgres_cpu_us": "µs of Postgres' CPU an event", "resident_mb": "MB resident at most",
+         "postgres_cpu_us": "µs of Postgres' CPU an event", "kafka_cpu_us": "µs of Kafka's CPU an event",
+         "resident_mb": "MB resident at most",
          "instructions": "instructions of Postgres an event", "wal_kb": "kB of log an event",
          "checkpoints": "checkpoints", "batch_events": "events"}
 LEAST_OF_BARE = {("spell", 1): 1.0, ("lifecycle", 1): 0.8, ("spell", 2): 0.75}  # by stream and workers
@@ -34,12 +35,18 @@ def add_options(parser):
     parser.add_argument("--stream", choices=streams.STREAMS, default="spell")
     parser.add_argument("--events", type=int, default=1000000)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--partitions", type=int, default=3)
+    parser.add_argument("--partitions", type=int,
+                        help="of each topic (default: 3 for one worker, else 2 for each: all have as many)")
     parser.add_argument("--runs", type=int, default=2)
     parser.add_argument("--alone", action="store_true", help="without bare, single and consume")
     parser.add_argument("--redis", action="store_true", help="with the memory of seen events")
     parser.add_argument("--quick", action="store_true", help="60,000 events, one run")
     parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
+
+
+def even_partitions(workers):
+    """So many of each topic that no worker has more than another."""
+    return 2 * workers if workers > 1 else 3
 
 
 def cpu_seconds(pids):
@@ -70,16 +77,16 @@ def measured(subject, now, servers, span, watch=contextlib.nullcontext()):
     untimed, last = span
     subject.start()
     stack.wait_until("the first commit", lambda: now() > untimed, 600, 0.01)
-    own_pids, database_pids = subject.pids(), servers.postgres.pids()
+    pids = {"own_cpu_us": subject.pids(), "postgres_cpu_us": servers.postgres.pids(),
+            "kafka_cpu_us": servers.kafka.pids()}
     with watch:
         before, started = now(), time.monotonic()
-        own, theirs = cpu_seconds(own_pids), cpu_seconds(database_pids)
+        spent = {key: cpu_seconds(of) for key, of in pids.items()}
         stack.wait_until("the last commit", lambda: now() >= last, 600, 0.01)
         seconds, events = time.monotonic() - started, last - before
         figures = {"events_per_second": events / seconds,
-                   "own_cpu_us": (cpu_seconds(own_pids) - own) / events * 1e6,
-                   "postgres_cpu_us": (cpu_seconds(database_pids) - theirs) / events * 1e6,
-                   "resident_mb": sum(map(most_resident_mb, own_pids))}
+                   **{key: (cpu_seconds(of) - spent[key]) / events * 1e6 for key, of in pids.items()},
+                   "resident_mb": sum(map(most_resident_mb, pids["own_cpu_us"]))}
     subject.stop()
     return figures
 
@@ -139,6 +146,7 @@ def bare_files(options, folder):
 def run(options, folder, cleanup):
     if options.quick:
         options.events, options.runs = 60000, 1
+    options.partitions = options.partitions or even_partitions(options.workers)
     servers = Servers(options, folder, cleanup, options.redis or options.stream == "replayed",
                       options.partitions)
     untimed = streams.publish(servers, folder, options.stream, options.events)

@@ -13,7 +13,7 @@ from . import drain, perf, stacks, streams
 from .report import Report
 from .servers import Servers
 
-MOST_SYMBOLS = 15
+MOST_SYMBOLS, MOST_THREADS = 15, 8
 PER = 1000  # events: how often something was called meanwhile
 LEAST_CALLS = 1  # to be shown
 UNIT = f"for {PER:,} events"
@@ -22,6 +22,7 @@ UNIT = f"for {PER:,} events"
 def add_options(parser):
     parser.add_argument("--stream", choices=streams.STREAMS, default="spell")
     parser.add_argument("--events", type=int, default=400000)
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--graphs", default="build/flames/", metavar="PREFIX",
                         help="of the graphs' paths: PREFIXaggregator.svg, …postgres.svg, "
                              "…redis.svg (default: %(default)s)")
@@ -43,7 +44,7 @@ class Drains:
 
     def watched(self, name, watch):
         """The figures of one, while the context watch(processes) is entered."""
-        program, url = self.servers.program(name, {})
+        program, url = self.servers.program(name, {"INGEST_WORKERS": str(self.options.workers)})
 
         @contextlib.contextmanager
         def watching():
@@ -72,8 +73,10 @@ def profile(drains, folder, report):
         counts = stacks.together(found[pid] for pid in pids)
         graph = pathlib.Path(f"{options.graphs}{name}.svg")
         graph.parent.mkdir(parents=True, exist_ok=True)
-        stacks.draw(counts, f"{name}: {options.stream}", graph)
+        stacks.draw(counts, f"{name}: {options.stream}, workers: {options.workers}", graph)
         report.add(f"{name}: of the processor time of the three", counts.total() / total * 100, "%")
+        for thread, count in stacks.by_thread(counts).most_common(MOST_THREADS):
+            report.add(f"{name}: thread {thread}", count / counts.total() * 100, "%")
         for symbol, count in stacks.own_time(counts).most_common(MOST_SYMBOLS):
             report.add(f"{name}: {symbol}", count / counts.total() * 100, "%")
 
@@ -118,11 +121,12 @@ def run(options, folder, cleanup):
         sys.exit("flame needs root, for perf")
     if options.quick:
         options.events = 100000
-    servers = Servers(options, folder, cleanup, redis=True)
+    servers = Servers(options, folder, cleanup, redis=True,
+                      partitions=drain.even_partitions(options.workers))
     drains = Drains(options, servers,
                     streams.publish(servers, folder, options.stream, options.events))
-    report = Report(f"{options.stream}: {options.events:,} events; graphs {options.graphs}*.svg",
-                    ("", ""))
+    report = Report(f"{options.stream}: {options.events:,} events, {options.workers} workers; "
+                    f"graphs {options.graphs}*.svg", ("", ""))
     profile(drains, folder, report)
     system_calls(drains, report)
     allocations(drains, report)

@@ -18,7 +18,7 @@ from .report import Report, percentile
 from .servers import Servers, committed
 
 RATE = 1000  # events a second
-MOST_P50_MS, MOST_P99_MS = 5, 20
+MOST_P50_MS, MOST_P99_MS = 4, 15
 PATIENCE_S = 10  # for one result
 PAUSE_S = 0.02  # between two, so that they do not meet in one transaction
 LOOK_AGAIN_S = 0.0002  # so that asking does not take a core from those who are asked

@@ -6,7 +6,8 @@ import signal
 import subprocess
 
 # The processor's clock, which virtual machines have too; odd, so as not to beat with timers.
-SAMPLING = ("-e", "cpu-clock", "-F", "499", "--call-graph", "dwarf,16384")
+SAMPLING = ("-e", "cpu-clock", "-F", "499", "--call-graph", "dwarf,16384",
+            "-m", "64M")  # for a perf that waits for a processor: what does not fit is lost
 NAMED_CALLS = ("poll", "read", "write", "futex", "sendto", "sendmsg", "recvfrom", "recvmsg",
                "epoll_wait", "pread64", "pwrite64", "fdatasync", "lseek", "mmap", "munmap", "brk",
                "madvise", "clock_nanosleep", "fcntl", "ioctl", "epoll_pwait", "getrusage")

@@ -43,6 +43,14 @@ def own_time(counts):
     return found
 
 
+def by_thread(counts):
+    """{thread's name: samples}"""
+    found = collections.Counter()
+    for stack, count in counts.items():
+        found[stack.split(";", 1)[0]] += count
+    return found
+
+
 def draw(counts, title, path):
     text = "".join(f"{stack} {count}\n" for stack, count in sorted(counts.items()))
     with open(path, "w", encoding="utf-8") as out:
