@@ -102,8 +102,13 @@ def test_a_topic_waits_for_its_service_while_others_go_on(bare_service, content,
     wait_until("the wait", lambda: SLOTS in waiting(program))
     publish_registrations(service, 0, 60)
     wait_until("the others' events", lambda: batches(service) == 60)
-    wait_until("some tries", lambda: waiting(program)[SLOTS]["tries"] > 2)
-    said = waiting(program)[SLOTS]
+
+    def tried():
+        """What is said of the topic between two tries, after some."""
+        said = waiting(program)[SLOTS]
+        return said["tries"] > 2 and "next_try" in said and said
+
+    said = wait_until("some tries", tried)
     assert said["cause"] == "outage" and said["handler"] == "handlers/essay_slot_assigned"
     assert said["since"] < said["next_try"]
     assert SLOTS in program.command("status", "--json", check=False).stdout
