@@ -48,7 +48,7 @@ def parse(arguments):
     other = parser.add_argument_group("another service, with --measure or --check")
     other.add_argument("--service", type=pathlib.Path, metavar="FOLDER")
     other.add_argument("--records", type=pathlib.Path, metavar="FILE",
-                       help="its records, as build/feed reads them; 160,000 or more")
+                       help="its records, as build/feed reads them; 165,000 or more")
     other.add_argument("--path", action="append", default=[], help="that clients ask for")
     other.add_argument("--header", action="append", default=[], metavar="NAME:VALUE",
                        help="of clients (default: those of the service's run.json)")

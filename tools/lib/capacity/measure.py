@@ -15,7 +15,8 @@ from . import figures
 from .place import Place, memory_mb
 
 EVENTS = 40000  # of a backlog
-WARM_EVENTS = 2000  # connections, plans, compiled scripts
+# Connections, plans, compiled scripts; units that have begun before the stream end in them.
+WARM_EVENTS = 10000
 # Events a second, for so many seconds: transactions of one event, of some, of dozens.
 PACES = ((60, 15), (500, 8), (1000, 6), (2000, 6), (4000, 5), (12000, 4))
 LEAST_STEP = 1.25  # of two numbers of events that are told apart

@@ -1,5 +1,6 @@
 """What a site needs. Pure functions of a Site and Figures; every need grows with the load."""
 import dataclasses
+import itertools
 import math
 
 DAY_S = 86400
@@ -48,16 +49,13 @@ class Load:
     def taken(self, of_event, rate):
         """What all workers take a second while each gets so many events, by what a Shared takes of an
         event."""
-        slower, found = (0, self.turns[0][1]), self.turns[-1]
-        for found in self.turns:
-            if rate <= found[0]:
-                break
-            slower = found
-        low, high = (one_rate * of_event(one) for one_rate, one in (slower, found))
-        if rate >= found[0]:  # transactions are full
-            return rate * of_event(found[1]) * self.site.active_workers
-        share = (rate - slower[0]) / (found[0] - slower[0])
-        return (low + (high - low) * share) * self.site.active_workers
+        workers = self.site.active_workers
+        for (low, slower), (high, faster) in itertools.pairwise(((0, self.turns[0][1]), *self.turns)):
+            if rate < high:
+                share = (rate - low) / (high - low)
+                return workers * (low * of_event(slower) * (1 - share) +
+                                  high * of_event(faster) * share)
+        return workers * rate * of_event(self.full)
 
     @property
     def transactions(self):
