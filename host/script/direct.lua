@@ -29,18 +29,21 @@ end
 
 -- Events ----------------------------------------------------------------------------------------
 
-local READ_TEXT = "text_of(value.as.text.data, value.as.text.len)"
+-- Interpreted code reads through these, too: what a branch does that is not compiled, such as
+-- json.encode. There each step makes an object of the FFI, or costs as much as some hundred
+-- instructions of the processor.
+local READ_TEXT = "text_of(value.data, value.len)"
 local READ = {
   string = READ_TEXT,
   json = READ_TEXT,
-  integer = "tonumber(value.as.integer)",
-  timestamp = "tonumber(value.as.integer)",
-  number = "value.as.number",
-  boolean = "value.as.integer ~= 0",
+  integer = "tonumber(value.integer)",
+  timestamp = "tonumber(value.integer)",
+  number = "value.number",
+  boolean = "value.low ~= 0",
   object = "true",
-  uuid = "text_of(format_uuid(state, value.as.uuid), 36)",
-  date = "text_of(format_date(state, value.as.integer), 10)",
-  bigint = "bigint_of(value.as.integer)",
+  uuid = "text_of(format_uuid(state, value.uuid), 36)",
+  date = "text_of(format_date(state, value.integer), 10)",
+  bigint = "bigint_of(value.integer)",
 }
 
 --- A number if a double holds it exactly, else its digits.
@@ -52,12 +55,15 @@ local function bigint_of(...)
   return text_of(format_digits(state, value))
 end
 
+-- The place of a value is the same for each event: the compiler takes it for a constant.
 local READER = [[
-read[%q] = function(...)
-  local value = frame.values[%d]
-  if value.present then
-    local result = %s
-    return result
+do
+  local value = values + %d
+  read[%q] = function(...)
+    if value.present then
+      local result = %s
+      return result
+    end
   end
 end
 ]]
@@ -92,19 +98,20 @@ end
 ---@param fields { name: string, type: string, at: integer }[] what scripts may read
 ---@param refuse function the `__index` of other names
 function M.event(proxy, handler, frame, fields, refuse)
-  local source = { "local frame, read, state, format_uuid, format_date, bigint_of, text_of, "
+  local source = { "local values, read, state, format_uuid, format_date, bigint_of, text_of, "
     .. "tonumber = ...\n" }
   for i, field in ipairs(fields) do
-    source[i + 1] = READER:format(field.name, field.at, READ[field.type])
+    source[i + 1] = READER:format(field.at, field.name, READ[field.type])
   end
   local read = {}
   refer(proxy, handler, fields)
   frame = ffi.cast("const struct direct_frame *", frame)
-  load(concat(source), frame, read, state, format_uuid, format_date, bigint_of, text_of, tonumber)
+  load(concat(source), frame.values, read, state, format_uuid, format_date, bigint_of, text_of,
+    tonumber)
   return function(...)
     local self, name = ...
     local reader = read[name]
-    if reader and frame.values ~= nil then
+    if reader and frame.running then
       local value = reader() -- no tail call: a trace may have few of them
       return value
     end

@@ -13,21 +13,25 @@
 #define DIRECT_MOST_FIELDS 65536 /* as in direct.lua */
 
 /* One text for C and for ffi.cdef. direct_value mirrors struct extract_value as far as Lua reads
- * it, direct_frame struct script_frame. */
+ * it: the members of `as` without a step between, since each makes an object in interpreted code,
+ * and the lower halves of 64-bit numbers, which are numbers of Lua. No event has 2 GiB.
+ * direct_frame mirrors struct script_frame. */
 /* clang-format off */
 #define DIRECT_DECLARE(...) __VA_ARGS__ const char direct_declarations[] = #__VA_ARGS__;
 DIRECT_DECLARE(
     struct direct_value {
         bool present;
         union {
-            struct { const char *data; size_t len; } text;
+            struct { const char *data; int32_t len; int32_t len_high; };
             int64_t integer;
+            int32_t low;
             double number;
             uint8_t uuid[16];
-        } as;
+        };
     };
     struct direct_frame {
         const struct direct_value *values;
+        bool running;
     };
     struct direct_calls {
         int (*stage)(void *state, int table, int group, const char *key, double key_len, ...);
@@ -39,17 +43,19 @@ DIRECT_DECLARE(
 )
 /* clang-format on */
 
-#define DIRECT_MIRRORS(member)                                                                     \
-    _Static_assert(                                                                                \
-        offsetof(struct direct_value, member) == offsetof(struct extract_value, member), #member)
-DIRECT_MIRRORS(present);
-DIRECT_MIRRORS(as.text.data);
-DIRECT_MIRRORS(as.text.len);
-DIRECT_MIRRORS(as.integer);
-DIRECT_MIRRORS(as.number);
-DIRECT_MIRRORS(as.uuid);
+#define DIRECT_MIRRORS(member, of)                                                                 \
+    _Static_assert(offsetof(struct direct_value, member) == offsetof(struct extract_value, of), #of)
+DIRECT_MIRRORS(present, present);
+DIRECT_MIRRORS(data, as.text.data);
+DIRECT_MIRRORS(len, as.text.len);
+DIRECT_MIRRORS(integer, as.integer);
+DIRECT_MIRRORS(low, as.integer);
+DIRECT_MIRRORS(number, as.number);
+DIRECT_MIRRORS(uuid, as.uuid);
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the lower half comes first");
 _Static_assert(sizeof(struct direct_value) == sizeof(struct extract_value), "rows of values");
-_Static_assert(offsetof(struct direct_frame, values) == offsetof(struct script_frame, values),
+_Static_assert(offsetof(struct direct_frame, values) == offsetof(struct script_frame, values) &&
+                   offsetof(struct direct_frame, running) == offsetof(struct script_frame, running),
                "direct_frame mirrors script_frame");
 
 /* ---- merges ---------------------------------------------------------------------------------- */
@@ -203,11 +209,11 @@ static void direct_set_text(struct direct_given *given, struct slice text) {
 static bool direct_follow(const struct script_instance *instance, struct direct_given *given) {
     size_t code = (size_t)-given->number - 1, at = code % DIRECT_MOST_FIELDS;
     size_t handler = code / DIRECT_MOST_FIELDS;
-    const struct extract_value *values = instance->handlers[handler].frame.values;
-    if (!values) {
+    const struct script_frame *frame = &instance->handlers[handler].frame;
+    if (!frame->running) {
         return false;
     }
-    const struct extract_value *value = &values[at];
+    const struct extract_value *value = &frame->values[at];
     given->present = value->present;
     switch (instance->generation->handlers[handler].fields[at].type) {
     case FIELD_UUID:

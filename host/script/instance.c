@@ -115,8 +115,9 @@ static int instance_load_handler(lua_State *L) {
     const struct script_handler *handler = &instance->generation->handlers[loading->at];
     loading->callable->function_ref = instance_take_function(L, handler->name, "handle");
     event_push(instance, handler);
-    loading->callable->reads_directly = instance->host.compiled && !instance_reads_lists(handler);
-    if (loading->callable->reads_directly) {
+    if (instance->host.compiled && !instance_reads_lists(handler)) {
+        loading->callable->frame.values =
+            xcalloc(handler->field_count, sizeof(struct extract_value));
         direct_take_event(L, loading->at);
     }
     loading->callable->event_ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -204,11 +205,14 @@ void script_instance_destroy(struct script_instance *instance) {
         return;
     }
     sandbox_close(instance);
-    script_generation_unref(instance->generation);
     buffer_free(&instance->literal);
+    for (size_t i = 0; instance->handlers && i < instance->generation->handler_count; i++) {
+        free(instance->handlers[i].frame.values);
+    }
     free(instance->handlers);
     free(instance->routes);
     free(instance->reactions);
+    script_generation_unref(instance->generation);
     free(instance);
 }
 
@@ -261,7 +265,7 @@ static int instance_run_handler(lua_State *L) {
     const struct script_callable *callable = &instance->handlers[call->handler];
     lua_rawgeti(L, LUA_REGISTRYINDEX, callable->function_ref);
     lua_rawgeti(L, LUA_REGISTRYINDEX, callable->event_ref);
-    if (!callable->reads_directly) {
+    if (!callable->frame.values) {
         instance_fill_event(L, instance, call);
     }
     lua_rawgeti(L, LUA_REGISTRYINDEX, instance->view_ref);
@@ -285,6 +289,15 @@ static bool instance_hid_merge_limit(const struct script_instance *instance, siz
     return instance->merged_too_much;
 }
 
+/* The values are the event's. A call that has ended leaves texts that are no longer there. */
+static void instance_frame_event(struct script_frame *frame, const struct script_handler *handler,
+                                 const struct extract_value *values) {
+    if (frame->values) {
+        memcpy(frame->values, values, handler->field_count * sizeof *values);
+    }
+    frame->running = frame->values != NULL;
+}
+
 enum script_result script_handle(struct script_instance *instance, size_t handler,
                                  const struct extract_value *values, struct merge *merge,
                                  struct err *err) {
@@ -297,13 +310,14 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
     instance->touches = NULL;
     instance->merged_too_much = false;
     outage_begin(instance);
-    instance->handlers[handler].frame.values = values;
+    instance_frame_event(&instance->handlers[handler].frame,
+                         &instance->generation->handlers[handler], values);
     instance->version.at_us = values[ENVELOPE_TIME].as.integer;
     memcpy(instance->version.event_id, values[ENVELOPE_EVENT_ID].as.uuid, 16);
     watched_name(&instance->watched, name, instance->version.event_id);
     enum script_result result = script_call(instance, instance_run_handler, &call,
                                             instance->config->scripts.handler_timeout_ms, err);
-    instance->handlers[handler].frame.values = NULL;
+    instance->handlers[handler].frame.running = false;
     instance->merge = NULL;
     instance->host.may_not_produce = NULL;
     instance_count_call(instance, &instance->handlers[handler].metrics, result != SCRIPT_OK);

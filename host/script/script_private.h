@@ -78,9 +78,10 @@ struct coverage;
 struct script_metrics {
     struct metric_cell *seconds, *errors, *memory_bytes;
 };
-/* The event of a handler's call under way, for direct.lua. */
+/* A handler's event, for direct.lua. */
 struct script_frame {
-    const struct extract_value *values; /* NULL: no call */
+    struct extract_value *values; /* copies, always at this place; NULL: C fills the events */
+    bool running;                 /* they are of the call under way */
 };
 /* A handler, route or reaction in one state: registry references, and metrics. */
 struct script_callable {
@@ -88,7 +89,6 @@ struct script_callable {
     int event_ref, names_ref;  /* handler: the reused event table, and its names */
     int request_ref;           /* route: what its requests share (request_object.c) */
     struct script_frame frame; /* handler */
-    bool reads_directly;       /* handler: direct.lua reads its events */
     struct script_metrics metrics;
 };
 
