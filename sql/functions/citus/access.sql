@@ -61,6 +61,14 @@ BEGIN
 END
 $$;
 
+-- The rows of several batches in that table, whose type `item` has. Only reads, as read_batch.
+CREATE OR REPLACE FUNCTION read_rows(wanted text[], relation text, item anyelement) RETURNS SETOF anyelement
+LANGUAGE plpgsql STABLE ROWS 10 SET citus.function_opens_transaction_block TO off AS $$
+BEGIN
+  RETURN QUERY EXECUTE format('SELECT * FROM %I t WHERE t.batch_id = ANY ($1)', relation) USING wanted;
+END
+$$;
+
 -- The rows of these batches in that table, whose type `item` has. Not by rows_in: each query within a function
 -- costs ten microseconds.
 CREATE OR REPLACE FUNCTION rows_of(wanted text[], relation text, item anyelement) RETURNS SETOF anyelement
@@ -75,7 +83,7 @@ BEGIN
       RETURN NEXT item;
     END LOOP;
   ELSE
-    RETURN QUERY EXECUTE format('SELECT * FROM %I t WHERE t.batch_id = ANY ($1)', relation) USING wanted;
+    RETURN QUERY SELECT * FROM read_rows(wanted, relation, item);
   END IF;
 END
 $$;
