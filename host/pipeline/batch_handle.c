@@ -13,6 +13,8 @@
 #include "topic_waits.h"
 #include "verdicts.h"
 
+#define NEAR_EVENTS 256 /* their values stay in the processor's cache until they are handled */
+
 /* Keeps the ids longer than the values. The payload lives as long as they: no copy of its text. */
 static void batch_handle_keep_ids(struct batch *batch, struct event *event) {
     const struct extract_value *id = &event->values[ENVELOPE_EVENT_ID];
@@ -151,7 +153,7 @@ static void batch_handle_bound_share(struct pipeline *pipeline, struct batch *ba
     }
 }
 
-/* The next turn reuses the memory, which stays in the processor's cache. */
+/* The next events reuse the memory. */
 static void batch_handle_forget_values(struct pipeline *pipeline, struct batch *batch) {
     for (; batch->forgotten < batch->looked_up; batch->forgotten++) {
         batch->events[batch->forgotten].values = NULL;
@@ -159,45 +161,49 @@ static void batch_handle_forget_values(struct pipeline *pipeline, struct batch *
     arena_reset(pipeline->extracted);
 }
 
+/* Extracts the next events and looks them up: all those before are handled. With Redis these are
+ * all that were taken, in one round trip. */
 static void batch_handle_look_up(struct pipeline *pipeline, struct batch *batch) {
-    size_t first = batch->looked_up;
-    if (batch->handled == first) {
-        batch_handle_forget_values(pipeline, batch);
-    }
-    for (size_t i = first; i < batch->count; i++) {
+    size_t first = batch->looked_up, left = batch->count - first;
+    size_t count = pipeline->redis || left < NEAR_EVENTS ? left : NEAR_EVENTS;
+    batch_handle_forget_values(pipeline, batch);
+    for (size_t i = first; i < first + count; i++) {
         if (batch->events[i].state == EVENT_PENDING) {
             batch_handle_extract_event(pipeline, batch, &batch->events[i]);
         }
     }
-    processed_ids_look_up(pipeline, batch->events + first, batch->count - first);
-    batch->looked_up = batch->count;
+    processed_ids_look_up(pipeline, batch->events + first, count);
+    batch->looked_up = first + count;
+}
+
+/* False: no script state can be created. */
+static bool batch_handle_next(struct pipeline *pipeline, struct batch *batch, int64_t *now_us) {
+    size_t at = batch->handled;
+    if (at == batch->looked_up) {
+        batch_handle_look_up(pipeline, batch);
+        *now_us = clock_monotonic_us();
+    }
+    int64_t began_us = *now_us;
+    if (batch->events[at].state == EVENT_PENDING && !batch_handle_event(pipeline, batch, at)) {
+        return false;
+    }
+    batch->handled = at + 1;
+    verdicts_leave_out(pipeline, batch, at + 1);
+    *now_us = clock_monotonic_us();
+    batch_handle_bound_share(pipeline, batch, at, *now_us - began_us);
+    return true;
 }
 
 bool batch_handle(struct pipeline *pipeline, struct batch *batch, int64_t limit_us) {
-    int64_t started_us = clock_monotonic_us();
-    if (batch->looked_up < batch->count) {
-        batch_handle_look_up(pipeline, batch);
-    }
-    int64_t now_us = clock_monotonic_us();
+    int64_t started_us = clock_monotonic_us(), now_us = started_us;
     batch->judged = 0; /* the previous batch may have been committed since */
     horizon_begin_turn(&pipeline->horizon);
-    bool going = true;
     if (batch->handled == 0) {
         waits_begin_batch(&pipeline->waits);
     }
-    while (going && batch->handled < batch->count && now_us - started_us < limit_us &&
-           !batch_has_merged_enough(pipeline, batch)) {
-        int64_t began_us = now_us;
-        size_t at = batch->handled;
-        going = batch->events[at].state != EVENT_PENDING || batch_handle_event(pipeline, batch, at);
-        if (going) {
-            batch->handled = at + 1;
-            verdicts_leave_out(pipeline, batch, at + 1);
-        }
-        now_us = clock_monotonic_us();
-        if (going) {
-            batch_handle_bound_share(pipeline, batch, at, now_us - began_us);
-        }
+    while (batch->handled < batch->count && now_us - started_us < limit_us &&
+           !batch_has_merged_enough(pipeline, batch) &&
+           batch_handle_next(pipeline, batch, &now_us)) {
     }
     batch_release_handled(pipeline, batch);
     script_collect_step(pipeline->scripts);
