@@ -21,7 +21,7 @@ bool offsets_move(struct pipeline *pipeline, const int64_t *next, struct err *er
  * failed. Call it outside of transactions. */
 bool offsets_unmoved(struct pipeline *pipeline, struct err *err);
 /* Surrogate keys of a batch that its offsets are stored with, 8 bytes each; of more none are. */
-#define OFFSETS_TAGS_MAX 4096
+#define OFFSETS_TAGS_MAX 3000
 /* Queues the compare-and-set of a batch's offsets, with the counts of its events' outcomes and what
  * its announcement will invalidate. */
 bool offsets_send(struct pipeline *pipeline, const struct batch *batch, struct err *err);
