@@ -163,7 +163,7 @@ NEIGHBOUR_ACTS = (
     Act(3, "kill the pooler", kill_pooler),
     Act(3, "close the pooler's connections", close_pooler),
     Act(2, "freeze the pooler", freeze_pooler),
-    Act(4, "fail over to the standby", fail_over),
+    Act(4, "failover to the standby", fail_over),
     Act(6, "fail the outside service", fail_outside),
     Act(3, "rotate the password of Postgres", rotate_password("postgres")),
     Act(3, "rotate the password of Redis", rotate_password("redis")),
