@@ -128,7 +128,8 @@ def test_an_answer_goes_with_any_of_its_tags_however_many_are_compared(bench, ot
         SELECT outdate_answers(array_agg(hashtextextended(t.id COLLATE "C", 0) ORDER BY t.id DESC))
         FROM (SELECT 'e4' UNION ALL SELECT 'other' || n FROM generate_series(1, %s) n) AS t (id)""", [others])
     assert sorted(gone[0][0]) == ["C", "D"]
-    assert bench.query("SELECT batch_id FROM batch_answers ORDER BY 1") == [("A",), ("F",)]
+    kept = bench.query("SELECT batch_id FROM batch_answers WHERE batch_id IN ('A', 'C', 'D', 'F') ORDER BY 1")
+    assert kept == [("A",), ("F",)]  # others are of tests before
 
 
 def test_a_list_whose_marks_another_one_took_goes_on(bench):
