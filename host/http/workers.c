@@ -7,11 +7,12 @@
 #include "base/thread.h"
 #include "base/xalloc.h"
 
-/* The queue of one endpoint. Lanes are served in turn: many requests to one endpoint do not delay
- * the others. */
+/* The queue of one endpoint. Lanes are served in turn, and none has all threads: many requests to
+ * one endpoint do not delay the others, nor do some that wait for long. */
 struct lane {
     const struct endpoint *endpoint;
     struct exchange *first, *last;
+    size_t running; /* threads that carry out its requests */
 };
 
 struct workers {
@@ -39,13 +40,19 @@ static struct lane *workers_lane_of(struct workers *workers, const struct endpoi
     return lane;
 }
 
-/* NULL: all lanes are empty. */
+/* A quarter of the threads is for the requests of other endpoints. */
+static size_t workers_most_of_lane(const struct workers *workers) {
+    return workers->count - workers->count / 4;
+}
+
+/* NULL: no lane has a request that may be carried out now. A thread of its lane looks again. */
 static struct exchange *workers_next(struct workers *workers) {
     for (size_t i = 0; i < workers->lane_count; i++) {
         struct lane *lane = &workers->lanes[workers->turn++ % workers->lane_count];
         struct exchange *exchange = lane->first;
-        if (exchange) {
+        if (exchange && lane->running < workers_most_of_lane(workers)) {
             lane->first = exchange->next;
+            lane->running++;
             return exchange;
         }
     }
@@ -58,6 +65,7 @@ static void *workers_main(void *context) {
     pthread_mutex_lock(&workers->lock);
     for (;;) {
         struct exchange *exchange;
+        const struct endpoint *endpoint;
         while (!(exchange = workers_next(workers))) {
             if (workers->stopping) {
                 pthread_mutex_unlock(&workers->lock);
@@ -65,6 +73,7 @@ static void *workers_main(void *context) {
             }
             pthread_cond_wait(&workers->work, &workers->lock);
         }
+        endpoint = exchange->endpoint;
         pthread_mutex_unlock(&workers->lock);
         exchange->answered = !atomic_load_explicit(&exchange->abandoned, memory_order_relaxed);
         if (exchange->answered) {
@@ -74,6 +83,7 @@ static void *workers_main(void *context) {
         }
         workers->on_done(exchange);
         pthread_mutex_lock(&workers->lock);
+        workers_lane_of(workers, endpoint)->running--;
     }
 }
 

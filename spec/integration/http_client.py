@@ -37,7 +37,7 @@ class Answer:
 class Client:
     """One connection, byte by byte. tls: an ssl.SSLContext, or None."""
 
-    def __init__(self, port, timeout=30, tls=None):
+    def __init__(self, port, timeout=60, tls=None):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         if tls:
             self.socket = tls.wrap_socket(self.socket, server_hostname="localhost",

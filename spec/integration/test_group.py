@@ -69,7 +69,7 @@ def test_a_broker_that_restarts_under_another_address_is_found(
     service.wait_committed(5)
     apache.move(second_port)
     service.publish(slots("after", 5))
-    wait_until("the events behind the move", lambda: service.committed_events() == 10, 60)
+    wait_until("the events behind the move", lambda: service.committed_events() == 10)
     wait_until("readiness", lambda: program.get("/readyz")[0] == 200)
 
 

@@ -28,10 +28,11 @@ def fifo(tmp_path):
 def start(bare_service, scripts, faulty_build, fifo):
     """Starts a program whose first call of that kind hangs."""
 
-    def start_at(fault, config=None):
+    def start_at(fault, config=None, **env):
         bare_service.build = faulty_build
         program = bare_service.start(config, **scripts.env, AGGREGATOR_FAULT=f"{fault}:1:HANG",
-                                     AGGREGATOR_FAULT_FIFO=str(fifo), SCRIPTS_STUCK_EXIT_S="0")
+                                     AGGREGATOR_FAULT_FIFO=str(fifo), SCRIPTS_STUCK_EXIT_S="0",
+                                     **env)
         bare_service.wait_ready()
         return program
 
@@ -65,7 +66,8 @@ def check_administration(program, scripts, late_workers):
 
 
 def test_a_route_that_hangs_delays_no_reload_status_or_rollback(start, scripts, fifo):
-    program = start("route")
+    program = start("route", AGGREGATOR_SCRIPTS_ROUTE_TIMEOUT_MS="60000",
+                    AGGREGATOR_HTTP_REQUEST_TIMEOUT_MS="60000")
     answers = []
     asking = threading.Thread(target=lambda: answers.append(program.get(OTHER_BATCH)))
     asking.start()
@@ -98,7 +100,7 @@ def test_a_program_leaves_its_group_and_ends_though_a_route_hangs(bare_service, 
     program = start("route", config)
     threading.Thread(target=lambda: program.get(OTHER_BATCH), daemon=True).start()
     await_hang(program, "route")
-    assert program.stop(20) == 70
+    assert program.stop() == 70
     assert log_lines(program, "a script or command call is stuck: the process exits without "
                      "waiting for it")
 
