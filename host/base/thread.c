@@ -61,6 +61,13 @@ void thread_wake(struct thread *thread) {
     pthread_cond_signal(&thread->changed);
 }
 
+void thread_tell(struct thread *thread, bool *flag, bool value) {
+    thread_lock(thread);
+    *flag = value;
+    thread_wake(thread);
+    thread_unlock(thread);
+}
+
 bool thread_sleep(struct thread *thread, int64_t until_us) {
     return !thread->stopping && clock_monotonic_us() < until_us &&
            clock_condition_wait(&thread->changed, &thread->lock, until_us) == 0 &&

@@ -31,6 +31,8 @@ void thread_lock(struct thread *thread);
 void thread_unlock(struct thread *thread);
 /* Ends the thread's present thread_sleep. Under the lock. */
 void thread_wake(struct thread *thread);
+/* Sets a flag that the lock guards, and wakes the thread. Takes the lock. */
+void thread_tell(struct thread *thread, bool *flag, bool value);
 /* Sleeps until thread_wake or until_us (of the monotonic clock). Under the lock, which is released
  * meanwhile. False: until_us has passed, or the thread has to stop. Wakes without cause, too. */
 bool thread_sleep(struct thread *thread, int64_t until_us);

@@ -167,18 +167,12 @@ void outbox_relay_release(struct outbox_relay *relay) {
     if (!relay) {
         return;
     }
-    thread_lock(&relay->thread);
-    relay->held = false;
-    thread_wake(&relay->thread);
-    thread_unlock(&relay->thread);
+    thread_tell(&relay->thread, &relay->held, false);
 }
 
 void outbox_wake(struct outbox_relay *relay) {
     if (!relay) {
         return;
     }
-    thread_lock(&relay->thread);
-    relay->woken = true;
-    thread_wake(&relay->thread);
-    thread_unlock(&relay->thread);
+    thread_tell(&relay->thread, &relay->woken, true);
 }

@@ -176,10 +176,7 @@ static void relay_publish_note_no_client(struct outbox_relay *relay, const struc
 
 static void relay_publish_wake(void *context) {
     struct outbox_relay *relay = context;
-    thread_lock(&relay->thread);
-    relay->reported = true;
-    thread_wake(&relay->thread);
-    thread_unlock(&relay->thread);
+    thread_tell(&relay->thread, &relay->reported, true);
 }
 
 static bool relay_publish_launch(struct outbox_relay *relay, const struct pg_result *taken) {

@@ -334,10 +334,7 @@ void reactor_release(struct reactor *reactor) {
     if (!reactor) {
         return;
     }
-    thread_lock(&reactor->thread);
-    reactor->held = false;
-    thread_wake(&reactor->thread);
-    thread_unlock(&reactor->thread);
+    thread_tell(&reactor->thread, &reactor->held, false);
 }
 
 void reactor_replace_scripts(struct reactor *reactor, struct script_generation *generation) {

@@ -279,8 +279,5 @@ void retention_release(struct retention *retention) {
     if (!retention) {
         return;
     }
-    thread_lock(&retention->thread);
-    retention->held = false;
-    thread_wake(&retention->thread);
-    thread_unlock(&retention->thread);
+    thread_tell(&retention->thread, &retention->held, false);
 }
