@@ -40,9 +40,10 @@ static struct lane *workers_lane_of(struct workers *workers, const struct endpoi
     return lane;
 }
 
-/* A quarter of the threads is for the requests of other endpoints. */
+/* A quarter of the threads, and one at least where there are several, is for the requests of other
+ * endpoints. */
 static size_t workers_most_of_lane(const struct workers *workers) {
-    return workers->count - workers->count / 4;
+    return workers->count > 1 ? workers->count - (workers->count + 3) / 4 : 1;
 }
 
 /* NULL: no lane has a request that may be carried out now. A thread of its lane looks again. */
