@@ -5,7 +5,7 @@
 
 enum request_step {
     REQUEST_QUEUED,   /* until a thread took it */
-    REQUEST_CACHE,    /* in Redis, for a response or its number */
+    REQUEST_CACHE,    /* looking for a response in Redis */
     REQUEST_STATE,    /* until a Lua state came free */
     REQUEST_DATABASE, /* in statements */
     REQUEST_STEPS
@@ -15,5 +15,7 @@ enum request_step {
 void request_steps_begin(int64_t began_us);
 /* The step lasted from that moment until now. */
 void request_steps_add(enum request_step step, int64_t since_us);
+/* The response has begun: what its stream takes from now on is not counted. */
+void request_steps_end(void);
 /* Microseconds of the thread's last request. */
 int64_t request_steps_us(enum request_step step);

@@ -121,6 +121,7 @@ bool exchange_has_streamed(const struct exchange *exchange) {
 
 void exchange_begin_stream(struct exchange *exchange) {
     exchange->streams_since_us = clock_monotonic_us();
+    request_steps_end();
     exchange_finish_head(exchange->exchanges, exchange);
 }
 

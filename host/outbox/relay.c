@@ -43,13 +43,13 @@ static bool relay_work(struct outbox_relay *relay, bool look, struct err *err) {
 
 /* The time of the next work if nobody wakes the thread. */
 static int64_t relay_next_work_us(const struct outbox_relay *relay) {
-    int64_t next_us = relay_earlier(relay->claim_at_us, relay->measure_at_us);
+    int64_t next_us = relay_smaller(relay->claim_at_us, relay->measure_at_us);
     if (relay->holds) {
-        next_us = relay_earlier(next_us, relay->look_at_us);
-        next_us = relay_earlier(next_us, relay->prune_at_us);
+        next_us = relay_smaller(next_us, relay->look_at_us);
+        next_us = relay_smaller(next_us, relay->prune_at_us);
     }
     if (relay->flights.messages > 0) {
-        next_us = relay_earlier(next_us, clock_monotonic_us() + REPORTS_US);
+        next_us = relay_smaller(next_us, clock_monotonic_us() + REPORTS_US);
     }
     return next_us;
 }
@@ -79,7 +79,7 @@ static void relay_finish(struct outbox_relay *relay) {
     while (ok && relay->flights.messages > 0 && clock_monotonic_us() < deadline_us) {
         thread_lock(&relay->thread);
         clock_condition_wait(&relay->thread.changed, &relay->thread.lock,
-                             relay_earlier(deadline_us, clock_monotonic_us() + REPORTS_US));
+                             relay_smaller(deadline_us, clock_monotonic_us() + REPORTS_US));
         thread_unlock(&relay->thread);
         ok = relay_publish_note_reports(relay, &err);
     }

@@ -53,7 +53,7 @@ enum relay_metric {
     RM_COUNT
 };
 
-static inline int64_t relay_earlier(int64_t one_us, int64_t other_us) {
+static inline int64_t relay_smaller(int64_t one_us, int64_t other_us) {
     return one_us < other_us ? one_us : other_us;
 }
 

@@ -151,7 +151,7 @@ static void relay_publish_drop_producer(struct outbox_relay *relay) {
     relay->producer = NULL;
     relay->replace_at_us = clock_monotonic_us() + relay->replace_wait_us;
     int64_t longer_us = relay->replace_wait_us > 0 ? 2 * relay->replace_wait_us : REPLACE_FIRST_US;
-    relay->replace_wait_us = relay_earlier(longer_us, REPLACE_LAST_US);
+    relay->replace_wait_us = relay_smaller(longer_us, REPLACE_LAST_US);
 }
 
 /* Replaces a broken producer once its messages are pending again. */
@@ -226,7 +226,7 @@ bool relay_publish_pending(struct outbox_relay *relay, struct err *err) {
     bool launched = ok && taken && relay_publish_launch(relay, taken);
     bool more = launched && pg_rows_count(taken) > 0 && relay->flights.messages < WINDOW_MESSAGES;
     int64_t now_us = clock_monotonic_us();
-    int64_t rest_us = relay_earlier(LOOK_FACTOR * (now_us - began_us), LOOK_LONGEST_US);
+    int64_t rest_us = relay_smaller(LOOK_FACTOR * (now_us - began_us), LOOK_LONGEST_US);
     int64_t interval_us = relay->rows.alone ? relay->claim_at_us - now_us : LOOK_US;
     relay->look_at_us = now_us + (more                       ? 0
                                   : ok && taken && !launched ? RELAY_CLAIM_US

@@ -1,6 +1,6 @@
 /* citus: the extension of Postgres that spreads tables over several servers. A database without it
- * is asked one question more by migrations, by what citus_allows is asked about, and by nothing
- * else. */
+ * is asked one question more by migrations, by `check`, by what citus_allows is asked about, and by
+ * nothing else. */
 #pragma once
 
 #include <stddef.h>

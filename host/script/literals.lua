@@ -194,6 +194,14 @@ local ends_statement = set_of({
   "return", "then", "do", "else", "end", "if", "elseif", "while", "until",
 })
 
+local before_table = set_of({ "and", "or", "not", "return", "in" })
+
+--- Whether a table behind the token is its argument: `f { ... }`.
+local function takes_table(token)
+  return token.mark == ")" or token.mark == "]"
+    or (is_name(token) and not before_table[token.text])
+end
+
 --- Where the target begins that is assigned what is at `at`: `x` of `x = at`, `x = y or at` and
 --- `x = { at }`. nil: there is none, or `at` is an argument.
 local function find_target(tokens, body, at)
@@ -201,7 +209,7 @@ local function find_target(tokens, body, at)
   for i = at - 1, body.first, -1 do
     local token = tokens[i]
     depth = depth - nesting(token)
-    if depth < 0 and token.mark == "{" then
+    if depth < 0 and token.mark == "{" and not takes_table(tokens[i - 1]) then
       depth, in_field = 0, false -- the table has it
     elseif depth < 0 or (is_name(token) and ends_statement[token.text]) then
       return nil
@@ -249,6 +257,9 @@ end
 function script:check_kept(body, index)
   local tokens, uses = self.tokens, {}
   each_use(tokens, body, index, function(at)
+    if matches(tokens, at + 1, "=") then
+      return -- the name of a field
+    end
     -- a table of the view is kept as the view is; a field of the event is a value
     local last = index == 2 and matches(tokens, at + 1, ". %n") and at + 2 or at
     uses[#uses + 1] = at

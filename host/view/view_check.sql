@@ -7,11 +7,14 @@ WHERE attrelid = to_regclass($1::text) AND attnum > 0 AND NOT attisdropped
 ORDER BY attnum
 
 -- name: comparable
--- Whether Postgres finds an operator = for the two types, perhaps behind implicit casts.
+-- Whether Postgres finds an operator = for the two types, perhaps behind implicit casts;
+-- a domain's values are of its base.
 WITH castable AS (
-  SELECT t.oid AS of, t.oid AS as_type FROM pg_type t
+  SELECT t.oid AS of, coalesce(nullif(t.typbasetype, 0), t.oid) AS as_type FROM pg_type t
   UNION
-  SELECT castsource, casttarget FROM pg_cast WHERE castcontext = 'i')
+  SELECT t.oid, c.casttarget
+  FROM pg_type t JOIN pg_cast c ON c.castsource = coalesce(nullif(t.typbasetype, 0), t.oid)
+  WHERE c.castcontext = 'i')
 SELECT EXISTS (
     SELECT
     FROM pg_operator o

@@ -77,6 +77,11 @@ static void an_event_or_view_that_outlives_the_call(void) {
     handler_says("pg.kept = { view }", AT "`view` is kept in `pg" KEPT);
     handler_says("pg.kept = { n = 1, of = { event = event } }", AT "`event` is kept in `pg" KEPT);
     handler_says("local mine = { 1, { view = view } } pg.f({ event = event }) return", "");
+    handler_says("pg.last = { event = event.word, n = 1 }", "");
+    handler_says("pg[event.word] = { view = 1 }", "");
+    handler_says("pg.f = function() return { event = 1 } end", "");
+    handler_says("pg.n = pg.n + pg.count{ event = event }", "");
+    handler_says("pg.n = 1\npg.helper{ event = event }", "");
 }
 
 static void a_function_that_outlives_the_call_with_the_event_or_view(void) {

@@ -48,8 +48,12 @@ def delayed_us(threads):
 
 def threads_of(process, name):
     """The folders of a process' threads whose names begin so."""
-    return [thread for thread in pathlib.Path(f"/proc/{process.process.pid}/task").iterdir()
-            if (thread / "comm").read_text().startswith(name)]
+    found = []
+    for thread in pathlib.Path(f"/proc/{process.process.pid}/task").iterdir():
+        with contextlib.suppress(OSError):  # it has ended
+            if (thread / "comm").read_text().startswith(name):
+                found.append(thread)
+    return found
 
 
 def memory_mb(process, key):
