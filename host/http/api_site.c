@@ -281,6 +281,7 @@ static void api_site_plan_answer(struct api_scripts *scripts, struct exchange *e
     } else {
         plan->context = scripts;
         plan->takes_body = route->body != NULL;
+        plan->runs_script = true;
         plan->carry_out = route->streams ? api_site_stream : api_site_ask_script;
     }
 }

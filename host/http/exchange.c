@@ -64,6 +64,7 @@ static void exchange_begin(struct exchanges *exchanges, struct exchange *exchang
     exchange->deadline_us = now_us + exchanges->request_timeout_ms * 1000LL;
     exchange->endpoint = exchanges->unknown;
     exchange->plan.carry_out = NULL;
+    exchange->plan.runs_script = false;
     exchange->plan.takes_body = false;
     exchange->plan.release = NULL;
     exchange->response = (struct response){0};

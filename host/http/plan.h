@@ -13,9 +13,10 @@ struct plan {
     void (*carry_out)(void *context, struct exchange *exchange);
     /* Called once, after carry_out or instead of it; may be NULL. */
     void (*release)(void *held);
-    bool takes_body; /* the request's body is received before carry_out; else it is not read */
-    void *context;   /* of carry_out */
-    void *held;      /* of release */
+    bool runs_script; /* whose queries may hang: some threads carry out none */
+    bool takes_body;  /* the request's body is received before carry_out; else it is not read */
+    void *context;    /* of carry_out */
+    void *held;       /* of release */
     struct router_match match; /* .route may index another table of paths */
     struct router_pairs query;
     struct cache_key key;   /* no text: the route is not cached */

@@ -24,7 +24,8 @@ struct workers {
     pthread_cond_t work;
     struct lane *lanes; /* one for each endpoint that was ever queued */
     size_t lane_count;
-    size_t turn; /* the lane to serve next */
+    size_t turn;            /* the lane to serve next */
+    size_t scripts_running; /* threads that carry out requests of scripts */
     bool stopping;
 };
 
@@ -46,14 +47,27 @@ static size_t workers_most_of_lane(const struct workers *workers) {
     return workers->count > 1 ? workers->count - (workers->count + 3) / 4 : 1;
 }
 
-/* NULL: no lane has a request that may be carried out now. A thread of its lane looks again. */
+/* An eighth of the threads, and one at least where there are several, runs no script. */
+static size_t workers_most_scripts(const struct workers *workers) {
+    return workers->count > 1 ? workers->count - (workers->count + 7) / 8 : 1;
+}
+
+static bool workers_may_begin(const struct workers *workers, const struct lane *lane) {
+    return lane->running < workers_most_of_lane(workers) &&
+           (!lane->first->plan.runs_script ||
+            workers->scripts_running < workers_most_scripts(workers));
+}
+
+/* NULL: no lane has a request that may be carried out now. A thread that has finished looks again,
+ * and takes one request: no other has become possible. */
 static struct exchange *workers_next(struct workers *workers) {
     for (size_t i = 0; i < workers->lane_count; i++) {
         struct lane *lane = &workers->lanes[workers->turn++ % workers->lane_count];
         struct exchange *exchange = lane->first;
-        if (exchange && lane->running < workers_most_of_lane(workers)) {
+        if (exchange && workers_may_begin(workers, lane)) {
             lane->first = exchange->next;
             lane->running++;
+            workers->scripts_running += exchange->plan.runs_script;
             return exchange;
         }
     }
@@ -67,6 +81,7 @@ static void *workers_main(void *context) {
     for (;;) {
         struct exchange *exchange;
         const struct endpoint *endpoint;
+        bool runs_script;
         while (!(exchange = workers_next(workers))) {
             if (workers->stopping) {
                 pthread_mutex_unlock(&workers->lock);
@@ -75,6 +90,7 @@ static void *workers_main(void *context) {
             pthread_cond_wait(&workers->work, &workers->lock);
         }
         endpoint = exchange->endpoint;
+        runs_script = exchange->plan.runs_script;
         pthread_mutex_unlock(&workers->lock);
         exchange->answered = !atomic_load_explicit(&exchange->abandoned, memory_order_relaxed);
         if (exchange->answered) {
@@ -85,6 +101,7 @@ static void *workers_main(void *context) {
         workers->on_done(exchange);
         pthread_mutex_lock(&workers->lock);
         workers_lane_of(workers, endpoint)->running--;
+        workers->scripts_running -= runs_script;
     }
 }
 

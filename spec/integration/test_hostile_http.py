@@ -371,21 +371,26 @@ def test_many_requests_of_one_endpoint_do_not_delay_others(world):
     assert program.stop() == 0
 
 
-def test_requests_that_wait_for_a_query_leave_threads_to_other_endpoints(world):
+def test_routes_whose_queries_hang_leave_threads_to_the_metrics(world):
     sql = world.sql_with("user_batches.sql", ":offset::bigint)",
                          ":offset::bigint), pg_advisory_xact_lock_shared(7)")
+    status = sql / "queries/batch_status.sql"
+    status.write_text(status.read_text().replace(
+        "batch_answer(:batch_id::text)", "batch_answer(:batch_id::text), pg_advisory_xact_lock_shared(7)"))
     program = world.start(env={"SQL_ROOT": str(sql)},
                           edits=[("request_timeout_ms = 10000", "request_timeout_ms = 60000"),
                                  ("route_timeout_ms = 2000", "route_timeout_ms = 40000")]).wait_ready()
-    with concurrent.futures.ThreadPoolExecutor(THREADS) as pool, \
+    paths = [f"{LIST}?offset={page}" for page in range(THREADS)]
+    paths += [f"/internal/v1/batches/{page}/status" for page in range(THREADS)]
+    with concurrent.futures.ThreadPoolExecutor(len(paths)) as pool, \
             contextlib.closing(psycopg2.connect(world.database_url)) as holder:
         holder.cursor().execute("SELECT pg_advisory_xact_lock(7)")
-        waiting = [pool.submit(program.ask, f"{LIST}?offset={page}") for page in range(THREADS)]
-        wait_until("the requests", lambda: program.samples()["ras_http_connections"] > THREADS)
+        waiting = [pool.submit(program.ask, path) for path in paths]
+        wait_until("the requests", lambda: program.samples()["ras_http_connections"] > len(paths))
         assert program.ask("/metrics").status == 200
         assert not any(one.done() for one in waiting)
         holder.rollback()
-        assert {one.result().status for one in waiting} == {200}
+        assert {one.result().status for one in waiting} == {200, 404}
     assert program.stop() == 0
 
 
