@@ -3,7 +3,8 @@
  *   ras:cache:seq             number of the last invalidation
  *   ras:cache:recent          the last invalidations, sorted by number, for the store script;
  *                             a member is 16 digits, which make it unique, the tags, and the
- *                             announcer's id, which older releases take for one more tag
+ *                             id of the cache where they are pending (0: none), which older
+ *                             releases take for one more tag
  *   ras:cache:floor           number of the last drop of all: responses begun before are stale
  *   ras:cache:chain:ID        parts applied of an announcement: none is skipped
  *   ras:cache:announced:VIEW  by partition of a database: its commits announced without a gap;
@@ -206,7 +207,7 @@ uint64_t cache_make_id(void) {
 struct part {
     const char *chain;
     size_t before; /* parts */
-    uint64_t id;   /* of the cache */
+    uint64_t id;   /* of the cache where its tags are pending; 0: none */
 };
 
 static bool announce_append_part(struct redis *redis, const struct part *part, const uint64_t *tags,
@@ -287,12 +288,13 @@ bool cache_append_announcement(struct cache *cache, struct redis *redis,
         return true;
     }
     announce_name_chain(chain);
+    uint64_t id = announcement->is_pending ? cache->id : 0; /* 0: no cache's */
     if (!announce_append_position(redis, announcement, chain, &parts, err)) {
         return false;
     }
     for (size_t first = 0; first < announcement->tag_count; first += CHUNK, parts++) {
         size_t left = announcement->tag_count - first;
-        struct part part = {.chain = chain, .before = parts, .id = cache->id};
+        struct part part = {.chain = chain, .before = parts, .id = id};
         if (!announce_append_part(redis, &part, announcement->tags + first,
                                   left < CHUNK ? left : CHUNK, err)) {
             return false;

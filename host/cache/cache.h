@@ -156,6 +156,9 @@ struct cache_announcement {
     /* What a replica must have replayed before it is asked for what this invalidates: all commits
      * announced; in PG_POSITION_DIGITS digits. NULL: nobody reads from replicas. */
     const char *position;
+    /* The tags are pending here (cache_invalidate_pending) until the reply, or until a cache_doubt
+     * that follows. The announcement then drops nothing in this process when it comes back. */
+    bool is_pending;
 };
 
 /* Each of the following appends commands to `redis`, whose pipeline the caller runs; without Redis

@@ -171,7 +171,7 @@ struct cache {
     int64_t received_us; /* all invalidations announced before have arrived */
     int doubts;          /* open calls of cache_doubt */
     uint64_t view;       /* 0: unknown */
-    uint64_t id;         /* the last tag of its announcements: they come back to it */
+    uint64_t id;         /* the last tag of announcements that are pending here: they come back */
     bool enabled;
     int ttl_s;
     int redis_timeout_ms;

@@ -81,8 +81,8 @@ static bool subscriber_apply_position(struct subscriber *subscriber, const redis
     return true;
 }
 
-/* This process has invalidated the tags of its own announcements before it sent them: they would
- * outdate what was computed since. */
+/* The tags of an announcement with this process' id are pending here: nothing outdated was taken
+ * from Redis since their invalidation, and what was computed since is kept. */
 static void subscriber_invalidate(struct subscriber *subscriber, const uint64_t *tags,
                                   size_t count) {
     if (tags[count - 1] != subscriber->cache->id) {

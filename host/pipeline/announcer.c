@@ -101,6 +101,7 @@ static struct cache_announcement announcer_describe(const struct pipeline *pipel
     free(events);
     announcement.positions = positions;
     announcement.tags = merge_tags(batch->merge, &announcement.tag_count);
+    announcement.is_pending = true;
     return announcement;
 }
 

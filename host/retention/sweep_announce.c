@@ -31,7 +31,6 @@ static struct cache_position sweep_announce_count(char name[NAME_CAP], const cha
 void sweep_announce(struct sweep *sweep, const struct view_table *table, int64_t removed,
                     int64_t rows) {
     struct err err = {0};
-    struct cache_pending pending = {0};
     struct announce_position position;
     char name[NAME_CAP];
     if (!sweep->cache) {
@@ -46,7 +45,7 @@ void sweep_announce(struct sweep *sweep, const struct view_table *table, int64_t
                                               .tag_count = sweep->tag_count,
                                               .positions = &count,
                                               .position_count = known};
-    cache_invalidate_pending(sweep->cache, sweep->tags, sweep->tag_count, &pending);
+    cache_invalidate(sweep->cache, sweep->tags, sweep->tag_count);
     bool sent = announce_tags_send(sweep->cache, sweep->redis, &announcement, 1, &err);
     if (!known || !sent) {
         log_warning(
@@ -54,6 +53,5 @@ void sweep_announce(struct sweep *sweep, const struct view_table *table, int64_t
             "ids of rows that have left, or not the position of their commit",
             LOG_TEXT("error", err.text));
     }
-    cache_end_pending(sweep->cache, &pending);
     sweep->tag_count = 0;
 }

@@ -33,10 +33,10 @@ static inline const char *command(const char *one, const char *two, const char *
     return text;
 }
 
-/* After the cache has invalidated the tags. */
+/* Of tags that are pending in the cache. */
 static inline void announce_only(struct cache *cache, const uint64_t *tags, size_t count) {
     struct redis *redis = redis_create(url, 5000, &err);
-    struct cache_announcement announcement = {.tags = tags, .tag_count = count};
+    struct cache_announcement announcement = {.tags = tags, .tag_count = count, .is_pending = true};
     CHECK_OK(cache_append_announcement(cache, redis, &announcement, &err) &&
                  redis_run(redis, NULL, NULL, &err),
              &err);
@@ -44,8 +44,10 @@ static inline void announce_only(struct cache *cache, const uint64_t *tags, size
 }
 
 static inline void announce(struct cache *cache, const uint64_t *tags, size_t count) {
-    cache_invalidate(cache, tags, count);
+    struct cache_pending pending = {0};
+    cache_invalidate_pending(cache, tags, count, &pending);
     announce_only(cache, tags, count);
+    cache_end_pending(cache, &pending);
 }
 
 /* ---- caches ------------------------------------------------------------------------------- */

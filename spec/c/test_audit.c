@@ -39,7 +39,12 @@ static const char *announced_position; /* of the next commit; NULL: nobody reads
 static bool announce_commit(struct cache *cache, uint64_t tag, uint64_t before, uint64_t after) {
     struct redis *redis = redis_create(url, 5000, &err);
     struct cache_position position = {.name = PARTITION, .before = before, .counted = after};
-    struct cache_announcement announcement = {VIEW, &tag, 1, &position, 1, announced_position};
+    struct cache_announcement announcement = {.view = VIEW,
+                                              .tags = &tag,
+                                              .tag_count = 1,
+                                              .positions = &position,
+                                              .position_count = 1,
+                                              .position = announced_position};
     long long complete = -1;
     CHECK_OK(cache_append_announcement(cache, redis, &announcement, &err) &&
                  redis_run(redis, note_integer, &complete, &err),
@@ -186,7 +191,8 @@ static void an_announcement_behind_a_gap_says_so_and_does_not_hide_it(void) {
 static void a_partial_announcement_does_not_count(void) {
     static uint64_t tags[1500];
     struct cache_position position = {.name = PARTITION, .before = 5, .counted = 6};
-    struct cache_announcement announcement = {VIEW, tags, 1500, &position, 1, NULL};
+    struct cache_announcement announcement = {
+        .view = VIEW, .tags = tags, .tag_count = 1500, .positions = &position, .position_count = 1};
     long long complete = -1;
     begin_with_answers();
     struct audit *audit = audit_of(a);

@@ -58,6 +58,28 @@ static void an_own_announcement_that_comes_back_drops_nothing(void) {
     cache_destroy(b);
 }
 
+/* As an audit's: until Redis has executed it, this process may take from Redis what it outdates. */
+static void an_own_announcement_of_tags_that_are_not_pending_drops_what_redis_still_had(void) {
+    static const uint64_t tag = 1;
+    struct cache_announcement announcement = {.tags = &tag, .tag_count = 1};
+    struct recipe old = {.body = "old", .tag = tag}, new = {.body = "new", .tag = tag};
+    begin();
+    struct cache *a = start(url, 2000), *b = start_beside(a);
+    get(b, "test:k", &old);
+    settle(b);
+    cache_invalidate(a, &tag, 1);
+    CHECK_TEXT(get(a, "test:k", &new), "old");
+    CHECK(has(a, "test:k"));
+    struct redis *redis = redis_create(url, 5000, &err);
+    CHECK_OK(cache_append_announcement(a, redis, &announcement, &err) &&
+                 redis_run(redis, NULL, NULL, &err),
+             &err);
+    WAIT_UNTIL(!has(a, "test:k"));
+    redis_destroy(redis);
+    cache_destroy(a);
+    cache_destroy(b);
+}
+
 /* The reader of one process, the writer of another: nothing outdated is stored in Redis. */
 static void a_slow_reader_cannot_store_in_redis_what_another_process_outdated(void) {
     begin();
@@ -561,6 +583,8 @@ static const struct test_case cases[] = {
      an_invalidation_by_one_process_drops_it_in_both},
     {"an own announcement that comes back drops nothing",
      an_own_announcement_that_comes_back_drops_nothing},
+    {"an own announcement of tags that are not pending drops what Redis still had",
+     an_own_announcement_of_tags_that_are_not_pending_drops_what_redis_still_had},
     {"a slow reader cannot store in Redis what another process outdated",
      a_slow_reader_cannot_store_in_redis_what_another_process_outdated},
     {"a process reads nothing from Redis that its own commit outdated",
