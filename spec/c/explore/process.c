@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/xalloc.h"
+#include "cache/cache_internal.h"
 #include "pipeline/announcement_audit.h"
 #include "world.h"
 
@@ -295,6 +296,8 @@ void process_start(int number) {
     process->must_load = world->owner[number] == number;
     world_use_heap(START_HEAP(number));
     process->cache = cache_create(&options, &err);
+    /* As chains have names of one state; in no tag's bucket. */
+    process->cache->id = 1000 + 4 * (uint64_t)world->starts;
     process->pipeline = make_pipeline(process->cache);
     cache_start(process->cache, &err);
     audit_start(&settings, process->cache, &err);
