@@ -18,6 +18,11 @@ static bool unannounced_ask(struct pg *pg, int timeout_ms, const struct cache_an
         pg_array_bytes(params, slice_of(late->positions[i].name));
     }
     pg_array_end(params);
+    pg_array_begin(params, PG_ARRAY_INT8);
+    for (size_t i = 0; i < late->position_count; i++) {
+        pg_array_int(params, strtoll(late->positions[i].announced, NULL, 10));
+    }
+    pg_array_end(params);
     bool ok = pg_query(pg, "last_commits", last_commits_sql, params, timeout_ms, rows, err);
     pg_params_destroy(params);
     return ok;

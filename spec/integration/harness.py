@@ -31,10 +31,10 @@ SLOW_LOCK = 4711
 STATUS_QUERY = "SELECT body, tags FROM batch_answer(:batch_id::text)"
 
 
-def statement_calls(service, text="FROM batch_answer($1::text)"):
-    """The number of executions of a statement. This query, which quotes it, does not count:
-    pg_stat_statements may keep its constants."""
-    return int(service.query("SELECT coalesce(sum(calls), 0) FROM pg_stat_statements s "
+def statement_calls(service, text="FROM batch_answer($1::text)", column="calls"):
+    """The number of executions of a statement, or another column's sum. This query, which quotes it, does not
+    count: pg_stat_statements may keep its constants."""
+    return int(service.query(f"SELECT coalesce(sum({column}), 0) FROM pg_stat_statements s "
                              "JOIN pg_database d ON d.oid = s.dbid AND d.datname = "
                              "current_database() WHERE position(%s IN query) > 0 AND "
                              "position('pg_stat_statements' IN query) = 0", text)[0][0])

@@ -143,6 +143,18 @@ def is_cached(service):
     return statement_calls(service) == before
 
 
+def check_unannounced_keys_are_not_read(service):
+    """An audit asks for what the last commits touched, of which more than one is not announced."""
+    def audits():
+        return statement_calls(service, "encode(o.commit_tags")
+
+    first = audits()
+    wait_until("an audit after the commit", lambda: audits() > first)
+    rows, first = statement_calls(service, "encode(o.commit_tags", "rows"), audits()
+    wait_until("one more", lambda: audits() > first)
+    assert statement_calls(service, "encode(o.commit_tags", "rows") == rows
+
+
 def test_a_redis_that_refuses_an_invalidation_is_bypassed(cached):
     server = redis.Redis.from_url(cached.redis_url)
     assert names(cached.program) == ["first.txt"]
@@ -154,6 +166,7 @@ def test_a_redis_that_refuses_an_invalidation_is_bypassed(cached):
     assert not is_cached(cached)
     rename(cached, "third.txt", 3)
     assert names(cached.program) == ["third.txt"]
+    check_unannounced_keys_are_not_read(cached)
     server.config_set("maxmemory", 0)
     wait_until("the cache", lambda: is_cached(cached))
     assert names(cached.program) == ["third.txt"]

@@ -54,6 +54,10 @@ void pg_array_bytes(struct pg_params *params, struct slice bytes) {
     (void)params, (void)bytes;
 }
 
+void pg_array_int(struct pg_params *params, int64_t value) {
+    (void)params, (void)value;
+}
+
 void pg_array_end(struct pg_params *params) {
     (void)params;
 }
