@@ -4,5 +4,3 @@ ALTER TABLE aggregator_state.consumer_offsets
   ADD COLUMN IF NOT EXISTS commit_id uuid, -- the rows that one transaction moved have the same; NULL: not known
   ADD COLUMN IF NOT EXISTS commit_events integer, -- of the partition, that it counted
   ADD COLUMN IF NOT EXISTS commit_tags bytea; -- surrogate keys, 8 bytes each, in one of its rows
--- All rows are read some times a second: many keys are kept beside the table.
-ALTER TABLE aggregator_state.consumer_offsets SET (toast_tuple_target = 512);
