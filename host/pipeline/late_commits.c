@@ -34,6 +34,16 @@ static void late_commits_on_announced(void *context, size_t index, const redisRe
     audit->refused |= reply->type == REDIS_REPLY_ERROR;
 }
 
+/* What follows is safe, but drops more, or bypasses the cache. */
+static void late_commits_note_failure(const struct audit *audit, const struct err *err) {
+    const char *text = err->text[0]     ? err->text
+                       : audit->refused ? "redis rejected a command"
+                                        : NULL;
+    if (text) {
+        log_debug("an audit could not make commits known", LOG_TEXT("error", text));
+    }
+}
+
 /* Announces the commits in place of their process. A partition of another count than expected was
  * announced by another process meanwhile, or is late at the next audit. False: it is not known what
  * they touched, or it could not be announced. */
@@ -43,6 +53,7 @@ static bool late_commits_announce(struct audit *audit, const struct cache_announ
     char position[PG_POSITION_DIGITS + 1];
     audit->refused = false;
     if (!unannounced_find(audit->pg, AUDIT_STATEMENT_TIMEOUT_MS, late, &about, &err)) {
+        late_commits_note_failure(audit, &err);
         return false;
     }
     bool ok = late_commits_find_position(audit, &about, position, &err);
@@ -56,6 +67,8 @@ static bool late_commits_announce(struct audit *audit, const struct cache_announ
                  LOG_TEXT("partition", about.positions[0].name),
                  LOG_INT("partitions", (int64_t)about.position_count),
                  LOG_INT("keys", (int64_t)about.tag_count));
+    } else {
+        late_commits_note_failure(audit, &err);
     }
     unannounced_free(&about);
     return ok;
@@ -70,6 +83,9 @@ static bool late_commits_forget(struct audit *audit, const struct cache_announce
     bool ok = late_commits_find_position(audit, &about, position, &err) &&
               cache_append_drop_all(audit->cache, audit->redis, &about, &err) &&
               redis_run(audit->redis, late_commits_on_forgotten, audit, &err) && !audit->refused;
+    if (!ok) {
+        late_commits_note_failure(audit, &err);
+    }
     if (ok && audit->forgot) {
         log_warning("commits were not announced to the caches: all cached responses are dropped",
                     LOG_TEXT("partition", about.positions[0].name),

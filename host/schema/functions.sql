@@ -60,7 +60,7 @@ BEGIN
 END
 $$;
 
--- The same for processes of earlier releases: they do not say what they touch, …
+-- advance_offset of the release before, which does not say what it touches.
 CREATE OR REPLACE FUNCTION aggregator_state.advance_offset(
   wanted_group text, wanted_topic text, wanted_partition integer, expected bigint, next bigint,
   at timestamptz, wanted_scripts text, add_applied integer, add_superseded integer, add_ignored integer,
@@ -71,7 +71,7 @@ CREATE OR REPLACE FUNCTION aggregator_state.advance_offset(
     NULL, NULL)
 $$;
 
--- … nor, before, count expired events.
+-- advance_offset of releases that do not count expired events.
 CREATE OR REPLACE FUNCTION aggregator_state.advance_offset(
   wanted_group text, wanted_topic text, wanted_partition integer, expected bigint, next bigint,
   at timestamptz, wanted_scripts text, add_applied integer, add_superseded integer, add_ignored integer,
