@@ -52,14 +52,15 @@ static void drain_end_ingestion(struct program *program) {
 }
 
 /* Partitions of a dynamic member move to others as soon as it has left. Those of a static one wait
- * until the process is back, so that it ingests for as long as requests end. */
+ * until the process is back, so that it ingests for as long as requests end; after a handover it
+ * has left before. */
 static bool drain_end_work(struct program *program, int64_t deadline_us) {
-    bool is_static = config_kafka_instance(program->config) != NULL;
-    if (!is_static) {
+    bool waits = config_kafka_instance(program->config) && !program->handed_over;
+    if (!waits) {
         drain_end_ingestion(program);
     }
     bool ended = drain_await_requests(program, deadline_us);
-    if (is_static) {
+    if (waits) {
         drain_end_ingestion(program);
     }
     return ended;

@@ -409,13 +409,27 @@ def test_it_closes_an_inherited_socket_that_it_has_no_use_for(bare_service, tmp_
 # ---- the consumer group ------------------------------------------------------------------------------
 
 
+def has_workers(pid):
+    for thread in pathlib.Path(f"/proc/{pid}/task").glob("*/comm"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            if thread.read_text().startswith("ingest "):
+                return True
+    return False
+
+
 def test_a_static_member_hands_its_partitions_over_without_a_rebalance(make_service, apache, tmp_path,
                                                                         cleanup):
     service = make_service(cleanup, apache)
     config = edited_config(service.folder / "edited.lua", (
         "options = {},", 'options = { ["group.instance.id"] = "one" },'))
-    installed = Installed(service, tmp_path, cleanup, config)
-    assert installed.upgrade()[0] == 0
+    installed = Installed(service, tmp_path, cleanup, config, AGGREGATOR_HTTP_KEEP_ALIVE_TIMEOUT_MS="60000",
+                          AGGREGATOR_HTTP_REQUEST_TIMEOUT_MS="60000")
+    assert has_workers(installed.first)
+    with Client(installed.program.port) as kept:
+        assert kept.request("/healthz").answer().status == 200
+        assert installed.upgrade()[0] == 0
+        wait_until("the end of its workers", lambda: not has_workers(installed.first))
+        assert kept.request("/healthz").answer().status == 200, "it has waited for its connections alone"
     installed.wait_ended(installed.first)
     installed.check_serves()
     service.feed("first-unlinked")
