@@ -151,6 +151,21 @@ def test_marks_of_too_many_essays_outdate_everything_within_a_request(bench):
     assert bench.query("SELECT 1 FROM list_marks") == []
 
 
+@pytest.mark.parametrize("marked, kept, dropped", [(300, 0, 0), (301, 0, 1), (301, 400, 0)])
+def test_many_marks_outdate_everything_where_little_is_kept(bench, marked, kept, dropped):
+    bench.reset()
+    bench.query(MANY)
+    bench.query("SELECT drop_list_marks()")
+    bench.query("DELETE FROM batch_lists")
+    bench.query("DELETE FROM batch_answers")
+    bench.query("SELECT keep_batches('many', %s)", [kept])
+    epoch, = bench.query("SELECT list_epoch()")
+    bench.query("UPDATE batch_results SET essay_count = 3 WHERE registration_at <= "
+                "'2025-06-01Z'::timestamptz + %s * interval '1 s'", [marked])
+    bench.list("many")
+    assert bench.query("SELECT list_epoch() - %s", [epoch[0]]) == [(dropped,)]
+
+
 def test_a_list_that_is_kept_derives_nothing(bench):
     def written():
         return bench.query(" UNION ALL ".join(f"SELECT xmin::text FROM {table}" for table in (

@@ -245,15 +245,18 @@ END
 $$;
 
 -- Outdates what depends on the batches and essays that are marked, and on the essays of these batches:
--- all that is kept, if that is too much to be looked up within a request. Only for the holder of the
--- lock.
+-- all that is kept, if that is too much to be looked up within a request, or if many are marked and few
+-- are kept, as beside full ingestion: a page costs less than to find what they touch. Only for the
+-- holder of the lock.
 CREATE OR REPLACE FUNCTION take_list_marks() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
+  many_ids constant integer := 300;
   most_ids constant integer := 3000;
   most_names constant integer := 100000; -- 0.1 s of Postgres' CPU
   marked_batches text[];
   marked_essays text[];
   touched bigint[];
+  ids integer;
   names bigint;
 BEGIN
   IF list_marks_abound() THEN
@@ -264,7 +267,10 @@ BEGIN
   SELECT (SELECT array_agg(DISTINCT b.id COLLATE "C") FROM taken, unnest(batches) AS b (id)),
     (SELECT array_agg(DISTINCT e.id COLLATE "C") FROM taken, unnest(essays) AS e (id))
   INTO marked_batches, marked_essays;
-  IF cardinality(marked_batches || marked_essays) > most_ids THEN
+  ids := cardinality(marked_batches || marked_essays);
+  IF ids > most_ids OR (ids > many_ids AND NOT EXISTS (
+    SELECT FROM (SELECT FROM batch_lists UNION ALL SELECT FROM batch_answers) k OFFSET ids))
+  THEN
     PERFORM drop_list_marks();
     RETURN;
   END IF;
