@@ -548,7 +548,9 @@ DECLARE
   lacking text[];
   body text;
   answered boolean := false;
-  until constant timestamptz := clock_timestamp() + interval '1 second';
+  locked boolean := false;
+  until timestamptz := clock_timestamp() + interval '1 second';
+  for_work constant interval := '0.4 seconds'; -- at least, however long the lock was waited for
 BEGIN
   IF current_setting('transaction_read_only')::boolean THEN
     RETURN derived_page(wanted_user, statuses, after_at, after_batch, page_limit, page_offset);
@@ -556,12 +558,18 @@ BEGIN
   IF EXISTS (SELECT FROM list_marks) THEN
     PERFORM pg_advisory_xact_lock(list_lock());
     PERFORM take_list_marks();
+    locked := true;
+    until := greatest(until, clock_timestamp() + for_work);
   END IF;
   LOOP
     SELECT p.* INTO outdated, lacking, body
     FROM kept_page(wanted_user, statuses, after_at, after_batch, page_limit, page_offset) p;
     EXIT WHEN NOT outdated AND lacking IS NULL;
-    PERFORM pg_advisory_xact_lock(list_lock());
+    IF NOT locked THEN
+      PERFORM pg_advisory_xact_lock(list_lock());
+      locked := true;
+      until := greatest(until, clock_timestamp() + for_work);
+    END IF;
     IF clock_timestamp() > until AND (outdated OR answered) THEN
       RETURN NULL;
     ELSIF outdated THEN
