@@ -44,14 +44,14 @@ static void compare_sql_wins(const struct place *place) {
 static void compare_sql_union(const struct place *place) {
     char live[VIEW_SQL_NAME_CAP + 8], shadow[VIEW_SQL_NAME_CAP + 8], name[VIEW_SQL_NAME_CAP];
     view_sql_name(name, place->table, place->group, 0);
-    snprintf(live, sizeof live, "(l).\"%s\"", name);
-    snprintf(shadow, sizeof shadow, "(s).\"%s\"", name);
+    snprintf(live, sizeof live, "(\"L\").\"%s\"", name);
+    snprintf(shadow, sizeof shadow, "(\"S\").\"%s\"", name);
     view_sql_append_union(place->sql, compare_sql_group(place), live, shadow);
 }
 
 /* The value of a group that stays: of a set what is only in the live row is added to it. */
 static void compare_sql_kept_value(const struct place *place) {
-    compare_sql_fill(place, view_is_set(compare_sql_group(place)) ? "{union}" : "(l).{column}");
+    compare_sql_fill(place, view_is_set(compare_sql_group(place)) ? "{union}" : "(\"L\").{column}");
 }
 
 /* Whether the live group stays although the log does not give it. */
@@ -104,13 +104,13 @@ static void compare_sql_texts_of(const struct place *place) {
     const struct view_column *column = compare_sql_column(place);
     bool id = compare_sql_has_type(place, VIEW_TEXT) || compare_sql_has_type(place, VIEW_UUID) ||
               (column && place->group < 0 && view_is_tag(column->type));
-    compare_sql_fill(place, id ? ", d.{column}::text, t.{column}::text" : "");
+    compare_sql_fill(place, id ? ", \"D\".{column}::text, \"T\".{column}::text" : "");
 }
 
 static void compare_sql_lists_of(const struct place *place) {
     bool ids = compare_sql_has_type(place, VIEW_TEXTS) || compare_sql_has_type(place, VIEW_UUIDS);
-    compare_sql_fill(place, ids ? " || coalesce(d.{column}::text[], '{}') || "
-                                  "coalesce(t.{column}::text[], '{}')"
+    compare_sql_fill(place, ids ? " || coalesce(\"D\".{column}::text[], '{}') || "
+                                  "coalesce(\"T\".{column}::text[], '{}')"
                                 : "");
 }
 
@@ -144,9 +144,9 @@ static const struct phrase {
     {"differences", ONCE, "", "{shadow}.\"differences_{name}\""},
     {"key", ONCE, "", "\"{first_key}\""},
     {"keys", KEYS, ", ", "{column}"},
-    {"l.keys", KEYS, ", ", "l.{column}"},
-    {"d.keys", KEYS, ", ", "d.{column}"},
-    {"keys_equal", KEYS, " AND ", "t.{column} = d.{column}"},
+    {"l.keys", KEYS, ", ", "\"L\".{column}"},
+    {"d.keys", KEYS, ", ", "\"D\".{column}"},
+    {"keys_equal", KEYS, " AND ", "\"T\".{column} = \"D\".{column}"},
     {"key_text", ONCE, "", "concat_ws(' '{key_parts})"},
     {"key_parts", KEYS, "", ", '{column_name}=' || {column}::text"},
     {"column", ONCE, "", "\"{column_name}\""},
@@ -154,11 +154,11 @@ static const struct phrase {
     {"texts", COLUMNS, "", "{texts_of}"},
     {"lists", COLUMNS, "", "{lists_of}"},
     {"replaced", VALUES, ", ", "{column} = EXCLUDED.{column}"},
-    {"wanted_keys", KEYS, "", ", coalesce((l).{column}, (s).{column}) AS {column}"},
+    {"wanted_keys", KEYS, "", ", coalesce((\"L\").{column}, (\"S\").{column}) AS {column}"},
     {"wanted_values", VALUES, "",
-     ", CASE WHEN \"KEEP_{number}\" THEN {kept_value} ELSE (s).{column} END AS {column}"},
+     ", CASE WHEN \"KEEP_{number}\" THEN {kept_value} ELSE (\"S\").{column} END AS {column}"},
     {"differing", VALUES, "", ", CASE WHEN {distinct}{or_columns} THEN '{column_name}' END"},
-    {"distinct", ONCE, "", "(l).{column}{cast} IS DISTINCT FROM {column}{cast}"},
+    {"distinct", ONCE, "", "(\"L\").{column}{cast} IS DISTINCT FROM {column}{cast}"},
     {"at", ONCE, "", "\"{group}_at\""},
     {"event_id", ONCE, "", "\"{group}_event_id\""},
     {"value", ONCE, "", "\"{first_value}\""},
@@ -166,7 +166,7 @@ static const struct phrase {
     {"kept", GROUPS, "", " OR \"KEEP_{number}\""},
     {"kept_versions", VERSIONS, "", " OR \"KEEP_{number}\""},
     {"kept_extremes", EXTREMES, "", " OR \"KEEP_{number}\""},
-    {"no_versions", VERSIONS, "", " AND (l).{event_id} IS NULL"},
+    {"no_versions", VERSIONS, "", " AND (\"L\").{event_id} IS NULL"},
     {"version_columns", VERSIONS, "", " || '{group}_at'::text || '{group}_event_id'::text"},
     {"outside_rows", GROUPS, "", " UNION ALL ({outside_row})"},
 };
