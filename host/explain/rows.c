@@ -108,7 +108,7 @@ static void rows_append_columns(const struct explanation *explanation, size_t t,
         }
     }
     rows_append_follows(explanation, t, sql);
-    buffer_append_format(sql, " FROM \"%s\"", table->name);
+    buffer_append_format(sql, " FROM \"%s\" AS t", table->name);
 }
 
 static void rows_append_select(const struct explanation *explanation, size_t t,
@@ -116,9 +116,10 @@ static void rows_append_select(const struct explanation *explanation, size_t t,
     const struct view_table *table = &explanation->view->tables[t];
     rows_append_columns(explanation, t, sql);
     rows_append_where(explanation, t, sql);
+    /* A bare name may be that of a result: each cast to text is called "text". */
     buffer_append_text(sql, " ORDER BY ");
     for (size_t i = 0; i < table->key_count; i++) {
-        buffer_append_format(sql, "%s\"%s\"", i ? ", " : "", table->key[i].name);
+        buffer_append_format(sql, "%st.\"%s\"", i ? ", " : "", table->key[i].name);
     }
 }
 

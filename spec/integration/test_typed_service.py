@@ -125,6 +125,8 @@ def check_explain(service):
     assert sorted(row["table"] for row in rows) == ["readings", "totals"]
     assert [row["key"] for row in rows if row["table"] == "totals"] == [{"counter": str(HUGE + 1)}]
     assert explain(service, "2026-02-01")["rows"] == []  # no id
+    assert [(row["table"], row["key"]) for row in explain(service, "text", "s2")["rows"]] == [
+        ("sources", {"text": "s2"})]
     # An event names rows whose groups do not say who wrote them.
     totals = [row for row in explain(service, RECORDS[1]["value"]["event_id"])["rows"]
               if row["table"] == "totals"]
@@ -135,9 +137,11 @@ def check_explain(service):
 def check_verify(service):
     assert "equal" in run(service, "verify")
     service.query("UPDATE readings SET tags = '{a,x}', all_counters = '{1}', sources_sources = NULL")
+    service.query("UPDATE sources SET l = '{}', d = NULL WHERE text = 's2'")
     said = run(service, "verify", status=1)
     for column in ("tags", "all_counters", "sources_sources"):
         assert column in said
+    assert f'l: []  from the log: ["2026-02-01"]\n      d: -  from the log: {DEVICE}\n' in said
     run(service, "rebuild", "--yes")
     assert service.query(ROW_SQL) == [ROW]
     assert "equal" in run(service, "verify")

@@ -85,7 +85,7 @@ def bench(build):
 def typed(build):
     """The workbench of spec/fixtures/typed, a service with every type and rule."""
     root = ROOT / "spec/fixtures/typed"
-    with open_bench(build, ["readings", "totals"],
+    with open_bench(build, ["readings", "totals", "sources"],
                     {"SCRIPTS_ROOT": str(root / "scripts"), "SQL_ROOT": str(root / "sql")}) as bench:
         yield bench
 
