@@ -13,7 +13,7 @@ local set_of, read_tokens, is_name = lib.set_of, lib.read_tokens, lib.is_name
 local is_word, matches, is_free_name = lib.is_word, lib.matches, lib.is_free_name
 local find_function, binds_name, each_use = lib.find_function, lib.binds_name, lib.each_use
 local read_items, is_table, is_string = lib.read_items, lib.is_table, lib.is_string
-local nesting, skip_block = lib.nesting, lib.skip_block
+local find_target, skip_block = lib.find_target, lib.skip_block
 
 -- One script ------------------------------------------------------------------------------------
 
@@ -163,22 +163,6 @@ function script:check_view(body)
   end)
 end
 
---- Index of the name that the assignment to the left of the `=` at `at` begins with: of `a.b[c]` it
---- is `a`.
-local function root_of_target(tokens, at)
-  local root, depth = at - 1, 0
-  while root > 2 do
-    local mark = tokens[root].mark
-    depth = depth - nesting(tokens[root])
-    local ends = depth == 0 and is_name(tokens[root]) and tokens[root - 1].mark ~= "."
-    if ends or mark == "$" then
-      return root
-    end
-    root = root - 1
-  end
-  return root
-end
-
 --- Whether the body declares the name before `stop`.
 local function is_local(tokens, body, name, stop)
   for at = body.first, stop do
@@ -190,39 +174,6 @@ local function is_local(tokens, body, name, stop)
 end
 
 local goes_on = set_of({ ".", ":", "(", "[", "{", "?" })
-local ends_statement = set_of({
-  "return", "then", "do", "else", "end", "if", "elseif", "while", "until",
-})
-
-local before_table = set_of({ "and", "or", "not", "return", "in" })
-
---- Whether a table behind the token is its argument: `f { ... }`.
-local function takes_table(token)
-  return token.mark == ")" or token.mark == "]"
-    or (is_name(token) and not before_table[token.text])
-end
-
---- Where the target begins that is assigned what is at `at`: `x` of `x = at`, `x = y or at` and
---- `x = { at }`. nil: there is none, or `at` is an argument.
-local function find_target(tokens, body, at)
-  local depth, in_field = 0, false
-  for i = at - 1, body.first, -1 do
-    local token = tokens[i]
-    depth = depth - nesting(token)
-    if depth < 0 and token.mark == "{" and not takes_table(tokens[i - 1]) then
-      depth, in_field = 0, false -- the table has it
-    elseif depth < 0 or (is_name(token) and ends_statement[token.text]) then
-      return nil
-    elseif depth == 0 and token.mark == "=" and not in_field then
-      local root = root_of_target(tokens, i)
-      local before = tokens[root - 1].mark
-      in_field = before == "{" or before == ","
-      if not in_field then
-        return root
-      end
-    end
-  end
-end
 
 --- Refuses the parameter in what is assigned to the target at `root`, if that outlives the call.
 function script:check_target(body, index, at, root)

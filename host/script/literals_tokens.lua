@@ -1,5 +1,5 @@
---- Reads the tokens of a script, and finds functions, calls and tables among them by plain forms,
---- without a whole parser.
+--- Reads the tokens of a script, and finds functions, calls, tables and assignments among them by
+--- plain forms, without a whole parser.
 
 --- The list as a set.
 local function set_of(names)
@@ -285,9 +285,79 @@ local function is_string(tokens, item)
   return item.stop == item.first + 1 and tokens[item.first].quoted
 end
 
+-- Assignments -----------------------------------------------------------------------------------
+
+local ends_statement = set_of({
+  "return", "then", "do", "else", "end", "if", "elseif", "while", "until",
+})
+
+local before_table = set_of({ "and", "or", "not", "return", "in" })
+
+--- Whether a table behind the token is its argument: `f { ... }`.
+local function takes_table(token)
+  return token.mark == ")" or token.mark == "]"
+    or (is_name(token) and not before_table[token.text])
+end
+
+--- Index of the name that the target to the left of `at` begins with: of `a.b[c]` it is `a`. nil: a
+--- table begins before it.
+local function root_of_target(tokens, at)
+  local depth = 0
+  for root = at - 1, 2, -1 do
+    depth = depth - nesting(tokens[root])
+    if depth < 0 then
+      return nil
+    elseif depth == 0 and is_name(tokens[root]) and tokens[root - 1].mark ~= "." then
+      return root
+    end
+  end
+end
+
+local before_statement = set_of({ ")", "]", "}", ";", "s" })
+
+--- Where the targets begin of the assignment whose `=` is at `at`. nil: it gives a table a field.
+local function find_targets(tokens, at)
+  local roots = {}
+  repeat
+    at = root_of_target(tokens, at)
+    if not at or ends_statement[tokens[at].text] then
+      return nil
+    end
+    table.insert(roots, 1, at)
+    at = at - 1
+  until tokens[at].mark ~= ","
+  local before = tokens[at]
+  local follows = before.quoted or before_statement[before.mark]
+    or (is_name(before) and not before_table[before.text])
+  return follows and roots or nil
+end
+
+--- Where the target begins that is assigned what is at `at`: `x` of `x = at`, `x = y or at`,
+--- `x = { at }` and `y, x = 1, at`. nil: there is none, or `at` is an argument.
+local function find_target(tokens, body, at)
+  local depth, commas, in_field = 0, 0, false
+  for i = at - 1, body.first, -1 do
+    local token = tokens[i]
+    depth = depth - nesting(token)
+    if depth < 0 and token.mark == "{" and not takes_table(tokens[i - 1]) then
+      depth, commas, in_field = 0, 0, false -- the table has it
+    elseif depth < 0 or (is_name(token) and ends_statement[token.text]) then
+      return nil
+    elseif depth == 0 and token.mark == "," then
+      commas = commas + 1
+    elseif depth == 0 and token.mark == "=" and not in_field then
+      local roots = find_targets(tokens, i)
+      if roots then
+        return roots[commas + 1]
+      end
+      in_field = true
+    end
+  end
+end
+
 return {
   set_of = set_of, read_tokens = read_tokens, is_name = is_name, is_word = is_word,
   matches = matches, is_free_name = is_free_name, find_function = find_function,
   binds_name = binds_name, each_use = each_use, read_items = read_items, is_table = is_table,
-  is_string = is_string, nesting = nesting, skip_block = skip_block,
+  is_string = is_string, skip_block = skip_block, find_target = find_target,
 }

@@ -82,6 +82,18 @@ static void an_event_or_view_that_outlives_the_call(void) {
     handler_says("pg.f = function() return { event = 1 } end", "");
     handler_says("pg.n = pg.n + pg.count{ event = event }", "");
     handler_says("pg.n = 1\npg.helper{ event = event }", "");
+    handler_says("pg.e, pg.v = event, 1", AT "`event` is kept in `pg" KEPT);
+    handler_says("local mine mine, pg.v = 1, pg.f(1, 2) or view", AT "`view` is kept in `pg" KEPT);
+    handler_says("pg.a, pg.b = 1, { 2, view }", AT "`view` is kept in `pg" KEPT);
+    handler_says("pg.a, pg.n = 1, 2, view", "");
+    handler_says("pg.f(pg.n) local mine = { [1] = 2, [2] = event, n = pg.n, [3] = view }", "");
+    handler_says("local mine = { pg, f = function() return 1 end, [2] = event }", "");
+    handler_says("local mine, pg_too mine, pg.n = view, event.word", "");
+    handler_says("local mine, yours = event, view pg.a, mine = yours.word, view", "");
+    handler_says("local n = pg.f(1, view), pg.g{ 2, event } pg.a, pg.b = pg.f(1, view), 2", "");
+    handler_says("pg.a, pg.b = pg.f(function() return 1, event end)", "");
+    handler_says("pg.a, pg['b'] = pg.word, function() view:touch('a') end",
+                 AT "`view` is kept in `pg" KEPT);
 }
 
 static void a_function_that_outlives_the_call_with_the_event_or_view(void) {
