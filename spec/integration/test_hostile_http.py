@@ -375,8 +375,10 @@ def test_routes_whose_queries_hang_leave_threads_to_the_metrics(world):
     sql = world.sql_with("user_batches.sql", ":offset::bigint)",
                          ":offset::bigint), pg_advisory_xact_lock_shared(7)")
     status = sql / "queries/batch_status.sql"
-    status.write_text(status.read_text().replace(
-        "batch_answer(:batch_id::text)", "batch_answer(:batch_id::text), pg_advisory_xact_lock_shared(7)"))
+    text = status.read_text()
+    assert " WHERE " in text
+    status.write_text(text.replace(  # also for a batch that is not there
+        " WHERE ", " WHERE (SELECT true FROM pg_advisory_xact_lock_shared(7)) AND "))
     program = world.start(env={"SQL_ROOT": str(sql)},
                           edits=[("request_timeout_ms = 10000", "request_timeout_ms = 60000"),
                                  ("route_timeout_ms = 2000", "route_timeout_ms = 40000")]).wait_ready()
