@@ -18,9 +18,9 @@ def states():
 
 def most_connections(slot):
     """Of a process that has used all: states and readers, ingest workers, health check; of Redis
-    also what listens for invalidations."""
+    also what listens for invalidations, and the audit of announcements."""
     workers = int(slot.program.env["INGEST_WORKERS"])
-    return {"postgres": states() + workers + 1, "redis": REDIS_POOL + 2 * workers + 2}
+    return {"postgres": states() + workers + 1, "redis": REDIS_POOL + 2 * workers + 3}
 
 
 def ask_in_every_state(slot, proxies):
