@@ -66,16 +66,18 @@ static const char INVALIDATE_SCRIPT[] =
     "return seq\n";
 
 /* After the last part. ARGV: the number of parts; then for each partition its field, and its count
- * before and after the commit. Returns 0 if a commit before this one was not announced. */
+ * before and after the commit. Returns 0 if a commit before this one was not announced, unless
+ * another process has announced this one meanwhile. */
 static const char RECORD_SCRIPT[] =
     "if (redis.call('GET', KEYS[1]) or '0') ~= ARGV[1] then\n"
     "  return redis.error_reply('ERR an earlier part of the announcement is missing')\n"
     "end\n"
     "local complete = 1\n"
     "for i = 2, #ARGV, 3 do\n"
-    "  if (redis.call('HGET', KEYS[2], ARGV[i]) or '0') == ARGV[i + 1] then\n"
+    "  local held = redis.call('HGET', KEYS[2], ARGV[i]) or '0'\n"
+    "  if held == ARGV[i + 1] then\n"
     "    redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 2])\n"
-    "  else\n"
+    "  elseif held ~= ARGV[i + 2] then\n"
     "    complete = 0\n"
     "  end\n"
     "end\n"

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "pipeline/database_offsets.h"
+#include "pipeline/inherited.h"
 #include "pipeline/topic_waits.h"
 #include "worker.h"
 
@@ -132,7 +133,11 @@ static void fetch_start_plan_next_try(struct worker *worker) {
 
 bool fetch_start(struct worker *worker, struct err *err) {
     struct pipeline *pipeline = &worker->pipeline;
-    if (!offsets_load(pipeline, err) || !fetch_start_place_all(worker, err)) {
+    if (!offsets_load(pipeline, err)) {
+        return false;
+    }
+    inherited_announce(pipeline);
+    if (!fetch_start_place_all(worker, err)) {
         return false;
     }
     pipeline_find_handlers(pipeline);

@@ -1,10 +1,11 @@
-#include "announcement_audit_private.h"
+#include "announcement_audit.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "bindings/pg.h"
+#include "bindings/pg_position.h"
 #include "bindings/pg_reads.h"
 #include "bindings/redis.h"
 #include "base/clock.h"
@@ -12,6 +13,7 @@
 #include "base/thread.h"
 #include "base/xalloc.h"
 #include "database_offsets.h"
+#include "late_commits.h"
 #include "pipeline/announcement_audit.sql.h"
 
 #define CONNECT_TIMEOUT_MS 1500 /* short: audit_stop waits for it */
@@ -19,6 +21,38 @@
 #define UNPOSITIONED_US 60000000 /* how long the caches are bypassed */
 
 enum { NAME, COUNTED, EPOCH, IN_RECOVERY = EPOCH + OFFSETS_EPOCH_COLUMNS };
+
+struct audited {
+    char *name;
+    uint64_t counted;
+    char announced[24]; /* the count in Redis */
+    int64_t behind_us;  /* since when `announced` differs from `counted`; 0: it does not */
+};
+
+struct audit {
+    struct cache *cache;
+    struct pg *pg;
+    struct redis *redis;
+    uint64_t view;
+    struct audited *items; /* by name */
+    size_t count;
+    /* Where replicas are read (postgres.read_urls): the position in Redis, as of now and as of the
+     * last audit that found all announced, with the sum of the counts then (0: none yet). */
+    bool tells_position;
+    char position[PG_POSITION_DIGITS + 1], position_then[PG_POSITION_DIGITS + 1];
+    uint64_t counted_then;
+    bool is_suspect;         /* the last audit with new commits found the position unmoved */
+    int64_t unpositioned_us; /* commits were last found announced without it; 0: never */
+    bool is_doubtful;        /* a cache_doubt is open */
+    int64_t watched_us;      /* since when each audit has succeeded; 0: the last one failed */
+    int64_t failed_us;       /* since when each audit has failed; 0: the last one succeeded */
+    size_t behind;           /* partitions with an unannounced commit at the last audit */
+    bool refused;            /* by Redis */
+    bool shared;             /* another process has audited, says Redis */
+    char process[40];        /* names this one in Redis */
+    bool logged_database;    /* the log has that the database is unavailable */
+    struct thread thread;
+};
 
 /* ---- the counts ---------------------------------------------------------------------------- */
 
@@ -53,7 +87,7 @@ void audit_take(struct audit *audit, uint64_t view, const struct cache_position 
 static bool announcement_audit_read(struct audit *audit, struct err *err) {
     struct pg_result *rows = NULL;
     if (!pg_wake(audit->pg, CONNECT_TIMEOUT_MS, err) ||
-        !pg_query(audit->pg, "audit", counts_sql, NULL, AUDIT_STATEMENT_TIMEOUT_MS, &rows, err)) {
+        !pg_query(audit->pg, "audit", counts_sql, NULL, LATE_COMMITS_TIMEOUT_MS, &rows, err)) {
         return false;
     }
     bool ok = strcmp(pg_rows_text(rows, 0, IN_RECOVERY), "t") != 0 ||
@@ -219,6 +253,12 @@ static bool announcement_audit_lacks_positions(const struct audit *audit, int64_
     return audit->unpositioned_us > 0 && now_us - audit->unpositioned_us < UNPOSITIONED_US;
 }
 
+static bool announcement_audit_make_known(const struct audit *audit,
+                                          const struct cache_announcement *late) {
+    struct late_commits with = {audit->cache, audit->redis, audit->pg, audit->tells_position};
+    return late_commits_make_known(&with, late);
+}
+
 void audit_judge(struct audit *audit, int64_t now_us) {
     struct err err = {0};
     if (!announcement_audit_ask(audit, &err)) {
@@ -234,7 +274,7 @@ void audit_judge(struct audit *audit, int64_t now_us) {
     }
     audit->behind = announcement_audit_note_behind(audit, now_us);
     struct cache_announcement late = announcement_audit_positions(audit, false, now_us);
-    bool all_announced = late.position_count == 0 || late_commits_make_known(audit, &late);
+    bool all_announced = late.position_count == 0 || announcement_audit_make_known(audit, &late);
     free((void *)late.positions);
     if (audit->tells_position && audit->behind == 0) {
         announcement_audit_check_position(audit, now_us);
@@ -321,7 +361,7 @@ struct audit *audit_create(const struct config *config, struct cache *cache, str
         .url = config->postgres.url,
         .application_name = "aggregator audit",
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-        .statement_timeout_ms = AUDIT_STATEMENT_TIMEOUT_MS,
+        .statement_timeout_ms = LATE_COMMITS_TIMEOUT_MS,
         .uncounted = true,
     };
     struct redis *redis = redis_create(config->redis.url, config->redis.timeout_ms, err);

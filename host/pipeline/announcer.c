@@ -187,6 +187,13 @@ static void announcer_finish(struct pipeline *pipeline) {
     }
 }
 
+bool announcer_settle(struct pipeline *pipeline) {
+    const struct announcer *announcer = &pipeline->announcer;
+    announcer_finish(pipeline);
+    return pipeline->options.cache && announcer->redis && !announcer->caches_doubtful &&
+           !announcer_rests(announcer);
+}
+
 void announcer_close(struct pipeline *pipeline) {
     announcer_progress(pipeline); /* retries a failed announcement */
     announcer_finish(pipeline);

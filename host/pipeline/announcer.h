@@ -29,6 +29,9 @@ struct announcer {
 
 /* After offsets_note_committed: begins both. Borrows the batch for the call only. */
 void announcer_begin(struct pipeline *pipeline, struct batch *batch);
+/* Waits for the announcement under way. False: its connection cannot be used now, or there are no
+ * cached responses, or all of them must be dropped. */
+bool announcer_settle(struct pipeline *pipeline);
 /* Continues without blocking. */
 void announcer_progress(struct pipeline *pipeline);
 /* For the owner's poll(2); fd -1: nothing to wait for. */

@@ -1,25 +1,35 @@
-/* late_commits: what an audit does about commits that nobody has announced: it announces them, or,
- * if it is not known what they touched, drops all cached responses. The audit's thread. */
-#include "announcement_audit_private.h"
+#include "late_commits.h"
+
 #include "bindings/pg_reads.h"
 #include "base/log.h"
 #include "unannounced.h"
 
+struct late_replies {
+    bool refused, forgot;
+};
+
 static void late_commits_on_forgotten(void *context, size_t index, const redisReply *reply) {
-    struct audit *audit = context;
+    struct late_replies *replies = context;
     (void)index;
-    audit->refused |= reply->type != REDIS_REPLY_STATUS;
-    audit->forgot = !audit->refused && strcmp(reply->str, "DROPPED") == 0;
+    replies->refused |= reply->type != REDIS_REPLY_STATUS;
+    replies->forgot = !replies->refused && strcmp(reply->str, "DROPPED") == 0;
 }
 
-/* A position behind the unannounced commits, where replicas are read. */
-static bool late_commits_find_position(struct audit *audit, struct cache_announcement *about,
+static void late_commits_on_announced(void *context, size_t index, const redisReply *reply) {
+    struct late_replies *replies = context;
+    (void)index;
+    replies->refused |= reply->type == REDIS_REPLY_ERROR;
+}
+
+/* A position behind the commits, where replicas are read. */
+static bool late_commits_find_position(const struct late_commits *with,
+                                       struct cache_announcement *about,
                                        char text[PG_POSITION_DIGITS + 1], struct err *err) {
     struct pg_position position;
-    if (!audit->tells_position) {
+    if (!with->tells_position) {
         return true;
     }
-    if (!pg_position_ask(audit->pg, AUDIT_STATEMENT_TIMEOUT_MS, &position, NULL, err)) {
+    if (!pg_position_ask(with->pg, LATE_COMMITS_TIMEOUT_MS, &position, NULL, err)) {
         return false;
     }
     pg_reads_announce(position);
@@ -28,75 +38,68 @@ static bool late_commits_find_position(struct audit *audit, struct cache_announc
     return true;
 }
 
-static void late_commits_on_announced(void *context, size_t index, const redisReply *reply) {
-    struct audit *audit = context;
-    (void)index;
-    audit->refused |= reply->type == REDIS_REPLY_ERROR;
-}
-
 /* What follows is safe, but drops more, or bypasses the cache. */
-static void late_commits_note_failure(const struct audit *audit, const struct err *err) {
-    const char *text = err->text[0]     ? err->text
-                       : audit->refused ? "redis rejected a command"
-                                        : NULL;
+static void late_commits_note_failure(const struct late_replies *replies, const struct err *err) {
+    const char *text = err->text[0]       ? err->text
+                       : replies->refused ? "redis rejected a command"
+                                          : NULL;
     if (text) {
-        log_debug("an audit could not make commits known", LOG_TEXT("error", text));
+        log_debug("late commits could not be made known", LOG_TEXT("error", text));
     }
 }
 
-/* Announces the commits in place of their process. A partition of another count than expected was
- * announced by another process meanwhile, or is late at the next audit. False: it is not known what
- * they touched, or it could not be announced. */
-static bool late_commits_announce(struct audit *audit, const struct cache_announcement *late) {
-    struct cache_announcement about;
+bool late_commits_announce(const struct late_commits *with, const struct cache_announcement *late) {
+    struct unannounced found;
+    struct cache_announcement *about = &found.announcement;
+    struct late_replies replies = {0};
     struct err err = {0};
     char position[PG_POSITION_DIGITS + 1];
-    audit->refused = false;
-    if (!unannounced_find(audit->pg, AUDIT_STATEMENT_TIMEOUT_MS, late, &about, &err)) {
-        late_commits_note_failure(audit, &err);
+    if (!unannounced_find(with->pg, LATE_COMMITS_TIMEOUT_MS, late, &found, &err)) {
+        late_commits_note_failure(&replies, &err);
         return false;
     }
-    bool ok = late_commits_find_position(audit, &about, position, &err);
+    bool ok = late_commits_find_position(with, about, position, &err);
     if (ok) {
-        cache_invalidate(audit->cache, about.tags, about.tag_count);
-        ok = cache_append_announcement(audit->cache, audit->redis, &about, &err) &&
-             redis_run(audit->redis, late_commits_on_announced, audit, &err) && !audit->refused;
+        cache_invalidate(with->cache, about->tags, about->tag_count);
+        ok = cache_append_announcement(with->cache, with->redis, about, &err) &&
+             redis_run(with->redis, late_commits_on_announced, &replies, &err) && !replies.refused;
     }
     if (ok) {
         log_info("commits of another process were not announced to the caches: this one did so",
-                 LOG_TEXT("partition", about.positions[0].name),
-                 LOG_INT("partitions", (int64_t)about.position_count),
-                 LOG_INT("keys", (int64_t)about.tag_count));
+                 LOG_TEXT("partition", about->positions[0].name),
+                 LOG_INT("partitions", (int64_t)about->position_count),
+                 LOG_INT("keys", (int64_t)about->tag_count));
     } else {
-        late_commits_note_failure(audit, &err);
+        late_commits_note_failure(&replies, &err);
     }
-    unannounced_free(&about);
+    unannounced_free(&found);
     return ok;
 }
 
-/* True: Redis knows the counts. If it did not before, all cached responses are dropped. */
-static bool late_commits_forget(struct audit *audit, const struct cache_announcement *late) {
+static bool late_commits_forget(const struct late_commits *with,
+                                const struct cache_announcement *late) {
     struct cache_announcement about = *late;
+    struct late_replies replies = {0};
     struct err err = {0};
     char position[PG_POSITION_DIGITS + 1];
-    audit->refused = audit->forgot = false;
-    bool ok = late_commits_find_position(audit, &about, position, &err) &&
-              cache_append_drop_all(audit->cache, audit->redis, &about, &err) &&
-              redis_run(audit->redis, late_commits_on_forgotten, audit, &err) && !audit->refused;
+    bool ok = late_commits_find_position(with, &about, position, &err) &&
+              cache_append_drop_all(with->cache, with->redis, &about, &err) &&
+              redis_run(with->redis, late_commits_on_forgotten, &replies, &err) && !replies.refused;
     if (!ok) {
-        late_commits_note_failure(audit, &err);
+        late_commits_note_failure(&replies, &err);
     }
-    if (ok && audit->forgot) {
+    if (ok && replies.forgot) {
         log_warning("commits were not announced to the caches: all cached responses are dropped",
                     LOG_TEXT("partition", about.positions[0].name),
                     LOG_TEXT("announced", about.positions[0].announced),
                     LOG_INT("committed", (int64_t)about.positions[0].counted),
                     LOG_INT("partitions", (int64_t)about.position_count));
-        cache_drop_all(audit->cache, CACHE_DROP_UNANNOUNCED);
+        cache_drop_all(with->cache, CACHE_DROP_UNANNOUNCED);
     }
     return ok;
 }
 
-bool late_commits_make_known(struct audit *audit, const struct cache_announcement *late) {
-    return late_commits_announce(audit, late) || late_commits_forget(audit, late);
+bool late_commits_make_known(const struct late_commits *with,
+                             const struct cache_announcement *late) {
+    return late_commits_announce(with, late) || late_commits_forget(with, late);
 }

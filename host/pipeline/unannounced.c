@@ -105,35 +105,70 @@ static bool unannounced_explain(const struct pg_result *rows, const struct cache
     return true;
 }
 
-bool unannounced_find(struct pg *pg, int timeout_ms, const struct cache_announcement *late,
-                      struct cache_announcement *found, struct err *err) {
-    struct pg_result *rows = NULL;
-    *found = (struct cache_announcement){.view = late->view};
-    if (!unannounced_ask(pg, timeout_ms, late, &rows, err)) {
-        return false;
+/* The other partitions of these commits. */
+static void unannounced_add_others(const struct pg_result *rows,
+                                   const struct cache_announcement *late,
+                                   struct cache_position *positions, size_t *count) {
+    size_t at = 0;
+    for (int row = 0; row < pg_rows_count(rows); row++) {
+        const char *name = pg_rows_text(rows, row, NAME);
+        while (at < late->position_count && strcmp(late->positions[at].name, name) < 0) {
+            at++;
+        }
+        if (at == late->position_count || strcmp(late->positions[at].name, name) != 0) {
+            uint64_t counted = unannounced_number(rows, row, COUNTED);
+            positions[(*count)++] = (struct cache_position){
+                .name = name,
+                .before = counted - unannounced_number(rows, row, EVENTS),
+                .counted = counted,
+            };
+        }
     }
+}
+
+/* False: what a commit touched is not known. */
+static bool unannounced_read(const struct cache_announcement *late, struct unannounced *found) {
+    const struct pg_result *rows = found->rows;
     size_t tagged_count, digits;
     int *tagged = unannounced_list_tagged(rows, &tagged_count, &digits);
-    struct cache_position *positions = xcalloc(late->position_count + 1, sizeof *positions);
+    size_t most = late->position_count + (size_t)pg_rows_count(rows);
+    struct cache_position *positions = xcalloc(most + 1, sizeof *positions);
     uint64_t *tags = xcalloc(digits / TAG_DIGITS + 1, sizeof *tags);
-    found->positions = positions;
-    found->position_count = late->position_count;
-    found->tags = tags;
+    found->announcement = (struct cache_announcement){
+        .view = late->view,
+        .tags = tags,
+        .positions = positions,
+        .position_count = late->position_count,
+    };
     bool known = pg_rows_count(rows) > 0 && offsets_epoch(rows, 0, EPOCH) == late->view &&
                  unannounced_explain(rows, late, tagged, tagged_count, positions);
+    if (known) {
+        unannounced_add_others(rows, late, positions, &found->announcement.position_count);
+    }
     for (size_t i = 0; known && i < tagged_count; i++) {
-        unannounced_add_tags(tags, &found->tag_count, pg_rows_text(rows, tagged[i], TAGS));
+        unannounced_add_tags(tags, &found->announcement.tag_count,
+                             pg_rows_text(rows, tagged[i], TAGS));
     }
     free(tagged);
-    pg_rows_free(rows);
+    return known;
+}
+
+bool unannounced_find(struct pg *pg, int timeout_ms, const struct cache_announcement *late,
+                      struct unannounced *found, struct err *err) {
+    *found = (struct unannounced){0};
+    if (!unannounced_ask(pg, timeout_ms, late, &found->rows, err)) {
+        return false;
+    }
+    bool known = unannounced_read(late, found);
     if (!known) {
         unannounced_free(found);
     }
     return known;
 }
 
-void unannounced_free(struct cache_announcement *found) {
-    free((void *)found->positions);
-    free((void *)found->tags);
-    *found = (struct cache_announcement){0};
+void unannounced_free(struct unannounced *found) {
+    free((void *)found->announcement.positions);
+    free((void *)found->announcement.tags);
+    pg_rows_free(found->rows);
+    *found = (struct unannounced){0};
 }

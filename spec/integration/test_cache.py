@@ -359,6 +359,32 @@ def test_a_commit_whose_process_dies_before_it_is_announced_is_announced_by_anot
     assert reader.metric('ras_cache_drops_total{reason="unannounced"}') == 0
 
 
+def test_the_next_owner_of_a_partition_announces_before_its_first_commit(make_service, cleanup, apache,
+                                                                          faulty_build):
+    """Which follows at once: the killed process is back with its place in the group, and an event waits."""
+    service = make_service(cleanup, apache)
+    service.build = faulty_build
+    register(service)
+    service.query(REGISTER, OTHER, ["essay-of-other"])
+    config = edited_config(service.folder / "static.lua", (
+        "options = {},", 'options = { ["group.instance.id"] = "one" },'))
+    writer = service.start(config, AGGREGATOR_FAULT="after_commit:2:KILL")
+    rename(service, "first.txt", 1)
+    server = service_redis(service)
+    wait_until("both answers in Redis", lambda: names(writer) == ["first.txt"] and
+               writer.get(status_path(OTHER))[0] == 200 and
+               all(server.exists(f"api:batch:{batch}") for batch in (BATCH, OTHER)))
+    last_drop = server.get("ras:cache:floor")
+    service.publish([slot_event(BATCH, ESSAY, "second.txt", 2)])
+    wait_until("its end", lambda: not writer.running())
+    service.publish([slot_event("third-batch", "third-essay", "of-another-batch.txt", 3)])
+    writer = service.start(config)
+    service.wait_committed(3)
+    wait_until("the new answer", lambda: names(writer) == ["second.txt"])
+    assert server.get("ras:cache:floor") == last_drop and server.exists(f"api:batch:{OTHER}")
+    assert len(log_lines(writer, ANNOUNCED)) == 1
+
+
 @pytest.mark.parametrize("forgets", ["commit_tags = NULL", "commit_events = NEW.commit_events - 1"])
 def test_all_responses_are_dropped_if_it_is_not_known_what_the_commit_touched(
         bare_service, faulty_build, forgets):

@@ -1,6 +1,6 @@
 /* process: the two processes: what their threads do around the code under test. A writer does the
- * part of host/ingest/worker.c that concerns the caches: it reads the offsets, commits, announces,
- * and comes back to what is not announced yet. */
+ * part of host/ingest/worker.c that concerns the caches: it reads the offsets, announces what their
+ * former owner has not, commits, announces, and comes back to what is not announced yet. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #include "base/xalloc.h"
 #include "cache/cache_internal.h"
 #include "pipeline/announcement_audit.h"
+#include "pipeline/inherited.h"
 #include "world.h"
 
 #define REST_US 6000000
@@ -163,6 +164,7 @@ static void load_offsets(int process) {
         }
     }
     me->must_load = false;
+    inherited_announce(me->pipeline);
 }
 
 /* Its own partition is its first or second. */
