@@ -26,9 +26,10 @@
 struct scenario {
     const char *name;
     int processes, keys, commits;
-    bool warm;    /* every process has an answer for every key, and Redis, too */
-    bool nothing; /* neither database nor Redis are there yet */
-    bool is_long; /* not of the short form */
+    bool warm;             /* every process has an answer for every key, and Redis, too */
+    bool nothing;          /* neither database nor Redis are there yet */
+    bool inherits_nothing; /* a worker's query for what it inherits fails */
+    bool is_long;          /* not of the short form */
     int may[BUDGETS];
 };
 
@@ -55,6 +56,7 @@ static void set_up(const struct scenario *scenario) {
     struct steps_setting setting = {scenario->keys, scenario->commits, scenario->processes};
     world_clear();
     server_forget_scripts();
+    database_tells_workers = !scenario->inherits_nothing;
     world->server.up = world->database_up = true;
     world->server.time_s = 1000000;
     world->server.run = 1;

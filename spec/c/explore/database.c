@@ -1,5 +1,6 @@
-/* database: in place of bindings/pg.c and libpq, for what host/pipeline/announcement_audit.c asks:
- * the counts of the partitions, all at one moment, and what the last commit of each touched. */
+/* database: in place of bindings/pg.c and libpq, for what host/pipeline/announcement_audit.c and
+ * unannounced.c ask: the counts of the partitions, all at one moment, and what the last commit of
+ * each touched. */
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +63,8 @@ void pg_array_end(struct pg_params *params) {
     (void)params;
 }
 
+bool database_tells_workers;
+
 /* Each partition's last commit is of one event, and of no other partition. */
 static void put_commit(struct pg_result *rows, int partition) {
     char *touched = rows->touched[partition];
@@ -76,7 +79,10 @@ static void put_commit(struct pg_result *rows, int partition) {
 
 bool pg_query(struct pg *pg, const char *name, const char *sql, const struct pg_params *params,
               int timeout_ms, PGresult **result, struct err *err) {
-    (void)pg, (void)sql, (void)params, (void)timeout_ms, (void)err;
+    (void)pg, (void)sql, (void)params, (void)timeout_ms;
+    if (!database_tells_workers && actor_running % ACTORS_A_PROCESS == WRITER) {
+        return err_set(err, ERR_UNAVAILABLE, "the time limit");
+    }
     struct pg_result *rows = xcalloc(1, sizeof *rows);
     rows->rows = mutation_is(NO_AUDIT) ? 0 : PROCESSES;
     for (int i = 0; i < PROCESSES; i++) {

@@ -262,7 +262,8 @@ enum { COMMIT_ENDED, COMMIT_UNKNOWN };
 /* In place of bindings/pg.c, for the auditor. */
 #define VIEW 4711 /* the number of the database */
 extern const char *const partition_names[PROCESSES];
-#define START_US 1000000000LL /* of every clock */
+extern bool database_tells_workers; /* what the last commits touched; auditors it always tells */
+#define START_US 1000000000LL       /* of every clock */
 
 /* ---- violations ---------------------------------------------------------------------------- */
 
