@@ -9,6 +9,7 @@
 #include "bindings/pg_reads.h"
 #include "bindings/redis.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "base/xalloc.h"
@@ -323,6 +324,7 @@ void audit_share(struct audit *audit, int64_t began_us) {
  * responses are the only ones then. */
 static int64_t announcement_audit_run(struct audit *audit) {
     struct err err = {0};
+    FAULT_POINT("audit");
     if (audit_is_shared(audit)) {
         return AUDIT_INTERVAL_US;
     }

@@ -232,7 +232,7 @@ void announcer_begin(struct pipeline *pipeline, struct batch *batch) {
     bool ok = announcer_append(pipeline, batch, &err);
     announcer->announcing = redis_queued(announcer->redis);
     ok = ok && announcer_append_ids(pipeline, batch, &err);
-    announcer->of_commit = true;
+    announcer->of_commit = tag_count > 0; /* without tags nothing is pending */
     announcer_send(pipeline, ok, &err);
 }
 

@@ -14,7 +14,8 @@
 struct announcer {
     struct redis *redis;                   /* owned; NULL: other processes receive nothing */
     bool under_way;                        /* commands are sent and not all replies are received */
-    bool of_commit;                        /* they announce the oldest commit of `pending` */
+    bool of_commit;                        /* they announce the oldest commit of `pending`, which
+                                              has those with tags */
     char position[PG_POSITION_DIGITS + 1]; /* of the last commit; "": nobody asks for it */
     struct cache_pending pending;          /* commits whose announcement is unfinished */
     size_t announcing;                     /* commands that announce; those of ids follow */

@@ -40,7 +40,7 @@ static void add_for_writer(struct list *list, int actor) {
     } else if (pipeline->announcer.caches_doubtful && world->server.up && !world->server.refuses) {
         add(list, STEP_WAKE, actor, WORK_REST_OVER);
     }
-    for (int tags = 1; tags < 1 << TAGS; tags++) {
+    for (int tags = 0; tags < 1 << TAGS; tags++) {
         if (world->owner[process] == process && list->setting->commits >> tags & 1) {
             add_if_left(list, MAY_COMMIT_A + process, STEP_COMMIT, actor, tags);
         }
@@ -303,8 +303,9 @@ void step_describe(const struct step *step, char text[STEP_TEXT]) {
         snprintf(text, STEP_TEXT, "%s is asked for key %d", actor_name(step->who), step->what);
         break;
     case STEP_COMMIT:
-        snprintf(text, STEP_TEXT, "%s commits%s%s: visible to all", actor_name(step->who),
-                 step->what & 1 ? " tag 0" : "", step->what & 2 ? " tag 1" : "");
+        snprintf(text, STEP_TEXT, "%s commits%s%s%s: visible to all", actor_name(step->who),
+                 step->what == 0 ? " no tag" : "", step->what & 1 ? " tag 0" : "",
+                 step->what & 2 ? " tag 1" : "");
         break;
     case STEP_ANNOUNCEMENT_LATE:
         snprintf(text, STEP_TEXT, "%s gives up waiting for its announcement's end",
