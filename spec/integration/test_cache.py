@@ -2,6 +2,7 @@
 import concurrent.futures
 import contextlib
 import json
+import os
 import signal
 import threading
 
@@ -360,9 +361,12 @@ def test_a_commit_whose_process_dies_before_it_is_announced_is_announced_by_anot
 
 
 def test_the_next_owner_of_a_partition_announces_before_its_first_commit(make_service, cleanup, apache,
-                                                                          faulty_build):
-    """Which follows at once: the killed process is back with its place in the group, and an event waits."""
+                                                                          faulty_build, tmp_path):
+    """Which follows at once: the killed process is back with its place in the group, and an event waits.
+    Its audit hangs."""
     service = make_service(cleanup, apache)
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
     service.build = faulty_build
     register(service)
     service.query(REGISTER, OTHER, ["essay-of-other"])
@@ -378,11 +382,14 @@ def test_the_next_owner_of_a_partition_announces_before_its_first_commit(make_se
     service.publish([slot_event(BATCH, ESSAY, "second.txt", 2)])
     wait_until("its end", lambda: not writer.running())
     service.publish([slot_event("third-batch", "third-essay", "of-another-batch.txt", 3)])
-    writer = service.start(config)
+    writer = service.start(config, AGGREGATOR_FAULT="audit:1:HANG", AGGREGATOR_FAULT_FIFO=str(fifo))
     service.wait_committed(3)
     wait_until("the new answer", lambda: names(writer) == ["second.txt"])
-    assert server.get("ras:cache:floor") == last_drop and server.exists(f"api:batch:{OTHER}")
     assert len(log_lines(writer, ANNOUNCED)) == 1
+    with open(fifo, "wb"):  # the audit goes on
+        wait_until("a cached answer", lambda: names(writer) == ["second.txt"] and
+                   writer.metric("ras_cache_hits_total") > 0)
+    assert server.get("ras:cache:floor") == last_drop and server.exists(f"api:batch:{OTHER}")
 
 
 @pytest.mark.parametrize("forgets", ["commit_tags = NULL", "commit_events = NEW.commit_events - 1"])
