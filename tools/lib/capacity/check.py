@@ -46,18 +46,24 @@ def beside(place, lines, load, queries):
     return used, sum(place.sizes()[:3]) - tables
 
 
-def site_of(used, asked):
+def delayed_ms(used):
+    """Of a transaction, by the threads that work for it: the processors' load. Not all of it makes a turn
+    longer, since a worker prepares a transaction while Postgres works for another."""
+    return max(0, used.delayed_us) / max(1, used.transactions) / 1e3
+
+
+def site_of(used, asked, wait_ms):
     """What an operator of this load would type, with the hit ratio that the metrics show."""
     looked_up = used.hits + used.misses
     return make_site(events=used.events / used.seconds, essays=SIZE, days=0,
                      queries=asked * SECONDS / used.seconds, processes=1, workers=1,
                      hit_ratio=used.hits / looked_up if looked_up else 1,
-                     wait_ms=max(0, used.delayed_us) / max(1, used.transactions) / 1e3)
+                     wait_ms=wait_ms)
 
 
-def compare(figures, used, tables_bytes, asked):
+def compare(figures, used, tables_bytes, site):
     """[(what, unit, predicted, measured)]"""
-    load = model.Load(site_of(used, asked), figures)
+    load = model.Load(site, figures)
     found = []
     for what, unit, predicted, measured in ROWS:
         seen = measured(used) / used.seconds if measured else tables_bytes / used.seconds / 1e3
@@ -72,8 +78,8 @@ def show(title, rows, say):
         say(f"  {what:18} {predicted:10.3f} predicted {measured:10.3f} measured {unit:6} {ratio}")
 
 
-def check(figures, service, build, folder, loads=LOADS, say=print):
-    """{load: rows of compare()}, which are printed."""
+def check(figures, service, build, folder, loads=LOADS, wait_ms=0, say=print):
+    """{load: rows of compare()}, which are printed. wait_ms: as of a Site."""
     found = {}
     size = SIZE if service.part else 1
     lines = iter(service.records(size))
@@ -85,8 +91,9 @@ def check(figures, service, build, folder, loads=LOADS, say=print):
         idle(place, 2)
         for load in loads:
             used, tables_bytes = beside(place, lines, load, queries)
-            found[load] = compare(figures, used, tables_bytes, load[1])
+            site = site_of(used, load[1], wait_ms)
+            found[load] = compare(figures, used, tables_bytes, site)
             show(f"{load[0]:,} events/s, {load[1]:,} queries/s, {size} {service.part or 'event'}s "
-                 f"a {service.unit}; {used.hits / max(1, used.hits + used.misses):.2f} of the "
-                 "queries from caches", found[load], say)
+                 f"a {service.unit}; {site.hit_ratio:.2f} of the queries from caches; a transaction "
+                 f"waited {delayed_ms(used):.1f} ms for processors", found[load], say)
     return found

@@ -4,7 +4,8 @@
     tools/capacity --events 1000 --queries 50 --postgres-cores 16 --processes 4 --json
     tools/capacity --measure capacity.json        # measures this machine, servers of its own
     tools/capacity --figures capacity.json --events 1000
-    tools/capacity --check                        # three loads on this machine beside the model
+    tools/capacity --check                        # three loads on this machine beside the model, with
+                                                  # --wait-ms, if it is busy
     tools/capacity --measure fleet.json --service examples/fleet --records telemetry.jsonl \\
         --path /v1/vehicles/truck-01
 
@@ -172,7 +173,8 @@ def measure(options, parser):
 def check(options, parser, figures):
     from . import check as checking
     with private_folder() as folder:
-        checking.check(figures, service_of(options, parser), options.build.resolve(), folder)
+        checking.check(figures, service_of(options, parser), options.build.resolve(), folder,
+                       wait_ms=make_site(**{"events": 1} | typed(options)).wait_ms)
 
 
 def main(arguments):

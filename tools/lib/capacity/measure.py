@@ -18,7 +18,7 @@ EVENTS = 40000  # of a backlog
 # Connections, plans, compiled scripts; units that have begun before the stream end in them.
 WARM_EVENTS = 10000
 # Events a second, for so many seconds: transactions of one event, of some, of dozens.
-PACES = ((60, 15), (500, 8), (1000, 6), (2000, 6), (4000, 5), (12000, 4))
+PACES = ((150, 10), (500, 8), (1000, 6), (2000, 6), (4000, 5), (12000, 4))
 LEAST_STEP = 1.25  # of two numbers of events that are told apart
 IDLE_S = 10
 ASK_S, SLOW_RATE = 4, 50
