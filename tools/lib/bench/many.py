@@ -31,7 +31,7 @@ from .drain import cpu_seconds
 from .growth import ended_cpu_seconds
 from .report import Report, percentile
 
-WAYS = ("restart", "static", "cooperative", "upgrade")
+WAYS = ("restart", "static", "cooperative", "upgrade", "static_upgrade")
 MOST_PAUSE_S = 1
 WARM_S, QUIET_S = 5, 8  # of events before the replacements; the latter afterwards, too
 REST_S = 10  # without an event
@@ -52,7 +52,7 @@ def add_options(parser):
     parser.add_argument("--between", type=float, default=3,
                         help="seconds from the readiness of one until the next is replaced")
     parser.add_argument("--rate", type=int, default=200, help="events a second, to all partitions")
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=["restart", "static", "upgrade"])
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=["restart", "static", "upgrade", "static_upgrade"])
     parser.add_argument("--quick", action="store_true",
                         help="10 topics, 4 processes, 3 of them replaced")
     parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
@@ -147,7 +147,7 @@ def end(member):
 
 
 def replace(member, way):
-    if way == "upgrade":
+    if way.endswith("upgrade"):
         said = json.loads(member.command("upgrade").stdout)
         member.successor = os.pidfd_open(said["pid"])
     else:
@@ -217,8 +217,10 @@ def absence_s(member):
     return (came - left).total_seconds()
 
 
+STATIC = '["group.instance.id"] = "member-{}"'
 KAFKA_OPTIONS = {
-    "static": '["group.instance.id"] = "member-{}"',
+    "static": STATIC,
+    "static_upgrade": STATIC,
     "cooperative": '["partition.assignment.strategy"] = "cooperative-sticky"',
 }
 
