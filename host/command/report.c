@@ -14,8 +14,8 @@ static const struct report_system {
 } report_systems[] = {
     {"admin.socket", "admin", "socket"},
     {"Postgres", "postgres", "url"},
-    {"kafka", "kafka", "bootstrap_servers"},
-    {"Kafka", "kafka", "bootstrap_servers"},
+    {"kafka", "kafka", "brokers"},
+    {"Kafka", "kafka", "brokers"},
 };
 
 static const struct report_system *report_find_system(const struct err *err) {

@@ -333,6 +333,14 @@ def test_a_wrong_variable_is_named_with_its_key(bare_service, variable, value):
     assert variable in (ROOT / "config.lua").read_text().splitlines()[int(where[1]) - 1]
 
 
+def test_the_settings_that_errors_name_exist(bare_service):
+    table = (ROOT / "host/command/report.c").read_text().split("report_systems[] = {")[1].split("};")[0]
+    settings = {".".join(row) for row in re.findall(r'\{"[^"]+", "(\w+)", "(\w+)"\}', table)}
+    assert len(settings) > 1
+    for setting in settings:
+        assert bare_service.prepare().command("config", setting).returncode == 0, setting
+
+
 def test_a_wrong_redis_url_is_reported(bare_service):
     failed = bare_service.prepare(REDIS_URL="http://nowhere").command("run", check=False,
                                                                       timeout=30)

@@ -316,4 +316,4 @@ def test_an_unreachable_kafka_is_a_failure(build, tmp_path, cleanup):
     cleanup.callback(running.kill)
     assert running.finish() == 1
     assert "cannot list the topics of Kafka" in running.said[-2]
-    assert "its address is the setting kafka.bootstrap_servers (" in running.said[-1]
+    assert "its address is the setting kafka.brokers (config.lua:" in running.said[-1]
