@@ -1,8 +1,10 @@
 /* new_service: `aggregator new service`. */
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "command.h"
+#include "config/location.h"
 #include "new.h"
 #include "scaffold/scaffold.h"
 
@@ -18,15 +20,24 @@ static bool new_service_check(const char *name, struct err *err) {
            err_set(err, ERR_INPUT, "%s exists: nothing was written; choose another name", name);
 }
 
+/* Whether a command in the service's folder reads the config.lua there. */
+static bool new_service_is_found(void) {
+    struct buffer path = {0};
+    config_find(NULL, &path);
+    bool found = strcmp(path.data, "config.lua") == 0;
+    buffer_free(&path);
+    return found;
+}
+
 static void new_service_say(const struct scaffold *scaffold, const char *name) {
     for (size_t i = 0; i < scaffold->count; i++) {
         printf("wrote %s\n", scaffold->files[i].path);
     }
-    printf("\nIt passes as it is:\n  cd %s\n  aggregator test\n  luacheck scripts spec\n"
+    printf("\nIt passes as it is:\n  cd %s\n%s  aggregator test\n  luacheck scripts spec\n"
            "It has one kind of event, one table and one route: replace them by yours. With a "
            "database, which DATABASE_URL or config.lua names:\n  aggregator migrate\n"
            "  aggregator check\n",
-           name);
+           name, new_service_is_found() ? "" : "  export AGGREGATOR_CONFIG=$PWD/config.lua\n");
 }
 
 int command_new_service(const struct command *command) {
