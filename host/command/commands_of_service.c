@@ -13,7 +13,8 @@ static const struct command_spec specs[] = {
         .summary = "follow Kafka, keep the view in Postgres, answer HTTP",
         .help = "Runs until SIGTERM or SIGINT. SIGHUP reloads scripts and settings.",
         .status = "0 ended by a signal, 1 could not start, 70 a call did not end in time, 130 a "
-                  "second signal or 45 s after the first",
+                  "second signal, or 45 s after the drain (http.drain_delay_ms + "
+                  "http.drain_timeout_ms)",
         .options = {SWITCH("watch", watch,
                            "reload whenever a script or query changes: for authors")},
         .is_raw = true,

@@ -3,12 +3,15 @@ reads the program, and are false before. Times of an hour would be too long here
 seconds are lowered; test_alerts.py tests those of the rules."""
 import re
 import shutil
+import time
 
 import pytest
 import yaml
+from harness import read_records
 from prometheus import Prometheus
 from stack import ROOT, wait_until
 from test_alerts import RULES, rules
+from views import status_path
 
 SLOTS = "huleedu.els.essay.slot.assigned.v1"
 TOPIC = "outbox.facts.v1"
@@ -102,8 +105,13 @@ def test_kafka_down_with_messages_in_the_outbox(service, watch):
 
 def test_the_database_refuses_connections(service, watch):
     name = service.database_url.rsplit("/", 1)[1]
+    service.feed("current")
+    service.wait_committed(len(read_records("current")))
+    cached = status_path(service.query("SELECT batch_id FROM batch_results WHERE user_id IS NOT NULL LIMIT 1")[0][0])
     watched = watch(service)
     watched.quiet("AggregatorDatabaseDown", "AggregatorNotReady", "AggregatorRequestsFail")
+    assert service.program.get(cached)[0] == 200
+    cached_at = time.monotonic()
     admin = service.database_url.rsplit("/", 1)[0] + "/postgres"
     owner = type(service)(service.folder, service.build, service.kafka, admin, None, service.cleanup)
     connection = owner.query("SELECT 1") and owner
@@ -120,6 +128,8 @@ def test_the_database_refuses_connections(service, watch):
         service.program.get("/internal/v1/batches/user/nobody")
         return watched.holds("AggregatorRequestsFail")
     wait_until("the condition of AggregatorRequestsFail", requests_fail)
+    wait_until("longer than a response lives without Redis", lambda: time.monotonic() - cached_at > 2)
+    assert service.program.get(cached)[0] == 200
 
 
 def test_a_killed_process(service, watch):

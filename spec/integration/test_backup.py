@@ -9,6 +9,7 @@ import published
 import redis as redis_client
 from harness import BESIDE, read_records
 from stack import ROOT, create_topics, wait_until
+from test_redis_rights import documented_rights
 from views import status_path
 
 TABLES = ("batch_results", "essay_results", "phase_outcomes", "assessments")
@@ -29,6 +30,7 @@ def run(service, program, command):
         ["sh", "-ec", command.replace("aggregator.dump", str(service.folder / "aggregator.dump"))],
         cwd=ROOT, check=True, capture_output=True, text=True,
         env=program.env | {"DATABASE_URL": service.database_url, "ADMIN_URL": f"{server}/postgres",
+                           "REDIS_ADMIN_URL": service.redis_url,
                            "PATH": f"{service.build}:{os.environ['PATH']}"})
 
 
@@ -94,15 +96,19 @@ def test_a_dump_taken_under_load_comes_back_whole_without_the_older_records(make
 
 
 def test_the_commands_for_redis_delete_what_the_program_stored_and_nothing_else(bare_service):
+    """The program has the user of docs/operate/rights.md, which may not SCAN."""
     service = bare_service
-    program = service.start()
+    with redis_client.Redis(port=service.redis.port) as client:
+        client.execute_command("ACL", "SETUSER", "aggregator", "on", ">secret-pw", *documented_rights())
+    program = service.start(REDIS_URL=service.redis_url.replace("redis://", "redis://aggregator:secret-pw@"))
     service.feed("current")
     service.wait_committed(len(read_records("current")))
     with redis_client.Redis(port=service.redis.port) as client:
         client.set("other", "x")
         wait_until("marks of events", lambda: client.keys("ras:seen:*"))
         program.stop()
-        for line in documented_commands("Restore"):
-            if "redis-cli" in line:
-                run(service, program, line)
+        lines = [line for line in documented_commands("Restore") if "redis-cli" in line]
+        done = [run(service, program, line) for line in lines]
+        assert "NOPERM" not in "".join(one.stdout + one.stderr for one in done)
+        assert done[-1].stdout == "0\n"
         assert client.keys("*") == [b"other"]

@@ -55,6 +55,27 @@ def test_the_installed_program_reads_the_configuration_of_its_prefix(installed):
     assert files().startswith((f"# {share}\n", "# /etc/aggregator/config.lua\n"))
 
 
+def test_a_new_service_passes_by_the_commands_that_an_installed_program_prints(installed, tmp_path):
+    env = {"PATH": f"{installed}/usr/bin:/usr/bin:/bin", "HOME": str(tmp_path)}
+    said = run("aggregator", "new", "service", "orders", cwd=tmp_path, env=env).stdout
+    commands = re.search(r"It passes as it is:\n((?:  .*\n)+)", said)[1]
+    done = run("sh", "-ec", commands, cwd=tmp_path, env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed, 0 failed" in done.stdout
+
+
+# ---- the pages ----------------------------------------------------------------------------------
+
+def test_the_page_lists_each_migration_since_the_first_release():
+    page = (ROOT / "docs/operate/install.md").read_text()
+    first_release = {"0001", "0005"}
+    service = {path.name[:4] for path in (ROOT / "sql/migrations").glob("*.sql")} - first_release
+    program = {path.name[:4] for path in (ROOT / "host/schema").glob("0*.sql")}
+    rows = re.findall(r"^\| (the program's )?(\d{4})\b", page, re.M)
+    assert {number for owner, number in rows if not owner} == service
+    assert {number for owner, number in rows if owner} == program
+
+
 # ---- the manual page ----------------------------------------------------------------------------
 
 def test_the_manual_page_has_no_fault(installed):

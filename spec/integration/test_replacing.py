@@ -1,13 +1,14 @@
 """docs/REPLACING.md: beside the service that this one replaces, cut over, and back. Its stand-in reads the
 same topics in its own group, and keeps its offsets in Kafka."""
 import json
+import re
 
 import confluent_kafka
 import published
 import pytest
 from harness import read_records
 from outgoing_forms import READY
-from stack import topics, wait_until
+from stack import ROOT, topics, wait_until
 
 OLD_GROUP = "result_aggregator_group"
 BESIDE = {"KAFKA_CONSUMER_GROUP_ID": f"{OLD_GROUP}_c", "OUTBOX_ENABLED": "false",
@@ -64,6 +65,21 @@ def outbox_states(service):
 def wait_stored(service, records):
     service.wait_committed(records)
     wait_until("the marks", lambda: service.query("SELECT count(*) FROM aggregator_state.reaction_marks") == [(0,)])
+
+
+def test_a_migrate_in_the_old_services_database_is_removed_by_the_pages_statements(make_service, cleanup):
+    service = make_service(cleanup, redis="none", migrate=False)
+    statements = re.search(r"`(DROP SCHEMA aggregator_state [^`]*)`",
+                           (ROOT / "docs/REPLACING.md").read_text())[1]
+    for table in ("batch_results", "essay_results"):
+        service.query(f"CREATE TABLE {table} (id int)")
+    refused = service.prepare().command("migrate", check=False)
+    assert refused.returncode == 1
+    assert 'relation "batch_results" already exists' in refused.stderr
+    service.query(statements)
+    assert service.query("SELECT schemaname, tablename FROM pg_tables WHERE schemaname !~ '^pg_|information_schema' "
+                         "ORDER BY 1, 2") == [("public", "batch_results"), ("public", "essay_results")]
+    assert service.query("SELECT count(*) FROM pg_namespace WHERE nspname = 'aggregator_state'") == [(0,)]
 
 
 def test_the_steps_lead_over_and_back_and_each_fact_is_published_by_one_of_both(bare_service, halves, cleanup):

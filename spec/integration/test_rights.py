@@ -96,6 +96,13 @@ def test_the_documented_rights_are_enough_for_the_service_and_its_commands(limit
     assert "permission denied" not in program.log.read_text()
 
 
+def test_the_reader_may_back_up(limited_service, roles, tmp_path):
+    """docs/operate/backup.md, "Back up"."""
+    done = subprocess.run(["pg_dump", "--format=custom", f"--file={tmp_path / 'aggregator.dump'}",
+                           roles.url("aggregator_reader")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_commands_of_the_owner_name_the_owners_url(limited_service, roles, tmp_path):
     url_file = tmp_path / "migrate_url"
     url_file.write_text(roles.url("aggregator_owner"))

@@ -43,6 +43,26 @@ def states(program):
     return {name: about["status"] for name, about in dependencies(program).items()}
 
 
+def test_api_keys_are_rotated_by_the_steps_of_the_page(bare_service, tmp_path):
+    """docs/operate/configure.md: both keys, a reload, then the old one out, and a reload."""
+    path = tmp_path / "keys"
+    write_secret(path, "first-key-of-16-bytes")
+    program = bare_service.start(HULEEDU_INTERNAL_API_KEY="", HULEEDU_INTERNAL_API_KEY_FILE=str(path))
+    bare_service.wait_ready()
+
+    def statuses():
+        return [program.get("/internal/v1/batches/user/nobody",
+                            stack.HEADERS | {"X-Internal-API-Key": f"{key}-key-of-16-bytes"})[0]
+                for key in ("first", "second")]
+    assert statuses() == [200, 401]
+    write_secret(path, "second-key-of-16-bytes,first-key-of-16-bytes")
+    program.command("reload")
+    assert statuses() == [200, 200]
+    write_secret(path, "second-key-of-16-bytes")
+    program.command("reload")
+    assert statuses() == [401, 200]
+
+
 def test_rotated_passwords_of_postgres_and_redis_need_no_restart(make_service, strict_postgres,
                                                                  tmp_path, cleanup):
     service = make_service(cleanup, postgres_url=strict_postgres.url())
