@@ -7,6 +7,7 @@ import psycopg2
 import pytest
 import strategies
 from hypothesis import strategies as st
+from stack import wait_until
 from test_convergence import save
 
 # Each of these is many lists.
@@ -21,6 +22,36 @@ DIFFERING = """
     CROSS JOIN LATERAL list_batches(users.id, filters.statuses, NULL, NULL, 20, 0) AS kept (body)
     CROSS JOIN LATERAL derived_page(users.id, filters.statuses, NULL, NULL, 20, 0) AS derived (body)
     WHERE kept.body IS DISTINCT FROM derived.body"""
+PAGE_OF_U = "SELECT list_batches('u', NULL, NULL, NULL, 20, 0)"
+
+
+class Reader(threading.Thread):
+    """Runs a query over a connection of its own until it is stopped, or `times` times."""
+
+    def __init__(self, url, sql, times=None):
+        super().__init__()
+        self.url, self.sql, self.times = url, sql, times
+        self.stopped, self.error, self.rows = threading.Event(), None, None
+        self.start()
+
+    def run(self):
+        connection = psycopg2.connect(self.url)
+        connection.autocommit = True
+        try:
+            with connection.cursor() as cursor:
+                while not self.stopped.is_set() and self.times != 0:
+                    cursor.execute(self.sql)
+                    self.rows = cursor.fetchall()
+                    self.times = self.times and self.times - 1
+        except psycopg2.Error as error:
+            self.error = error
+        finally:
+            connection.close()
+
+    def stop(self):
+        self.stopped.set()
+        self.join()
+        assert self.error is None, self.error
 
 
 def check_lists(bench, records, delivery):
@@ -133,9 +164,25 @@ def test_an_answer_goes_with_any_of_its_tags_however_many_are_compared(bench, ot
 
 
 def test_a_list_whose_marks_another_one_took_goes_on(bench):
+    """It has seen the marks, and waits for the one that takes them."""
     bench.reset()
-    bench.query("SELECT take_list_marks()")
-    bench.query("SELECT take_list_marks()")
+    bench.query(BEFORE)
+    before = bench.list("u")
+    bench.query("UPDATE batch_results SET essay_count = 7 WHERE batch_id = 'A'")
+    bench.query("BEGIN")
+    try:
+        first = bench.list("u")
+        second = Reader(bench.env["RESULT_AGGREGATOR_SERVICE_DATABASE_URL"], PAGE_OF_U, times=1)
+        wait_until("a list that waits for the lock", lambda: bench.query(
+            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = list_lock()"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"))
+    finally:
+        bench.query("COMMIT")
+    second.join()
+    assert second.error is None, second.error
+    assert second.rows == [(first,)] and first != before
+    assert bench.query("SELECT 1 FROM list_marks") == []
+    assert bench.query(DIFFERING) == []
 
 
 def test_marks_of_too_many_essays_outdate_everything_within_a_request(bench):
@@ -291,38 +338,13 @@ def test_a_list_drops_marks_that_abound_and_derives_everything_again(bench):
     assert bench.query(DIFFERING) == []
 
 
-class Reader(threading.Thread):
-    """Asks for lists over a connection of its own until it is stopped."""
-
-    def __init__(self, url):
-        super().__init__()
-        self.url, self.stopped, self.error = url, threading.Event(), None
-        self.start()
-
-    def run(self):
-        connection = psycopg2.connect(self.url)
-        connection.autocommit = True
-        try:
-            with connection.cursor() as cursor:
-                while not self.stopped.is_set():
-                    cursor.execute(DIFFERING)  # may find some: commits come between its statements
-        except psycopg2.Error as error:
-            self.error = error
-        finally:
-            connection.close()
-
-    def stop(self):
-        self.stopped.set()
-        self.join()
-        assert self.error is None, self.error
-
-
 @FEW
 @hypothesis.given(ANY_CASE)
 def test_lists_beside_commits_keep_nothing_outdated(bench, case):
     records, delivery = case
     bench.reset()
-    readers = [Reader(bench.env["RESULT_AGGREGATOR_SERVICE_DATABASE_URL"]) for _ in range(2)]
+    # They may find some: commits come between the statements of one query.
+    readers = [Reader(bench.env["RESULT_AGGREGATOR_SERVICE_DATABASE_URL"], DIFFERING) for _ in range(2)]
     try:
         bench.deliver(records, delivery)
     finally:
