@@ -239,13 +239,11 @@ static void database_offsets_add_commit(struct pipeline *pipeline, const struct 
     pg_params_add_bytea(params, (struct slice){(const char *)wire, count * sizeof *wire});
 }
 
-bool offsets_send(struct pipeline *pipeline, const struct batch *batch, struct err *err) {
+/* The first columns of the partitions whose offset moves. */
+static void database_offsets_add_columns(struct pipeline *pipeline, const struct batch *batch,
+                                         const struct tally *tallies, int columns) {
     struct pg_params *params = pipeline->params;
-    const struct tally *tallies = database_offsets_count_outcomes(pipeline, batch);
-    pg_params_reset(params);
-    pg_params_add_text(params, slice_of(pipeline->options.group));
-    pg_params_add_text(params, slice_of(script_generation_hash(batch->generation)));
-    for (int column = 0; column < COLUMNS; column++) {
+    for (int column = 0; column < columns; column++) {
         pg_array_begin(params, column_types[column]);
         for (size_t i = 0; i < batch->touched_count; i++) {
             size_t p = batch->touched[i];
@@ -256,6 +254,23 @@ bool offsets_send(struct pipeline *pipeline, const struct batch *batch, struct e
         }
         pg_array_end(params);
     }
+}
+
+bool offsets_send_lock(struct pipeline *pipeline, const struct batch *batch, struct err *err) {
+    const struct tally *tallies = database_offsets_count_outcomes(pipeline, batch);
+    pg_params_reset(pipeline->params);
+    pg_params_add_text(pipeline->params, slice_of(pipeline->options.group));
+    database_offsets_add_columns(pipeline, batch, tallies, EXPECTED);
+    return pg_send(pipeline->pg, "lock_offsets", lock_sql, pipeline->params, false, err);
+}
+
+bool offsets_send(struct pipeline *pipeline, const struct batch *batch, struct err *err) {
+    struct pg_params *params = pipeline->params;
+    const struct tally *tallies = database_offsets_count_outcomes(pipeline, batch);
+    pg_params_reset(params);
+    pg_params_add_text(params, slice_of(pipeline->options.group));
+    pg_params_add_text(params, slice_of(script_generation_hash(batch->generation)));
+    database_offsets_add_columns(pipeline, batch, tallies, COLUMNS);
     database_offsets_add_commit(pipeline, batch);
     return pg_send(pipeline->pg, "advance_offsets", advance_sql, params, false, err);
 }

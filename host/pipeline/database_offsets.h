@@ -25,5 +25,7 @@ bool offsets_unmoved(struct pipeline *pipeline, struct err *err);
 /* Queues the compare-and-set of a batch's offsets, with the counts of its events' outcomes and what
  * its announcement will invalidate. */
 bool offsets_send(struct pipeline *pipeline, const struct batch *batch, struct err *err);
+/* Queues the lock of the rows that offsets_send changes. */
+bool offsets_send_lock(struct pipeline *pipeline, const struct batch *batch, struct err *err);
 /* Copies a committed batch's offsets and counts to the partitions. */
 void offsets_note_committed(struct pipeline *pipeline, const struct batch *batch);

@@ -36,6 +36,13 @@ FROM unnest($2::text[], $3::int4[], $4::int8[], $5::int8[])
     AS m (topic, partition, expected, next)
 ORDER BY topic, partition
 
+-- name: lock
+SELECT
+FROM aggregator_state.consumer_offsets o
+JOIN unnest($2::text[], $3::int4[]) AS w (topic, partition) USING (topic, partition)
+WHERE o.consumer_group = $1::text
+ORDER BY o.topic, o.partition FOR UPDATE OF o
+
 -- name: advance
 SELECT aggregator_state.advance_offset(
     $1::text, topic, partition, expected, next, at, $2::text, applied, superseded, ignored,

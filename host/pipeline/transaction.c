@@ -43,6 +43,12 @@ bool transaction_send_position(struct pipeline *pipeline, const struct batch *ba
     return ok && horizon_send(pipeline, batch, err);
 }
 
+bool transaction_send_locks(struct pipeline *pipeline, const struct batch *batch, struct err *err) {
+    bool has_offsets = pipeline->options.mode != PIPELINE_RETRY;
+    return (!has_offsets || offsets_send_lock(pipeline, batch, err)) &&
+           horizon_send(pipeline, batch, err);
+}
+
 bool transaction_send_rows(struct pipeline *pipeline, struct batch *batch, struct err *err) {
     size_t count;
     const struct outbox_message *messages = merge_messages(batch->merge, &count);

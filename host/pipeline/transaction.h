@@ -25,6 +25,8 @@ bool transaction_send_plain(struct pipeline *pipeline, const char *sql, struct e
 /* Queues the new offsets, or the deletion of the retried events from rejected_events. */
 bool transaction_send_position(struct pipeline *pipeline, const struct batch *batch,
                                struct err *err);
+/* Queues the locks that transaction_send_position takes, alone. */
+bool transaction_send_locks(struct pipeline *pipeline, const struct batch *batch, struct err *err);
 /* Queues the selected rows and the messages of the selected events. */
 bool transaction_send_rows(struct pipeline *pipeline, struct batch *batch, struct err *err);
 /* Queues the rows of events that were not applied, and the marks of the batch. */

@@ -1,9 +1,14 @@
 """Failures, restarts and contention change neither the view nor the accounting."""
+import contextlib
+
 import events
 import hypothesis
+import psycopg2
+import pytest
 import strategies
 from events import record
 from hypothesis import strategies as st
+from stack import wait_until
 from test_convergence import check_accounts, same, save
 from workbench import Delivery
 
@@ -122,3 +127,51 @@ def test_two_owners_of_the_same_partitions_double_nothing(bench, case):
     for owner in [bench.threads.submit(run, number) for number in range(2)]:
         owner.result()
     check_undisturbed(bench, reference, records, delivery)
+
+
+# The third write of one essay waits for the test.
+REFUSE = """CREATE SEQUENCE passings;
+  CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF NEW.essay_id = TG_ARGV[0] AND nextval('passings') = 3 THEN
+      WHILE NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 77) LOOP
+        PERFORM pg_sleep(0.01);
+      END LOOP;
+    END IF;
+    IF NEW.filename = 'bad' THEN
+      RAISE EXCEPTION 'refused by the test' USING ERRCODE = '23514';
+    END IF;
+    RETURN NEW; END $$;
+  CREATE TRIGGER refuse BEFORE INSERT ON essay_results FOR EACH ROW EXECUTE FUNCTION refuse('{}')"""
+WAITS = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+@contextlib.contextmanager
+def refusing(bench, pausing):
+    bench.query(REFUSE.format(pausing))
+    try:
+        yield
+    finally:
+        bench.query("DROP FUNCTION refuse CASCADE; DROP SEQUENCE passings")
+
+
+@pytest.mark.parametrize("bad, pausing", [("essay-1", "essay-1"), ("essay-4", "essay-3")],
+                         ids=["before", "behind"])
+def test_the_search_for_a_refused_event_waits_for_no_transaction_that_waits_for_it(bench, bad, pausing):
+    """It writes the rows of one range, essay-3, behind them those of another, essay-2. Another transaction
+    takes these two in the order of keys, as all do. The refused row is before them or behind them."""
+    bench.reset()
+    process = bench.process(0, False)
+    records = [record(number, number, events.slot(number, "batch-1", essay, name)) for number, (essay, name) in
+               enumerate([("essay-3", "good"), (bad, "bad"), ("essay-2", "good")])]
+    with refusing(bench, pausing), contextlib.closing(psycopg2.connect(bench.connection.dsn)) as other, \
+            other.cursor() as cursor:
+        process.send(Delivery.in_order(3).lanes(records)[0][0])
+        wait_until("the pause", lambda: bench.query("SELECT last_value >= 3 FROM passings")[0][0])
+        cursor.execute("INSERT INTO essay_results (essay_id) VALUES ('essay-2')")
+        cursor.execute("SELECT pg_advisory_xact_lock(77)")
+        wait_until("the search to wait for essay-2", lambda: bench.query(WAITS))
+        cursor.execute("INSERT INTO essay_results (essay_id) VALUES ('essay-3')")
+        other.rollback()
+        assert process.answer() == "ok"
+    assert bench.query("SELECT essay_id FROM essay_results ORDER BY 1") == [("essay-2",), ("essay-3",)]
+    assert (bench.accounts()["applied"], bench.accounts()["rejected"]) == (2, 1)

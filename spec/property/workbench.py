@@ -48,12 +48,15 @@ class Apply:
     def commit(self, records):
         """"ok", or why the batch was not committed."""
         self.send(records)
-        return self.process.stdout.readline().rstrip("\n")
+        return self.answer()
 
     def sweep(self, horizon_us):
         """Moves the horizons to that time, microseconds since 1970, and deletes what has left; "ok"."""
         self.say(f"sweep {horizon_us}")
         self.process.stdin.flush()
+        return self.answer()
+
+    def answer(self):
         return self.process.stdout.readline().rstrip("\n")
 
     def answered_within_ms(self, limit_ms):
