@@ -442,10 +442,8 @@ def edited_config(path, *edits):
     return path
 
 
-def with_retention(folder, days, span_days):
-    """Copies the service's scripts into the folder, with a retention of its batches; the folder."""
-    shutil.copytree(ROOT / "scripts", folder)
-    view = folder / "view.lua"
+def retaining_view(days, span_days):
+    """The text of the service's view.lua, with a retention of its batches."""
     retention = f"""    retention = {{
       days = {days},
       span_days = {span_days},
@@ -454,9 +452,15 @@ def with_retention(folder, days, span_days):
     }},
 """
     before = '    name = "batch_results",\n'
-    text = view.read_text()
+    text = (ROOT / "scripts/view.lua").read_text()
     assert text.count(before) == 1
-    view.write_text(text.replace(before, before + retention))
+    return text.replace(before, before + retention)
+
+
+def with_retention(folder, days, span_days):
+    """Copies the service's scripts into the folder, with a retention of its batches; the folder."""
+    shutil.copytree(ROOT / "scripts", folder)
+    (folder / "view.lua").write_text(retaining_view(days, span_days))
     return folder
 
 

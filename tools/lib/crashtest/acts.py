@@ -4,7 +4,7 @@ back what it broke."""
 import collections
 import signal
 
-from . import outbox, slips
+from . import outbox, retention, slips
 
 Act = collections.namedtuple("Act", "weight name do")
 
@@ -182,6 +182,7 @@ ACTS = (
     Act(3, "remove a process", remove_program),
     Act(24, "reload with other scripts", reload_program),
     Act(30, "reload with a slip in a script", reload_slip),
+    Act(6, "move the horizon of the retention", retention.move_horizon),
     Act(9, "kill Postgres", kill_server("postgres")),
     Act(9, "kill Redis", kill_server("redis")),
     Act(4, "kill Kafka", kill_server("kafka")),

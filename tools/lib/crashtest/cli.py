@@ -13,9 +13,9 @@ from .journal import Journal
 from .judge import Findings, judge, judge_processes, times_held_off
 from .launch import launch
 from .neighbours import NEIGHBOUR_ACTS
-from .outside import AskingStream
 from .producer import Producer
 from .readers import Readers
+from .retention import AgingStream, Retention, move_horizon
 
 SLOTS = 3
 NEIGHBOUR_PAUSE_S = (0.5, 1.5)
@@ -26,7 +26,7 @@ KINDS = {"kill": "SIGKILL", "fault kill": "SIGKILL at fault points", "freeze": "
          "delay": "connections delayed", "reload": "scripts changed, SIGHUP", "slip": "scripts with a slip, SIGHUP",
          "scale": "processes added, removed", "hang": "hosts that hang", "move": "servers moved",
          "pooler": "poolers disturbed", "failover": "failovers", "outage": "outside service failed",
-         "rotate": "passwords rotated"}
+         "rotate": "passwords rotated", "retention": "horizons moved"}
 
 
 def parse(arguments):
@@ -96,10 +96,11 @@ def run(options, folder, cleanup):
     journal = Journal()
     journal.say(f"crashtest, seed {options.seed}, logs in {folder}")
     deployment = Deployment(folder, stack.ROOT / options.build, options.kafka, cleanup,
-                            env=outbox.ENV, neighbours=True)
+                            env=outbox.ENV, neighbours=True, view=Retention.view_of(-1))
     deployment.start(SLOTS)
-    stream = AskingStream(options.seed)
+    stream = AgingStream(options.seed)
     producer = Producer(deployment.kafka.brokers, stream, options.rate)
+    deployment.retention = Retention(options.seed, deployment, producer)
     readers = Readers(deployment.slots, stream.batch_ids)
     plan = FaultPlan(options.seed, hasty=options.minutes is None)
     driver = Driver(options.seed, deployment, plan, journal, options.acts)
@@ -107,6 +108,8 @@ def run(options, folder, cleanup):
     producer.start()
     readers.start()
     driver.open_with_zombie(lambda: times_held_off(deployment) > 0)
+    if any(act.do is move_horizon for act in options.acts):
+        move_horizon(driver)  # at least once
     done = disturb(options, driver, journal)
     driver.settle("no more faults")
     disturb_neighbours(options, driver)

@@ -23,9 +23,10 @@ KAFKA_SETTINGS = {"broker.session.timeout.ms": 2000, "broker.heartbeat.interval.
 
 class Deployment:
     """Owns every server; `cleanup` (an ExitStack) ends them. With neighbours there are also a standby, a
-    pooler, an outside service that a handler asks, a Kafka that moves, and passwords."""
+    pooler, an outside service that a handler asks, a Kafka that moves, and passwords. `view`: the text of
+    view.lua for the processes under test, where it is not the service's."""
 
-    def __init__(self, folder, build, kind, cleanup, env=None, neighbours=False):
+    def __init__(self, folder, build, kind, cleanup, env=None, neighbours=False, view=None):
         self.env = env or {}  # of the processes under test
         self.folder, self.build, self.cleanup = folder, build, cleanup
         self.neighbours = neighbours
@@ -44,6 +45,10 @@ class Deployment:
             "redis": Password(self.change_redis_password)}
         self.scripts = folder / "scripts"
         self.write_scripts()
+        self.clean_scripts = shutil.copytree(self.scripts, folder / "clean-scripts")
+        self.retention = None  # moves the horizon of the view
+        if view:
+            slips.put(self.scripts, {"view.lua": view})
         self.edits = 0
         self.slip_feeder = None
         self.config = self.write_config()
@@ -81,8 +86,12 @@ class Deployment:
     def edit_scripts(self):
         """Replaces the scripts on disk by equivalent ones."""
         self.edits += 1
+        self.put_scripts({"lib/edits.lua": f"return {self.edits}\n"})
+
+    def put_scripts(self, text_of):
+        """Writes files, {place: text}, into the scripts of every process under test."""
         for folder in [self.scripts, *(slot.scripts for slot in self.slots)]:
-            slips.put(folder, {"lib/edits.lua": f"return {self.edits}\n"})
+            slips.put(folder, text_of)
 
     def slip(self, slot, name):
         """Puts a mistake into the slot's scripts, and publishes events for its handler."""
@@ -198,12 +207,13 @@ class Deployment:
         return slot
 
     def start_clean(self):
-        """The undisturbed program, with a database, a Redis and a group of its own."""
+        """The undisturbed program, with the service's view, a database, a Redis and a group of its own."""
         redis = stack.Redis(self.folder / "clean")
         self.cleanup.callback(redis.kill)
         url = self.postgres.create_database("ras_clean")
         program = self.program(self.folder / "clean", url, redis.start().url,
-                               env={"KAFKA_CONSUMER_GROUP_ID": "clean"})
+                               env={"KAFKA_CONSUMER_GROUP_ID": "clean",
+                                    "SCRIPTS_ROOT": str(self.clean_scripts)})
         program.command("migrate")
         self.cleanup.callback(program.kill)
         return program.start(), url

@@ -6,8 +6,10 @@ import random
 import threading
 import time
 
+import psycopg2
 import stack
 
+from . import verify
 from .slot import Fault
 
 TICK_S = 0.05
@@ -114,6 +116,14 @@ class Driver:
         slot.fault = None
         if slot.wanted:
             self.later(self.plan.random.uniform(0, 0.5), lambda: self.begin_again(slot))
+
+    def ask(self, sql):
+        """The rows that the processes' database has for a query; None if it is down."""
+        try:
+            url = f"{self.deployment.database_url()}?connect_timeout=2"
+            return None if "postgres" in self.down else verify.query(url, sql)
+        except psycopg2.Error:
+            return None
 
     # ---- servers ---------------------------------------------------------------------------
 

@@ -17,9 +17,12 @@ class FaultPlan:
         self.random = random.Random(f"{seed}/faults")
         self.armed = collections.Counter()
         self.reached = collections.Counter()
+        self.demanded = []  # points of the next lives, that kill
 
     def deal(self):
         """A fault point for a starting process, or None."""
+        if self.demanded:
+            return self.arm(Fault(self.demanded.pop(), 1, "KILL"))
         rank = {point: (self.reached[point] + self.armed[point], self.random.random())
                 for point in FAULT_POINTS}
         point = min(FAULT_POINTS, key=rank.get)

@@ -6,7 +6,7 @@ import time
 
 import stack
 
-from . import log, outbox, verify
+from . import log, outbox, retention, verify
 from .deployment import PARTITIONS
 
 DRAIN_LIMIT_S = 180
@@ -134,8 +134,11 @@ def judge(deployment, producer, journal, findings):
         slot.program.wait_ready(lambda slot=slot: slot.program.get("/healthz")[0] in (200, 503))
     journal.say("comparing")
     judge_accounting(deployment, producer, records, ends, findings)
+    known = outbox.registered(clean_url)
+    deployment.retention.remove_what_left(clean_url)
     findings.problems += verify.check_view(verify.dump(url, deployment.folder / "dump"),
                                            verify.dump(clean_url, deployment.folder / "dump-clean"))
     journal.say("reading what was published")
-    outbox.judge(deployment, clean_url, findings)
+    outbox.judge(deployment, clean_url, known, findings)
     judge_answers(deployment, clean, verify.paths(clean_url, producer.stream.batch_ids), findings)
+    retention.judge(deployment, findings)

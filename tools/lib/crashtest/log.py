@@ -15,10 +15,10 @@ def open_reader(brokers):
         "enable.partition.eof": True, **QUIET})
 
 
-def end_offsets(reader, topics, partitions):
+def end_offsets(reader, topics, partitions, timeout_s=30):
     """{(topic, partition): offset after its last record}"""
     return {(topic, number): reader.get_watermark_offsets(TopicPartition(topic, number),
-                                                          timeout=30)[1]
+                                                          timeout=timeout_s)[1]
             for topic in topics for number in range(partitions)}
 
 

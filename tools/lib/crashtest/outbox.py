@@ -1,7 +1,6 @@
 """Finds the publishing process, and checks the messages in Kafka."""
 import pathlib
 
-import psycopg2
 import published
 import stack
 
@@ -18,11 +17,7 @@ WAITING = "SELECT (SELECT count(*) FROM aggregator_state.reaction_marks), " \
 
 def publisher(driver):
     """The slot whose process holds the lease; None if there is none or the database is down."""
-    url = driver.deployment.database_url()
-    try:
-        holders = [] if "postgres" in driver.down else verify.query(f"{url}?connect_timeout=2", HOLDER)
-    except psycopg2.Error:
-        holders = []
+    holders = driver.ask(HOLDER) or []
     return next((slot for slot in driver.slots
                  if slot.running() and (slot.program.process.pid,) in holders), None)
 
@@ -57,16 +52,20 @@ def read_all(brokers):
         reader.close()
 
 
-def check_keys(messages, url):
-    """No message names a batch that the undisturbed view lacks."""
-    known = {batch for batch, in verify.query(
+def registered(url):
+    return {batch for batch, in verify.query(
         url, "SELECT batch_id FROM batch_results WHERE registration_at IS NOT NULL")}
+
+
+def check_keys(messages, known):
+    """No message names a batch that the undisturbed view lacked."""
     return [f"published of an unknown batch: {message}" for message in messages
             if published.batch_of(message) not in known]
 
 
-def judge(deployment, clean_url, findings):
-    """Each fact of the undisturbed program is in Kafka, each under one id."""
+def judge(deployment, clean_url, known, findings):
+    """Each fact of the undisturbed view is in Kafka, each under one id. `known`: the batches that were ever
+    registered, with those that have left."""
     url = deployment.database_url()
     wait_empty(url)
     facts = facts_of(clean_url)
@@ -78,6 +77,6 @@ def judge(deployment, clean_url, findings):
                   f"{published.repeats(messages)} of them repeat one after a kill or a freeze")
     held = set(messages)
     findings.problems += [f"never published: {fact}" for fact in facts if fact not in held]
-    findings.problems += published.check(messages, rows) + check_keys(messages, clean_url)
+    findings.problems += published.check(messages, rows) + check_keys(messages, known)
     if not facts:
         findings.problems.append("no fact was to be published: the run proves nothing about them")

@@ -4,13 +4,15 @@ import collections
 import signal
 import time
 
+SWEEP_POINTS = ("before_sweep_commit", "after_sweep_commit")
 FAULT_POINTS = ("before_handling", "before_commit", "after_commit_sent", "after_commit",
                 "after_redis", "after_report", "in_rebalance", "reaction_taken", "reaction_asked",
                 "reaction_commit", "reaction_stored", "outbox_lease", "outbox_produced",
-                "outbox_acknowledged", "outbox_noted")
-# The most passings before a fault: events, rebalances, reports (one a second), leases taken; else
+                "outbox_acknowledged", "outbox_noted", *SWEEP_POINTS)
+# The most passings before a fault: events, rebalances, reports (one a second), leases taken, sweeps; else
 # batches, of events, keys or messages.
-MOST_PASSINGS = {"before_handling": 300, "in_rebalance": 3, "after_report": 2, "outbox_lease": 1}
+MOST_PASSINGS = {"before_handling": 300, "in_rebalance": 3, "after_report": 2, "outbox_lease": 1,
+                 **dict.fromkeys(SWEEP_POINTS, 1)}
 MOST_BATCHES = 6
 YOUNG_S = 1  # so young a process may not yet have taken charge of its signals
 

@@ -50,10 +50,12 @@ class Stream:
         return str(uuid.UUID(int=self.random.getrandbits(128), version=4)).encode()
 
     def copy(self):
-        """One sample with every id exchanged; duplicates stay duplicates."""
-        exchange = exchanger(self.fresh_id)
-        name = NAMES[self.copies % len(NAMES)]
         self.copies += 1
+        return self.copy_of(NAMES[(self.copies - 1) % len(NAMES)])
+
+    def copy_of(self, name):
+        """The sample with every id exchanged; duplicates stay duplicates."""
+        exchange = exchanger(self.fresh_id)
         for event in self.samples[name]:
             copied = event._replace(key=exchange(event.key), value=exchange(event.value))
             if event.topic.endswith("essays.registered.v1"):

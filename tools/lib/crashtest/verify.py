@@ -14,11 +14,11 @@ import stack
 OUTCOMES = ("applied", "superseded", "ignored", "duplicate", "rejected", "expired")
 
 
-def query(url, sql, **connecting):
+def query(url, sql, values=None, **connecting):
     """The rows of the last statement; committed. `connecting`: keywords of psycopg2.connect."""
     with contextlib.closing(psycopg2.connect(url, **connecting)) as connection:
         with connection, connection.cursor() as cursor:
-            cursor.execute(sql)
+            cursor.execute(sql, values)
             return cursor.fetchall() if cursor.description else []
 
 
