@@ -326,14 +326,14 @@ def test_another_process_does_not_serve_what_redis_refuses_to_drop(two):
     server.config_set("maxmemory", 0)
 
 
-def killed_between_commit_and_announcement(service, faulty_build):
-    """Kills a process after its second commit, which changes BATCH, and waits until a process that
-    gets no partition answers with it. That had an answer for BATCH and one for OTHER in both of its
-    caches. Returns it, and whether all of Redis' answers were dropped."""
+def killed_between_commit_and_announcement(service, faulty_build, **env):
+    """Kills a process with this environment after its second commit, which changes BATCH, and waits
+    until a process that gets no partition answers with it. That had an answer for BATCH and one for
+    OTHER in both of its caches. Returns it, and whether all of Redis' answers were dropped."""
     service.build = faulty_build
     register(service)
     service.query(REGISTER, OTHER, ["essay-of-other"])
-    writer = service.start(AGGREGATOR_FAULT="after_commit:2:KILL")
+    writer = service.start(AGGREGATOR_FAULT="after_commit:2:KILL", **env)
     rename(service, "first.txt", 1)
     reader = service.start(KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
     wait_until("an answer that is kept", lambda: names(reader) == ["first.txt"] and
