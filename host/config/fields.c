@@ -203,7 +203,8 @@ const struct config_field config_fields[] = {
     ROW(outbox, horizon_hours, INTEGER, "24", .min = 1, .max = 876000,
         .help = "hours after which a fact is never published"),
     ROW(outbox, keep_rows, INTEGER, "1000000", .max = 1000000000,
-        .help = "rows of facts past the horizon; above it the oldest rows are deleted"),
+        .help = "rows of the outbox; above it facts past the horizon are deleted early, the oldest "
+                "first"),
     ROW(cache, enabled, SWITCH, "true", .help = "whether responses are cached"),
     ROW(cache, ttl_s, INTEGER, "300", .min = 1, .max = 86400,
         .help = "seconds that a response is cached at most"),

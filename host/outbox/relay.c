@@ -14,13 +14,18 @@
 #define PRUNE_US 60000000
 #define OUTAGE_US 500000 /* interval of attempts to connect to the database */
 
+/* False: the connection is lost. Any other failure delays only the next attempt. */
 static bool relay_prune(struct outbox_relay *relay, int64_t now_us, struct err *err) {
     int64_t pruned;
-    if (!rows_prune(&relay->rows, &pruned, err)) {
+    relay->prune_at_us = now_us + PRUNE_US;
+    bool ok = rows_prune(&relay->rows, &pruned, err);
+    if (ok) {
+        metric_add(relay_status_metric(RM_PRUNED), (double)pruned);
+        relay->prune_at_us = pruned >= ROWS_PRUNED ? now_us : relay->prune_at_us;
+    } else if (!pg_connected(relay->rows.pg)) {
         return false;
     }
-    metric_add(relay_status_metric(RM_PRUNED), (double)pruned);
-    relay->prune_at_us = now_us + (pruned >= ROWS_PRUNED ? 0 : PRUNE_US);
+    relay_status_note_prune(relay, ok, err);
     return true;
 }
 

@@ -27,7 +27,7 @@ struct outbox_relay {
     int64_t claim_at_us, look_at_us, measure_at_us, prune_at_us;
     int64_t replace_at_us, replace_wait_us; /* of a broken client; wait 0: none was broken */
     int64_t delivered_us; /* when Kafka last accepted a message, or none was in flight */
-    bool outage_logged, silence_logged;
+    bool outage_logged, silence_logged, prune_logged;
     struct thread thread; /* its lock guards what follows */
     bool held;            /* it only waits */
     bool woken, reported;
@@ -84,6 +84,8 @@ struct metric_cell *relay_status_metric(enum relay_metric which);
 void relay_status_set_error(struct outbox_relay *relay, const char *text);
 /* Logs the begin and the end of an outage of the database. */
 void relay_status_note_database(struct outbox_relay *relay, bool ok, const struct err *err);
+/* Logs the first of several failures to delete rows. */
+void relay_status_note_prune(struct outbox_relay *relay, bool ok, const struct err *err);
 /* Logs the begin and the end of a silence of Kafka. */
 void relay_status_note_kafka(struct outbox_relay *relay, int64_t now_us);
 /* Counts pending and failed messages, for the metrics and the report. */

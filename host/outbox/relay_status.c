@@ -49,6 +49,14 @@ void relay_status_note_database(struct outbox_relay *relay, bool ok, const struc
     relay->outage_logged = !ok;
 }
 
+void relay_status_note_prune(struct outbox_relay *relay, bool ok, const struct err *err) {
+    if (!ok && !relay->prune_logged) {
+        log_warning("the outbox relay cannot delete the rows of done messages: the table grows",
+                    LOG_TEXT("error", err->text));
+    }
+    relay->prune_logged = !ok;
+}
+
 void relay_status_note_kafka(struct outbox_relay *relay, int64_t now_us) {
     bool silent = relay->flights.messages > 0 && now_us - relay->delivered_us > SILENCE_US;
     if (silent && !relay->silence_logged) {

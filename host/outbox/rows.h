@@ -62,7 +62,7 @@ struct rows_depth {
 #define ROWS_DEPTH_MAX 100000
 bool rows_measure(struct rows *rows, struct rows_depth *depth, struct err *err);
 
-/* Deletes done rows, up to ROWS_PRUNED at a time; *pruned counts them. Only facts past the horizon
+/* Deletes done rows, some ROWS_PRUNED at a time; *pruned counts them. Only facts past the horizon
  * are deleted: derived again they become `settled`, and are not sent twice. */
 #define ROWS_PRUNED 10000
 bool rows_prune(struct rows *rows, int64_t *pruned, struct err *err);

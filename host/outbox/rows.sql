@@ -56,19 +56,32 @@ SELECT
     ORDER BY id LIMIT 1), 0)
 
 -- name: prune
--- Rows are deleted one horizon after they were done; above keep_rows, as estimated by Postgres, at
--- once.
+-- A row that was done two horizons ago was stored before: its fact is past both. Above keep_rows facts
+-- past one horizon leave: of rows that were done a horizon ago, and of those that were settled since.
+-- Postgres' statistics count the rows of the table on the node that has them (tableoid).
+WITH surplus AS (
+  SELECT least($2::int8, greatest(0, rows - $3::int8)) AS rows
+  FROM (
+    SELECT coalesce((
+      SELECT pg_stat_get_live_tuples(tableoid) FROM aggregator_state.outbox ORDER BY id DESC LIMIT 1), 0) AS rows) AS table_
+)
 DELETE FROM aggregator_state.outbox
 WHERE id = ANY (
   ARRAY(
     SELECT id
     FROM aggregator_state.outbox
-    WHERE state <> 'pending' AND done_at < now() - $1::int8 * interval '1 hour'
-      AND least(fact_at, created_at) < now() - 2 * $1::int8 * interval '1 hour'
+    WHERE state <> 'pending' AND done_at < now() - 2 * $1::int8 * interval '1 hour'
     ORDER BY done_at LIMIT $2::int8)
   || ARRAY(
     SELECT id
-    FROM aggregator_state.outbox
-    WHERE state <> 'pending' AND least(fact_at, created_at) < now() - $1::int8 * interval '1 hour'
-      AND (SELECT reltuples FROM pg_class WHERE oid = 'aggregator_state.outbox'::regclass) > $3::int8
-    ORDER BY done_at DESC OFFSET $3::int8 LIMIT $2::int8))
+    FROM (
+      (SELECT id, least(fact_at, created_at) AS since
+        FROM aggregator_state.outbox
+        WHERE state <> 'pending' AND done_at < now() - $1::int8 * interval '1 hour'
+        ORDER BY done_at LIMIT (SELECT rows FROM surplus))
+      UNION ALL
+      (SELECT id, least(fact_at, created_at)
+        FROM aggregator_state.outbox
+        WHERE state = 'settled' AND least(fact_at, created_at) < now() - $1::int8 * interval '1 hour'
+        ORDER BY least(fact_at, created_at) LIMIT (SELECT rows FROM surplus))) AS past
+    ORDER BY since LIMIT (SELECT rows FROM surplus)))

@@ -11,6 +11,7 @@
 #include "0003_rejected_traceparent.sql.h"
 #include "0004_retention.sql.h"
 #include "0005_commits.sql.h"
+#include "0006_outbox_access.sql.h"
 
 const struct program_schema_file program_schema_files[] = {
     {"0001_tables.sql", (const char *)file_0001_tables_sql},
@@ -18,6 +19,7 @@ const struct program_schema_file program_schema_files[] = {
     {"0003_rejected_traceparent.sql", (const char *)file_0003_rejected_traceparent_sql},
     {"0004_retention.sql", (const char *)file_0004_retention_sql},
     {"0005_commits.sql", (const char *)file_0005_commits_sql},
+    {"0006_outbox_access.sql", (const char *)file_0006_outbox_access_sql},
     {"functions.sql", (const char *)functions_sql},
     {NULL, NULL},
 };

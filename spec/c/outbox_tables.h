@@ -36,6 +36,12 @@ static inline void outbox_database_drop(struct pg *pg, const char *database) {
     test_database_renew(database, false);
 }
 
+/* Postgres' statistics, which count rows, have all that this connection has done. */
+static inline void outbox_count_rows(struct pg *pg) {
+    outbox_script(pg, "SELECT pg_stat_force_next_flush()");
+    outbox_script(pg, "ANALYZE aggregator_state.outbox");
+}
+
 /* The one cell that a statement answers; "" where it is null or there is none. */
 static inline const char *outbox_ask(struct pg *pg, const char *sql) {
     static char texts[4][1024]; /* some answers may be compared with one another */

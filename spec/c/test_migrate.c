@@ -271,7 +271,7 @@ static void a_missing_table_of_the_program_is_named_and_created_again(void) {
     CHECK_INT(err.kind, ERR_INPUT);
     CHECK_TEXT(err.text, "missing in the database: aggregator_state.consumer_offsets, "
                          "aggregator_state.outbox: run `aggregator migrate`");
-    CHECK_INT(run(), 5);
+    CHECK_INT(run(), 6);
     CHECK_OK(migrate_check_tables(pg, &err), &err);
     CHECK_TEXT(ask("SELECT count(about) FROM " PROGRAM_SCHEMA ".outbox"), "0");
     CHECK_INT(run(), 0);

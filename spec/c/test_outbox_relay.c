@@ -7,6 +7,7 @@
 #include <librdkafka/rdkafka_mock.h>
 
 #include "base/log.h"
+#include "bindings/pg_rows.h"
 #include "outbox/rows.h"
 #include "outbox_tables.h"
 #include "proxy.h"
@@ -396,7 +397,7 @@ static struct rows rows_of_the_world(void) {
                          .params = pg_params_create(),
                          .holder = "t",
                          .horizon_hours = 24,
-                         .keep_rows = 2};
+                         .keep_rows = 1000};
 }
 
 static void rows_leave_once_their_facts_cannot_be_sent_again(void) {
@@ -406,28 +407,115 @@ static void rows_leave_once_their_facts_cannot_be_sent_again(void) {
     store("news", 1, 8);
     outbox_script(
         world.pg,
-        "UPDATE aggregator_state.outbox SET state = 'sent', done_at = now() - interval '25 hours', "
-        "fact_at = now() - interval '49 hours' WHERE id <= 2; "
+        "UPDATE aggregator_state.outbox SET state = 'sent', done_at = now() - interval '49 hours', "
+        "created_at = now() - interval '49 hours' WHERE id <= 2; "
         "UPDATE aggregator_state.outbox SET fact_at = now() - interval '49 hours' WHERE id = 3; "
-        "UPDATE aggregator_state.outbox SET state = 'sent', done_at = now() - interval '25 hours' "
-        "WHERE id = 4");
+        "UPDATE aggregator_state.outbox SET state = 'sent', done_at = now() - interval '47 hours', "
+        "created_at = now() - interval '47 hours' WHERE id = 4");
     CHECK_OK(rows_prune(&rows, &pruned, &err), &err);
     CHECK_INT(pruned, 2);
     CHECK_TEXT(
         outbox_ask(world.pg,
                    "SELECT string_agg(id::text, ' ' ORDER BY id) FROM aggregator_state.outbox"),
         "3 4 5 6 7 8"); /* pending ones and young facts stay */
+    rows.keep_rows = 3;
     outbox_script(world.pg,
-                  "UPDATE aggregator_state.outbox SET state = 'settled', done_at = now() - id * "
-                  "interval '1 minute', fact_at = now() - interval '25 hours' "
-                  "WHERE id > 4; ANALYZE aggregator_state.outbox");
+                  "UPDATE aggregator_state.outbox SET state = 'settled', done_at = now(), "
+                  "fact_at = now() - id * interval '5 hours' WHERE id > 4");
+    outbox_count_rows(world.pg);
     CHECK_OK(rows_prune(&rows, &pruned, &err), &err);
-    CHECK_INT(pruned, 2); /* the oldest of four, of which keep_rows leaves two */
+    CHECK_INT(pruned, 3); /* of six rows keep_rows leaves three; the oldest facts go */
     CHECK_TEXT(
         outbox_ask(world.pg,
                    "SELECT string_agg(id::text, ' ' ORDER BY id) FROM aggregator_state.outbox"),
-        "3 4 5 6");
+        "3 5 6");
     pg_params_destroy(rows.params);
+    end();
+}
+
+/* Rows that a statement of the connection, known by a part of it, reads beside those that it takes.
+ */
+static int64_t rows_read_in_vain(const char *part, const char *params) {
+    static const char label[] = "\"Rows Removed by Filter\": ";
+    char sql[256];
+    struct pg_result *plan;
+    int64_t count = 0;
+    snprintf(sql, sizeof sql,
+             "SELECT name FROM pg_prepared_statements "
+             "WHERE statement LIKE '%%%s%%' AND statement NOT LIKE '%%pg_prepared%%'",
+             part);
+    const char *name = outbox_ask(world.pg, sql);
+    snprintf(sql, sizeof sql, "EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE \"%s\" (%s)", name, params);
+    if (!pg_query(world.pg, sql, sql, NULL, OUTBOX_WAIT_MS, &plan, &err)) {
+        TEST_FAIL("%s", err.text);
+        return -1;
+    }
+    const char *at = pg_rows_text(plan, 0, 0);
+    CHECK(strstr(at, "Seq Scan") == NULL);
+    while ((at = strstr(at, label))) {
+        at += strlen(label);
+        count += strtoll(at, NULL, 10);
+    }
+    pg_rows_free(plan);
+    return count;
+}
+
+/* One done row each 8 s of the last 44 hours, and young ones that were settled. */
+static void store_a_day_of_done_rows(void) {
+    outbox_script(
+        world.pg,
+        "INSERT INTO aggregator_state.outbox (identity, topic, key, value, fact_at, created_at, "
+        "source, scripts, state, done_at) "
+        "SELECT n, 'news', 'k', 'v', at, at, 's', 'h', 'sent', at FROM generate_series(1, 20000) "
+        "n, "
+        "LATERAL (SELECT now() - n * interval '8 seconds' AS at) AS t; "
+        "INSERT INTO aggregator_state.outbox (identity, topic, key, value, fact_at, "
+        "source, scripts, state, done_at) "
+        "SELECT -n, 'news', 'k', 'v', now(), 's', 'h', 'settled', now() "
+        "FROM generate_series(1, 1000) n");
+    outbox_count_rows(world.pg);
+}
+
+static void pruning_reads_only_the_rows_that_it_deletes(void) {
+    int64_t pruned;
+    begin();
+    struct rows rows = rows_of_the_world();
+    CHECK_OK(rows_prune(&rows, &pruned, &err), &err); /* prepares the statement */
+    store_a_day_of_done_rows();
+    CHECK_INT(rows_read_in_vain("DELETE FROM aggregator_state.outbox", "24, 1000, 1000000"), 0);
+    CHECK_TEXT(outbox_ask(world.pg, "SELECT count(*) FROM aggregator_state.outbox"), "21000");
+    CHECK_INT(rows_read_in_vain("DELETE FROM aggregator_state.outbox", "24, 1000, 10000"), 0);
+    CHECK_TEXT(outbox_ask(world.pg, "SELECT count(*) FROM aggregator_state.outbox"), "20000");
+    pg_params_destroy(rows.params);
+    end();
+}
+
+static void messages_leave_while_rows_cannot_be_deleted(void) {
+    struct buffer report = {0};
+    begin();
+    store("news", 1, 1);
+    outbox_script(
+        world.pg,
+        "CREATE SEQUENCE deletes; "
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$BEGIN PERFORM nextval('deletes'); RAISE 'not now'; END$$; "
+        "CREATE TRIGGER refuse BEFORE DELETE ON aggregator_state.outbox FOR EACH ROW EXECUTE "
+        "FUNCTION refuse(); "
+        "UPDATE aggregator_state.outbox SET state = 'sent', created_at = now() - interval '9 "
+        "days', "
+        "done_at = now() - interval '9 days'");
+    start_relay(0);
+    WAIT_UNTIL(strcmp(outbox_ask(world.pg, "SELECT is_called FROM deletes"), "t") == 0);
+    for (int i = 0; i < 3; i++) {
+        store("news", 2 + i, 2 + i);
+        outbox_wake(world.relays[0]);
+        WAIT_UNTIL(has_read((size_t)(1 + i)) && all_done("'sent'"));
+        buffer_clear(&report);
+        outbox_relay_report(world.relays[0], &report);
+        CHECK_HAS(report.data, "\"error\":null");
+    }
+    CHECK_TEXT(outbox_ask(world.pg, "SELECT last_value FROM deletes"), "1");
+    buffer_free(&report);
     end();
 }
 
@@ -441,6 +529,7 @@ static void a_fact_of_the_future_leaves_as_one_of_the_time_it_was_stored(void) {
         "UPDATE aggregator_state.outbox SET fact_at = '9999-01-01'; "
         "UPDATE aggregator_state.outbox SET state = 'sent', done_at = now() - interval '25 hours', "
         "created_at = now() - id * interval '25 hours' WHERE id <= 2; "
+        "UPDATE aggregator_state.outbox SET done_at = created_at WHERE id = 2; "
         "UPDATE aggregator_state.outbox SET created_at = now() - interval '25 hours' WHERE id = 3");
     CHECK_OK(rows_prune(&rows, &pruned, &err), &err);
     CHECK_TEXT(
@@ -507,6 +596,8 @@ static const struct test_case cases[] = {
      rows_leave_once_their_facts_cannot_be_sent_again},
     {"a fact of the future leaves as one of the time it was stored",
      a_fact_of_the_future_leaves_as_one_of_the_time_it_was_stored},
+    {"pruning reads only the rows that it deletes", pruning_reads_only_the_rows_that_it_deletes},
+    {"messages leave while rows cannot be deleted", messages_leave_while_rows_cannot_be_deleted},
     {"another process that reports ends being alone",
      another_process_that_reports_ends_being_alone},
 };
