@@ -184,8 +184,8 @@ function View:publish(message) end
 ---@class ViewTable
 local ViewTable = {}
 
---- Merges columns of one group into a row. Columns left out are null. In columns named `…_id` or
---- `…_ids` an id has at most 1024 bytes: they are indexed.
+--- Merges columns of one group into a row. Columns left out are null. A value of a column of the type
+--- `id` or `id[]`, and each text of a key, has at most 1024 bytes: indexes hold them.
 ---@param key any a list of the values of the key's columns, without the `content` one; of one column its value
 ---@param group string
 ---@param columns table<string, any> values by column name

@@ -61,7 +61,7 @@ function Gauge:add(number, labels) end
 ---@param labels? table<string, string|number|boolean> a value for each label
 function Gauge:set(number, labels) end
 
---- Durations in seconds, in buckets from 1 ms to 10 s.
+--- Durations in seconds, in buckets from 0.1 ms to 10 s.
 ---@class metrics.Histogram
 local Histogram = {}
 

@@ -323,7 +323,7 @@ static bool query_samples_differ(struct samples *samples, const struct sample *s
         problems_add(
             &samples->problems, sample->query.path, 0,
             "on Citus its rows are not those of the same tables on one server: %s, not %s: "
-            "docs/operate/citus.md says which statements Citus plans right",
+            "the docs, operate/citus.md, say which statements Citus plans right",
             here, there);
     }
     free(fresh);

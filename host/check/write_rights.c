@@ -31,9 +31,10 @@ bool write_rights_check(struct sql_session *session, const struct script_generat
     bool good = asked;
     if (asked && view->table_count > 0) {
         const char *lacks = pg_rows_text(row, 0, 0);
-        good = !*lacks ||
-               err_set(err, ERR_INPUT,
-                       "the role lacks %s: docs/operate/rights.md has the statements", lacks);
+        good =
+            !*lacks ||
+            err_set(err, ERR_INPUT,
+                    "the role lacks %s: the docs, operate/rights.md, have the statements", lacks);
         pg_rows_free(row);
     }
     buffer_free(&wanted);

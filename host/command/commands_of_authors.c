@@ -43,7 +43,7 @@ static const struct command_spec specs[] = {
                 "under the limits of production, and prints for each its fields as the handler "
                 "gets them, its merges, what it touches and publishes, or why it is rejected; then "
                 "the rows, the SQL that would write them, and which reactions would be asked for "
-                "which keys. Needs no server: what a handler asks of pg, redis, kafka or http "
+                "which keys. Needs no server: what a handler asks of pg, redis or http "
                 "fails with the kind \"unavailable\".\n"
                 "With --path, sends a request to the route on the disk that has the path, and "
                 "prints the response as a client gets it, then what the route asked, and the "
@@ -55,9 +55,9 @@ static const struct command_spec specs[] = {
                 "the error.\n"
                 "With --stubs, the doubles of specs reply in the place of all other systems: the "
                 "file sets their replies as a spec does, and no server is needed.",
-        .status =
-            "0 all applied or ignored, or a response below 500, 1 some rejected or failed, or "
-            "the scripts are wrong, 2 wrong usage, handler, reaction, request or file",
+        .status = "0 all applied, ignored or expired, or a response below 500, 1 some rejected or "
+                  "failed, or the scripts are wrong, 2 wrong usage, handler, reaction, request "
+                  "or file",
         .arguments = {{.name = "HANDLER",
                        .is_optional = true,
                        .help =
@@ -103,7 +103,7 @@ static const struct command_spec specs[] = {
         .help = "Prints of each event where it stands, its ids and times, its fields as the "
                 "handler on the disk gets them, its merges, or why it would be rejected. Reads "
                 "outside the consumer group, moves no offset and writes nowhere: what a handler "
-                "asks of pg, redis, kafka or http fails with the kind \"unavailable\". Ends at "
+                "asks of pg, redis or http fails with the kind \"unavailable\". Ends at "
                 "--limit, Ctrl-C or SIGTERM.",
         .status = "0 ended as asked, 1 failed, 2 wrong usage, or no such topic",
         .options =
@@ -195,7 +195,7 @@ static const struct command_spec specs[] = {
             "A console with the sandbox, modules and limits that scripts have, in a Lua state of "
             "its own. It prints the value of an expression; statements may take several lines. "
             "What is assigned stays: say x = 1, as a local ends with its line. pg, redis, kafka, "
-            "http, json, metrics, log, clock, uuid and cjson are there, lib.NAME by require. "
+            "http, json, metrics, log, clock, uuid, url and cjson are there, lib.NAME by require. "
             "Scripts "
             "are read "
             "once, at its start.\n"

@@ -31,8 +31,9 @@ static const struct command_spec specs[] = {
         .synopsis = "--topic TOPIC (--from-time TIME | --from-offset N) [--partition N]",
         .summary = "rewind a topic while the service runs",
         .help = "Moves offsets back in the database; the service goes on from there within "
-                "seconds. Prints for each partition how many offsets are read again. Rows do not "
-                "change by it unless scripts have; effects of handlers happen again.",
+                "seconds. Prints for each partition how many offsets are read again. Rows that "
+                "the events have written stay: rebuild derives rows anew. Events that were ignored "
+                "or rejected before may be applied. Effects of handlers happen again.",
         .options =
             {
                 {.name = "topic",

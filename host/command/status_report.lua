@@ -356,7 +356,7 @@ local function put_advice()
   for _, name in ipairs({ "database", "redis", "kafka" }) do
     local one = health.dependencies[name]
     if one and known(one.reason) then
-      advise("%s: the docs, operate/watch.md, what a reason means", name)
+      advise("%s: the docs, operate/reasons.md", name)
     end
   end
   put_list("WARNINGS", status.warnings, "warning")

@@ -1,4 +1,4 @@
-/* fields: the table of settings. `aggregator config`, the checks and docs/operate/configure.md come
+/* fields: the table of settings. `aggregator config`, the checks and docs/operate/settings.md come
  * from it. */
 #include "fields.h"
 

@@ -47,12 +47,12 @@ bool citus_allows(struct pg *pg, enum citus_lack lack, struct err *err) {
         [CITUS_LACKS_RETENTION] =
             "the view declares a retention, which does not work on Citus: a sweep locks rows of "
             "all shards, which Citus refuses. Remove `retention` from scripts/view.lua; "
-            "docs/operate/citus.md says how old rows are deleted instead",
+            "the docs, operate/citus.md, say how old rows are deleted instead",
         [CITUS_LACKS_SHADOW] =
             "verify, rebuild, diff and shadow runs do not work on Citus: they compare the view "
             "with a second one in the same database, and Citus joins no table of one server with "
             "tables of all. Run the command against a plain Postgres that reads the same topics: "
-            "docs/operate/citus.md says how",
+            "the docs, operate/citus.md, say how",
     };
     enum citus_node node;
     return citus_find(pg, &node, err) &&

@@ -269,7 +269,7 @@ static bool migrate_refuse_worker(enum citus_node node, struct err *err) {
     return node != CITUS_WORKER ||
            err_set(err, ERR_INPUT,
                    "this server is a worker of Citus: run `aggregator migrate` with "
-                   "AGGREGATOR_POSTGRES_URL of the coordinator (docs/operate/citus.md)");
+                   "AGGREGATOR_POSTGRES_URL of the coordinator (the docs, operate/citus.md)");
 }
 
 static bool migrate_open(const struct config *config, struct pg *pg, struct migrations *migrations,

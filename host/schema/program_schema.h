@@ -45,8 +45,8 @@ void program_schema_advise(struct err *err);
 #define REMEDY_OWNER                                                                               \
     "this command needs the owner of the tables: put "                                             \
     "AGGREGATOR_POSTGRES_URL_FILE=/etc/aggregator/migrate_url, or the owner's URL as "             \
-    "AGGREGATOR_POSTGRES_URL, before it (docs/operate/rights.md)"
+    "AGGREGATOR_POSTGRES_URL, before it (the docs, operate/rights.md)"
 #define REMEDY_CREATE                                                                              \
     "a shadow run needs the right to create a schema: GRANT CREATE ON DATABASE "                   \
-    "(docs/operate/rights.md)"
+    "(the docs, operate/rights.md)"
 void program_schema_advise_right(struct err *err, const char *remedy);

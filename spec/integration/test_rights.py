@@ -90,7 +90,7 @@ def test_the_documented_rights_are_enough_for_the_service_and_its_commands(limit
     assert as_owner(service, roles).command("verify").returncode == 0
     refused = program.command("diff", check=False)
     assert refused.returncode != 0 and "permission denied" in refused.stderr
-    assert "GRANT CREATE ON DATABASE (docs/operate/rights.md)" in refused.stderr
+    assert "GRANT CREATE ON DATABASE (the docs, operate/rights.md)" in refused.stderr
     roles.run(CREATE, roles.url("aggregator_owner"))
     program.command("diff")
     assert "permission denied" not in program.log.read_text()

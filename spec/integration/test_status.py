@@ -98,7 +98,7 @@ def test_without_redis_it_is_degraded_and_says_since_when_and_why(service):
     shown = status(service.program)
     assert shown.returncode == DEGRADED and shown.stdout.startswith("READY, degraded")
     assert "Redis cannot be connected to" in shown.stdout
-    assert "redis: the docs, operate/watch.md, what a reason means" in shown.stdout
+    assert "redis: the docs, operate/reasons.md" in shown.stdout
     assert dependencies(service.program)["redis"]["since"] == after
     service.redis.start()
     wait_until("health", lambda: status(service.program).returncode == HEALTHY)

@@ -81,7 +81,7 @@ SECTIONS = [
               ("sum by (status_code) (rate(ras_api_requests_total{$USERS}[$R]))", "{{status_code}}"), stacked=True),
         Panel("Errors", "reqps", "By kind; unavailable is a 503, internal a 500. A 404 is none.",
               (rate("ras_api_errors_total", by="endpoint, error_type"), "{{endpoint}} {{error_type}}")),
-        Panel("401 and 503 by reason", "reqps", "docs/operate/watch.md explains each reason.",
+        Panel("401 and 503 by reason", "reqps", "operate/reasons.md explains each reason.",
               (rate("ras_api_unauthorized_total", by="reason"), "401 {{reason}}"),
               (rate("ras_api_unavailable_total", by="reason"), "503 {{reason}}")),
         Panel("Freshness", "s", "How far the view is behind each topic.",

@@ -8,7 +8,7 @@ const CERTIFICATE_DAYS = 21, CERTIFICATE_BAD_DAYS = 3; // AggregatorCertificateE
 const FAILED_SHARE = 0.1; // AggregatorRequestsFail, critical
 const FAILED_SAMPLES = 60, LAG_SAMPLES = 12;
 
-const REASONS = "docs/operate/watch.md, what a reason means, has the cause of each reason.";
+const REASONS = "The docs, operate/reasons.md, have the cause of each reason.";
 const OUTAGES = {
   database: `Requests are answered from the caches or with 503, and events wait. Both go on by themselves once it answers. ${REASONS}`,
   redis: `Everything works, slower. ${REASONS}`,
@@ -40,7 +40,7 @@ function ofDependencies(health) {
     found.push(...waiting.map(waitOf));
   }
   for (const call of health.scripts?.stuck ?? []) {
-    found.push({ kind: "bad", text: `A script hangs: ${JSON.stringify(call)}`, todo: "docs/operate/recover.md, a script that hangs." });
+    found.push({ kind: "bad", text: `A script hangs: ${JSON.stringify(call)}`, todo: "The docs, operate/recover.md, a script that hangs." });
   }
   return found;
 }
@@ -52,7 +52,7 @@ function ofLag(status, series) {
   const trend = lags.length < LAG_SAMPLES ? "" : lags.at(-1) > lags[0] ? ", and it grows" : lags.at(-1) < lags[0] ? ", and it shrinks" : "";
   return [{ kind: behind.value > FAR_BEHIND_S ? "bad" : "warn", link: "#/partitions",
     text: `The view is ${duration(behind.value)} behind ${behind.topic}: ${plural(sum((status.lag.records ?? []).map((one) => one.value)), "record")} in all topics wait${trend}`,
-    todo: "If no topic waits and no dependency is slow, more processes share the work: docs/operate/scale.md." }];
+    todo: "If no topic waits and no dependency is slow, more processes share the work: the docs, operate/scale.md." }];
 }
 
 function ofScripts(status) {
@@ -113,7 +113,7 @@ function ofFigures(figures) {
 
 function ofCertificates(certificates) {
   return (certificates ?? []).filter((one) => one.days_left < CERTIFICATE_DAYS).map((one) => ({
-    kind: one.days_left < CERTIFICATE_BAD_DAYS ? "bad" : "warn", todo: "Replace its files: the program reads them by itself (docs/operate/tls.md).",
+    kind: one.days_left < CERTIFICATE_BAD_DAYS ? "bad" : "warn", todo: "Replace its files: the program reads them by itself (the docs, operate/tls.md).",
     text: one.days_left < 0 ? `The certificate of the listener ${one.listener} has expired: ${one.names}`
       : `The certificate of the listener ${one.listener} expires in ${plural(one.days_left, "day")}: ${one.names}` }));
 }
