@@ -26,7 +26,8 @@ install(FILES packaging/config.lua packaging/environment
   DESTINATION ${CMAKE_INSTALL_FULL_SYSCONFDIR}/aggregator)
 file(GLOB manuals CONFIGURE_DEPENDS docs/*.md)
 install(FILES ${manuals} DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(DIRECTORY docs/operate DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES docs/live.html DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs/operate docs/plots docs/flames DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES ${pages}/aggregator.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES ${pages}/aggregator-config.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
 install(FILES ${pages}/completion.bash RENAME aggregator

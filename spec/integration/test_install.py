@@ -3,6 +3,7 @@ import json
 import re
 import subprocess
 
+import links
 import pytest
 from stack import ROOT
 
@@ -67,13 +68,20 @@ def test_a_new_service_passes_by_the_commands_that_an_installed_program_prints(i
 # ---- the pages ----------------------------------------------------------------------------------
 
 def test_the_page_lists_each_migration_since_the_first_release():
-    page = (ROOT / "docs/operate/install.md").read_text()
+    page = (ROOT / "docs/operate/upgrade.md").read_text()
     first_release = {"0001", "0005"}
     service = {path.name[:4] for path in (ROOT / "sql/migrations").glob("*.sql")} - first_release
     program = {path.name[:4] for path in (ROOT / "host/schema").glob("0*.sql")}
     rows = re.findall(r"^\| (the program's )?(\d{4})\b", page, re.M)
     assert {number for owner, number in rows if not owner} == service
     assert {number for owner, number in rows if owner} == program
+
+
+def test_every_link_of_an_installed_page_leads_to_an_installed_file(installed):
+    folder = installed / "usr/share/doc/aggregator"
+    pages = list(folder.rglob("*.md"))
+    assert len(pages) > 20
+    assert [f"{page.relative_to(folder)}: {link}" for page in pages for link in links.broken_links(page)] == []
 
 
 # ---- the manual page ----------------------------------------------------------------------------
