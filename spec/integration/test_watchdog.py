@@ -2,6 +2,7 @@
 process exits if it does not end. Needs the fault points of host/base/fault.h."""
 import json
 import os
+import signal
 import threading
 
 import pytest
@@ -97,6 +98,19 @@ def test_a_route_that_hangs_is_named(service, fifo):
     let_go(fifo)
     asking.join()
     service.wait_ready()
+
+
+def test_a_stop_that_does_not_end_is_ended(service):
+    """By its limit of 45 s, which is what this test takes: the watchdog looks away."""
+    program = start(service, SCRIPTS_STUCK_UNREADY_S="3600", AGGREGATOR_HTTP_DRAIN_TIMEOUT_MS="0")
+    hang(service)
+    wait_until("the hang", lambda: "fault: HANG at handler" in program.log.read_text())
+    program.send(signal.SIGTERM)
+    assert program.process.wait(timeout=120) == 130
+    assert service.committed_events() == 0
+    program.env["AGGREGATOR_FAULT"] = "handler:0:HANG"  # a script that was mended
+    program.start()
+    service.wait_committed(1)
 
 
 def test_a_script_that_never_ends_ends_the_process_and_nothing_is_lost(service):
