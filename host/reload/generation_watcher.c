@@ -1,6 +1,7 @@
 /* generation_watcher: a thread that stores the running generation and judges it during its bake. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "reload_private.h"
 #include "generation_store.h"
 
@@ -60,6 +61,7 @@ static int64_t generation_watcher_next_work_us(const struct reload *reload) {
 
 static void *generation_watcher_main(void *context) {
     struct reload *reload = context;
+    thread_set_own_name("generations");
     pthread_mutex_lock(&reload->lock);
     while (!reload->stopping) {
         int64_t next_us = generation_watcher_next_work_us(reload);

@@ -10,9 +10,9 @@ import pytest
 import redis
 import stack
 from harness import edited_config, read_records
+from scripts_copy import Scripts, command
 from stack import ROOT, wait_until
 from test_rebuild import dump, rebuild, verify
-from test_reload import Scripts, command
 
 CASES = ROOT / "spec/fixtures/cases"
 FEEDBACK = "huleedu.nlp.feedback.completed.v1"

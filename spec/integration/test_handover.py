@@ -16,6 +16,7 @@ import pytest
 from confluent_kafka import Producer
 from harness import edited_config, log_lines, read_records, slot_event
 from http_client import KEYS, Client
+from scripts_copy import HeldSpecs, command
 from service_manager import ServiceManager
 from stack import FULL_CONFIG, ROOT, accepts, topics, wait_until, with_retention
 from views import status_path
@@ -45,13 +46,16 @@ def end(process):
 class Installed:
     """A program of its own file, as an installation has it, and those that took over from it."""
 
-    def __init__(self, service, folder, cleanup, config=None, authority=None, **env):
+    def __init__(self, service, folder, cleanup, config=None, authority=None, held=None, **env):
+        """held: the HeldSpecs of its reloads."""
         self.service, self.folder, self.cleanup = service, folder, cleanup
         self.path = folder / "bin/aggregator"
         self.path.parent.mkdir()
         self.install((service.build / "aggregator").read_bytes())
         self.program = service.prepare(config, **env)
         self.program.build = self.path.parent
+        if held:
+            held.give(self.program)
         if authority:
             self.program.serve_tls(*authority.issue("server"), authority.certificate)
         self.program.start()
@@ -124,8 +128,8 @@ class Installed:
 
 @pytest.fixture
 def install(bare_service, tmp_path, cleanup):
-    """install(config=None, **env): an Installed that runs."""
-    return lambda config=None, **env: Installed(bare_service, tmp_path, cleanup, config, **env)
+    """install(config=None, **options): an Installed that runs."""
+    return lambda config=None, **options: Installed(bare_service, tmp_path, cleanup, config, **options)
 
 
 @pytest.fixture
@@ -354,15 +358,20 @@ def test_one_upgrade_at_a_time_and_no_reload_meanwhile(installed):
     installed.check_serves()
 
 
-def test_an_upgrade_during_a_reload(install, scripts):
-    installed = install(SCRIPTS_ROOT=str(scripts))
+def test_an_upgrade_during_a_reload(install, scripts, tmp_path):
+    specs = HeldSpecs(tmp_path)
+    installed = install(held=specs, SCRIPTS_ROOT=str(scripts))
     route = scripts / "routes/batch_status.lua"
     route.write_text(route.read_text() + "\n-- changed\n")
-    reload = threading.Thread(target=installed.program.command, args=["reload"],
-                              kwargs={"check": False})
-    reload.start()
+    answers = []
+    reloading = threading.Thread(target=lambda: answers.append(command(installed.program, "reload")))
+    reloading.start()
+    specs.wait_begun()
     assert installed.upgrade()[0] == 0
-    reload.join()
+    reloading.join()
+    (status, said), = answers
+    assert (status, said["done"]) == (1, False)
+    assert said["error"] == f"the specs in {specs.path}: the program is stopping"
     installed.check_serves()
 
 

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 from harness import edited_config, log_lines, slot_event
+from scripts_copy import HANDLER, Scripts
 from stack import wait_until
-from test_reload import HANDLER, Scripts
 
 OTHER_BATCH = "/internal/v1/batches/another/status"
 

@@ -11,8 +11,8 @@ import urllib.request
 import psycopg2
 import pytest
 from harness import edited_config, log_lines, read_records
+from scripts_copy import HANDLER, Scripts
 from stack import ROOT, free_port, wait_until
-from test_reload import HANDLER, Scripts
 
 SOON_S = 30  # of a busy machine; what is interrupted takes minutes
 BUSY = "local sum = 0 for i = 1, {turns} do sum = (sum + i) % 7 end"

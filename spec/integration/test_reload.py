@@ -2,45 +2,21 @@
 failed request."""
 import contextlib
 import json
-import shutil
+import pathlib
+import re
 import signal
 import threading
 
 import psycopg2
 import pytest
 from harness import edited_config, log_lines, read_records, slot_event
+from scripts_copy import HANDLER, SLOTS, HeldSpecs, Scripts, command, reload
 from stack import HEADERS, ROOT, wait_until
 
-SLOTS = "huleedu.els.essay.slot.assigned.v1"
 BATCHES = "huleedu.batch.essays.registered.v1"
-HANDLER = "handlers/essay_slot_assigned.lua"
+BAKE_FAILED = "the bake of the new scripts failed"
 API_KEYS = ('api_keys = list(env_or_file("HULEEDU_INTERNAL_API_KEY") or '
             'env_or_file("INTERNAL_API_KEY"))')
-
-
-class Scripts:
-    """A copy of scripts/ and sql/ that a test may change."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        for name in ("scripts", "sql"):
-            shutil.copytree(ROOT / name, folder / name)
-        self.env = {"SCRIPTS_ROOT": str(folder / "scripts"), "SQL_ROOT": str(folder / "sql")}
-
-    def edit(self, file, old, new):
-        path = self.folder / file
-        text = path.read_text()
-        assert text.count(old) == 1, f"{old} in {file}"
-        path.write_text(text.replace(old, new))
-
-    def restore(self, file):
-        shutil.copy(ROOT / file, self.folder / file)
-
-    def name_files(self, prefix):
-        """Changes the scripts: file names get a prefix."""
-        self.restore(f"scripts/{HANDLER}")
-        self.edit(f"scripts/{HANDLER}", "filename = event.filename",
-                  f'filename = "{prefix}" .. event.filename')
 
 
 @pytest.fixture
@@ -53,20 +29,6 @@ def service(bare_service, scripts):
     bare_service.start(**scripts.env)
     bare_service.wait_ready()
     return bare_service
-
-
-def command(program, *words):
-    """(exit status, output)"""
-    done = program.command(*words, check=False)
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout)
-
-
-def reload(program):
-    """A worker that is busy for longer than the command waits switches before its next batch."""
-    status, said = command(program, "reload")
-    assert status == 0 and said["done"] is True, said
-    return said
 
 
 def filename_of(service, essay):
@@ -292,6 +254,35 @@ def test_missing_specs_refuse_a_reload(bare_service, scripts):
     assert status == 1 and said["error"].startswith("the specs fail: test: /nowhere: No such file")
 
 
+def test_specs_that_do_not_end_refuse_a_reload(bare_service, scripts):
+    specs = HeldSpecs(bare_service.folder)
+    program = specs.give(bare_service.prepare(AGGREGATOR_SCRIPTS_SPECS_TIMEOUT_S="1", **scripts.env)).start()
+    scripts.name_files("new ")
+    status, said = command(program, "reload")
+    assert (status, said["generation"]) == (1, 1)
+    assert said["error"] == f"the specs in {specs.path}: timed out after 1 s"
+
+
+def test_scripts_that_change_while_the_specs_run_are_not_those_that_passed(bare_service, scripts):
+    specs = HeldSpecs(bare_service.folder)
+    program = specs.give(bare_service.prepare(**scripts.env)).start()
+    bare_service.wait_ready()
+    scripts.name_files("tested ")
+    answers = []
+    reloading = threading.Thread(target=lambda: answers.append(command(program, "reload")))
+    reloading.start()
+    specs.wait_begun()
+    scripts.name_files("untested ")
+    specs.let_go()
+    reloading.join()
+    (status, said), = answers
+    assert (status, said["generation"]) == (1, 1)
+    assert said["error"] == "the scripts changed while the specs ran: reload again"
+    assert assign(bare_service, "before") == "file"
+    assert reload(program)["generation"] == 2
+    assert assign(bare_service, "after") == "untested file"
+
+
 def test_settings_that_can_change_do_and_the_others_are_named(bare_service, scripts):
     config = bare_service.folder / "own.lua"
     edited_config(config)
@@ -439,7 +430,7 @@ def test_scripts_that_reject_more_than_those_before_are_rolled_back(bare_service
     wait_until("the rollback", lambda: program.metric("ras_script_generation") == 1)
     bare_service.wait_committed(110)
     assert program.metric("ras_breaker_open") == 0
-    line, = [line for line in log_lines(program) if "the bake of the new scripts failed" in line["message"]]
+    line, = [line for line in log_lines(program) if line["message"].startswith(BAKE_FAILED)]
     assert line["level"] == "error" and line["reason"]
     status = command(program, "status", "--json")[1]
     assert [one["generation"] for one in status["generations"]] == [1, 2]
@@ -454,19 +445,39 @@ def test_without_a_bake_nothing_is_rolled_back(bare_service, scripts):
     assert program.metric("ras_script_generation") == 2
 
 
+def await_looks_at_the_bake(program, looks=4):
+    """Its thread sleeps once before each look, and seldom for a lock."""
+    path, = (task for task in pathlib.Path(f"/proc/{program.process.pid}/task").iterdir()
+             if (task / "comm").read_text() == "generations\n")
+
+    def sleeps():
+        return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", (path / "status").read_text(), re.M)[1])
+
+    before = sleeps()
+    wait_until("looks at the bake", lambda: sleeps() >= before + looks)
+
+
 def test_scripts_that_reject_no_more_than_those_before_stay(bare_service, scripts):
     """Events rejected before the reload do not count for the new scripts."""
     break_slots(scripts)
-    program = bare_service.start(INGEST_BREAKER_SHARE_PERCENT="100", SCRIPTS_TRIAL_S="2",
-                                 **scripts.env)
+    program = bare_service.start(INGEST_BREAKER_SHARE_PERCENT="100", SCRIPTS_TRIAL_S="600", **scripts.env)
     bare_service.wait_ready()
     bare_service.publish([slot_event("a-batch", f"first {n}", "file") for n in range(50)])
     bare_service.wait_committed(50)
     scripts.edit(f"scripts/{HANDLER}", "on purpose", "on purpose again")
     reload(program)
     bare_service.publish([slot_event("a-batch", f"second {n}", "file") for n in range(50)])
-    wait_until("the end of the bake", lambda: log_lines(
-        program, "the new scripts passed their bake"))
+    wait_until("the rejections", lambda: program.metric("ras_rejected_messages_total") == 100)
+    await_looks_at_the_bake(program)
+    assert not [line for line in log_lines(program) if line["message"].startswith(BAKE_FAILED)]
+    assert program.metric("ras_script_generation") == 2
+
+
+def test_scripts_pass_a_bake_without_events(bare_service, scripts):
+    program = bare_service.start(SCRIPTS_TRIAL_S="1", **scripts.env)
+    scripts.name_files("new ")
+    reload(program)
+    wait_until("the end of the bake", lambda: log_lines(program, "the new scripts passed their bake"))
     assert program.metric("ras_script_generation") == 2
 
 

@@ -9,10 +9,10 @@ import threading
 import psycopg2
 import pytest
 from harness import log_lines, read_records, slot_event
+from scripts_copy import HANDLER, SLOTS, Scripts, command, reload
 from stack import free_port, wait_until
 from test_admin import KEY, ask
 from test_rebuild import dump
-from test_reload import HANDLER, SLOTS, Scripts, command, reload
 
 SCHEMAS = "SELECT count(*) FROM pg_namespace WHERE starts_with(nspname, 'aggregator_shadow_run')"
 
