@@ -12,8 +12,9 @@ import harness
 import psycopg2
 import pytest
 import stack
-from harness import BESIDE, expectations, read_records
+from harness import BESIDE, expectations, log_lines, read_records
 from stack import ROOT, wait_until
+from test_cache import ANNOUNCED, OTHER, killed_between_commit_and_announcement, service_redis
 from test_example import FOLDER as FLEET, HEADERS as FLEET_HEADERS, telemetry
 from test_rejection import bad_slot, keep, rejected_rows
 from views import check_view, status_path
@@ -202,21 +203,62 @@ def test_a_database_with_rows_gets_citus(cluster, make_service, cleanup):
 # ---- responses ----------------------------------------------------------------------------------
 
 READS = ("SELECT coalesce(sum(calls), 0) FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid "
-         "AND d.datname = current_database() WHERE query LIKE '%FROM assessments t WHERE t.batch_id = wanted%'")
+         "AND d.datname = current_database() WHERE query LIKE %s AND query NOT LIKE '%%pg_stat_statements%%'")
 
 
-def test_a_response_reads_its_batch_by_one_statement(fed_pair):
-    """Five functions of it ask for rows of the batch."""
-    def reads():
-        with psycopg2.connect(fed_pair.urls[1]) as connection, connection.cursor() as cursor:
-            cursor.execute(READS)
-            return int(cursor.fetchone()[0])
+def reads(url, text):
+    """How often statements of this text have run."""
+    with contextlib.closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(READS, [text])
+        return int(cursor.fetchone()[0])
 
-    with psycopg2.connect(fed_pair.urls[1]) as connection, connection.cursor() as cursor:
-        before = reads()
-        cursor.execute("SELECT body FROM batch_answer(%s)", (next(iter(expectations("current"))),))
-        assert cursor.fetchone()
-    assert reads() - before == 1
+
+ONE_BATCH = "%FROM assessments t WHERE t.batch_id = wanted%"
+
+
+@pytest.mark.parametrize("text", [ONE_BATCH, "%FROM essay_results e%WHERE id_hashes(a.essay_ids) && hashes%"])
+def test_a_response_reads_its_batch_by_one_statement_and_its_essays_by_another(fed_pair, text):
+    """Five functions of it ask for rows of the batch. The second has the lists of the essays, too."""
+    url = fed_pair.urls[1]
+    before = reads(url, text)
+    assert query(url, f"SELECT body FROM batch_answer('{next(iter(expectations('current')))}')")
+    assert reads(url, text) - before == 1
+
+
+def test_a_reaction_reads_its_batches_by_one_statement_for_each_table(fed_pair):
+    keys = [batch for stream in BESIDE for batch in expectations(stream)]
+    runs = f"SELECT r::text FROM ended_runs(ARRAY{keys}) r ORDER BY r::text COLLATE \"C\""
+    url, texts = fed_pair.urls[1], (ONE_BATCH, "SELECT * FROM phase_outcomes t WHERE t.batch_id = ANY%")
+    before = [reads(url, text) for text in texts]
+    assert query(url, runs) == fed_pair.plain.query(runs) != []
+    assert [reads(url, text) - count for text, count in zip(texts, before)] == [0, 1]
+
+
+NAMED_ELSEWHERE = """
+INSERT INTO batch_results (batch_id, registration_at, registration_event_id, user_id, essay_count, essay_ids,
+  first_release)
+VALUES ('one', '2025-06-28T08:00:00Z', '00000000-0000-4000-8000-000000000001', 'teacher', 1, '{listed}', false);
+INSERT INTO essay_results (essay_id, spellcheck_at, spellcheck_event_id, spellcheck_status, result_link_at,
+  result_link_event_id, result_batch_id, first_result_at)
+SELECT id, at, event_id, 'COMPLETED', at, event_id, 'one', at
+FROM (VALUES ('linked', '2025-06-28T09:00:00Z'::timestamptz, '00000000-0000-4000-8000-000000000002'::uuid),
+  ('taken', '2025-06-28T09:00:01Z', '00000000-0000-4000-8000-000000000003')) AS result (id, at, event_id);
+INSERT INTO phase_outcomes (batch_id, phase_name, content_id, outcome_at, outcome_event_id, phase_status,
+  result_status, processed_ids, failed_ids)
+VALUES ('another', 'spellcheck', '00000000-0000-4000-8000-000000000004', '2025-06-28T08:30:00Z',
+  '00000000-0000-4000-8000-000000000005', 'completed', 'COMPLETED', '{}', '{taken}')"""
+
+
+def test_a_list_of_another_batch_counts_for_essays_that_no_list_of_the_batch_has(cluster, make_service, cleanup):
+    pair = Pair(cluster, make_service, cleanup)
+    answers = []
+    for service in (pair.plain, pair.spread):
+        for statement in NAMED_ELSEWHERE.split(";"):
+            service.query(statement)
+        answers.append(service.query("SELECT body FROM batch_answer('one')"))
+    body = json.loads(answers[0][0][0])
+    assert [essay["essay_id"] for essay in body["essays"]] == ["linked"]
+    assert answers[1] == answers[0]
 
 
 def test_a_statement_of_the_same_transaction_sees_what_has_been_committed(cluster, make_service, cleanup):
@@ -370,7 +412,32 @@ def test_sets_are_those_of_plain_postgres(cluster, build, postgres_url, tmp_path
     assert fleet.taken(cluster.join(cluster.create_database(name), SHARDS), SETS) == wanted
 
 
-# ---- a node is away -----------------------------------------------------------------------------
+# ---- a process or a node is away -----------------------------------------------------------------------------
+
+class InTurn(harness.Service):
+    """Whose programs are at the nodes of `urls` in turn."""
+
+    urls = ()
+
+    def prepare(self, config=None, **env):
+        url = self.urls[len(self.programs) % len(self.urls)]
+        program = super().prepare(config, **env)
+        program.env["RESULT_AGGREGATOR_SERVICE_DATABASE_URL"] = program.database_url = url
+        return program
+
+
+def test_a_commit_whose_process_dies_before_it_is_announced_is_announced_at_another_node(
+        cluster, make_service, faulty_build, cleanup):
+    """And nothing else is dropped."""
+    pair = Pair(cluster, make_service, cleanup)
+    service = InTurn(pair.plain.folder / "in-turn", pair.plain.build, pair.plain.kafka, pair.urls[0],
+                     pair.plain.redis_url, cleanup)
+    service.urls = pair.urls[1:]
+    reader, dropped_all = killed_between_commit_and_announcement(service, faulty_build)
+    assert not dropped_all and service_redis(service).exists(f"api:batch:{OTHER}")
+    assert len(log_lines(reader, ANNOUNCED)) == 1
+    assert reader.metric('ras_cache_drops_total{reason="unannounced"}') == 0
+
 
 def test_a_node_that_died_and_came_back_has_all_events(cluster, make_service, cleanup):
     """Of two processes, one at the node and one at the other, while events come."""

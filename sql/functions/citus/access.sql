@@ -4,9 +4,24 @@
 -- is made of rows there: the columns of a shard's row have no names. The functions in SQL derive the same
 -- as those of ../access.sql from these rows.
 
--- Of a database that had no Citus before: they read the tables in SQL. lists_with had other columns.
+-- Of a database that had no Citus before: they read the tables in SQL.
 DROP FUNCTION IF EXISTS batch_names(text[]), batch_candidates(text[]);
-DROP FUNCTION IF EXISTS lists_with(bigint[]);
+-- Of the text before.
+DROP FUNCTION IF EXISTS lists_with(bigint[]), essays_of(text[], text[]);
+
+-- Before the tables are distributed: Citus keeps the rows of two tables together, and reads both by one
+-- statement, only if their columns of distribution have the same collation.
+DO $$
+DECLARE
+  relation regclass;
+BEGIN
+  FOREACH relation IN ARRAY '{batch_results,phase_outcomes,assessments}'::regclass[] LOOP
+    IF NOT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = relation) THEN
+      EXECUTE format('ALTER TABLE %s ALTER COLUMN batch_id TYPE text COLLATE "C"', relation);
+    END IF;
+  END LOOP;
+END
+$$;
 
 -- ---- rows ---------------------------------------------------------------------------------------
 
@@ -100,40 +115,47 @@ CREATE OR REPLACE FUNCTION judgements_of(wanted text[]) RETURNS SETOF assessment
   SELECT * FROM rows_of(wanted, 'assessments', NULL::assessments)
 $$;
 
--- The rows of these essays, and of all that are linked to these batches. Asks all shards. The error 54000
--- (program_limit_exceeded) for more essays than a request can answer about: the work grows faster than
--- their number.
-CREATE OR REPLACE FUNCTION essays_of(wanted text[], ids text[]) RETURNS SETOF essay_results
-LANGUAGE plpgsql STABLE ROWS 100 SET citus.function_opens_transaction_block TO off AS $$
+-- The rows of these essays, and of those that are linked to these batches; and of any batch whose lists may
+-- contain one of them: as texts. Asks all shards, each once for the four tables. Essays that only their own
+-- rows link are asked for again, for the lists that contain them: few batches have such. The error 54000
+-- (program_limit_exceeded) for more essays than a request can answer about: the work grows faster than their
+-- number.
+CREATE OR REPLACE FUNCTION facts_about(wanted text[], ids text[])
+RETURNS TABLE (id text, source text, line text)
+LANGUAGE plpgsql STABLE ROWS 30 SET citus.function_opens_transaction_block TO off AS $$
 DECLARE
   most constant integer := 10000;
-  found_rows bigint := cardinality(ids);
+  hashes constant bigint[] := id_hashes(ids);
+  found_ids text[] := '{}';
+  others text[];
 BEGIN
-  IF found_rows <= most THEN
-    RETURN QUERY SELECT * FROM essay_results e
-    WHERE e.essay_id = ANY (ids) OR e.linked_batch_id = ANY (wanted);
-    GET DIAGNOSTICS found_rows = ROW_COUNT;
+  IF cardinality(ids) <= most THEN
+    FOR id, source, line IN
+      SELECT f.id, f.source, f.line FROM (
+        SELECT e.essay_id, 'essay', e::text FROM essay_results e
+        WHERE e.essay_id = ANY (ids) OR e.linked_batch_id = ANY (wanted)
+        UNION ALL SELECT b.batch_id, 'registration', b::text FROM batch_results b
+        WHERE id_hashes(b.essay_ids) && hashes
+        UNION ALL SELECT p.batch_id, 'outcome', p::text FROM phase_outcomes p
+        WHERE id_hashes(p.processed_ids || p.failed_ids) && hashes
+        UNION ALL SELECT a.batch_id, 'judgement', a::text FROM assessments a
+        WHERE id_hashes(a.essay_ids) && hashes
+      ) AS f (id, source, line)
+    LOOP
+      RETURN NEXT;
+      IF source = 'essay' THEN
+        found_ids := found_ids || id;
+      END IF;
+    END LOOP;
   END IF;
-  IF found_rows > most THEN
+  IF greatest(cardinality(ids), cardinality(found_ids)) > most THEN
     RAISE EXCEPTION 'batch % has more than % essays: too many for one answer', wanted, most
       USING ERRCODE = '54000';
   END IF;
-END
-$$;
-
--- The rows of any batch whose lists may contain one of the essays with these hashes, as texts. Asks all
--- shards, each once for the three tables: Citus keeps those of one batch together.
-CREATE OR REPLACE FUNCTION lists_with(hashes bigint[]) RETURNS TABLE (source text, line text)
-LANGUAGE plpgsql STABLE ROWS 20 SET citus.function_opens_transaction_block TO off AS $$
-BEGIN
-  RETURN QUERY SELECT l.source, l.line FROM (
-    SELECT b.batch_id, 'registration', b::text FROM batch_results b
-    WHERE id_hashes(b.essay_ids) && hashes
-    UNION ALL SELECT p.batch_id, 'outcome', p::text FROM phase_outcomes p
-    WHERE id_hashes(p.processed_ids || p.failed_ids) && hashes
-    UNION ALL SELECT a.batch_id, 'judgement', a::text FROM assessments a
-    WHERE id_hashes(a.essay_ids) && hashes
-  ) AS l (batch_id, source, line);
+  others := ARRAY(SELECT unnest(found_ids) EXCEPT SELECT unnest(ids));
+  IF cardinality(others) > 0 THEN
+    RETURN QUERY SELECT f.* FROM facts_about('{}', others) f WHERE f.source <> 'essay';
+  END IF;
 END
 $$;
 
@@ -157,17 +179,13 @@ CREATE OR REPLACE FUNCTION batch_essays(wanted text) RETURNS TABLE (
   cj_assessment_status text, cj_rank integer, cj_score double precision,
   started_at timestamptz, updated_at timestamptz
 ) LANGUAGE sql STABLE AS $$
-  WITH listed AS MATERIALIZED (SELECT listed_essays(ARRAY[wanted]) AS ids),
+  WITH facts AS MATERIALIZED (
+    SELECT f.source, array_agg(f.line) AS lines
+    FROM facts_about(ARRAY[wanted], listed_essays(ARRAY[wanted])) f GROUP BY f.source
+  ),
   own AS MATERIALIZED (
-    SELECT e.* FROM listed l CROSS JOIN LATERAL essays_of(ARRAY[wanted], l.ids) e
-  ),
-  names AS MATERIALIZED (
-    SELECT array_agg(n.id) AS ids, array_agg(hashtextextended(n.id, 0)) AS hashes
-    FROM (SELECT unnest(ids) COLLATE "C" AS id FROM listed UNION SELECT essay_id FROM own) n
-  ),
-  lists AS MATERIALIZED (
-    SELECT l.source, array_agg(l.line) AS lines FROM names n CROSS JOIN LATERAL lists_with(n.hashes) l
-    WHERE n.hashes IS NOT NULL GROUP BY l.source
+    SELECT e.* FROM facts f CROSS JOIN LATERAL rows_in(f.lines, NULL::essay_results) e
+    WHERE f.source = 'essay'
   ),
   -- see ../access.sql
   said AS (
@@ -175,23 +193,23 @@ CREATE OR REPLACE FUNCTION batch_essays(wanted text) RETURNS TABLE (
       b.registration_at AS at, b.registration_event_id AS event_id,
       NULL AS phase, NULL::timestamptz AS restated_at, NULL::uuid AS restated_event_id,
       NULL AS status, NULL::integer AS rank, NULL::double precision AS score
-    FROM lists l CROSS JOIN LATERAL rows_in(l.lines, NULL::batch_results) b
+    FROM facts f CROSS JOIN LATERAL rows_in(f.lines, NULL::batch_results) b
       CROSS JOIN LATERAL unnest(b.essay_ids) AS u (essay_id)
-    WHERE l.source = 'registration'
+    WHERE f.source = 'registration'
     UNION ALL
     SELECT 'outcome', u.essay_id, p.batch_id, p.outcome_at, p.outcome_event_id,
       p.phase_name, p.outcome_at, p.outcome_event_id, u.status, NULL, NULL
-    FROM lists l CROSS JOIN LATERAL rows_in(l.lines, NULL::phase_outcomes) p CROSS JOIN LATERAL (
+    FROM facts f CROSS JOIN LATERAL rows_in(f.lines, NULL::phase_outcomes) p CROSS JOIN LATERAL (
       SELECT unnest(p.processed_ids), 'COMPLETED' UNION ALL SELECT unnest(p.failed_ids), 'FAILED'
     ) AS u (essay_id, status)
-    WHERE l.source = 'outcome'
+    WHERE f.source = 'outcome'
     UNION ALL
     SELECT 'judgement', u.essay_id, a.batch_id, a.judgement_at, a.judgement_event_id,
       'cj_assessment', a.restated_at, a.restated_event_id,
       u.status, u.rank, u.score
-    FROM lists l CROSS JOIN LATERAL rows_in(l.lines, NULL::assessments) a CROSS JOIN LATERAL
+    FROM facts f CROSS JOIN LATERAL rows_in(f.lines, NULL::assessments) a CROSS JOIN LATERAL
       unnest(a.essay_ids, a.ranks, a.scores, a.statuses) AS u (essay_id, rank, score, status)
-    WHERE l.source = 'judgement'
+    WHERE f.source = 'judgement'
     UNION ALL
     SELECT 'result', o.essay_id, o.result_batch_id, o.result_link_at, o.result_link_event_id,
       'spellcheck', o.spellcheck_at, o.spellcheck_event_id, o.spellcheck_status::text, NULL, NULL
@@ -200,7 +218,7 @@ CREATE OR REPLACE FUNCTION batch_essays(wanted text) RETURNS TABLE (
   -- Versions and statuses as numbers: the least and the greatest version include their status.
   -- Within a version the greater status wins: an outcome that lists an essay twice failed it.
   ordered AS (
-    SELECT s.*, rank() OVER (ORDER BY s.at, s.event_id, s.batch_id) AS place,
+    SELECT s.*, rank() OVER (ORDER BY s.at, s.event_id, s.batch_id COLLATE "default") AS place,
       rank() OVER (ORDER BY s.restated_at, s.restated_event_id) AS restated_place,
       array_position('{PENDING,IN_PROGRESS,COMPLETED,FAILED,SKIPPED}', s.status) AS status_place
     FROM said s
@@ -233,7 +251,7 @@ CREATE OR REPLACE FUNCTION batch_essays(wanted text) RETURNS TABLE (
     AND (o.essay_id IS NOT NULL OR m.said_at IS NOT NULL)
 $$;
 
--- essays_of judges it here.
+-- facts_about judges it here.
 CREATE OR REPLACE FUNCTION is_answerable(wanted text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
   SELECT true
 $$;

@@ -35,6 +35,14 @@ BEGIN
 END
 $$;
 
+-- The essays whose own rows name one of these batches. Asks all shards.
+CREATE OR REPLACE FUNCTION linked_essays(wanted text[]) RETURNS TABLE (essay_id text)
+LANGUAGE plpgsql STABLE SET citus.function_opens_transaction_block TO off AS $$
+BEGIN
+  RETURN QUERY SELECT e.essay_id FROM essay_results e WHERE e.linked_batch_id = ANY (wanted);
+END
+$$;
+
 -- As batch_answer has it.
 CREATE OR REPLACE FUNCTION batch_statuses(wanted text[])
 RETURNS TABLE (batch_id text, status batch_result_status) LANGUAGE sql STABLE AS $$
@@ -96,15 +104,13 @@ CREATE OR REPLACE FUNCTION tagged_list(
 ) LANGUAGE plpgsql STABLE AS $$
 DECLARE
   shown text[];
-  listed text[];
 BEGIN
   SELECT d.body, d.shown INTO body, shown
   FROM derived_list(wanted_user, statuses, after_at, after_batch, page_limit, page_offset) d;
   IF statuses IS NULL AND NOT current_setting('transaction_read_only')::boolean THEN
-    listed := listed_essays(shown);
     tags := (SELECT array_agg(DISTINCT t.id COLLATE "C") FROM (
-      SELECT unnest(wanted_user || shown || listed)
-      UNION ALL SELECT e.essay_id FROM essays_of(shown, listed) e
+      SELECT unnest(wanted_user || shown || listed_essays(shown))
+      UNION ALL SELECT l.essay_id FROM linked_essays(shown) l
     ) AS t (id));
   END IF;
 END
