@@ -6,11 +6,11 @@ import stack
 
 EXTENSION = pathlib.Path("/usr/share/postgresql/15/extension/citus.control")
 MISSING = ("Citus is not installed, and no package of Debian: tools/citus says how to build it")
-SETTINGS = ("shared_preload_libraries=citus,pg_stat_statements", "pg_stat_statements.track=all",
-            "max_connections=300", "max_prepared_transactions=300", "fsync=off",
-            "citus.node_conninfo=sslmode=disable", "citus.enable_statistics_collection=off",
-            # a test must not wait a minute for a transaction that a killed node left prepared
-            "citus.recover_2pc_interval=2s")
+SETTINGS = ("shared_preload_libraries=citus", "max_connections=300", "max_prepared_transactions=300",
+            "citus.node_conninfo=sslmode=disable", "citus.enable_statistics_collection=off")
+# Tests count statements, and must not wait a minute for a transaction that a killed node left prepared.
+TEST_SETTINGS = (*SETTINGS, "shared_preload_libraries=citus,pg_stat_statements", "pg_stat_statements.track=all",
+                 "fsync=off", "citus.recover_2pc_interval=2s")
 
 
 def installed():
@@ -20,7 +20,7 @@ def installed():
 class Cluster:
     """nodes[0] is the coordinator, which has no shards; `cleanup`, an ExitStack, ends all."""
 
-    def __init__(self, folder, cleanup, workers=2, settings=SETTINGS):
+    def __init__(self, folder, cleanup, workers=2, settings=TEST_SETTINGS):
         self.nodes = []
         for number in range(workers + 1):
             node = stack.Postgres(pathlib.Path(folder) / f"node{number}", settings)

@@ -147,8 +147,7 @@ def run(options, folder, cleanup):
     if options.quick:
         options.events, options.responses, options.runs = 20000, 100, 1
     servers = Servers(options, folder, cleanup, redis=False, postgres_settings=("max_connections=300",))
-    cluster = citus.Cluster(folder / "citus", cleanup, NODES,
-                            [setting for setting in citus.SETTINGS if setting != "fsync=off"])
+    cluster = citus.Cluster(folder / "citus", cleanup, NODES, citus.SETTINGS)
     untimed = streams.publish(servers, folder, options.stream, options.events)
     contestants = {"plain": lambda number: plain(servers, number)} | {
         shards: lambda number, shards=shards: spread(servers, cluster, shards, number, options.workers)
