@@ -31,7 +31,7 @@ static bool relay_prune(struct outbox_relay *relay, int64_t now_us, struct err *
 
 static bool relay_work(struct outbox_relay *relay, bool look, struct err *err) {
     int64_t now_us = clock_monotonic_us();
-    if (!pg_wake(relay->rows.pg, CONNECT_TIMEOUT_MS, err) ||
+    if (!pg_wake(relay->rows.pg, rows_timeout_ms(&relay->rows, CONNECT_TIMEOUT_MS), err) ||
         (now_us >= relay->claim_at_us && !relay_lease_claim(relay, now_us, err)) ||
         !relay_publish_note_reports(relay, err)) {
         return false;
@@ -88,7 +88,8 @@ static void relay_finish(struct outbox_relay *relay) {
         thread_unlock(&relay->thread);
         ok = relay_publish_note_reports(relay, &err);
     }
-    relay_publish_drop(relay);
+    relay_publish_drop_producer(relay);
+    flights_drop(&relay->flights);
     if (ok) {
         relay_lease_release(relay);
     }
@@ -101,6 +102,7 @@ static void *relay_main(void *context) {
     while (relay_wait_for_work(relay, until_us, !ok, &look)) {
         struct err err = {0};
         ok = relay_work(relay, look, &err);
+        relay_lease_expire(relay, clock_monotonic_us());
         relay_status_note_database(relay, ok, &err);
         until_us = ok ? relay_next_work_us(relay) : clock_monotonic_us() + OUTAGE_US;
     }

@@ -1,7 +1,8 @@
 /* relay: a thread that publishes pending messages of the outbox in order of their rows, so that
  * messages of one key keep their order. One process for each database publishes: it holds a lease.
  * The Kafka client keeps its queue during an outage of Kafka, so that each message is sent once;
- * after a kill, messages in flight may be sent again with the same bytes.
+ * after a kill, or without the database for longer than the lease, messages in flight may be sent
+ * again with the same bytes.
  *
  * No other thread waits for the relay: without Kafka or the database messages stay pending. */
 #pragma once

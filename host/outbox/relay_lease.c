@@ -36,14 +36,30 @@ bool relay_lease_claim(struct outbox_relay *relay, int64_t now_us, struct err *e
     }
     if (lease == ROWS_MINE) {
         relay->lease_until_us = now_us + ROWS_LEASE_MS * 1000LL;
+        relay->rows.until_us = relay->lease_until_us + TAKEOVER_US;
     } else if (relay->holds) {
         log_warning("another process took the outbox lease: this one was stopped, or without the "
                     "database, for longer than its lease; messages in flight may be sent twice",
                     LOG_INT("in_flight", (int64_t)relay->flights.messages));
-        relay_publish_drop(relay);
+        relay->rows.until_us = 0;
+        relay_publish_drop_producer(relay);
     }
     relay_lease_note(relay, lease == ROWS_MINE);
     return true;
+}
+
+void relay_lease_expire(struct outbox_relay *relay, int64_t now_us) {
+    if (relay->rows.until_us == 0 || now_us < relay->lease_until_us) {
+        return;
+    }
+    relay->rows.until_us = 0;
+    if (relay->producer && relay->flights.messages > 0) {
+        log_warning(
+            "the outbox lease expired without the database: what Kafka has not acknowledged "
+            "is left to its next holder",
+            LOG_INT("in_flight", (int64_t)relay->flights.messages));
+        relay_publish_drop_producer(relay);
+    }
 }
 
 bool relay_lease_allows(const struct outbox_relay *relay, int64_t now_us) {

@@ -59,8 +59,11 @@ static inline int64_t relay_smaller(int64_t one_us, int64_t other_us) {
 
 /* ---- relay_lease: which process publishes --------------------------------------------------- */
 
-/* Claims or renews the lease. A process that loses it drops its messages in flight. */
+/* Claims or renews the lease. A process that loses it drops its client. */
 bool relay_lease_claim(struct outbox_relay *relay, int64_t now_us, struct err *err);
+/* Drops the client once the lease has expired: another process may send the same messages and newer
+ * ones of their keys, and this one must not follow it. */
+void relay_lease_expire(struct outbox_relay *relay, int64_t now_us);
 /* This process holds the lease long enough to reach Kafka. */
 bool relay_lease_allows(const struct outbox_relay *relay, int64_t now_us);
 /* Another process publishes from now on. Nothing if this one does not hold the lease. */
@@ -73,8 +76,9 @@ bool relay_publish_pending(struct outbox_relay *relay, struct err *err);
 /* Writes the outcomes that Kafka reported into their rows. A reported message stays in flight until
  * its row has the outcome: it is not sent again. */
 bool relay_publish_note_reports(struct outbox_relay *relay, struct err *err);
-/* Purges the client: the new holder sends the same messages. */
-void relay_publish_drop(struct outbox_relay *relay);
+/* Purges the client, if there is one. Messages that Kafka has not acknowledged are reported as not
+ * sent. */
+void relay_publish_drop_producer(struct outbox_relay *relay);
 
 /* ---- relay_status: metrics, log lines and the report ---------------------------------------- */
 

@@ -109,12 +109,11 @@ bool relay_publish_note_reports(struct outbox_relay *relay, struct err *err) {
 
 /* ---- messages ------------------------------------------------------------------------------- */
 
-void relay_publish_drop(struct outbox_relay *relay) {
+void relay_publish_drop_producer(struct outbox_relay *relay) {
     if (relay->producer) {
         kafka_producer_abandon(relay->producer);
         relay->producer = NULL;
     }
-    flights_drop(&relay->flights);
 }
 
 /* Messages past the horizon become `settled`. */
@@ -145,10 +144,9 @@ static int relay_publish_timeout_ms(const struct outbox_relay *relay) {
 
 /* Drops a broken producer; the next one follows at a bounded rate, because a fault such as a
  * missing right breaks that one, too. */
-static void relay_publish_drop_producer(struct outbox_relay *relay) {
+static void relay_publish_drop_broken_producer(struct outbox_relay *relay) {
     relay_status_set_error(relay, kafka_producer_failure(relay->producer));
-    kafka_producer_abandon(relay->producer);
-    relay->producer = NULL;
+    relay_publish_drop_producer(relay);
     relay->replace_at_us = clock_monotonic_us() + relay->replace_wait_us;
     int64_t longer_us = relay->replace_wait_us > 0 ? 2 * relay->replace_wait_us : REPLACE_FIRST_US;
     relay->replace_wait_us = relay_smaller(longer_us, REPLACE_LAST_US);
@@ -157,7 +155,7 @@ static void relay_publish_drop_producer(struct outbox_relay *relay) {
 /* Replaces a broken producer once its messages are pending again. */
 static bool relay_publish_hold_producer(struct outbox_relay *relay, struct err *err) {
     if (relay->producer && kafka_producer_broken(relay->producer) && relay->flights.messages == 0) {
-        relay_publish_drop_producer(relay);
+        relay_publish_drop_broken_producer(relay);
     }
     if (!relay->producer && clock_monotonic_us() >= relay->replace_at_us) {
         struct kafka_settings settings = config_kafka_settings(relay->config);

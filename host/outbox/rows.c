@@ -3,9 +3,20 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
+
+int rows_timeout_ms(const struct rows *rows, int most_ms) {
+    int64_t left_ms = (rows->until_us - clock_monotonic_us()) / 1000;
+    if (rows->until_us == 0 || left_ms > most_ms) {
+        return most_ms;
+    }
+    return left_ms > 1 ? (int)left_ms : 1;
+}
+
 static bool outbox_rows_query(struct rows *rows, const char *name, const char *sql,
                               struct pg_result **result, struct err *err) {
-    bool ok = pg_query(rows->pg, name, sql, rows->params, ROWS_STATEMENT_MS + 1000, result, err);
+    int timeout_ms = rows_timeout_ms(rows, ROWS_STATEMENT_MS + 1000);
+    bool ok = pg_query(rows->pg, name, sql, rows->params, timeout_ms, result, err);
     pg_params_reset(rows->params);
     return ok;
 }

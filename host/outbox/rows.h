@@ -11,11 +11,15 @@ struct rows {
     bool alone;         /* by the last claim: no other process reports to `instances` */
     int horizon_hours;
     int keep_rows;
+    int64_t until_us; /* statements end by then, by the monotonic clock; 0: no such time */
 };
 
 /* From the last claim. */
 #define ROWS_LEASE_MS 5000
 #define ROWS_STATEMENT_MS 5000
+
+/* `most_ms`, or what is left until `until_us`; at least 1. */
+int rows_timeout_ms(const struct rows *rows, int most_ms);
 
 enum rows_lease {
     ROWS_MINE,

@@ -373,6 +373,72 @@ static void a_process_that_lost_its_lease_stops_sending(void) {
     end();
 }
 
+/* A client that waits longer than relay 0's before it connects again: once its message is read,
+ * relay 0's client has sent what it has. */
+static rd_kafka_t *make_late_client(void) {
+    char text[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", world.config.kafka.brokers, text, sizeof text);
+    rd_kafka_conf_set(conf, "reconnect.backoff.ms", "3000", text, sizeof text);
+    rd_kafka_conf_set(conf, "reconnect.backoff.max.ms", "3000", text, sizeof text);
+    rd_kafka_conf_set(conf, "log_level", "0", text, sizeof text);
+    rd_kafka_t *client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+    CHECK(client &&
+          rd_kafka_producev(client, RD_KAFKA_V_TOPIC("other"), RD_KAFKA_V_KEY("k1", 2),
+                            RD_KAFKA_V_VALUE((void *)"16", 2),
+                            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END) == 0);
+    return client;
+}
+
+static bool reports(int relay, const char *part) {
+    struct buffer report = {0};
+    outbox_relay_report(world.relays[relay], &report);
+    bool found = strstr(report.data, part) != NULL;
+    buffer_free(&report);
+    return found;
+}
+
+/* Relay 0 loses Kafka and the database; relay 1 takes over with an unbroken connection. */
+static void a_relay_cut_off_past_its_lease_sends_nothing_behind_the_next(void) {
+    char *names[] = {(char *)"reconnect.backoff.ms", (char *)"reconnect.backoff.max.ms"},
+         *slow[] = {(char *)"1500", (char *)"1500"}, *quick[] = {(char *)"100", (char *)"200"};
+    struct proxy proxy;
+    char url[512];
+    begin();
+    struct config direct = world.config;
+    direct.kafka.options = (struct config_pairs){names, quick, 2};
+    proxy_start(&proxy, proxy_url_port(test_url("PG_TEST_URL")));
+    snprintf(url, sizeof url, "postgresql://ras@127.0.0.1:%d/%s", proxy.port, DATABASE);
+    world.config.postgres.url = url;
+    world.config.kafka.options = (struct config_pairs){names, slow, 2};
+    start_relay(0);
+    store("news", 1, 4);
+    WAIT_UNTIL(has_read(4));
+    rd_kafka_mock_broker_set_down(world.cluster, BROKER);
+    rd_kafka_t *late = make_late_client();
+    store("news", 5, 10);
+    outbox_wake(world.relays[0]);
+    WAIT_UNTIL(reports(0, "\"in_flight\":6"));
+    proxy.mode = PROXY_CUT;
+    world.relays[1] = outbox_relay_start(&direct, false, &err);
+    WAIT_UNTIL(reports(1, "\"publishes\":true"));
+    rd_kafka_mock_broker_set_up(world.cluster, BROKER);
+    WAIT_UNTIL(all_done("'sent'"));
+    store("news", 11, 15);
+    outbox_wake(world.relays[1]);
+    WAIT_UNTIL(has_read(16));
+    check_each_once_in_order(16);
+    proxy.mode = PROXY_PASS; /* its reports change nothing */
+    WAIT_UNTIL(reports(0, "\"in_flight\":0") && reports(0, "\"publishes\":false"));
+    CHECK(all_done("'sent'"));
+    stop_relay(0);
+    stop_relay(1);
+    proxy_stop(&proxy);
+    rd_kafka_destroy(late);
+    world.config = direct;
+    end();
+}
+
 static void a_relay_stops_in_time_during_an_outage(void) {
     begin();
     rd_kafka_mock_broker_set_down(world.cluster, BROKER);
@@ -591,6 +657,8 @@ static const struct test_case cases[] = {
      a_message_above_the_limit_of_the_client_fails_alone},
     {"an old fact is settled, not sent", an_old_fact_is_settled_not_sent},
     {"a process that lost its lease stops sending", a_process_that_lost_its_lease_stops_sending},
+    {"a relay cut off past its lease sends nothing behind the next one",
+     a_relay_cut_off_past_its_lease_sends_nothing_behind_the_next},
     {"a relay stops in time during an outage", a_relay_stops_in_time_during_an_outage},
     {"rows leave once their facts cannot be sent again",
      rows_leave_once_their_facts_cannot_be_sent_again},
