@@ -117,6 +117,7 @@ static void kafka_producer_report(struct report *report, struct kafka_delivery d
     struct kafka_send *send = report->send;
     pthread_mutex_lock(&send->mutex);
     report->delivery = delivery;
+    report->delivery.at_us = clock_wall_us();
     report->reported = true;
     bool last = --send->outstanding == 0;
     if (last) {

@@ -32,6 +32,7 @@ struct kafka_delivery {
     bool of_topic;      /* applies to all records of the topic: it is missing or not writable */
     int32_t partition;
     int64_t offset;
+    int64_t at_us; /* since 1970: when the report came */
 };
 
 /* Any thread. The first settings apply to all until the last release. A record fails after

@@ -32,54 +32,69 @@ static void relay_publish_note_working(struct outbox_relay *relay) {
 struct noting {
     struct outbox_relay *relay;
     struct row_result results[WINDOW_MESSAGES];
+    struct noted {
+        const struct flight_message *message;
+        struct kafka_delivery delivery;
+    } noted[WINDOW_MESSAGES]; /* of each result */
     size_t count;
-    int64_t now_us; /* since 1970 */
 };
+
+/* Kafka refused the request of the message. */
+static bool relay_publish_is_refused(const struct kafka_delivery *delivery) {
+    return delivery->kind == ERR_INPUT && !delivery->of_topic;
+}
 
 /* An error of a topic applies to all its messages: they stay pending, in order. An error of one
  * message is permanent: it fails alone, and later ones of its key are sent. Kafka reports it for
  * all messages of a request (librdkafka 2.0 does not split one that is too large): so they are sent
  * again one at a time, and the one that fails then is at fault. */
-static enum row_outcome relay_publish_outcome(struct outbox_relay *relay,
-                                              const struct flight_message *message,
-                                              const struct kafka_delivery *delivery) {
-    if (delivery->kind == ERR_NONE) {
-        return ROW_SENT;
-    }
-    if (delivery->kind == ERR_INPUT && !delivery->of_topic) {
-        relay->alone_left = relay->is_alone ? relay->alone_left : relay->flights.messages;
-        return relay->is_alone ? ROW_FAILED : ROW_PENDING;
-    }
-    if (delivery->of_topic) {
-        topic_backoff_begin(&relay->backoffs, message->topic, clock_monotonic_us(),
-                            delivery->reason);
-    }
-    return ROW_PENDING;
-}
-
 static void relay_publish_note_report(void *context, const struct flight_message *message,
                                       const struct kafka_delivery *delivery) {
     struct noting *noting = context;
-    struct outbox_relay *relay = noting->relay;
-    enum row_outcome outcome = relay_publish_outcome(relay, message, delivery);
-    noting->results[noting->count++] = (struct row_result){
-        message->id, outcome, delivery->kind == ERR_NONE ? NULL : delivery->reason};
-    if (outcome == ROW_SENT) {
-        double seconds = (double)(noting->now_us - message->created_us) / 1e6;
-        metric_observe(relay_status_metric(RM_SECONDS), seconds > 0 ? seconds : 0);
-        topic_backoff_end(&relay->backoffs, message->topic);
-        relay->delivered_us = clock_monotonic_us();
-        relay_publish_note_working(relay);
-    } else if (outcome == ROW_FAILED) {
-        log_error("Kafka refused a message: see aggregator outbox show, then retry or drop it",
-                  LOG_INT("id", message->id), LOG_TEXT("topic", message->topic),
-                  LOG_TEXT("error", delivery->reason));
+    bool delivered = delivery->kind == ERR_NONE;
+    bool fails = relay_publish_is_refused(delivery) && noting->relay->is_alone;
+    noting->noted[noting->count] = (struct noted){message, *delivery};
+    noting->results[noting->count++] = (struct row_result){message->id,
+                                                           delivered ? ROW_SENT
+                                                           : fails   ? ROW_FAILED
+                                                                     : ROW_PENDING,
+                                                           delivered ? NULL : delivery->reason};
+}
+
+static void relay_publish_note_sent(struct outbox_relay *relay, const struct noted *noted) {
+    double seconds = (double)(noted->delivery.at_us - noted->message->created_us) / 1e6;
+    metric_observe(relay_status_metric(RM_SECONDS), seconds > 0 ? seconds : 0);
+    topic_backoff_end(&relay->backoffs, noted->message->topic);
+    relay->delivered_us = clock_monotonic_us();
+    relay_publish_note_working(relay);
+}
+
+static void relay_publish_note_refused(struct outbox_relay *relay, const struct noted *noted) {
+    if (!relay->is_alone) {
+        relay->alone_left = relay->flights.messages;
+        return;
+    }
+    log_error("Kafka refused a message: see aggregator outbox show, then retry or drop it",
+              LOG_INT("id", noted->message->id), LOG_TEXT("topic", noted->message->topic),
+              LOG_TEXT("error", noted->delivery.reason));
+}
+
+/* Its row has the outcome: what follows from it happens once. */
+static void relay_publish_apply(struct outbox_relay *relay, const struct noted *noted) {
+    if (noted->delivery.kind == ERR_NONE) {
+        relay_publish_note_sent(relay, noted);
+    } else if (noted->delivery.of_topic) {
+        topic_backoff_begin(&relay->backoffs, noted->message->topic, clock_monotonic_us(),
+                            noted->delivery.reason);
+    } else if (relay_publish_is_refused(&noted->delivery)) {
+        relay_publish_note_refused(relay, noted);
     }
 }
 
-static void relay_publish_count(const struct noting *noting) {
+static void relay_publish_apply_all(const struct noting *noting) {
     size_t counts[ROW_PENDING + 1] = {0};
     for (size_t i = 0; i < noting->count; i++) {
+        relay_publish_apply(noting->relay, &noting->noted[i]);
         counts[noting->results[i].outcome]++;
     }
     metric_add(relay_status_metric(RM_SENT), (double)counts[ROW_SENT]);
@@ -90,7 +105,6 @@ static void relay_publish_count(const struct noting *noting) {
 bool relay_publish_note_reports(struct outbox_relay *relay, struct err *err) {
     struct noting *noting = xcalloc(1, sizeof *noting);
     noting->relay = relay;
-    noting->now_us = clock_wall_us();
     flights_read_reports(&relay->flights, relay_publish_note_report, noting);
     if (noting->count > 0) {
         FAULT_POINT("outbox_acknowledged");
@@ -100,7 +114,7 @@ bool relay_publish_note_reports(struct outbox_relay *relay, struct err *err) {
         if (noting->count > 0) {
             FAULT_POINT("outbox_noted");
         }
-        relay_publish_count(noting);
+        relay_publish_apply_all(noting);
         flights_finish(&relay->flights);
     }
     free(noting);

@@ -7,6 +7,7 @@
 #include <librdkafka/rdkafka_mock.h>
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "bindings/pg_rows.h"
 #include "outbox/rows.h"
 #include "outbox_tables.h"
@@ -265,6 +266,35 @@ static void the_database_away_in_between_sends_nothing_twice(void) {
     check_each_once_in_order(500);
     stop_relay(0);
     proxy_stop(&proxy);
+    end();
+}
+
+static void add_value(const struct metric_cell *cell, void *sum) {
+    *(double *)sum += metric_value(cell);
+}
+
+static double total(const char *metric) {
+    double sum = 0;
+    metrics_visit(metric, add_value, &sum);
+    return sum;
+}
+
+static void an_outcome_counts_once_however_often_it_is_written(void) {
+    begin();
+    outbox_script(world.pg, "CREATE SEQUENCE tries; "
+                            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+                            "$$BEGIN PERFORM nextval('tries'); RAISE 'not now'; END$$; "
+                            "CREATE TRIGGER refuse BEFORE UPDATE ON aggregator_state.outbox "
+                            "EXECUTE FUNCTION refuse()");
+    double observed = total("ras_outbox_publish_seconds"), sent = total("ras_outbox_sent_total");
+    store("news", 1, 5);
+    start_relay(0);
+    WAIT_UNTIL(strtoll(outbox_ask(world.pg, "SELECT last_value FROM tries"), NULL, 10) >= 3);
+    outbox_script(world.pg, "DROP TRIGGER refuse ON aggregator_state.outbox");
+    WAIT_UNTIL(all_done("'sent'"));
+    stop_relay(0);
+    CHECK_INT(total("ras_outbox_publish_seconds") - observed, 5);
+    CHECK_INT(total("ras_outbox_sent_total") - sent, 5);
     end();
 }
 
@@ -648,6 +678,8 @@ static const struct test_case cases[] = {
     {"Kafka down and back: each message is sent once", kafka_away_and_back_sends_all_once},
     {"the database down in between: no message is sent twice",
      the_database_away_in_between_sends_nothing_twice},
+    {"an outcome counts once, however often it is written",
+     an_outcome_counts_once_however_often_it_is_written},
     {"a topic without the right to write delays only itself",
      a_topic_without_the_right_to_write_delays_only_itself},
     {"messages of a request that Kafka refuses are sent one at a time",
