@@ -29,6 +29,7 @@ struct kafka_producer {
     pthread_t poller; /* runs the callbacks */
     _Atomic bool stopping;
     _Atomic(const char *) failure; /* static text of the fatal error; NULL: none */
+    _Atomic bool refused;          /* the fatal error is that of a refused request */
     struct kafka_files files;
     char *brokers;
     uint64_t login_used; /* for kafka_login_renew; poller thread */
@@ -132,13 +133,19 @@ static void kafka_producer_report(struct report *report, struct kafka_delivery d
     kafka_send_unref(send);
 }
 
+/* Without an outcome of its own: the client gave the record up. */
+static bool kafka_producer_is_given_up(rd_kafka_resp_err_t code) {
+    return code == RD_KAFKA_RESP_ERR__PURGE_QUEUE || code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT ||
+           code == RD_KAFKA_RESP_ERR__FATAL;
+}
+
 static void kafka_producer_on_delivery(rd_kafka_t *kafka, const rd_kafka_message_t *message,
                                        void *opaque) {
     (void)kafka;
     const char *failure = kafka_producer_failure(opaque);
     struct kafka_delivery delivery =
         kafka_producer_delivery_of(message->err, rd_kafka_message_status(message));
-    if (failure && message->err) { /* the report says only that the record was purged */
+    if (failure && kafka_producer_is_given_up(message->err)) {
         delivery.reason = failure;
     }
     delivery.partition = message->partition;
@@ -248,13 +255,25 @@ struct kafka_delivery kafka_send_delivery(struct kafka_send *send, size_t index)
 
 /* ---- the producer ------------------------------------------------------------------------- */
 
+static void kafka_producer_on_fatal_error(struct kafka_producer *producer) {
+    char text[512];
+    rd_kafka_resp_err_t cause = rd_kafka_fatal_error(producer->kafka, text, sizeof text);
+    if (cause == RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE) {
+        atomic_store(&producer->refused, true);
+        atomic_store(&producer->failure, "Kafka refused an earlier request");
+        log_info(
+            "Kafka refused a request: the producer is replaced, so that records keep their order",
+            LOG_TEXT("detail", text));
+        return;
+    }
+    atomic_store(&producer->failure, kafka_error_of(cause).reason);
+    log_error("Kafka producer failed and is replaced", LOG_TEXT("error", text));
+}
+
 static void kafka_producer_on_error(rd_kafka_t *kafka, int code, const char *reason, void *opaque) {
     struct kafka_producer *producer = opaque;
-    char text[512];
     if (code == RD_KAFKA_RESP_ERR__FATAL) {
-        rd_kafka_resp_err_t cause = rd_kafka_fatal_error(kafka, text, sizeof text);
-        atomic_store(&producer->failure, kafka_error_of(cause).reason);
-        log_error("Kafka producer failed and is replaced", LOG_TEXT("error", text));
+        kafka_producer_on_fatal_error(producer);
         return;
     }
     if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION) {
@@ -271,7 +290,8 @@ static void kafka_producer_on_error(rd_kafka_t *kafka, int code, const char *rea
 }
 
 static rd_kafka_conf_t *kafka_producer_conf(const struct kafka_settings *settings,
-                                            int message_timeout_ms, struct err *err) {
+                                            int message_timeout_ms, bool in_order,
+                                            struct err *err) {
     char timeout[16], propagation[16];
     int half_ms = message_timeout_ms / 2;
     bool soon = half_ms > 0 && half_ms < UNKNOWN_TOPIC_MS;
@@ -281,6 +301,7 @@ static rd_kafka_conf_t *kafka_producer_conf(const struct kafka_settings *setting
     const struct kafka_property invariants[] = {
         {"acks", "all"},
         {"enable.idempotence", "true"},
+        {"enable.gapless.guarantee", in_order ? "true" : "false"},
         {"linger.ms", "1"}, /* a script waits for the report */
         {"message.timeout.ms", timeout},
         {"topic.metadata.propagation.max.ms", propagation},
@@ -339,9 +360,10 @@ static bool kafka_producer_start_poller(struct kafka_producer *producer, struct 
            err_set(err, ERR_INTERNAL, "cannot start the thread of Kafka delivery reports");
 }
 
-struct kafka_producer *kafka_producer_open(const struct kafka_settings *settings,
-                                           int message_timeout_ms, struct err *err) {
-    rd_kafka_conf_t *conf = kafka_producer_conf(settings, message_timeout_ms, err);
+static struct kafka_producer *kafka_producer_create(const struct kafka_settings *settings,
+                                                    int message_timeout_ms, bool in_order,
+                                                    struct err *err) {
+    rd_kafka_conf_t *conf = kafka_producer_conf(settings, message_timeout_ms, in_order, err);
     if (!conf) {
         return NULL;
     }
@@ -365,6 +387,11 @@ struct kafka_producer *kafka_producer_open(const struct kafka_settings *settings
     return producer;
 }
 
+struct kafka_producer *kafka_producer_open(const struct kafka_settings *settings,
+                                           int message_timeout_ms, struct err *err) {
+    return kafka_producer_create(settings, message_timeout_ms, true, err);
+}
+
 void kafka_producer_abandon(struct kafka_producer *producer) {
     /* The reports of purged records drop the last references to their sends. */
     rd_kafka_purge(producer->kafka, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
@@ -383,6 +410,10 @@ const char *kafka_producer_failure(const struct kafka_producer *producer) {
     return atomic_load(&producer->failure);
 }
 
+bool kafka_producer_refused(const struct kafka_producer *producer) {
+    return atomic_load(&producer->refused);
+}
+
 struct kafka_producer *kafka_producer_acquire(const struct kafka_settings *settings,
                                               int message_timeout_ms, struct err *err) {
     pthread_mutex_lock(&lock);
@@ -390,7 +421,7 @@ struct kafka_producer *kafka_producer_acquire(const struct kafka_settings *setti
         shared = NULL; /* its users release it */
     }
     if (!shared) {
-        shared = kafka_producer_open(settings, message_timeout_ms, err);
+        shared = kafka_producer_create(settings, message_timeout_ms, false, err);
     }
     struct kafka_producer *producer = shared;
     if (producer) {

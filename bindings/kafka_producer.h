@@ -41,8 +41,9 @@ struct kafka_delivery {
 struct kafka_producer *kafka_producer_acquire(const struct kafka_settings *settings,
                                               int message_timeout_ms, struct err *err);
 void kafka_producer_release(struct kafka_producer *producer);
-/* A producer that is not shared. A record fails after message_timeout_ms (0: never), or once Kafka
- * reports its topic as unknown. */
+/* A producer that is not shared, for records in order: after Kafka has refused a request it sends
+ * no other (kafka_producer_refused), so that no later record of a key overtakes an earlier one. A
+ * record fails after message_timeout_ms (0: never), or once Kafka reports its topic as unknown. */
 struct kafka_producer *kafka_producer_open(const struct kafka_settings *settings,
                                            int message_timeout_ms, struct err *err);
 /* Purges the queue and frees the producer: records in flight may be delivered, others are not sent.
@@ -50,6 +51,9 @@ struct kafka_producer *kafka_producer_open(const struct kafka_settings *settings
 void kafka_producer_abandon(struct kafka_producer *producer);
 /* True after a fatal error: release it and acquire another. */
 bool kafka_producer_broken(const struct kafka_producer *producer);
+/* It is broken because Kafka refused a request, whose records have the reason in their reports.
+ * Those of records that were not sent for it do not say that they were refused. */
+bool kafka_producer_refused(const struct kafka_producer *producer);
 /* The reason of the fatal error, a static text for readers without a login; NULL: none. Reports of
  * records that were not sent for it have the same reason. */
 const char *kafka_producer_failure(const struct kafka_producer *producer);

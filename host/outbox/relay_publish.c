@@ -157,8 +157,13 @@ static int relay_publish_timeout_ms(const struct outbox_relay *relay) {
 }
 
 /* Drops a broken producer; the next one follows at a bounded rate, because a fault such as a
- * missing right breaks that one, too. */
+ * missing right breaks that one, too. After a refused request it follows at once: the rows of that
+ * request are backed off, sent alone, or failed. */
 static void relay_publish_drop_broken_producer(struct outbox_relay *relay) {
+    if (kafka_producer_refused(relay->producer)) {
+        relay_publish_drop_producer(relay);
+        return;
+    }
     relay_status_set_error(relay, kafka_producer_failure(relay->producer));
     relay_publish_drop_producer(relay);
     relay->replace_at_us = clock_monotonic_us() + relay->replace_wait_us;

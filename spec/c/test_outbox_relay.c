@@ -320,20 +320,30 @@ static void a_topic_without_the_right_to_write_delays_only_itself(void) {
     end();
 }
 
-static void messages_of_a_request_that_kafka_refuses_are_sent_one_at_a_time(void) {
+static void refuse_the_first_request_of(int messages, const char *batch) {
+    char *name = (char *)"batch.num.messages", *value = (char *)batch;
     begin();
+    world.config.kafka.options = (struct config_pairs){&name, &value, 1};
     rd_kafka_mock_push_request_errors(world.cluster, PRODUCE_REQUEST, 1,
                                       RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
-    store("news", 1, 20);
+    store("news", 1, messages);
     start_relay(0);
     WAIT_UNTIL(all_done("'sent'"));
-    WAIT_UNTIL(has_read(20));
-    check_each_once_in_order(20);
-    store("news", 21, 40); /* together again */
+    WAIT_UNTIL(has_read((size_t)messages));
+    check_each_once_in_order((size_t)messages);
+    store("news", messages + 1, 2 * messages); /* together again */
     outbox_wake(world.relays[0]);
-    WAIT_UNTIL(has_read(40));
-    check_each_once_in_order(40);
+    WAIT_UNTIL(has_read((size_t)messages * 2));
+    check_each_once_in_order((size_t)messages * 2);
     end();
+}
+
+static void messages_of_a_request_that_kafka_refuses_are_sent_one_at_a_time(void) {
+    refuse_the_first_request_of(20, "10000");
+}
+
+static void messages_after_a_request_that_kafka_refuses_stay_behind_it(void) {
+    refuse_the_first_request_of(20, "1"); /* twenty requests */
 }
 
 static void a_message_that_kafka_refuses_fails_alone(void) {
@@ -684,6 +694,8 @@ static const struct test_case cases[] = {
      a_topic_without_the_right_to_write_delays_only_itself},
     {"messages of a request that Kafka refuses are sent one at a time",
      messages_of_a_request_that_kafka_refuses_are_sent_one_at_a_time},
+    {"messages after a request that Kafka refuses stay behind it",
+     messages_after_a_request_that_kafka_refuses_stay_behind_it},
     {"a message that Kafka refuses fails alone", a_message_that_kafka_refuses_fails_alone},
     {"a message above the limit of the client fails alone",
      a_message_above_the_limit_of_the_client_fails_alone},

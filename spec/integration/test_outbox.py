@@ -5,6 +5,7 @@ import json
 
 import confluent_kafka
 import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
 from stack import wait_until
 
 TOPIC = "outbox.facts.v1"
@@ -12,13 +13,14 @@ KEYS = 7
 POINTS = ("outbox_produced", "outbox_acknowledged", "outbox_noted")
 
 
-def store(service, first, last):
-    """Messages with the numbers first to last, over a few keys, as a handler's batch stores them."""
+def store(service, first, last, padding=0):
+    """Messages with the numbers first to last, over a few keys, as a handler's batch stores them.
+    The bytes of `padding` lie in front of the number."""
     service.query(
         "INSERT INTO aggregator_state.outbox (identity, topic, key, value, headers, fact_at, source, scripts) "
-        "SELECT 'fact ' || n, %s, 'key ' || n %% %s, convert_to(n::text, 'UTF8'), "
+        "SELECT 'fact ' || n, %s, 'key ' || n %% %s, convert_to(repeat(' ', %s) || n, 'UTF8'), "
         "jsonb_build_object('event_id', 'fact ' || n), now(), 'handlers/t', 'h' "
-        "FROM generate_series(%s, %s) AS n ORDER BY n", TOPIC, KEYS, first, last)
+        "FROM generate_series(%s, %s) AS n ORDER BY n", TOPIC, KEYS, padding, first, last)
 
 
 def counts(service):
@@ -142,6 +144,20 @@ def test_a_broker_down_and_back_gets_each_message_once(make_service, cleanup, ap
     check_each_once_in_order(reader.wait(2500), 2500)
     publishing = [program.ask("status")["outbox"]["publishes"] for program in programs]
     assert sorted(publishing) == [False, True]
+
+
+def test_a_backlog_above_the_topics_limit_for_a_batch_stays_in_order(make_service, cleanup, apache):
+    """Kafka refuses each request of some messages: they are sent one at a time, none behind later ones."""
+    admin = AdminClient({"bootstrap.servers": apache.brokers})
+    topic = NewTopic(TOPIC, 2, 1, config={"max.message.bytes": "1000"})
+    admin.create_topics([topic])[TOPIC].result(timeout=30)
+    service = make_service(cleanup, kafka=apache)
+    store(service, 1, 200, padding=300)
+    service.wait_ready(service.start())
+    reader = Reader(apache.brokers, cleanup).assign()
+    check_each_once_in_order(reader.wait(200), 200)
+    wait_sent(service, 200)
+    assert service.query("SELECT max(attempts) > 0 FROM aggregator_state.outbox") == [(True,)]
 
 
 @pytest.mark.parametrize("point", POINTS)
