@@ -11,14 +11,14 @@ import tempfile
 
 import stack
 
-from . import (against, batches, beside, capacity, citus, drain, every, flame, footprint, fresh, growth, handling, http,
-               lists, live, many, peer, plot, poolers, reactions, reload, retention, rows, scale, settings, stopped)
+from . import (against, batches, beside, capacity, citus, drain, every, failover, flame, footprint, fresh, growth,
+               handling, http, lists, live, many, peer, plot, poolers, reactions, reload, retention, rows, scale, settings, stopped)
 
 BENCHES = {"drain": drain, "handling": handling, "peer": peer, "rows": rows, "scale": scale, "growth": growth,
            "stopped": stopped, "fresh": fresh, "beside": beside, "http": http, "lists": lists,
            "footprint": footprint, "reactions": reactions, "live": live, "reload": reload, "retention": retention,
            "settings": settings, "batches": batches, "capacity": capacity, "poolers": poolers, "many": many,
-           "citus": citus, "flame": flame, "plot": plot}
+           "failover": failover, "citus": citus, "flame": flame, "plot": plot}
 COMPOSED = {"all": every, "against": against}
 
 
