@@ -179,6 +179,8 @@ def judge(deployment, findings):
     expired = sum(counts["expired"] for _, counts in verify.offsets(deployment.database_url()).values())
     if expired != retention.late:
         findings.problems.append(f"{expired} events are expired, {retention.late} came too late")
-    verified = deployment.slots[0].program.command("verify", check=False).stdout
+    program = deployment.slots[0].program
+    program.env["AGGREGATOR_FAULT"] = ""  # of its last life
+    verified = program.command("verify", check=False).stdout
     if not verified.endswith("the view matches the log\n"):
         findings.problems.append(f"verify: {verified}")
