@@ -10,6 +10,9 @@
 #define STATEMENT_TIMEOUT_MS (30 * 60 * 1000) /* comparing a large view takes long */
 #define LOCKED_US (10 * 1000000LL)            /* live commits wait while the rest is read */
 #define LOCK_TIMEOUT "10s"
+/* While the log is read, the transaction with the locks is idle: longer than LOCKED_US, or Postgres
+ * ends the session before the deadline. A frozen process holds the locks for so long. */
+#define IDLE_TIMEOUT "20s"
 #define ATTEMPTS 5
 #define MARGIN_US (3600 * 1000000LL) /* for wrong clocks of producers */
 
@@ -173,6 +176,8 @@ static bool rebuild_compare_now(struct rebuild *rebuild, bool apply, bool quiet,
     int64_t deadline_us = clock_monotonic_us() + LOCKED_US;
     bool ok = sql_run(session, err, "BEGIN ISOLATION LEVEL READ COMMITTED") &&
               sql_run(session, err, "SET LOCAL lock_timeout = '" LOCK_TIMEOUT "'") &&
+              sql_run(session, err,
+                      "SET LOCAL idle_in_transaction_session_timeout = '" IDLE_TIMEOUT "'") &&
               rebuild_hold_live(rebuild, err) && catch_up_bounds(rebuild, err) &&
               shadow_fill_run(&rebuild->fill, deadline_us, NULL, err);
     rebuild_note_lost(rebuild);
@@ -202,7 +207,7 @@ bool rebuild_compare(struct rebuild *rebuild, bool apply, bool quiet, struct err
         if (attempt == ATTEMPTS || !rebuild_may_retry(rebuild, err)) {
             return false;
         }
-        log_warning("the locks on the live view timed out or were lost: the next attempt follows",
+        log_warning("the comparison under locks on the live view failed: the next attempt follows",
                     LOG_TEXT("error", err->text));
     }
     return !apply || rebuild->different == 0 || changed_rows_announce(rebuild, err);

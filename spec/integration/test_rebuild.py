@@ -216,6 +216,38 @@ def test_a_second_rebuild_at_the_same_time_is_refused(service):
     verify(service)
 
 
+LOCKED = "datname = current_database() AND wait_event_type = 'Lock' AND query LIKE %s"
+IDLE = "datname = current_database() AND state = 'idle in transaction' AND query LIKE %s"
+
+
+def test_a_shadow_that_lags_while_the_offsets_are_locked_is_compared_again(service):
+    """The shadow lacks records under the locks: duplicates, which the program has not read. They wait for
+    its table until the time for them is over."""
+    feed_and_wait(service)
+    service.program.stop()
+    service.feed("current")
+    live, writer = psycopg2.connect(service.database_url), psycopg2.connect(service.database_url)
+    live.cursor().execute("UPDATE aggregator_state.consumer_offsets SET next_offset = 2 * next_offset "
+                          "WHERE topic = %s AND next_offset > 0", (SLOT_TOPIC,))
+    verifier = service.prepare(AGGREGATOR_POSTGRES_STATEMENT_TIMEOUT_MS="60000")
+    verifier.spawn([service.build / "aggregator", "verify"], cwd=stack.ROOT, env=verifier.env)
+
+    def sessions(state, query):
+        return service.query(f"SELECT pid FROM pg_stat_activity WHERE {state}", query)
+
+    wait_until("the wait for the offsets", lambda: sessions(LOCKED, "%consumer_offsets%FOR UPDATE"))
+    writer.cursor().execute("LOCK TABLE aggregator_rebuild.essay_results")
+    live.commit()
+    wait_until("the wait for the shadow", lambda: sessions(LOCKED, "%INSERT INTO%essay_results%"))
+    wait_until("the end of the time", lambda: not sessions(
+        IDLE + " AND state_change > now() - interval '11 s'", "%greatest(next_offset, fresh_offset)%"))
+    writer.commit()
+    status, said = verifier.process.wait(timeout=60), verifier.log.read_text()
+    live.close(), writer.close()
+    assert status == 0 and "the view matches the log" in said, said
+    assert "the next attempt follows" in said, said
+
+
 def test_a_group_without_offsets_is_refused_and_the_view_kept(service):
     feed_and_wait(service)
     before = dump(service)
