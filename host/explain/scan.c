@@ -333,7 +333,7 @@ static bool scan_read_all(struct scan *scan, struct progress *progress, struct e
                 return false;
             }
         } else if (silent > SILENT_POLLS) {
-            return err_set(err, ERR_UNAVAILABLE, "kafka has sent nothing for %d s", SILENT_POLLS);
+            return log_reader_fail_silent(reader, SILENT_POLLS, err);
         }
         progress_update(progress, reader);
     }

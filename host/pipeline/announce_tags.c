@@ -28,16 +28,23 @@ bool announce_tags_ask_position(struct pg *pg, const struct config *config, int 
 
 static void announce_tags_note_reply(void *context, size_t index, const redisReply *reply) {
     (void)index;
-    bool *refused = context;
-    *refused = *refused || reply->type == REDIS_REPLY_ERROR;
+    struct err *refusal = context;
+    if (reply->type == REDIS_REPLY_ERROR && refusal->kind == ERR_NONE) {
+        err_set(refusal, ERR_UNAVAILABLE, "Redis rejected a command: %s", reply->str);
+    }
 }
 
 static bool announce_tags_try(struct cache *cache, struct redis *redis,
                               const struct cache_announcement *announcement, struct err *err) {
-    bool refused = false;
-    return cache_append_announcement(cache, redis, announcement, err) &&
-           redis_run(redis, announce_tags_note_reply, &refused, err) &&
-           (!refused || err_set(err, ERR_UNAVAILABLE, "redis rejected a command"));
+    struct err refusal = {0};
+    if (!cache_append_announcement(cache, redis, announcement, err) ||
+        !redis_run(redis, announce_tags_note_reply, &refusal, err)) {
+        return false;
+    }
+    if (refusal.kind != ERR_NONE) {
+        *err = refusal;
+    }
+    return refusal.kind == ERR_NONE;
 }
 
 static bool announce_tags_send_some(struct cache *cache, struct redis *redis,

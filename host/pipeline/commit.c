@@ -60,7 +60,9 @@ static enum pg_progress commit_progress_on(struct pipeline *pipeline, struct err
     }
     if (progress == PG_PENDING && clock_monotonic_us() > pipeline->transaction.deadline_us) {
         pg_disconnect(pipeline->pg);
-        err_set(err, ERR_TIMEOUT, "the transaction timed out");
+        err_set(err, ERR_TIMEOUT,
+                "the transaction timed out after %d ms (postgres.statement_timeout_ms and %d ms)",
+                pipeline->config->postgres.statement_timeout_ms + GRACE_MS, GRACE_MS);
         return PG_FAILED;
     }
     return progress;

@@ -112,22 +112,30 @@ static void reactor_note_outage(struct reactor *reactor, const struct err *err) 
     reactor->outage_logged = true;
 }
 
+static void reactor_blame_key(struct reactor *reactor, size_t reaction,
+                              const struct round_counts *counts, const struct err *refusal) {
+    size_t count;
+    const char *name =
+        script_generation_reactions(reactor->round.generation, &count)[reaction].name;
+    if (log_limit_admits_mistake(&reactor->round.log_limit, clock_monotonic_us(),
+                                 slice_of(refusal->text))) {
+        log_error("the query or a message of a reaction failed for a key, which is retried later: "
+                  "correct the script or its query and reload",
+                  LOG_TEXT("reaction", name),
+                  LOG_TEXT("key", counts->first_key ? counts->first_key : ""),
+                  LOG_TEXT("error", refusal->text));
+    }
+    reactor_note_failure(reactor, 1, refusal->text);
+}
+
 /* Reduces the keys of the next round until the failing key is alone; then parks it. */
 static bool reactor_isolate(struct reactor *reactor, size_t reaction,
                             const struct round_counts *counts, const struct err *refusal,
                             struct err *err) {
-    bool alone = counts->keys <= 1;
-    size_t count;
-    const char *name =
-        script_generation_reactions(reactor->round.generation, &count)[reaction].name;
-    if (alone && log_limit_admits_mistake(&reactor->round.log_limit, clock_monotonic_us(),
-                                          slice_of(refusal->text))) {
-        log_error("the query or a message of a reaction failed for a key, which is retried later: "
-                  "correct the script or its query and reload",
-                  LOG_TEXT("reaction", name), LOG_TEXT("error", refusal->text));
-    }
-    if (alone) {
-        reactor_note_failure(reactor, 1, refusal->text);
+    if (counts->keys <= 1 && counts->keys_at_fault) {
+        reactor_blame_key(reactor, reaction, counts, refusal);
+    } else if (counts->keys <= 1) {
+        reactor_note_outage(reactor, refusal);
     }
     return round_isolate(&reactor->round, reaction, counts, refusal->text, &reactor->max_keys, err);
 }

@@ -280,11 +280,23 @@ static bool round_store(struct round_work *work, struct err *err) {
     return true;
 }
 
+static void round_count_keys(struct round_work *work) {
+    struct round_counts *counts = work->counts;
+    counts->keys = (size_t)pg_rows_count(work->taken);
+    if (counts->keys > 0) {
+        struct slice key = pg_rows_cell(work->taken, 0, 0);
+        counts->first_key = arena_copy_utf8(work->round->arena, key).data;
+    }
+    for (size_t i = 0; i < counts->keys; i++) {
+        counts->keys_at_fault |= pg_rows_int(work->taken, (int)i, 1) > 0;
+    }
+}
+
 static bool round_run_work(struct round_work *work, size_t max_keys, struct err *err) {
     if (!round_take_keys(work, max_keys, err)) {
         return false;
     }
-    work->counts->keys = (size_t)pg_rows_count(work->taken);
+    round_count_keys(work);
     if (work->counts->keys == 0) {
         struct round_replies results = {.stored = NULL};
         return pg_send(work->round->pg, "COMMIT", "COMMIT", NULL, false, err) &&
@@ -333,6 +345,7 @@ enum round_result round_run(struct round *round, size_t reaction, size_t max_key
     }
     bool writes = strcmp(err->sqlstate, "25006") == 0; /* a query that may only read */
     bool outage = !writes && (err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT);
+    counts->keys_at_fault |= !outage || pg_connected(round->pg);
     return outage ? ROUND_OUTAGE : ROUND_REFUSED;
 }
 

@@ -34,6 +34,10 @@ enum round_result {
 struct round_counts {
     size_t keys, messages, failed; /* failed: rows whose call raised or timed out */
     const char *failure;           /* the first one, until the next round; or NULL */
+    const char *first_key;         /* until the next round; NULL: keys is 0 */
+    /* Of a failed round: false if the connection was lost over keys that no round has failed on:
+     * an outage. */
+    bool keys_at_fault;
 };
 
 /* Takes a reference of the generation, and the connection. Needs no database. */

@@ -2,12 +2,12 @@
 -- The keys come from a CTE of their own, so that only they are locked. The class of the advisory
 -- locks is the oid of the marks' table, so that a shadow schema has its own locks.
 WITH oldest AS MATERIALIZED (
-  SELECT key
+  SELECT key, attempts
   FROM aggregator_state.reaction_marks
   WHERE reaction = $1 AND (retry_at IS NULL OR retry_at <= now())
   ORDER BY id LIMIT $2::int8),
-keys AS MATERIALIZED (SELECT DISTINCT key FROM oldest)
-SELECT key
+keys AS MATERIALIZED (SELECT key, max(attempts) AS attempts FROM oldest GROUP BY key)
+SELECT key, attempts
 FROM keys
 WHERE pg_try_advisory_xact_lock(
     'aggregator_state.reaction_marks'::regclass::oid::int4, hashtext($1 || ' ' || key))

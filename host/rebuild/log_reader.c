@@ -306,6 +306,25 @@ void log_reader_count(const struct log_reader *reader, int64_t *done, int64_t *t
     }
 }
 
+const struct log_partition *log_reader_waits_for(const struct log_reader *reader) {
+    for (size_t i = 0; i < reader->count; i++) {
+        if (!log_reader_is_finished(&reader->partitions[i])) {
+            return &reader->partitions[i];
+        }
+    }
+    return NULL;
+}
+
+bool log_reader_fail_silent(const struct log_reader *reader, int silent_s, struct err *err) {
+    const struct log_partition *partition = log_reader_waits_for(reader);
+    return partition ? err_set(err, ERR_UNAVAILABLE,
+                               "Kafka has sent nothing for %d s: reading waits at offset %lld of "
+                               "%s [%d], which ends at %lld; check that its leader is available",
+                               silent_s, (long long)partition->position, partition->topic,
+                               partition->number, (long long)partition->until)
+                     : err_set(err, ERR_UNAVAILABLE, "Kafka has sent nothing for %d s", silent_s);
+}
+
 int64_t log_reader_missing_before_us(const struct log_reader *reader) {
     int64_t latest_us = 0;
     for (size_t i = 0; i < reader->count; i++) {

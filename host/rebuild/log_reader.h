@@ -66,5 +66,9 @@ void log_reader_add_partitions(const struct log_reader *reader, struct partition
 
 /* Records read since the start, and the total (an estimate if offsets have gaps). */
 void log_reader_count(const struct log_reader *reader, int64_t *done, int64_t *total);
+/* Where reading waits: the first partition before its bound; NULL: none. */
+const struct log_partition *log_reader_waits_for(const struct log_reader *reader);
+/* Sets err: Kafka has sent nothing for so long, and where reading waits. Returns false. */
+bool log_reader_fail_silent(const struct log_reader *reader, int silent_s, struct err *err);
 /* The latest missing_before_us of all partitions; 0: the log is whole. */
 int64_t log_reader_missing_before_us(const struct log_reader *reader);

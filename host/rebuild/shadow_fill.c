@@ -108,6 +108,16 @@ static bool shadow_fill_turn(struct shadow_fill *fill, size_t *events, struct er
     return commit_begin(&fill->pipeline, batch, err);
 }
 
+static bool shadow_fill_time_out(const struct shadow_fill *fill, struct err *err) {
+    const struct log_partition *partition = log_reader_waits_for(fill->reader);
+    return partition
+               ? err_set(err, ERR_TIMEOUT,
+                         "reading the log timed out at offset %lld of %s [%d], before %lld",
+                         (long long)partition->position, partition->topic, partition->number,
+                         (long long)partition->until)
+               : err_set(err, ERR_TIMEOUT, "storing the read records in the shadow timed out");
+}
+
 bool shadow_fill_run(struct shadow_fill *fill, int64_t deadline_us, struct progress *progress,
                      struct err *err) {
     int64_t received_us = clock_monotonic_us();
@@ -119,11 +129,10 @@ bool shadow_fill_run(struct shadow_fill *fill, int64_t deadline_us, struct progr
         int64_t now_us = clock_monotonic_us();
         received_us = events > 0 ? now_us : received_us;
         if (now_us - received_us > SILENCE_S * 1000000LL) {
-            return err_set(err, ERR_UNAVAILABLE, "kafka has sent nothing for %d s", SILENCE_S);
+            return log_reader_fail_silent(fill->reader, SILENCE_S, err);
         }
         if (deadline_us > 0 && now_us > deadline_us) {
-            return shadow_fill_finish(fill, err) &&
-                   err_set(err, ERR_TIMEOUT, "reading the log timed out");
+            return shadow_fill_finish(fill, err) && shadow_fill_time_out(fill, err);
         }
         if (progress) {
             progress_update(progress, fill->reader);

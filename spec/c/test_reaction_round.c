@@ -1,10 +1,11 @@
 /* A round of a reaction: marks, query, script and outbox in one transaction, concurrent with other
- * rounds and commits. Needs PG_TEST_URL. */
+ * rounds and commits; what the reactor's thread makes of a round. Needs PG_TEST_URL. */
 #include "reaction/round.h"
 
 #include <pthread.h>
 
 #include "captured.h"
+#include "reaction/reactor.h"
 #include "outbox_tables.h"
 #include "scripts.h"
 
@@ -47,6 +48,8 @@ static void begin(struct round *round) {
     log_mute(true);
     scripts_begin(&scripts);
     scripts.config.scripts.handler_timeout_ms = 300;
+    scripts.config.postgres.url = (char *)test_database_url(DATABASE); /* for the thread */
+    scripts.config.postgres.connect_timeout_ms = OUTBOX_WAIT_MS;
     scripts.config.postgres.statement_timeout_ms = OUTBOX_WAIT_MS;
     scripts.config.outbox.horizon_hours = 24;
     scripts_write(&scripts, "queries/facts.sql", "%s", facts_sql);
@@ -307,6 +310,53 @@ static void a_transaction_that_is_rolled_back_marks_nothing(void) {
     end(&round);
 }
 
+/* ---- the thread --------------------------------------------------------------------------- */
+
+#define BLAME "correct the script or its query"
+#define WAITING "FROM pg_locks WHERE locktype = 'advisory' AND objid = " GATE " AND NOT granted"
+
+static struct reactor *reactor_begin(struct round *round) {
+    begin(round);
+    log_mute(false);
+    captured_begin();
+    outbox_script(pg, "SELECT pg_advisory_lock(" GATE ")");
+    say("a", "slow");
+    struct reactor_options options = {.generation = round->generation};
+    struct reactor *reactor = reactor_start(&options, &err);
+    CHECK_OK(reactor != NULL, &err);
+    return reactor;
+}
+
+static void reactor_end(struct reactor *reactor, struct round *round) {
+    outbox_script(pg, "SELECT pg_advisory_unlock(" GATE ")");
+    reactor_stop(reactor);
+    captured_end();
+    end(round);
+}
+
+/* Ends the connection on which the thread works on the key for the nth time. */
+static void end_connection(const char *attempts) {
+    WAIT_UNTIL(strcmp(outbox_ask(pg, "SELECT count(*) " WAITING), "1") == 0);
+    outbox_ask(pg, "SELECT pg_terminate_backend(pid) " WAITING);
+    WAIT_UNTIL(strcmp(outbox_ask(pg, "SELECT attempts FROM aggregator_state.reaction_marks"),
+                      attempts) == 0);
+}
+
+static void a_lost_connection_is_blamed_on_its_key_the_second_time(void) {
+    struct round round;
+    struct reactor *reactor = reactor_begin(&round);
+    end_connection("1");
+    const char *said = captured_take();
+    CHECK_HAS(said, "reactions cannot reach the database");
+    CHECK(!strstr(said, BLAME));
+    outbox_script(pg, "UPDATE aggregator_state.reaction_marks SET retry_at = NULL");
+    end_connection("2");
+    said = captured_take();
+    CHECK_HAS(said, BLAME);
+    CHECK_HAS(said, "\"key\":\"a\"");
+    reactor_end(reactor, &round);
+}
+
 static const struct test_case cases[] = {
     {"messages of marked keys are stored and the marks removed",
      messages_of_marked_keys_are_stored_and_the_marks_removed},
@@ -324,6 +374,8 @@ static const struct test_case cases[] = {
     {"two rounds never work on one key at a time", two_rounds_never_work_on_one_key_at_a_time},
     {"a transaction that is rolled back marks nothing",
      a_transaction_that_is_rolled_back_marks_nothing},
+    {"a lost connection is blamed on its key the second time",
+     a_lost_connection_is_blamed_on_its_key_the_second_time},
 };
 
 TEST_MAIN(cases)

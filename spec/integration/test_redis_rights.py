@@ -76,6 +76,15 @@ def test_a_missing_right_is_reported_and_the_service_goes_on(bare_service, admin
     assert len(lines) == 1 and lines[0]["error"]
 
 
+def test_a_rebuild_that_cannot_tell_the_caches_gives_the_reply_of_redis(bare_service, admin):
+    program = start_as(bare_service, admin, *documented_rights())
+    publish_one(bare_service, 1)
+    bare_service.query("UPDATE essay_results SET filename = 'wrong'")
+    admin.execute_command("ACL", "SETUSER", USER, "-eval")
+    done = program.command("rebuild", "--yes", check=False)
+    assert "Redis rejected a command: NOPERM" in done.stderr, done.stderr
+
+
 def test_a_replica_is_reported_until_its_promotion(bare_service, admin):
     program = bare_service.start()
     bare_service.wait_ready()
