@@ -48,6 +48,9 @@ bool pg_connect(struct pg *pg, struct err *err);
  * (behind a pooler the connection), so that they are planned again: after 1 s at first, at most
  * once a minute. */
 bool pg_wake(struct pg *pg, int timeout_ms, struct err *err);
+/* For a connection that pg_wake does not serve, between two transactions: drops all prepared
+ * statements (behind a pooler the connection) if they are more than 256. */
+bool pg_limit_statements(struct pg *pg, int timeout_ms, struct err *err);
 bool pg_connected(const struct pg *pg);
 void pg_disconnect(struct pg *pg);
 int pg_socket(const struct pg *pg); /* -1 when not connected */

@@ -284,6 +284,21 @@ static bool pg_connect_drop_old_plans(struct pg *pg, int64_t deadline_us, struct
     return pg_connect_is_ready(ok, err);
 }
 
+bool pg_limit_statements(struct pg *pg, int timeout_ms, struct err *err) {
+    if (pg->statement_count <= PG_STATEMENTS_MOST) {
+        return true;
+    }
+    if (!pg->keeps_statements) {
+        pg_forget_statements(pg);
+        return true;
+    }
+    if (pg->pooled) {
+        pg_disconnect(pg);
+        return pg_connect_within(pg, timeout_ms, err);
+    }
+    return pg_connect_deallocate(pg, clock_monotonic_us() + timeout_ms * 1000LL, err);
+}
+
 /* Input on an idle connection is a notice, or FATAL and then EOF. */
 static void pg_connect_drop_if_closed(struct pg *pg) {
     while (pg_connected(pg)) {

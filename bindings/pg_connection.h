@@ -7,6 +7,9 @@
 #include "pg_position.h"
 
 #define PG_SERVER_NAME_CAP 48
+/* Of a connection that is kept: each costs some ten KB in the server, and each new text is compared
+ * with all. A generation of scripts adds some, and each set of groups in a batch. */
+#define PG_STATEMENTS_MOST 256
 #define PG_PREFIX_CAP (PG_SERVER_NAME_CAP - 11) /* leaves room for a number and a NUL */
 
 enum pg_statement_state { PG_STATEMENT_QUEUED, PG_STATEMENT_READY, PG_STATEMENT_FORGOTTEN };

@@ -7,7 +7,6 @@
 
 #define SPARE_MOST 64
 #define UNUSED_US (300 * 1000000LL) /* then it is closed */
-#define STATEMENTS_MOST 256         /* each generation of scripts may add some */
 
 struct spare {
     struct pg *pg;
@@ -46,7 +45,7 @@ void pg_give_back(struct pg *pg) {
         unused = pg_spare_take_out(0);
     }
     bool keep =
-        pg_connected(pg) && pg->statement_count <= STATEMENTS_MOST && spare_count < SPARE_MOST;
+        pg_connected(pg) && pg->statement_count <= PG_STATEMENTS_MOST && spare_count < SPARE_MOST;
     if (keep) {
         spares[spare_count++] = (struct spare){pg, now_us};
     }

@@ -27,13 +27,15 @@ void commit_mark_superseded(struct batch *batch) {
     }
 }
 
+static int commit_limit_ms(const struct pipeline *pipeline) {
+    return pipeline->config->postgres.statement_timeout_ms + GRACE_MS;
+}
+
 bool commit_begin(struct pipeline *pipeline, struct batch *batch, struct err *err) {
     struct transaction *transaction = &pipeline->transaction;
     transaction_reset(pipeline);
     batch->started_us = transaction->started_us = clock_monotonic_us();
-    transaction->deadline_us =
-        transaction->started_us +
-        (pipeline->config->postgres.statement_timeout_ms + GRACE_MS) * 1000LL;
+    transaction->deadline_us = transaction->started_us + commit_limit_ms(pipeline) * 1000LL;
     transaction->batch = batch;
     batch->judged = 0;
     commit_mark_superseded(batch);
@@ -43,7 +45,8 @@ bool commit_begin(struct pipeline *pipeline, struct batch *batch, struct err *er
     if (batch->handled < batch->count) {
         return batch_describe_unhandled(pipeline, batch, err);
     }
-    bool ok = transaction_send_plain(pipeline, "BEGIN", err) &&
+    bool ok = pg_limit_statements(pipeline->pg, commit_limit_ms(pipeline), err) &&
+              transaction_send_plain(pipeline, "BEGIN", err) &&
               transaction_send_position(pipeline, batch, err) &&
               transaction_send_rows(pipeline, batch, err) &&
               transaction_send_rest(pipeline, batch, err);
@@ -62,7 +65,7 @@ static enum pg_progress commit_progress_on(struct pipeline *pipeline, struct err
         pg_disconnect(pipeline->pg);
         err_set(err, ERR_TIMEOUT,
                 "the transaction timed out after %d ms (postgres.statement_timeout_ms and %d ms)",
-                pipeline->config->postgres.statement_timeout_ms + GRACE_MS, GRACE_MS);
+                commit_limit_ms(pipeline), GRACE_MS);
         return PG_FAILED;
     }
     return progress;

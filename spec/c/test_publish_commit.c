@@ -128,6 +128,23 @@ static void messages_of_applied_events_alone_are_stored(void) {
     end();
 }
 
+/* An upsert has a text of its own for each set of groups in a batch. */
+static void a_connection_keeps_a_bounded_number_of_statements(void) {
+    begin(true);
+    for (int i = 0; i < 300; i++) {
+        char sql[64];
+        snprintf(sql, sizeof sql, "SELECT %d", i);
+        CHECK_OK(pg_query(pipeline.pg, "one", sql, NULL, OUTBOX_WAIT_MS, NULL, &err), &err);
+    }
+    take("a", "w");
+    commit();
+    CHECK_TEXT(outbox_ask(pipeline.pg, "SELECT count(*) < 30 FROM pg_prepared_statements"), "t");
+    take("b", "w");
+    commit();
+    CHECK_TEXT(outbox_ask(pg, THINGS), "a,b");
+    end();
+}
+
 static void a_bisected_batch_stores_what_its_committed_events_publish(void) {
     begin(true);
     take("a", "w");
@@ -229,6 +246,8 @@ static const struct test_case cases[] = {
     {"a mark has the trace of the newest event of its key",
      a_mark_has_the_trace_of_the_newest_event_of_its_key},
     {"a shadow view publishes nothing", a_shadow_view_publishes_nothing},
+    {"a connection keeps a bounded number of statements",
+     a_connection_keeps_a_bounded_number_of_statements},
 };
 
 TEST_MAIN(cases)
