@@ -1,6 +1,7 @@
 /* script_switch: switches a worker to new scripts between two batches, without waiting for a
  * transaction. The old scripts handle the events that were taken. */
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "worker.h"
 
@@ -104,11 +105,12 @@ static void script_switch_take(struct worker *worker) {
     struct worker_scripts scripts = offer->next;
     offer->next = (struct worker_scripts){0};
     pthread_mutex_unlock(&offer->lock);
+    FAULT_POINT("script_switch");
     scripts = script_switch_change_to(worker, scripts);
     pthread_mutex_lock(&offer->lock);
     struct worker_scripts not_fetched = offer->old;
     offer->old = scripts;
-    atomic_store(&offer->is_offered, false);
+    atomic_store(&offer->is_offered, offer->next.instance != NULL); /* offered meanwhile */
     pthread_cond_broadcast(&offer->done);
     pthread_mutex_unlock(&offer->lock);
     worker_scripts_free(&not_fetched);

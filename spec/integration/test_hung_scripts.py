@@ -94,6 +94,20 @@ def test_a_handler_that_hangs_holds_up_no_reload_status_or_rollback(bare_service
         [("file",), ("new file",)]
 
 
+def test_scripts_offered_while_a_worker_switches_are_taken_next(bare_service, start, scripts, fifo):
+    program = start("script_switch")
+    scripts.name_files("second ")
+    assert ask(program, "reload")[1]["waiting_workers"] == 1
+    await_hang(program, "script_switch")
+    scripts.name_files("third ")
+    assert ask(program, "reload")[1]["waiting_workers"] == 1
+    let_go(fifo)
+    wait_until("both switches", lambda: len(log_lines(program, "worker switched scripts")) == 2)
+    bare_service.publish([slot_event("a-batch", "an-essay", "file")])
+    bare_service.wait_committed(1)
+    assert bare_service.query("SELECT filename FROM essay_results") == [("third file",)]
+
+
 def test_a_program_leaves_its_group_and_ends_though_a_route_hangs(bare_service, start):
     config = edited_config(bare_service.folder / "quick.lua",
                            ("request_timeout_ms = 10000", "request_timeout_ms = 100"))
