@@ -25,11 +25,8 @@ static int64_t fetch_start_bound_of(const struct kafka_place *place) {
     return place->error.kind == KAFKA_ERROR_NONE ? place->offset : -1;
 }
 
-static int64_t fetch_start_first_offset(const struct worker *worker,
-                                        const struct partition *partition, struct bounds bounds) {
-    bool latest = strcmp(worker->config->kafka.auto_offset_reset, "latest") == 0;
-    /* A new partition of a known topic is read from its beginning: all its records are new. */
-    return latest && !partition->topic_known ? bounds.high : bounds.low;
+static bool fetch_start_is_latest(const struct worker *worker) {
+    return strcmp(worker->config->kafka.auto_offset_reset, "latest") == 0;
 }
 
 static void fetch_start_log_move(const struct partition *partition, const char *what, int64_t next,
@@ -49,7 +46,7 @@ static int64_t fetch_start_choose(struct worker *worker, struct partition *parti
     }
     partition->contradicted = false;
     if (committed < 0) {
-        return fetch_start_first_offset(worker, partition, bounds);
+        return fetch_start_is_latest(worker) ? bounds.high : bounds.low;
     }
     if (committed < bounds.low) {
         fetch_start_log_move(partition, "events were deleted by Kafka before they were read",
@@ -131,9 +128,44 @@ static void fetch_start_plan_next_try(struct worker *worker) {
     worker->check_at_us = clock_monotonic_us() + worker->unplaced_wait_us;
 }
 
+/* ---- with auto_offset_reset = "latest" ------------------------------------------------------ */
+
+struct fetch_start_list {
+    const struct partitions *assigned;
+    struct partitions all; /* of the topics of those assigned */
+};
+
+static void fetch_start_add_listed(void *context, const char *topic, int32_t number) {
+    struct fetch_start_list *list = context;
+    for (size_t i = 0; i < list->assigned->count; i++) {
+        if (strcmp(list->assigned->items[i].topic, topic) == 0) {
+            partitions_add(&list->all, topic, number);
+            return;
+        }
+    }
+}
+
+/* The first worker of the group that reads a topic inserts the rows of all its partitions, those of
+ * other workers and those without a leader, too: they start at the end. All records of a partition
+ * that lacks its row later are new: it starts at 0. */
+static bool fetch_start_add_topics(struct worker *worker, struct err *err) {
+    struct fetch_start_list list = {.assigned = &worker->pipeline.partitions};
+    bool all = false;
+    bool ok = offsets_have_rows(&worker->pipeline, &all, err);
+    if (ok && !all) {
+        ok = kafka_consumer_list(worker->kafka, fetch_start_add_listed, &list, err) &&
+             offsets_add_topics(&worker->pipeline, &list.all, err);
+    }
+    partitions_clear(&list.all);
+    return ok;
+}
+
+/* ---- the start ------------------------------------------------------------------------------ */
+
 bool fetch_start(struct worker *worker, struct err *err) {
     struct pipeline *pipeline = &worker->pipeline;
-    if (!offsets_load(pipeline, err)) {
+    if ((fetch_start_is_latest(worker) && !fetch_start_add_topics(worker, err)) ||
+        !offsets_load(pipeline, err)) {
         return false;
     }
     inherited_announce(pipeline);

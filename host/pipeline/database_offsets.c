@@ -14,8 +14,8 @@ static int database_offsets_timeout_ms(const struct pipeline *pipeline) {
     return pipeline->config->postgres.statement_timeout_ms + 1000;
 }
 
-static void database_offsets_fill_names(struct pipeline *pipeline) {
-    const struct partitions *partitions = &pipeline->partitions;
+static void database_offsets_fill_names(struct pipeline *pipeline,
+                                        const struct partitions *partitions) {
     struct pg_params *params = pipeline->params;
     pg_params_reset(params);
     pg_params_add_text(params, slice_of(pipeline->options.group));
@@ -69,18 +69,17 @@ static void database_offsets_take(struct partition *partition, const struct pg_r
     partition->next_offset = strtoll(pg_rows_text(rows, row, 2), NULL, 10);
     partition->committed_offset = partition->next_offset;
     partition->fresh_offset = strtoll(pg_rows_text(rows, row, 3), NULL, 10);
-    partition->topic_known = strcmp(pg_rows_text(rows, row, 4), "t") == 0;
     partition->committed_time_us =
-        pg_rows_is_null(rows, row, 5) ? 0 : strtoll(pg_rows_text(rows, row, 5), NULL, 10);
+        pg_rows_is_null(rows, row, 4) ? 0 : strtoll(pg_rows_text(rows, row, 4), NULL, 10);
     free(partition->position);
-    partition->position = xstrdup(pg_rows_text(rows, row, 6));
-    partition->counted = strtoll(pg_rows_text(rows, row, 7), NULL, 10);
+    partition->position = xstrdup(pg_rows_text(rows, row, 5));
+    partition->counted = strtoll(pg_rows_text(rows, row, 6), NULL, 10);
 }
 
 /* *found: how many partitions have a row. */
 static bool database_offsets_read(struct pipeline *pipeline, size_t *found, struct err *err) {
     struct pg_result *rows = NULL;
-    database_offsets_fill_names(pipeline);
+    database_offsets_fill_names(pipeline, &pipeline->partitions);
     if (!pg_query(pipeline->pg, "load_offsets", load_sql, pipeline->params,
                   database_offsets_timeout_ms(pipeline), &rows, err)) {
         return false;
@@ -98,8 +97,21 @@ static bool database_offsets_read(struct pipeline *pipeline, size_t *found, stru
 }
 
 static bool database_offsets_add(struct pipeline *pipeline, struct err *err) {
-    database_offsets_fill_names(pipeline);
+    database_offsets_fill_names(pipeline, &pipeline->partitions);
     return pg_query(pipeline->pg, "add_offsets", add_sql, pipeline->params,
+                    database_offsets_timeout_ms(pipeline), NULL, err);
+}
+
+bool offsets_have_rows(struct pipeline *pipeline, bool *all, struct err *err) {
+    size_t found = 0;
+    bool ok = database_offsets_read(pipeline, &found, err);
+    *all = found == pipeline->partitions.count;
+    return ok;
+}
+
+bool offsets_add_topics(struct pipeline *pipeline, const struct partitions *all, struct err *err) {
+    database_offsets_fill_names(pipeline, all);
+    return pg_query(pipeline->pg, "add_topics", add_topics_sql, pipeline->params,
                     database_offsets_timeout_ms(pipeline), NULL, err);
 }
 
@@ -117,7 +129,7 @@ bool offsets_load(struct pipeline *pipeline, struct err *err) {
 
 bool offsets_unmoved(struct pipeline *pipeline, struct err *err) {
     struct pg_result *row = NULL;
-    database_offsets_fill_names(pipeline);
+    database_offsets_fill_names(pipeline, &pipeline->partitions);
     pg_array_begin(pipeline->params, PG_ARRAY_INT8);
     for (size_t i = 0; i < pipeline->partitions.count; i++) {
         pg_array_int(pipeline->params, pipeline->partitions.items[i].committed_offset);

@@ -14,6 +14,11 @@ bool offsets_ask_epoch(struct pg *pg, int timeout_ms, uint64_t *epoch, struct er
 bool offsets_read_epoch(struct pipeline *pipeline, struct err *err);
 /* Reads the offsets of the pipeline's partitions. Inserts missing rows. */
 bool offsets_load(struct pipeline *pipeline, struct err *err);
+/* *all: each of the pipeline's partitions has a row. */
+bool offsets_have_rows(struct pipeline *pipeline, bool *all, struct err *err);
+/* Inserts missing rows of `all` partitions of some topics: without an offset (-1) if the group has
+ * no row of the topic, and from 0 otherwise. */
+bool offsets_add_topics(struct pipeline *pipeline, const struct partitions *all, struct err *err);
 /* Moves partitions' offsets without events, all or none: next[i] is that of the pipeline's
  * partition i, or its present one. ERR_CONFLICT: another process moved one. */
 bool offsets_move(struct pipeline *pipeline, const int64_t *next, struct err *err);

@@ -5,14 +5,22 @@ FROM unnest($2::text[], $3::int4[]) AS w (topic, partition)
 ORDER BY topic, partition
 ON CONFLICT DO NOTHING
 
+-- name: add_topics
+-- A topic without a row is new to the group; a partition that a known topic lacks was added since.
+INSERT INTO aggregator_state.consumer_offsets (consumer_group, topic, partition, next_offset)
+SELECT $1::text, w.topic, w.partition, CASE WHEN k.topic IS NULL THEN -1 ELSE 0 END
+FROM unnest($2::text[], $3::int4[]) AS w (topic, partition)
+LEFT JOIN (
+    SELECT DISTINCT o.topic
+    FROM aggregator_state.consumer_offsets o
+    WHERE o.consumer_group = $1::text) AS k ON k.topic = w.topic
+ORDER BY w.topic, w.partition
+ON CONFLICT DO NOTHING
+
 -- name: load
 -- FOR SHARE waits for the previous owner's transaction, so that the offsets are final. The last two
 -- columns are a cache_position: the partition's name and the count of its committed events.
 SELECT o.topic, o.partition::text, o.next_offset::text, o.fresh_offset::text,
-  EXISTS (
-    SELECT
-    FROM aggregator_state.consumer_offsets k
-    WHERE k.consumer_group = o.consumer_group AND k.topic = o.topic AND k.next_offset >= 0),
   CASE WHEN o.last_offset = o.next_offset - 1
     THEN (extract(epoch FROM o.last_time) * 1000000)::int8::text END,
   (o.consumer_group || '/' || o.topic || '/' || o.partition),

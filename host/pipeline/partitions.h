@@ -45,7 +45,6 @@ struct partition {
     struct partition_lag lag;
     bool end_known;    /* Kafka replied to the last query of high_offset */
     int stalls;        /* consecutive checks that found it stalled */
-    bool topic_known;  /* the group has an offset in some partition of the topic */
     bool contradicted; /* the log does not have our offset, or is another log */
 };
 

@@ -1,6 +1,7 @@
 """Offsets that do not match the log: records deleted by retention, recreated topics, new
 partitions. No loss is silent, and no event counts twice."""
 import json
+import os
 import subprocess
 
 import psycopg2
@@ -131,6 +132,22 @@ def test_latest_starts_at_the_end_when_the_partition_was_assigned(single, latest
     single.start(latest)
     single.wait_committed(9)
     assert essays(single) == {f"meanwhile-{number}" for number in range(5)}
+
+
+def test_latest_skips_old_records_in_partitions_of_a_worker_that_starts_later(bare_service, faulty_build,
+                                                                             tmp_path):
+    """One worker stores its offsets while the other one has not yet begun to read its own."""
+    service, fifo = bare_service, tmp_path / "fifo"
+    os.mkfifo(fifo)
+    service.publish(slots("before", 12))
+    service.build = faulty_build
+    program = service.start(KAFKA_AUTO_OFFSET_RESET="latest", INGEST_WORKERS="2",
+                            AGGREGATOR_FAULT="in_rebalance:1:HANG", AGGREGATOR_FAULT_FIFO=str(fifo))
+    wait_until("the first worker's offsets", lambda: "fault: HANG" in program.log.read_text() and
+               service.query("SELECT 1 FROM aggregator_state.consumer_offsets WHERE next_offset > 0"))
+    os.close(os.open(fifo, os.O_WRONLY))
+    wait_until("all offsets", lambda: offset_row(service)[0] == 12)
+    assert essays(service) == set()
 
 
 def test_latest_reads_a_partition_added_to_a_known_topic_from_its_beginning(single, latest):
