@@ -46,7 +46,6 @@ def stat(title, unit, description, query, legend, thresholds, **options):
 
 
 GOOD_AT_1 = ((None, "red"), (1, "green"))
-BAD_FROM_1 = ((None, "green"), (1, "red"))
 YES = {"0": "no", "1": "yes"}
 
 SECTIONS = [

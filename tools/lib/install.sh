@@ -1,5 +1,6 @@
 # install: what the project needs on a Debian 12 machine; quick where all is there.
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # those that include it use its variables
 
 # To build, and to run with private servers.
 RUN_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config libluajit2-5.1-dev luajit2 librdkafka-dev libpq-dev
@@ -8,7 +9,7 @@ redis-server python3 util-linux"
 # To test.
 TEST_PACKAGES="git lua-busted lua-check lua-cjson clang-format clang-tidy cppcheck curl python3-pytest
 python3-pytest-xdist python3-hypothesis python3-psycopg2 python3-redis python3-jsonschema
-python3-confluent-kafka python3-yaml procps pgbouncer mandoc systemd fish zsh prometheus
+python3-confluent-kafka python3-yaml procps pgbouncer mandoc systemd fish zsh prometheus python3-pyflakes shellcheck
 chromium chromium-driver python3-selenium fonts-dejavu-core"
 KAFKA_JARS=.kafka
 # For tools/crashtest, tools/soak, tools/bench and the load cases, beside what runs.

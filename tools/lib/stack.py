@@ -93,9 +93,9 @@ def topics():
     return topics_of(ROOT) + [UNREAD_TOPIC]
 
 
-def tail(path, lines=20):
+def tail(path):
     """The last lines of a log."""
-    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+    return "\n".join(path.read_text(errors="replace").splitlines()[-20:])
 
 
 def tethered(command, user=None, signal_name="KILL", parent=None):
