@@ -51,8 +51,8 @@ class Terminal:
         self.screen += self.decoder.decode(data)
         return bool(data)
 
-    def wait_for(self, condition, seconds=30):
-        end = time.monotonic() + seconds
+    def wait_for(self, condition):
+        end = time.monotonic() + 30
         while not condition(self.screen):
             assert self.read() or condition(self.screen), f"ended with:\n{self.screen}"
             assert time.monotonic() < end, f"not seen in:\n{self.screen}"

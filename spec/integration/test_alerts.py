@@ -26,8 +26,8 @@ def steady(metric, labels, value, minutes=30):
     return series(metric, labels, f"{value}x{minutes}")
 
 
-def growing(metric, labels, each_minute, minutes=30):
-    return series(metric, labels, f"0+{each_minute}x{minutes}")
+def growing(metric, labels, each_minute):
+    return series(metric, labels, f"0+{each_minute}x30")
 
 
 def series(metric, labels, values):

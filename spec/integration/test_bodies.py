@@ -7,7 +7,6 @@ import time
 
 import http_client
 import pytest
-from http_client import KEYS
 from stack import ROOT, wait_until
 
 EXPORT = """
@@ -118,9 +117,9 @@ def begin(client, path, **options):
     return answer, Body(client, answer)
 
 
-def broken(program, reason, endpoint="routes/parts"):
+def broken(program, reason):
     return program.samples().get(
-        f'ras_api_streams_broken_total{{endpoint="{endpoint}",reason="{reason}"}}', 0)
+        f'ras_api_streams_broken_total{{endpoint="routes/parts",reason="{reason}"}}', 0)
 
 
 def idle(program):

@@ -83,7 +83,8 @@ def bare_service(make_service, cleanup, kafka):
 @pytest.fixture
 def scripts(bare_service, content):
     scripts = Scripts(bare_service.folder)
-    shutil.copy(CASES / "view_with_essay_nlp.lua", scripts.folder / "scripts/view.lua")
+    view = (ROOT / "scripts/view.lua").read_text().rstrip().removesuffix("}")
+    scripts.write("scripts/view.lua", view + (CASES / "nlp_tables.lua").read_text().split("return {\n")[1])
     shutil.copy(CASES / "handler_with_side_effects_nlp_feedback.lua", scripts.folder / HANDLER)
     scripts.edit(HANDLER, "127.0.0.1:18999", f"127.0.0.1:{content.port}")
     return scripts

@@ -10,6 +10,7 @@ from harness import log_lines, slot_event
 from stack import SAMPLES, wait_until
 from views import check_view, status_path, wait_for_view
 
+KILLS = 3  # in a stream
 RATE = 150  # events a second: a stream takes about two seconds, enough to be met by the faults
 
 
@@ -25,12 +26,12 @@ def check_unavailable(program, path):
     openapi.check_answer(path, "GET", answer)
 
 
-def feed_with_kills(service, stream, process, kills=3):
+def feed_with_kills(service, stream, process):
     """Publishes a stream in parts; kills and restarts a process within each."""
     lines = (SAMPLES / f"{stream}.jsonl").read_text().splitlines(keepends=True)
-    for part in range(kills):
+    for part in range(KILLS):
         path = service.folder / f"part{part}.jsonl"
-        path.write_text("".join(lines[part::kills]))
+        path.write_text("".join(lines[part::KILLS]))
         before = service.committed_events()
         feeder = service.feed(path, RATE, wait=False)
         wait_until("progress", lambda: service.committed_events() > before)

@@ -6,7 +6,7 @@ import psycopg2
 import pytest
 import redis as redis_client
 import stack
-from harness import edited_config, log_lines, slot_event
+from harness import log_lines, slot_event
 from stack import wait_until
 
 ROLE = "rotated"

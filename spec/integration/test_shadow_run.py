@@ -67,8 +67,8 @@ def reject_slots(scripts, condition="event.filename"):
                  f"handle = function(event, view)\n    if {condition} then error('on purpose') end\n")
 
 
-def table(said, name="essay_results"):
-    return next(one for one in said["tables"] if one["table"] == name)
+def table(said):
+    return next(one for one in said["tables"] if one["table"] == "essay_results")
 
 
 def test_equal_scripts_are_equal(service, scripts):
@@ -228,8 +228,8 @@ def test_a_new_topic_is_run_through_the_new_scripts(bare_service, scripts):
 RESULTS = "reactions/results_ready"
 
 
-def published(said, source=RESULTS):
-    return next(one for one in said["published"] if one["source"] == source)
+def published(said):
+    return next(one for one in said["published"] if one["source"] == RESULTS)
 
 
 def wait_for_outbox(service):

@@ -40,8 +40,8 @@ HANDLED = [
     ("string_to_number_escapes_time_limit.lua", SLOT_HANDLER, SLOT_TOPIC, True),
 ]
 # Data of other tests.
-NO_SCRIPTS = {"README.md", "9002_essay_nlp.sql", "fake_content_service.py", "nlp_events.jsonl",
-              "slots.jsonl", "terminal_escape_in_reject_detail.jsonl", "view_with_essay_nlp.lua"}
+NO_SCRIPTS = {"README.md", "9002_essay_nlp.sql", "nlp_events.jsonl", "nlp_tables.lua",
+              "terminal_escape_in_reject_detail.jsonl"}
 
 
 class Gateway:

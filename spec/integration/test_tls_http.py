@@ -21,7 +21,7 @@ import pytest
 import stack
 from harness import log_lines
 from http_client import KEYS, Client
-from stack import HEADERS, free_port, wait_until
+from stack import free_port, wait_until
 from test_hostile_http import GET, REQUESTS
 
 KNOWN = "25dea567-4e5f-4139-ac56-1758f0bab263"

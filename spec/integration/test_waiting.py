@@ -11,7 +11,7 @@ import time
 import pytest
 import redis
 import stack
-from harness import log_lines, slot_event
+from harness import log_lines
 from stack import wait_until
 from test_outages import batches, filenames, publish, publish_registrations, rejected
 
