@@ -1,7 +1,8 @@
 /* library: replacements for functions of Lua's string and table libraries that could run for ever
- * inside C, or take all memory at once. Arguments and results are Lua's. Patterns and sort check
- * the time; sort is stable. */
+ * inside C or compiled, or take all memory at once. Arguments and results are Lua's. Patterns and
+ * sort check the time; sort is stable. */
 #include <lualib.h>
+#include <math.h>
 #include <string.h>
 
 #include "pattern.h"
@@ -344,9 +345,51 @@ static int library_call_original(lua_State *L) {
     return 1;
 }
 
+/* From item `from` to item `to`, `count` of them; `at` is where the first one comes. Positions are
+ * numbers as scripts have them: they may pass every integer. */
+struct move {
+    lua_Number from, count, at;
+    bool upwards;    /* the last first: the ranges overlap */
+    int check_every; /* items between looks at the clock: a metamethod may be a slow C function */
+};
+
+static void library_move_items(lua_State *L, const struct move *move, int to) {
+    int unchecked = 0;
+    for (lua_Number i = 0; i < move->count; i++) {
+        lua_Number offset = move->upwards ? move->count - 1 - i : i;
+        lua_pushnumber(L, move->at + offset);
+        lua_pushnumber(L, move->from + offset);
+        lua_gettable(L, 1);
+        lua_settable(L, to);
+        if (++unchecked >= move->check_every) {
+            unchecked = 0;
+            lua_host_check_time(L);
+        }
+    }
+}
+
+static bool library_has_metatable(lua_State *L, int at) {
+    bool has = lua_getmetatable(L, at) != 0;
+    lua_pop(L, has ? 1 : 0);
+    return has;
+}
+
+/* LuaJIT's own is Lua without a guard: once it is compiled, no limit ends it. */
 static int library_table_move(lua_State *L) {
-    library_refuse_read_only(L, lua_isnoneornil(L, 5) ? 1 : 5, "table.move");
-    return library_call_original(L);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_Number from = luaL_checknumber(L, 2), last = luaL_checknumber(L, 3);
+    struct move move = {
+        .from = from, .count = floor(last - from) + 1, .at = luaL_checknumber(L, 4)};
+    lua_settop(L, 5);
+    int to = lua_isnil(L, 5) ? 1 : 5;
+    library_refuse_read_only(L, to, "table.move");
+    bool plain = !library_has_metatable(L, 1) && !library_has_metatable(L, to);
+    move.check_every = plain ? ITEMS_BETWEEN_CHECKS : 1;
+    move.upwards = move.at > from && move.at <= last && lua_rawequal(L, 1, to);
+    lua_host_check_stack(L);
+    library_move_items(L, &move, to);
+    lua_pushvalue(L, to);
+    return 1;
 }
 
 /* Garbage collection decides what a weak table still has. */
@@ -423,14 +466,12 @@ void library_replace(lua_State *L) {
     static const luaL_Reg tables[] = {{"sort", library_table_sort},
                                       {"insert", library_table_insert},
                                       {"remove", library_table_remove},
+                                      {"move", library_table_move},
                                       {NULL, NULL}};
     library_replace_functions(L, LUA_STRLIBNAME, strings);
     library_replace_functions(L, LUA_TABLIBNAME, tables);
     lua_register(L, "pcall", library_base_pcall);
     lua_register(L, "xpcall", library_base_xpcall);
-    lua_getglobal(L, LUA_TABLIBNAME);
-    library_wrap(L, "move", library_table_move);
-    lua_pop(L, 1);
     lua_pushvalue(L, LUA_GLOBALSINDEX);
     library_wrap(L, "setmetatable", library_base_setmetatable);
     lua_pop(L, 1);

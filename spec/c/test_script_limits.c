@@ -149,6 +149,49 @@ static void a_text_made_a_number_does_not_stretch_the_time(void) {
 #undef EIGHT
 }
 
+/* Each would be of LuaJIT's own Lua, which has no guard, or a loop in C around a slow function. */
+static void loops_of_the_library_end(void) {
+#define DEEP "local deep = {} for i = 1, 200000 do deep[i] = 'x' end "
+    times_out("table.move({}, 1, 1e15, 2)");
+    times_out("table.move({}, 1, math.huge, 2)");
+    times_out("table.move({}, -1e15, 1e15, 5, setmetatable({}, { __newindex = function() end }))");
+    times_out("table.move(setmetatable({}, { __index = function() end }), 1, 1e15, 1, {})");
+    times_out(DEEP "table.move(setmetatable(deep, { __index = table.concat }), 1e6, 2e6, 1, {})");
+    times_out("while true do pcall(table.move, {}, 1, 1e15, 2) end");
+    times_out(DEEP "deep[1] = deep table.sort({ 1, 2, 3 }, function() pcall(table.move, deep, 1, "
+                   "1e9, 2) end)");
+    times_out(DEEP "setmetatable(deep, { __index = function() return table.concat(deep) end }) "
+                   "string.gsub(('y'):rep(2^20), '.', deep)");
+    times_out("local t = {} for i = 1, 200000 do t[i] = '' end while true do table.concat(t) end");
+    times_out("local t = {} for i = 1, 7000 do t[i] = i end while true do select(-1, unpack(t)) "
+              "end");
+    times_out("while true do string.format('%.99f', 1e300) end");
+    times_out("local t = {} for i = 1, 200000 do t[i] = i end for i = 1, 200000 do t[i] = nil end "
+              "while true do next(t) end");
+#undef DEEP
+}
+
+static void items_are_moved_as_in_lua(void) {
+    passes("local t = { 1, 2, 3, 4, 5 } assert(table.move(t, 1, 4, 2) == t) "
+           "assert(table.concat(t, ' ') == '1 1 2 3 4')");
+    passes("local t = { 1, 2, 3, 4, 5 } table.move(t, 2, 5, 1) "
+           "assert(table.concat(t, ' ') == '2 3 4 5 5')");
+    passes("local from, to = { 1, 2, 3 }, { 'a' } assert(table.move(from, 1, 3, 2, to) == to) "
+           "assert(table.concat(to, ' ') == 'a 1 2 3' and #from == 3)");
+    passes("local t = {} assert(table.move({ 1 }, 1, 0, 1, t) == t and next(t) == nil)");
+    passes("local seen = {} table.move({ 7, 8 }, 1, 2, 5, setmetatable({}, { __newindex = "
+           "function(_, k, v) seen[k] = v end })) assert(seen[5] == 7 and seen[6] == 8)");
+    passes("local seen = {} table.move(setmetatable({}, { __index = function(_, k) return k end }),"
+           " -1, 1, 1, seen) assert(table.concat(seen, ' ') == '-1 0 1')");
+    passes("local t = table.move({ 1 }, 1, 1, 2^53, {}) assert(t[2^53] == 1)");
+    raises("table.move(1, 1, 1, 1)", "table expected");
+    raises("table.move({}, 1, 'x', 1)", "bad argument #3 to 'move' (number expected, got string)");
+    raises("table.move({}, 1, 1, 1, 'x')", "table expected");
+    raises("local mt = {} local t = setmetatable({}, mt) "
+           "mt.__index = function() table.move(t, 1, 1, 1) end table.move(t, 1, 1, 1)",
+           "stack overflow");
+}
+
 static void sorting_ends(void) {
     times_out("local t = {} for i = 1, 200000 do t[i] = i % 7 end while true do table.sort(t) end");
     passes("local t = {} for i = 1, 500 do t[i] = i % 7 end "
@@ -271,13 +314,15 @@ static void an_error_names_file_and_line(void) {
     CHECK_HAS(err.text, "handlers/t.lua:5");
     times_out("\nstring.find(('a'):rep(30), ('a*'):rep(30) .. 'b')");
     CHECK_HAS(err.text, "handlers/t.lua:4");
+    times_out("\ntable.move({}, 1, 1e15, 2)");
+    CHECK_HAS(err.text, "handlers/t.lua:4");
 }
 
 /* ---- what one event leaves for the next --------------------------------------------------- */
 
 static void a_traceback_has_no_address(void) {
     raises("('a'):gsub('a', error)", "[builtin#");
-    if (strstr(err.text, "0x")) {
+    if (strstr(err.text, " 0x")) { /* the scripts' folder may have one in its name */
         TEST_FAIL("%s", err.text);
     }
 }
@@ -386,6 +431,8 @@ static const struct test_case cases[] = {
     {"large strings do not stretch the time", large_strings_do_not_stretch_the_time},
     {"a text made a number does not stretch the time",
      a_text_made_a_number_does_not_stretch_the_time},
+    {"loops of the library end", loops_of_the_library_end},
+    {"items are moved as in Lua", items_are_moved_as_in_lua},
     {"sorting ends, is stable, and leaves the list whole", sorting_ends},
     {"memory is bounded", memory_is_bounded},
     {"a state that ran out of memory is not reused", a_state_that_ran_out_of_memory_is_not_reused},
