@@ -3,8 +3,8 @@
 -- from. A site's own file says `extends = "…/config.lua"` and what differs from this one:
 -- docs/operate/configure.md.
 --
--- env("NAME", default) reads a variable. env_or_file("NAME") reads NAME or the file that NAME_FILE
--- names: use it for secrets. A setting that is nil has its default.
+-- env("NAME", default) reads a variable. env_or_file("NAME", default) reads NAME or the file that
+-- NAME_FILE names: use it for secrets. A setting that is nil has its default.
 
 -- Percent-encodes a part of a URL: a password may contain a delimiter.
 local function escaped(text)

@@ -40,6 +40,18 @@ static void *lua_job_allocate(void *context, void *memory, size_t old_size, size
     return grown;
 }
 
+/* The innermost line of a file: functions that LuaJIT has in Lua, such as table.move, have none. */
+static void lua_job_find_line(lua_State *L, lua_Debug *where) {
+    lua_Debug at;
+    lua_getinfo(L, "Sl", where);
+    for (int level = 1; where->currentline <= 0 && lua_getstack(L, level, &at); level++) {
+        lua_getinfo(L, "Sl", &at);
+        if (at.currentline > 0) {
+            *where = at;
+        }
+    }
+}
+
 /* After the deadline it raises at every instruction, so that no pcall swallows the error. */
 static void lua_job_on_count(lua_State *L, lua_Debug *where) {
     struct running *running = lua_job_running_of(L);
@@ -48,7 +60,7 @@ static void lua_job_on_count(lua_State *L, lua_Debug *where) {
     }
     running->late = true;
     lua_sethook(L, lua_job_on_count, LUA_MASKCOUNT, 1);
-    lua_getinfo(L, "Sl", where);
+    lua_job_find_line(L, where);
     luaL_error(L, "%s:%d: timed out: the limit is %d ms", where->short_src, where->currentline,
                running->job->timeout_ms);
 }

@@ -63,8 +63,29 @@ static void functions_note_read(lua_State *L, const char *variable, const char *
         xstrdup(variable), xstrdup(value), reader->layer_count - 1, functions_main_line(L)};
 }
 
+/* Raises with the place of the call, as far as it is known: a tail call has left the chunk. */
+static int functions_refuse(lua_State *L, const char *function, const char *what) {
+    const struct config_reader *reader = functions_reader(L);
+    luaL_where(L, 1);
+    if (lua_tostring(L, -1)[0] == '\0') {
+        lua_pushfstring(L, "%s: ", reader->layers[reader->layer_count - 1].path);
+    }
+    lua_pushfstring(L, "%s: %s", function, what);
+    lua_concat(L, 2);
+    return lua_error(L);
+}
+
+/* The first argument. */
+static const char *functions_check_text(lua_State *L, const char *function) {
+    if (!lua_isstring(L, 1)) {
+        functions_refuse(L, function,
+                         lua_pushfstring(L, "must be given a text, not %s", luaL_typename(L, 1)));
+    }
+    return lua_tostring(L, 1);
+}
+
 static int functions_lua_env(lua_State *L) {
-    const char *name = luaL_checkstring(L, 1), *value = getenv(name);
+    const char *name = functions_check_text(L, "env"), *value = getenv(name);
     if (value && value[0]) {
         functions_note_read(L, name, value);
         lua_pushstring(L, value);
@@ -90,14 +111,14 @@ bool config_push_secret(lua_State *L, struct config_reader *reader, const char *
 }
 
 static int functions_lua_env_or_file(lua_State *L) {
-    const char *name = luaL_checkstring(L, 1), *value = getenv(name);
+    const char *name = functions_check_text(L, "env_or_file"), *value = getenv(name);
     bool by_file = !value || !value[0];
-    if (!config_push_secret(L, functions_reader(L), name)) {
-        return 0;
+    lua_settop(L, 2); /* the name and the default */
+    if (config_push_secret(L, functions_reader(L), name)) {
+        functions_note_read(L, by_file ? lua_pushfstring(L, "%s_FILE", name) : name,
+                            lua_tostring(L, 3));
+        lua_settop(L, 3);
     }
-    functions_note_read(L, by_file ? lua_pushfstring(L, "%s_FILE", name) : name,
-                        lua_tostring(L, 2));
-    lua_settop(L, 2);
     return 1;
 }
 
@@ -175,9 +196,13 @@ bool config_push_map(lua_State *L, const char *at) {
     return good;
 }
 
+/* A second text is a slip, and would be lost; gsub gives a count beside its text. */
 static int functions_lua_list(lua_State *L) {
-    return config_push_list(L, luaL_optstring(L, 1, "")) ? 1
-                                                         : luaL_error(L, "%s", CONFIG_LIST_RULE);
+    const char *text = lua_isnoneornil(L, 1) ? "" : functions_check_text(L, "list");
+    if (lua_gettop(L) > 1 && !lua_isnil(L, 2) && lua_type(L, 2) != LUA_TNUMBER) {
+        return functions_refuse(L, "list", "takes one text: write list(\"a, b\")");
+    }
+    return config_push_list(L, text) ? 1 : functions_refuse(L, "list", CONFIG_LIST_RULE);
 }
 
 void config_functions_register(struct config_reader *reader) {

@@ -218,6 +218,46 @@ static void an_invalid_key_in_a_key_file_is_refused(void) {
     unsetenv("HULEEDU_INTERNAL_API_KEY_FILE");
 }
 
+/* The key that `call` gives, or NULL: none. */
+static const char *key_by(const char *call) {
+    static char key[64];
+    char text[256];
+    snprintf(text, sizeof text, "return { http = { api_keys = { %s or nil } } }", call);
+    struct config *config = load(text);
+    CHECK_OK(config != NULL, &err);
+    bool some = config && config->http.api_keys.count > 0;
+    snprintf(key, sizeof key, "%s", some ? config->http.api_keys.items[0] : "");
+    config_unref(config);
+    return some ? key : NULL;
+}
+
+static void a_default_stands_behind_the_variable_and_the_file(void) {
+    static const char *const calls[] = {"env_or_file(\"SPEC_KEY\")",
+                                        "env_or_file(\"SPEC_KEY\", nil)",
+                                        "env_or_file(\"SPEC_KEY\", false)",
+                                        "env_or_file(\"SPEC_KEY\", \"spare\")",
+                                        "env_or_file(\"SPEC_KEY\", \"spare\", \"more\")",
+                                        "env_or_file(\"SPEC_KEY\", {} and \"spare\")"};
+    char secret[] = "/tmp/test_config_secret.XXXXXX";
+    int fd = mkstemp(secret);
+    CHECK(write(fd, "from-file\n", 10) == 10);
+    close(fd);
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        const char *without = key_by(calls[i]);
+        CHECK_TEXT(without ? without : "", i < 3 ? "" : "spare");
+        setenv("SPEC_KEY_FILE", secret, 1);
+        CHECK_TEXT(key_by(calls[i]), "from-file");
+        setenv("SPEC_KEY", "from-variable", 1);
+        CHECK_TEXT(key_by(calls[i]), "from-variable");
+        unsetenv("SPEC_KEY");
+        unsetenv("SPEC_KEY_FILE");
+    }
+    setenv("SPEC_KEY", "from-variable", 1);
+    CHECK_TEXT(key_by("env_or_file(\"SPEC_KEY\", {})"), "from-variable");
+    unsetenv("SPEC_KEY");
+    unlink(secret);
+}
+
 /* RFC 9110 and the head of a response: host/http/request.c and response.c. */
 static void fields_of_http_are_no_names_of_headers(void) {
     static const char *const taken[] = {"ETag",
@@ -320,6 +360,8 @@ static const struct test_case cases[] = {
     {"a wrong variable is named by its key", a_wrong_variable_is_named_by_its_key},
     {"a batch fits into one parameter", a_batch_fits_into_one_parameter},
     {"secrets come from files", secrets_come_from_files},
+    {"a default stands behind the variable and the file",
+     a_default_stands_behind_the_variable_and_the_file},
     {"an invalid key in a key file is refused", an_invalid_key_in_a_key_file_is_refused},
     {"fields of HTTP are no names of headers", fields_of_http_are_no_names_of_headers},
     {"a password of any characters is percent-encoded in the URL",

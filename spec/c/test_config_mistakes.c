@@ -1,6 +1,7 @@
 /* config: every mistake is named with key, file and line. */
 #include <sys/stat.h>
 
+#include "config/functions.h"
 #include "config/lines.h"
 #include "config_file.h"
 
@@ -155,9 +156,37 @@ static void any_file_ends_in_a_message_or_a_configuration(void) {
     }
 }
 
+/* A tail call has left the chunk: its line is unknown, the file is not. */
+static void a_function_given_a_wrong_argument_is_named(void) {
+    static const struct {
+        const char *text, *place, *what;
+    } table[] = {
+        {"\nlocal x = env()\nreturn x", ":2: ", "env: must be given a text, not no value"},
+        {"return env(nil, 'x')", ": ", "env: must be given a text, not nil"},
+        {"return list({ 1, 2 })", ": ", "list: must be given a text, not table"},
+        {"local x = list(true)\nreturn x", ":1: ", "list: must be given a text, not boolean"},
+        {"local x = env_or_file({})\nreturn x", ":1: ", "env_or_file: must be given a text"},
+        {"local x = list('a', 'b')\nreturn x", ":1: ", "list: takes one text: write list("},
+        {"local x = list('[1]')\nreturn x", ":1: ", "list: " CONFIG_LIST_RULE},
+        {"local function f()\nreturn env()\nend\nlocal x = f()", ":4: ", "env: must be given"},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        char want[256];
+        snprintf(want, sizeof want, "%s%s%s", path, table[i].place, table[i].what);
+        if (load(table[i].text) || !strstr(err.text, want)) {
+            TEST_FAIL("%s: \"%s\" has no \"%s\"", table[i].text, err.text, want);
+        }
+    }
+    struct config *config = load("return { http = { api_keys = list((' a '):gsub(' ', '')) } }");
+    CHECK_OK(config != NULL, &err); /* gsub gives a count, too */
+    config_unref(config);
+}
+
 static void an_endless_file_is_stopped(void) {
     CHECK(!load("while true do pcall(function() while true do end end) end"));
     CHECK_HAS(err.text, ":1: timed out: the limit is 5000 ms");
+    CHECK(!load("\nlocal t = table.move({}, 1, 1e15, 2)"));
+    CHECK_HAS(err.text, ":2: timed out: the limit is 5000 ms");
 }
 
 static int line_of(const char *text, const char *section, const char *key) {
@@ -221,6 +250,7 @@ static const struct test_case cases[] = {
      a_path_that_is_not_a_regular_text_file_is_refused_unread},
     {"any file ends in a message or a configuration",
      any_file_ends_in_a_message_or_a_configuration},
+    {"a function given a wrong argument is named", a_function_given_a_wrong_argument_is_named},
     {"an endless file is stopped", an_endless_file_is_stopped},
     {"the socket is found in a file that cannot be run",
      the_socket_is_found_in_a_file_that_cannot_be_run},
