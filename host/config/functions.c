@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/regular_file.h"
+#include "base/terminal.h"
 #include "base/xalloc.h"
 #include "bindings/lua_json.h"
 
@@ -205,10 +206,33 @@ static int functions_lua_list(lua_State *L) {
     return config_push_list(L, text) ? 1 : functions_refuse(L, "list", CONFIG_LIST_RULE);
 }
 
+/* print(…) to standard error, with the line: standard output is the command's. */
+static int functions_lua_print(lua_State *L) {
+    int count = lua_gettop(L);
+    struct slice text;
+    luaL_checkstack(L, 2 * count + 4, "print");
+    luaL_where(L, 1);
+    for (int i = 1; i <= count; i++) {
+        lua_getglobal(L, "tostring");
+        lua_pushvalue(L, i);
+        lua_call(L, 1, 1);
+        if (!lua_isstring(L, -1)) {
+            return functions_refuse(L, "print", "`__tostring` returned no text");
+        }
+        lua_pushstring(L, i < count ? "\t" : "");
+    }
+    lua_pushliteral(L, "\n");
+    lua_concat(L, 2 * count + 2);
+    text.data = lua_tolstring(L, -1, &text.len);
+    (void)terminal_print(stderr, text); /* nobody can be told */
+    return 0;
+}
+
 void config_functions_register(struct config_reader *reader) {
     static const luaL_Reg functions[] = {{"env", functions_lua_env},
                                          {"env_or_file", functions_lua_env_or_file},
-                                         {"list", functions_lua_list}};
+                                         {"list", functions_lua_list},
+                                         {"print", functions_lua_print}};
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         lua_pushlightuserdata(reader->L, reader);
         lua_pushcclosure(reader->L, functions[i].func, 1);

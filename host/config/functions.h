@@ -9,6 +9,7 @@
  *                               default; a file that is missing, empty or over 8 KiB is a problem
  *                               of the configuration
  *   list(text)                  the items of "a, b" or of a JSON list of strings; nil: none
+ *   print(…)                    as Lua's, to standard error, with the line
  * The reader outlives the state, and receives what they read. */
 void config_functions_register(struct config_reader *reader);
 

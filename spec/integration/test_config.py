@@ -81,6 +81,14 @@ def test_variables_of_the_environment_file_are_named(site):
     assert "environment" not in program.command("config", "service.name").stdout
 
 
+def test_what_a_file_prints_is_no_part_of_the_output(site):
+    site.path.write_text('print("port", 7, nil)\n' + site.path.read_text())
+    program = site.prepare()
+    ran = program.command("config", "--json")
+    assert json.loads(ran.stdout)["settings"]
+    assert f"{site.path}:1: port\t7\tnil\n" in ran.stderr
+
+
 def test_secrets_are_hidden(site):
     site.write('  kafka = { options = { ["sasl.password"] = "s3cret-of-kafka", '
                '["ssl.key.password"] = "key", ["linger.ms"] = 5 } },')
