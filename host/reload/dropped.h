@@ -1,5 +1,5 @@
-/* dropped: topics and paths of the running scripts that the next ones lack. An emptied folder must
- * not pass for a release. */
+/* dropped: topics, reactions and paths, those of streams of changes, too, of the running scripts
+ * that the next ones lack. An emptied folder must not pass for a release. */
 #pragma once
 
 #include "base/buffer.h"

@@ -42,7 +42,7 @@ void reload_destroy(struct reload *reload);
 
 struct reload_request {
     const struct shadow_run_request *shadow_run; /* NULL: none */
-    bool drop; /* the scripts on the disk may lack topics and paths of the running ones */
+    bool drop; /* the scripts on the disk may lack what the running ones have: dropped.h */
 };
 
 /* By the scripts and settings on the disk. The keys (api_admit) and certificates are taken even if

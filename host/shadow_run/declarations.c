@@ -117,8 +117,8 @@ void declarations_add_topics(struct buffer *only, const struct script_generation
     }
 }
 
-static void declarations_add_reactions(struct buffer *only, const struct script_generation *of,
-                                       const struct script_generation *other) {
+void declarations_add_reactions(struct buffer *only, const struct script_generation *of,
+                                const struct script_generation *other) {
     size_t count;
     const struct script_reaction *reactions = script_generation_reactions(of, &count);
     for (size_t i = 0; i < count; i++) {

@@ -17,6 +17,8 @@ void declarations_compare(struct declarations *shared, const struct script_gener
                           const struct script_generation *new);
 void declarations_free(struct declarations *shared);
 
-/* Adds the topics that `of` declares and `other` does not. */
+/* Adds the topics or the reactions that `of` declares and `other` does not. */
 void declarations_add_topics(struct buffer *only, const struct script_generation *of,
                              const struct script_generation *other);
+void declarations_add_reactions(struct buffer *only, const struct script_generation *of,
+                                const struct script_generation *other);

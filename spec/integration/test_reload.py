@@ -494,9 +494,14 @@ def test_calls_errors_and_memory_are_counted_by_script(bare_service, scripts):
 
 
 def test_running_topics_and_paths_are_dropped_only_with_drop(service, scripts):
-    """A topic, a path of a route, or all of them, as in an emptied folder."""
+    """A topic, a reaction, a path of a route, its stream, or all of them, as in an emptied folder."""
     program = service.program
     (scripts.folder / "scripts" / HANDLER).unlink()
+    (scripts.folder / "scripts/reactions/results_ready.lua").unlink()
+    lists = scripts.folder / "scripts/routes/user_batches.lua"
+    stream = "/internal/v1/batches/user/{user_id}/events"
+    assert f'  live = "{stream}",\n' in lists.read_text()
+    lists.write_text(lists.read_text().replace(f'  live = "{stream}",\n', ""))
     route = "scripts/routes/batch_status.lua"
     text = (scripts.folder / route).read_text()
     assert '"/internal/v1/batches/{batch_id}/status"' in text
@@ -505,12 +510,12 @@ def test_running_topics_and_paths_are_dropped_only_with_drop(service, scripts):
     (scripts.folder / "scripts/openapi.json").unlink()  # it describes the path
     status, said = command(program, "reload")
     assert status == 1 and said["done"] is False and "reload --drop" in said["error"]
-    assert f"topic {SLOTS}" in said["error"]
-    assert "GET /internal/v1/batches/{batch_id}/status" in said["error"]
+    dropped = [f"topic {SLOTS}", "reaction reactions/results_ready",
+               "GET /internal/v1/batches/{batch_id}/status", f"GET {stream}"]
+    assert all(what in said["error"] for what in dropped), said
     status, said = command(program, "reload", "--drop")
-    assert status == 0 and said["dropped"] == [f"topic {SLOTS}",
-                                               "GET /internal/v1/batches/{batch_id}/status"]
-    assert log_lines(program, "the reload drops topics or paths")
+    assert status == 0 and said["dropped"] == dropped
+    assert log_lines(program, "the reload drops topics, reactions or paths")
     for file in (scripts.folder / "scripts/routes").iterdir():
         file.unlink()
     status, said = command(program, "reload", "--drop")

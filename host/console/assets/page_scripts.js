@@ -21,7 +21,7 @@ function outcome(verb, answer) {
     facts([answer.generation !== undefined && ["Runs now", h("span", {}, `${answer.generation} · `, short(answer.hash))],
       answer.took_ms !== undefined && ["Took", seconds(answer.took_ms / 1000)],
       answer.waiting_workers > 0 && ["Workers that have not switched", count(answer.waiting_workers)],
-      list("changed", "Changed files"), list("settings", "Settings in use now"), list("needs_restart", "Settings that need a restart"), list("dropped", "Dropped topics and paths")].filter(Boolean)),
+      list("changed", "Changed files"), list("settings", "Settings in use now"), list("needs_restart", "Settings that need a restart"), list("dropped", "Dropped topics, reactions and paths")].filter(Boolean)),
     run && h("details", { open: !equal }, h("summary", {}, "What the shadow run found"), block(JSON.stringify(run, null, 2), 8000)),
     !answer.lost && h("details", {}, h("summary", {}, "The whole response"), block(JSON.stringify(answer, null, 2), 8000)));
 }
@@ -70,7 +70,7 @@ export function mount(root) {
     const sure = await confirm({ title: shadow ? "Reload after a shadow run?" : "Reload the scripts?", action: "Reload", danger: drop.checked,
       consequence: ["The scripts, queries and settings on the disk are checked, and replace the running ones in this process. If a check fails, nothing changes.",
         shadow && "First both sets handle the newest events of Kafka beside each other. Too many differences refuse the reload.",
-        drop.checked && "Topics and paths that the new set lacks are dropped: their events are no longer read, their paths answer 404."].filter(Boolean) });
+        drop.checked && "Topics, reactions and paths that the new set lacks are dropped: their events are no longer read, their facts no longer published, their paths answer 404."].filter(Boolean) });
     if (!sure) return;
     run(shadow ? "Reload after a shadow run" : "Reload", () => post(`/admin/reload${query({ drop: drop.checked ? "true" : "",
       ...(shadow ? { shadow_run: "true", events: events.value.trim(), accept: accept.value.trim() } : {}) })}`, { timeoutMs: LONG_MS }));
@@ -133,7 +133,7 @@ export function mount(root) {
   root.append(panel("Running", state), panel("On the disk",
     h("div", { class: "bar" }, h("div", { class: "buttons" }, button("Compare with what runs", "", () => compare("running", "disk", "From what runs to the disk")),
       button("Reload…", "primary", reload(false)))),
-    h("label", { class: "check" }, drop, "The set may lack topics and paths of the running one"),
+    h("label", { class: "check" }, drop, "The set may lack topics, reactions and paths of the running one"),
     h("div", { class: "bar" }, h("div", { class: "field" }, h("label", { for: "events" }, "Events of the shadow run"), events),
       h("div", { class: "field" }, h("label", { for: "accept" }, "Accepted differences (percent)"), accept),
       h("div", { class: "buttons" }, button("Shadow run", "", shadowRun), button("Reload after a shadow run…", "", reload(true))))),
