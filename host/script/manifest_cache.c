@@ -187,12 +187,12 @@ static bool manifest_cache_append_vary(char *line, const char *name) {
 }
 
 /* Clients and proxies compare the same headers (RFC 9110 12.5.5). What a client keeps without
- * asking belongs to the caller that it was sent to. */
+ * asking belongs to the caller that it was sent to, or has the words of that caller. */
 static void manifest_cache_set_vary(struct manifest_reader *r, struct script_route *route) {
     const char *caller = r->generation->config->http.caller_header;
     const struct script_part *headers = route->headers;
     char line[MAX_VARY_BYTES] = "";
-    bool fits = true, has_caller = false;
+    bool fits = true, has_caller = false, is_of_caller = route->authenticated || route->words;
     for (size_t i = 0; headers && i < headers->field_count; i++) {
         for (size_t p = 0; p < headers->fields[i].path_count; p++) {
             const char *name = headers->fields[i].paths[p];
@@ -200,7 +200,7 @@ static void manifest_cache_set_vary(struct manifest_reader *r, struct script_rou
             fits = fits && manifest_cache_append_vary(line, name);
         }
     }
-    if (route->cache.max_age_s > 0 && route->authenticated && caller && !has_caller) {
+    if (route->cache.max_age_s > 0 && is_of_caller && caller && !has_caller) {
         fits = fits && manifest_cache_append_vary(line, caller);
     }
     if (!fits) {

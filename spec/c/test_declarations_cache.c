@@ -106,6 +106,9 @@ static void heads_follow_from_the_declaration(void) {
     route = takes("auth = false, cache = { key = 'k:{id}', max_age_s = 8 }");
     CHECK_TEXT(route->cache.control, "public, max-age=8");
     CHECK(route->cache.vary == NULL);
+    route = takes("auth = false, cache = { key = 'k:{id}', max_age_s = 8 },\n"
+                  "words = { at = 'state', vocabularies = { gateway = { open = 'IS_OPEN' } } }");
+    CHECK_TEXT(route->cache.vary, "X-Service-ID");
     route = takes("cache = { key = 'k:{id}' }, query = {}");
     CHECK(route->cache.control == NULL && route->cache.vary == NULL && route->cache.ttl_s == 0);
 }
