@@ -35,11 +35,12 @@ int rate_limit_take(struct rate_buckets *buckets, const struct script_rate *rate
     uint64_t hash = hash64(caller);
     pthread_mutex_lock(&buckets->lock);
     struct rate_bucket *bucket = rate_limit_bucket(buckets, hash);
+    /* An empty bucket of this rate is the emptiest: a slower one of before a reload emptied it. */
+    int64_t empty_ns = now_ns + rate->burst * rate->interval_ns;
     int64_t full_at_ns = bucket->full_at_ns > now_ns ? bucket->full_at_ns : now_ns;
+    full_at_ns = full_at_ns < empty_ns ? full_at_ns : empty_ns;
     wait_ns = full_at_ns - now_ns - (rate->burst - 1) * rate->interval_ns;
-    if (wait_ns <= 0) {
-        bucket->full_at_ns = full_at_ns + rate->interval_ns;
-    }
+    bucket->full_at_ns = full_at_ns + (wait_ns <= 0 ? rate->interval_ns : 0);
     pthread_mutex_unlock(&buckets->lock);
     return wait_ns <= 0 ? 0 : (int)((wait_ns + NS_PER_S - 1) / NS_PER_S);
 }

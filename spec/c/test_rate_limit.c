@@ -54,6 +54,17 @@ static void refused_requests_cost_nothing(void) {
     end();
 }
 
+static void a_reload_to_a_faster_rate_applies_at_once(void) {
+    static const struct script_rate slow = {3600 * 1000000000LL, 1}, fast = {10000000, 1};
+    begin();
+    CHECK_INT(rate_limit_take(&buckets, &slow, slice_of("a"), S), 0);
+    CHECK_INT(rate_limit_take(&buckets, &slow, slice_of("a"), S), 3600);
+    CHECK_INT(rate_limit_take(&buckets, &fast, slice_of("a"), S), 1);
+    CHECK_INT(rate_limit_take(&buckets, &fast, slice_of("a"), S + S / 100), 0);
+    CHECK_INT(rate_limit_take(&buckets, &fast, slice_of("a"), S + S / 100), 1);
+    end();
+}
+
 static void callers_do_not_share(void) {
     begin();
     for (int i = 0; i < 4; i++) {
@@ -84,6 +95,7 @@ static const struct test_case cases[] = {
      a_burst_is_admitted_then_refused_with_the_time_to_wait},
     {"the long run has the declared rate", the_long_run_has_the_declared_rate},
     {"refused requests cost nothing", refused_requests_cost_nothing},
+    {"a reload to a faster rate applies at once", a_reload_to_a_faster_rate_applies_at_once},
     {"callers do not share", callers_do_not_share},
     {"more callers than buckets take the fullest", more_callers_than_buckets_take_the_fullest},
 };
