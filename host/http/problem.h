@@ -4,6 +4,8 @@
 
 #include "response.h"
 
-/* Replaces the body {"error": …} of an error: `error` stays, beside type, title, status, detail and
- * instance, the request's path. Does nothing for other bodies, and where the client did not ask. */
+/* Replaces the body {"error": …} of an error: `error` and further members stay, beside type, title,
+ * status, detail and instance, the request's path. Does nothing for other bodies, for those with a
+ * Content-Type of their own, and where the client did not ask. An error that caches may keep varies
+ * with Accept. */
 void problem_apply(struct response *response, const struct request *request);

@@ -64,6 +64,15 @@ return {
   end,
 }
 """
+FAULTY = """
+return { path = "/faulty/{how}", auth = false, handle = function(request)
+  local body = '{"error":"bad","code":"E1","title":"lost","fields":["a",{"b":1}],"n":null}'
+  if request.params.how == "typed" then
+    return { status = 422, headers = { ["Content-Type"] = "application/vnd.x+json" }, body = body }
+  end
+  return { status = 422, headers = { ["Cache-Control"] = "max-age=5" }, body = body }
+end }
+"""
 LIMITED = """
 return { path = "/limited", auth = true, rate_limit = { requests = 1, per_s = 3600, burst = 3 },
          handle = function() return { status = 200, body = "{}" } end }
@@ -88,7 +97,7 @@ def program():
         scripts = world.folder / "scripts"
         shutil.copytree(ROOT / "scripts", scripts)
         named = ORDER.replace("/orders/", "/named/")
-        for name, text in {"order": ORDER, "named": named, "text": TEXT, "plain": PLAIN, "created": CREATED,
+        for name, text in {"order": ORDER, "named": named, "text": TEXT, "plain": PLAIN, "created": CREATED, "faulty": FAULTY,
                            "limited": LIMITED, "list": LIST, "cached": CACHED}.items():
             (scripts / f"routes/{name}.lua").write_text(text)
         started = world.start(env={"SCRIPTS_ROOT": str(scripts)},
@@ -367,6 +376,21 @@ def test_every_error_can_be_a_problem_document(program, path, headers, status):
     assert problem["detail"] == problem["error"] == plain.json()["error"]
     assert problem["status"] == status and problem["type"] == "about:blank"
     assert problem["instance"] == path.split("?")[0]
+
+
+def test_a_problem_document_keeps_the_further_members_of_an_error(program):
+    plain, answer = (program.ask("/faulty/kept", headers=more) for more in (b"", PROBLEM))
+    assert answer.json() == {
+        "type": "about:blank", "title": "Unprocessable Content", "status": 422, "detail": "bad",
+        "instance": "/faulty/kept", "error": "bad", "code": "E1", "fields": ["a", {"b": 1}],
+        "n": None}
+    assert plain.header("Vary") == answer.header("Vary") == "Accept"
+
+
+def test_an_error_with_a_type_of_its_own_is_no_problem_document(program):
+    plain, answer = (program.ask("/faulty/typed", headers=more) for more in (b"", PROBLEM))
+    assert answer.header("Content-Type") == "application/vnd.x+json"
+    assert plain.body == answer.body and answer.json()["code"] == "E1"
 
 
 @pytest.mark.parametrize("accept", [b"*/*", b"application/*", b"application/problem+json;q=0",
