@@ -13,13 +13,6 @@
 #include "base/watch.h"
 #include "upgrade/predecessor.h"
 
-/* Longer than a transaction's deadline and the leaving of the group together. */
-#define SHUTDOWN_LIMIT_S 45
-
-static int run_shutdown_limit_s(const struct config *config) {
-    return SHUTDOWN_LIMIT_S + (config->http.drain_delay_ms + config->http.drain_timeout_ms) / 1000;
-}
-
 static void run_follow_signals(struct program *program, bool watch) {
     struct pollfd fds[3] = {{stop_fd(), POLLIN, 0},
                             {signals_reload_fd(), POLLIN, 0},
@@ -38,7 +31,7 @@ int command_run(const struct command *command) {
     struct err err = {0};
     signal(SIGPIPE, SIG_IGN);
     struct program *program = NULL;
-    if (signals_listen(true, run_shutdown_limit_s(command->config), &err)) {
+    if (signals_listen(true, program_stop_limit_s(command->config), &err)) {
         struct program_options options = {command->config, command->config_path, command->argv};
         program = program_start(&options, &err);
     }

@@ -10,6 +10,8 @@
 /* On top of http.request_timeout_ms, after which no client waits for a response. */
 #define RESPONSE_MARGIN_MS 5000
 #define AWAIT_INTERVAL_US 200000
+/* For the transaction under way and the leaving of the group, which a static member begins last. */
+#define END_INGESTION_MS 30000
 
 /* A balancer notices that the process is not ready before connections are refused. */
 static void drain_leave_balancer(struct program *program) {
@@ -19,8 +21,14 @@ static void drain_leave_balancer(struct program *program) {
     }
 }
 
-static int64_t drain_response_limit_us(const struct program *program) {
-    return (program->config->http.request_timeout_ms + RESPONSE_MARGIN_MS) * 1000LL;
+static int drain_response_limit_ms(const struct config *config) {
+    return config->http.request_timeout_ms + RESPONSE_MARGIN_MS;
+}
+
+int program_stop_limit_s(const struct config *config) {
+    int limit_ms = config->http.drain_delay_ms + config->http.drain_timeout_ms +
+                   drain_response_limit_ms(config) + END_INGESTION_MS;
+    return (limit_ms + 999) / 1000;
 }
 
 static bool drain_has_stuck_script(void) {
@@ -33,7 +41,7 @@ static bool drain_has_stuck_script(void) {
 /* False: connections are left at the deadline, or a script is stuck for longer than a response may
  * take. */
 static bool drain_await_requests(struct program *program, int64_t deadline_us) {
-    int64_t stuck_us = clock_monotonic_us() + drain_response_limit_us(program);
+    int64_t stuck_us = clock_monotonic_us() + drain_response_limit_ms(program->config) * 1000LL;
     int64_t now_us;
     do {
         now_us = clock_monotonic_us();
@@ -71,7 +79,7 @@ bool drain_run(struct program *program) {
     int64_t limit_us = program->config->http.drain_timeout_ms * 1000LL;
     struct http_end end = {program->is_successor /* then its predecessor accepts */,
                            clock_monotonic_us() + limit_us};
-    int64_t deadline_us = end.until_us + drain_response_limit_us(program);
+    int64_t deadline_us = end.until_us + drain_response_limit_ms(program->config) * 1000LL;
     http_server_drain(program->http, &end);
     http_server_drain(program->admin_http, &end);
     if (program->relay && program->handed_over) {

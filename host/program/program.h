@@ -19,6 +19,8 @@ struct program *program_start(const struct program_options *options, struct err 
 /* Stops taking work, ends what is under way, frees. False: a call of a script or a command is
  * stuck. Then ingestion has stopped, nothing else is freed, and the process must end by _exit. */
 bool program_stop(struct program *program);
+/* Longer than program_stop takes where nothing is stuck. drain.c. */
+int program_stop_limit_s(const struct config *config);
 /* Loads scripts and settings from disk and switches to them if they are good; logs the result. */
 void program_reload(struct program *program);
 /* The same, if scripts or queries have changed since the last call. */
