@@ -134,7 +134,8 @@ void sandbox_seal_binding(lua_State *L, const char *name) {
 static int sandbox_lua_require(lua_State *L) {
     struct script_instance *instance = sandbox_instance(L);
     const char *name = luaL_checkstring(L, 1);
-    lua_getfield(L, LUA_REGISTRYINDEX, SANDBOX_MODULES);
+    lua_settop(L, 1);
+    lua_getfield(L, LUA_REGISTRYINDEX, SANDBOX_MODULES); /* [name, modules] */
     lua_getfield(L, -1, name);
     if (lua_islightuserdata(L, -1)) {
         return luaL_error(L, "module \"%s\" requires itself, or could not be loaded before", name);

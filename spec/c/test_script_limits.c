@@ -374,6 +374,8 @@ static void own_tables_are_as_ever(void) {
            "setmetatable(t, { __index = { b = 2 } }); assert(t.b == 2 and rawget(t, 'b') == nil) "
            "assert(rawset(t, 'c', 3) == t and next({}) == nil and select('#', 1, 2) == 2)");
     passes("local shared = require('lib.shared'); assert(shared.value == 1)");
+    passes("local mine = {} local shared = require('lib.shared', mine) assert(next(mine) == nil "
+           "and shared == require('lib.shared', 5) and shared == require('lib.shared'))");
     raises("rawset({}, 'a')", "value expected");
     raises("rawset('x', 'a', 1)", "table expected");
 }
