@@ -32,12 +32,12 @@ struct admin_site *admin_site_create(const struct config *config, const struct a
         .keys = credentials_create("admin.keys", &config->admin.keys, err),
         .routes = xcalloc(count, sizeof *site->routes),
         .endpoints = xcalloc(count, sizeof *site->endpoints),
-        .refused = endpoint_of("admin"),
+        .refused = endpoint_of_own("admin"),
     };
     for (size_t i = 0; i < count; i++) {
         site->routes[i] = (struct script_route){
             .method = verbs[i].method, .paths = verbs[i].paths, .path_count = verbs[i].path_count};
-        site->endpoints[i] = endpoint_of(verbs[i].endpoint);
+        site->endpoints[i] = endpoint_of_own(verbs[i].endpoint);
     }
     if (!site->keys) {
         admin_site_destroy(site);

@@ -41,7 +41,7 @@ struct console_site *console_site_create(struct admin_site *admin) {
         .admin = admin,
         .sessions = sessions_create(),
         .assets = assets_create(),
-        .endpoint = endpoint_of("console"),
+        .endpoint = endpoint_of_own("console"),
     };
     return site;
 }

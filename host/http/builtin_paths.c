@@ -58,7 +58,7 @@ struct builtin_paths *builtin_paths_create(const struct script_generation *gener
     paths->openapi = openapi;
     paths->config = config_ref(script_generation_config(generation));
     for (size_t i = 0; i < BUILTIN_COUNT; i++) {
-        paths->endpoints[i] = endpoint_of(builtin[i].endpoint);
+        paths->endpoints[i] = endpoint_of_own(builtin[i].endpoint);
     }
     return paths;
 }

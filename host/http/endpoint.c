@@ -18,12 +18,18 @@ static const char *const error_types[ENDPOINT_ERRORS + 1] = {"validation", "auth
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the list */
 static struct endpoint *endpoints;
 
-struct endpoint *endpoint_of(const char *name) {
-    pthread_mutex_lock(&lock);
+/* NULL: there is none yet. Under the lock. */
+static struct endpoint *endpoint_find(struct slice name) {
     struct endpoint *endpoint = endpoints;
-    while (endpoint && strcmp(endpoint->name, name) != 0) {
+    while (endpoint && !slice_equal(slice_of(endpoint->name), name)) {
         endpoint = endpoint->next;
     }
+    return endpoint;
+}
+
+struct endpoint *endpoint_of(const char *name) {
+    pthread_mutex_lock(&lock);
+    struct endpoint *endpoint = endpoint_find(slice_of(name));
     if (!endpoint) {
         endpoint = xcalloc(1, sizeof *endpoint);
         endpoint->name = xstrdup(name);
@@ -33,6 +39,20 @@ struct endpoint *endpoint_of(const char *name) {
     }
     pthread_mutex_unlock(&lock);
     return endpoint;
+}
+
+struct endpoint *endpoint_of_own(const char *name) {
+    struct endpoint *endpoint = endpoint_of(name);
+    atomic_store(&endpoint->own, true);
+    return endpoint;
+}
+
+bool endpoint_is_own(struct slice name) {
+    pthread_mutex_lock(&lock);
+    const struct endpoint *endpoint = endpoint_find(name);
+    bool own = endpoint && atomic_load(&endpoint->own);
+    pthread_mutex_unlock(&lock);
+    return own;
 }
 
 struct family {

@@ -23,6 +23,7 @@ struct endpoint {
     _Atomic(struct metric_cell *) errors[ENDPOINT_ERRORS];
     _Atomic(struct metric_cell *) unauthorized[ADMISSION_RESULTS];
     _Atomic(struct metric_cell *) unavailable[UNAVAILABLE_REASONS];
+    _Atomic bool own;                             /* of the program, not of the service */
     struct rate_buckets rates;                    /* rate_limit.c's */
     struct log_limit limits[ENDPOINT_ERRORS + 1]; /* error_log.c's */
 };
@@ -30,6 +31,9 @@ struct endpoint {
 /* The endpoint of that name, created at first use. Lives as long as the process: all generations
  * of scripts together declare few names. */
 struct endpoint *endpoint_of(const char *name);
+/* The same for probes, scrapes and operators: not what the service is for. */
+struct endpoint *endpoint_of_own(const char *name);
+bool endpoint_is_own(struct slice name);
 
 /* Counts one response: ras_api_requests_total, ras_api_request_duration_seconds and, from 400 on
  * except 404, ras_api_errors_total. */

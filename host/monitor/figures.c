@@ -9,6 +9,7 @@
 #include "base/metrics.h"
 #include "base/thread.h"
 #include "base/xalloc.h"
+#include "http/endpoint.h"
 
 enum figure {
     FIGURE_EVENTS,
@@ -68,15 +69,13 @@ static double figures_sum(const char *name) {
 
 /* Requests for what the service is for: not those of probes, scrapes and operators. */
 static bool figures_is_route(const struct metric_cell *cell) {
-    static const char *const own[] = {"healthz", "readyz", "metrics", "openapi",
-                                      "server",  "admin",  "console"};
-    const char *endpoint = strstr(metric_labels(cell), "endpoint=\"");
-    for (size_t i = 0; endpoint && i < sizeof own / sizeof *own; i++) {
-        if (strncmp(endpoint + sizeof "endpoint=\"" - 1, own[i], strlen(own[i])) == 0) {
-            return false;
-        }
+    static const char label[] = "endpoint=\"";
+    const char *name = strstr(metric_labels(cell), label);
+    if (!name) {
+        return true;
     }
-    return true;
+    name += sizeof label - 1;
+    return !endpoint_is_own((struct slice){name, strcspn(name, "\"")});
 }
 
 static void figures_add_answers(const struct metric_cell *cell, void *context) {
