@@ -17,6 +17,7 @@
 #include "base/xalloc.h"
 
 #define REQUEST_TIMEOUT_MS 2000
+#define ANSWER_TIMEOUT_MS 5000 /* in which a client takes a part of its answer */
 #define LINE_MAX_BYTES 1024
 #define CLIENTS_MAX 16
 #define ROOM_TIMEOUT_MS 3000 /* longer than REQUEST_TIMEOUT_MS: a silent client leaves first */
@@ -71,10 +72,16 @@ static bool socket_read_line(int fd, int64_t deadline_us, struct buffer *line, s
     }
 }
 
+/* False: the other side left, or took nothing for ANSWER_TIMEOUT_MS. */
 static bool socket_write_all(int fd, struct slice bytes) {
     while (bytes.len > 0) {
-        ssize_t written = send(fd, bytes.data, bytes.len, MSG_NOSIGNAL);
-        if (written < 0 && errno != EINTR) {
+        struct pollfd wait = {fd, POLLOUT, 0};
+        if (poll(&wait, 1, ANSWER_TIMEOUT_MS) == 0) {
+            errno = ETIMEDOUT;
+            return false;
+        }
+        ssize_t written = send(fd, bytes.data, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (written < 0 && errno != EINTR && errno != EAGAIN) {
             return false;
         }
         if (written > 0) {
@@ -162,7 +169,7 @@ static void socket_answer_line(struct admin_socket *admin, struct slice line, st
 static void socket_send(int fd, struct buffer *json) {
     buffer_append_text(json, "\n");
     if (!socket_write_all(fd, buffer_slice(json))) {
-        log_debug("admin client disconnected before its response");
+        log_debug("admin client left, or did not read its response");
     }
     buffer_free(json);
 }
