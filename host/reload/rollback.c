@@ -34,8 +34,14 @@ static struct script_generation *rollback_find(const struct change *change, stru
     if (generation || err->kind != ERR_NONE) {
         return generation;
     }
-    return generation_store_load(script_generation_config(change->running), change->last_number + 1,
-                                 which, script_generation_hash(change->running), err);
+    generation =
+        generation_store_load(script_generation_config(change->running), change->last_number + 1,
+                              which, script_generation_hash(change->running), err);
+    if (generation && !script_generation_fits(generation, err)) { /* it gets today's settings */
+        script_generation_unref(generation);
+        generation = NULL;
+    }
+    return generation;
 }
 
 bool rollback_by(struct change *change, struct slice which, struct buffer *json) {

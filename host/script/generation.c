@@ -128,6 +128,11 @@ static bool generation_check_interpreted(const struct script_generation *generat
     return !unknown;
 }
 
+bool script_generation_fits(const struct script_generation *generation, struct err *err) {
+    return generation_check_interpreted(generation, err) &&
+           generation_check_vocabularies(generation, err);
+}
+
 static bool generation_check_service(const struct script_generation *generation, struct err *err) {
     const char *root = generation->config->scripts.root;
     const char *missing = generation->handler_count == 0 ? "handler"
@@ -138,8 +143,7 @@ static bool generation_check_service(const struct script_generation *generation,
                        "%s/%ss declares no %s: is %s (scripts.root) the right folder?", root,
                        missing, missing, root);
     }
-    return generation_check_interpreted(generation, err) &&
-           generation_check_vocabularies(generation, err);
+    return script_generation_fits(generation, err);
 }
 
 struct script_generation *script_generation_load_service(const struct config *config,

@@ -147,6 +147,8 @@ struct script_source {
 struct script_generation *script_generation_restore(const struct config *config, uint64_t number,
                                                     const struct script_source *sources,
                                                     size_t count, struct err *err);
+/* Whether it has what its settings name; a load of the service checks it, a restore does not. */
+bool script_generation_fits(const struct script_generation *generation, struct err *err);
 /* Iterates over its files, in order of their names. False: no such index. */
 bool script_generation_source(const struct script_generation *generation, size_t index,
                               struct script_source *source);

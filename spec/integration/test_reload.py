@@ -189,6 +189,16 @@ def test_a_rollback_after_a_restart_finds_the_scripts_in_the_database(service, s
     assert all(one["first_ran_at"] <= one["last_ran_at"] for one in listed)
 
 
+def test_a_rollback_to_stored_scripts_that_the_settings_do_not_fit_is_refused(service, scripts):
+    first = wait_until("the first to be stored", lambda: stored(service))[0]
+    assert service.program.stop() == 0
+    (scripts.folder / "scripts/lib/more.lua").write_text("return {}\n")
+    program = service.start(**scripts.env, AGGREGATOR_SCRIPTS_INTERPRETED="lib/more")
+    status, said = command(program, "rollback", first[:8])
+    assert status == 1 and 'scripts.interpreted' in said["error"]
+    assert 'has no file "lib/more.lua"' in said["error"]
+
+
 WRONG_NAME = ("send the number of a generation, or eight or more digits of its hash: aggregator "
               "status lists them")
 
