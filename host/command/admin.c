@@ -14,7 +14,7 @@
 
 #define ANSWER_TIMEOUT_MS 30000
 /* Longer than the limits of the specs and of a shadow run: for a program that hangs. */
-#define CHECKS_TIMEOUT_MS (20 * 60 * 1000)
+#define CHECKS_TIMEOUT_MS ((CONFIG_SPECS_TIMEOUT_MAX_S + 20 * 60) * 1000)
 #define LINE_BYTES 128
 /* For the new process to join the group, or to be ended. */
 #define UPGRADE_MARGIN_MS 60000

@@ -15,6 +15,7 @@
 
 /* The most events of a shadow run: each side keeps its rejections in memory. */
 #define CONFIG_CANARY_EVENTS_MAX 1000000
+#define CONFIG_SPECS_TIMEOUT_MAX_S 3600
 
 struct config_strings {
     char **items;

@@ -214,8 +214,8 @@ const struct config_field config_fields[] = {
     ROW(scripts, sql, PATH, "sql", .help = "the folder with migrations, functions and queries"),
     ROW(scripts, specs, PATH, "", .live = true,
         .help = "the specs that a reload has to pass; \"\": none"),
-    ROW(scripts, specs_timeout_s, INTEGER, "120", .min = 1, .max = 3600, .live = true,
-        .help = "seconds of these specs"),
+    ROW(scripts, specs_timeout_s, INTEGER, "120", .min = 1, .max = CONFIG_SPECS_TIMEOUT_MAX_S,
+        .live = true, .help = "seconds of these specs"),
     ROW(scripts, trial_s, INTEGER, "60", .max = 86400, .live = true,
         .help = "seconds of bake time after a reload, in which a rise of rejected events rolls "
                 "back; 0: none"),
