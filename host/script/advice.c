@@ -32,7 +32,7 @@ static const struct {
     {"collectgarbage", "the host collects garbage between batches"},
     {"debug", "errors have a traceback; `aggregator repl` shows values"},
     {"ffi", "scripts reach C through bindings only"},
-    {"jit", "scripts are interpreted, which bounds their time"},
+    {"jit", "`scripts.compile` and `scripts.interpreted` decide what is compiled"},
 };
 
 const char *advice_instead_of(const char *name) {

@@ -117,6 +117,8 @@ static void an_unknown_global_suggests_the_nearest(void) {
     says("return os.time()",
          LINE "global \"os\" is not available to scripts: for durations use require(\"clock\"); "
               "take times from the event, settings from config.lua");
+    says("return jit.off()", LINE "global \"jit\" is not available to scripts: `scripts.compile` "
+                                  "and `scripts.interpreted` decide what is compiled");
     says("return colour", LINE "global \"colour\" is not declared: write local");
 }
 
