@@ -2,12 +2,15 @@
  * running ones. */
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/json_put.h"
 #include "bindings/service_manager.h"
 #include "result_json.h"
 #include "dropped.h"
 #include "spec_gate.h"
 #include "reload_private.h"
+
+#define RETRY_US 3000000 /* of files that an outage or another change kept back */
 
 struct setting_counts {
     int live, at_restart; /* changed settings */
@@ -122,9 +125,8 @@ static void from_disk_put_result(const struct from_disk *from, bool done, struct
     result_json_put_shadow_run(json, &from->report);
 }
 
-static bool from_disk_replace(struct from_disk *from, struct buffer *json) {
+static bool from_disk_replace(struct from_disk *from, struct buffer *json, struct err *err) {
     struct candidate candidate;
-    struct err err = {0};
     const char *same = from_disk_find_same(from->change.running, from->generation, from->fresh);
     if (same) {
         from_disk_put_result(from, false, json);
@@ -132,10 +134,10 @@ static bool from_disk_replace(struct from_disk *from, struct buffer *json) {
         buffer_append_text(json, "}");
         return false;
     }
-    if (!dropped_allow(from->change.running, from->generation, from->request->drop, &err) ||
-        !from_disk_prepare(from, &candidate, &err) ||
-        !reload_swap(&from->change, from->generation, &candidate, &err)) {
-        return reload_refuse(&from->change, &err, &from->report, json);
+    if (!dropped_allow(from->change.running, from->generation, from->request->drop, err) ||
+        !from_disk_prepare(from, &candidate, err) ||
+        !reload_swap(&from->change, from->generation, &candidate, err)) {
+        return reload_refuse(&from->change, err, &from->report, json);
     }
     from_disk_put_result(from, true, json);
     reload_finish(&from->change, from->generation, json);
@@ -203,17 +205,28 @@ static void from_disk_end(struct from_disk *from) {
     from_disk_tell_ready(reload);
 }
 
+/* As reload_from_disk; err says why it was refused. */
+static bool from_disk_run(struct reload *reload, const struct reload_request *request,
+                          struct buffer *json, struct err *err) {
+    struct from_disk from = {.change = reload_begin(reload, BY_RELOAD), .request = request};
+    service_manager_tell_reloading();
+    from.item = from_disk_begin_item(reload, err);
+    bool done = from.item && from_disk_admit_and_load(&from, err)
+                    ? from_disk_replace(&from, json, err)
+                    : reload_refuse(&from.change, err, NULL, json);
+    from_disk_end(&from);
+    return done;
+}
+
 bool reload_from_disk(struct reload *reload, const struct reload_request *request,
                       struct buffer *json) {
     struct err err = {0};
-    struct from_disk from = {.change = reload_begin(reload, BY_RELOAD), .request = request};
-    service_manager_tell_reloading();
-    from.item = from_disk_begin_item(reload, &err);
-    bool done = from.item && from_disk_admit_and_load(&from, &err)
-                    ? from_disk_replace(&from, json)
-                    : reload_refuse(&from.change, &err, NULL, json);
-    from_disk_end(&from);
-    return done;
+    return from_disk_run(reload, request, json, &err);
+}
+
+/* Whether the same files may be taken later: an outage, or another change. */
+static bool from_disk_is_passing(enum err_kind kind) {
+    return kind == ERR_UNAVAILABLE || kind == ERR_CONFLICT || kind == ERR_BUSY;
 }
 
 void reload_if_changed(struct reload *reload) {
@@ -221,10 +234,15 @@ void reload_if_changed(struct reload *reload) {
     struct err err = {0};
     struct buffer result = {0}; /* the log has the same */
     struct change change = reload_begin(reload, BY_RELOAD);
-    if (script_sources_hash(script_generation_config(change.running), hash, &err) &&
+    if (clock_monotonic_us() >= reload->retry_us &&
+        script_sources_hash(script_generation_config(change.running), hash, &err) &&
         strcmp(hash, reload->tried_hash) != 0) {
-        memcpy(reload->tried_hash, hash, sizeof hash);
-        reload_from_disk(reload, &(struct reload_request){0}, &result);
+        (void)from_disk_run(reload, &(struct reload_request){0}, &result, &err);
+        if (from_disk_is_passing(err.kind)) {
+            reload->retry_us = clock_monotonic_us() + RETRY_US;
+        } else {
+            memcpy(reload->tried_hash, hash, sizeof hash);
+        }
     }
     reload_end(&change);
     buffer_free(&result);

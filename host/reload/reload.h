@@ -49,7 +49,7 @@ struct reload_request {
  * the scripts are refused. */
 bool reload_from_disk(struct reload *reload, const struct reload_request *request,
                       struct buffer *json);
-/* The same, if the files changed since the last call. One thread. */
+/* The same, if the files changed since the last call, or an outage kept them back. One thread. */
 void reload_if_changed(struct reload *reload);
 /* By an earlier generation: its number since the start, or GENERATION_STORE_LEAST_DIGITS or more of
  * its hash; "": the one before. */

@@ -18,8 +18,10 @@ struct reload {
     struct reload_options options;
     pthread_mutex_t lint_lock;
     struct lint *lint; /* under that lock */
-    /* Of the files that reload_if_changed saw last; owned by its one thread. */
+    /* Of the files that reload_if_changed tried last, and when it looks again after an attempt that
+     * may succeed later; owned by its one thread. */
     char tried_hash[SCRIPT_HASH_LEN + 1];
+    int64_t retry_us;
     /* Guards all that follows. Never held during I/O, a script's run or a wait for a worker. */
     pthread_mutex_t lock;
     struct history history;

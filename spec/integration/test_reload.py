@@ -334,6 +334,18 @@ def lets_in(program, key):
     return program.get(path, HEADERS | {"X-Internal-API-Key": key})[0] != 401
 
 
+def test_an_author_sees_a_change_that_an_outage_kept_back(bare_service, scripts):
+    program = bare_service.prepare(**scripts.env)
+    program.options += ["--watch"]
+    program.start()
+    bare_service.wait_ready()
+    with database_away(bare_service):
+        scripts.name_files("kept back ")
+        wait_until("the error", lambda: log_lines(program, "the scripts were not replaced"))
+    wait_until("the reload", lambda: program.metric("ras_script_generation") == 2)
+    assert assign(bare_service, "after") == "kept back file"
+
+
 def test_a_rollback_needs_no_database(service, scripts):
     program = service.program
     scripts.name_files("new ")
