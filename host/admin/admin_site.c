@@ -8,6 +8,7 @@
 #include "http/router.h"
 #include "http/exchange.h"
 #include "base/log.h"
+#include "base/json_scan.h"
 #include "base/xalloc.h"
 
 #define SCHEME "Bearer "
@@ -66,12 +67,24 @@ static enum admission_result admin_site_judge(const struct admin_site *site,
     return credentials_include(site->keys, key) ? ADMISSION_GOOD : ADMISSION_WRONG_KEY;
 }
 
-/* The reason of a refusal, for the log: the text of {"error":"…"}, or the whole answer. */
+static char *admin_site_unescape(const struct json_value *value) {
+    char *text = xcalloc(1, value->raw.len + 1);
+    text[json_unescape(value, text)] = '\0';
+    return text;
+}
+
+/* The reason of a refusal, for the log: the member `error`, or the whole answer. */
 static char *admin_site_copy_reason(struct slice json) {
-    static const char begin[] = "{\"error\":\"", end[] = "\"}";
-    size_t begin_len = sizeof begin - 1, end_len = sizeof end - 1;
-    if (json.len > begin_len + end_len && memcmp(json.data, begin, begin_len) == 0) {
-        return xstrndup(json.data + begin_len, json.len - begin_len - end_len);
+    struct json_cursor cursor;
+    struct json_value key, value;
+    bool more = true;
+    json_begin(&cursor, json);
+    enum json_type kind;
+    bool good = json_peek(&cursor, &kind) && kind == JSON_OBJECT && json_enter(&cursor);
+    while (good && json_next_member(&cursor, &key, &more) && more && json_read(&cursor, &value)) {
+        if (value.type == JSON_STRING && slice_equal(key.raw, slice_of("error"))) {
+            return admin_site_unescape(&value);
+        }
     }
     return xstrndup(json.data, json.len);
 }

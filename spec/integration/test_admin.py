@@ -1,6 +1,7 @@
 """The administration port: authentication, verbs, and that it delays nothing else."""
 import contextlib
 import json
+import shutil
 import threading
 import urllib.error
 import urllib.parse
@@ -9,7 +10,7 @@ import urllib.request
 import psycopg2
 import pytest
 from harness import log_lines, read_records
-from stack import API_KEY, free_port, wait_until
+from stack import API_KEY, ROOT, free_port, wait_until
 
 KEY = "admin-key"
 SPELLCHECK = "huleedu.essay.spellcheck.results.v1"
@@ -77,6 +78,19 @@ def test_the_log_says_why_a_request_was_refused(service):
     line = wait_until("the line", lambda: log_lines(service.program, "request refused"))[0]
     assert (line["endpoint"], line["status"], line["error"]) == ("admin_rollback", 400, said["error"])
     assert line["correlation_id"]
+
+
+def test_the_log_has_the_text_of_a_refused_reload(bare_service):
+    scripts = bare_service.folder / "scripts"
+    shutil.copytree(ROOT / "scripts", scripts)
+    program = bare_service.start(ADMIN_API_KEY=KEY, ADMIN_PORT=str(free_port()),
+                                 SCRIPTS_ROOT=str(scripts))
+    bare_service.wait_ready()
+    (scripts / "handlers/slip.lua").write_text("return {\n  nonsense = 1,\n  more = 2,\n}\n")
+    status, said, _ = ask(program, "/admin/reload", "POST")
+    assert status == 409 and '"nonsense"' in said["error"] and "\n" in said["error"]
+    line = wait_until("the line", lambda: log_lines(program, "request refused"))[0]
+    assert line["error"] == said["error"]
 
 
 def test_status_is_what_the_command_says(service):
