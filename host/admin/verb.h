@@ -18,7 +18,7 @@ struct admin_request {
 
 struct admin_verb {
     const char *name;         /* on the socket; NULL: HTTP only */
-    const char *method;       /* "POST" if it changes something */
+    const char *method;       /* "POST" if it changes something, or does much work */
     const char *endpoint;     /* label of its metrics */
     const char *const *paths; /* "/admin/explain/{id}" */
     size_t path_count;

@@ -374,7 +374,7 @@ static const struct admin_verb verbs_table[] = {
     {"sample", "GET", "admin_sample", NULL, 0, verbs_answer_sample}, /* the socket only */
     {"resume", "POST", "admin_resume", PATHS("/admin/resume"), verbs_answer_resume},
     {"reload", "POST", "admin_reload", PATHS("/admin/reload"), verbs_answer_reload},
-    {"diff", "GET", "admin_diff", PATHS("/admin/diff"), verbs_answer_diff},
+    {"diff", "POST", "admin_diff", PATHS("/admin/diff"), verbs_answer_diff},
     {"rollback", "POST", "admin_rollback", PATHS("/admin/rollback", "/admin/rollback/{generation}"),
      verbs_answer_rollback},
     {"config", "GET", "admin_config", PATHS("/admin/config"), verbs_answer_config},

@@ -117,6 +117,14 @@ def test_a_read_may_come_without_its_origin(console):
     assert console.ask("GET", "/admin/status", {"Cookie": console.cookie()})[0] == 200
 
 
+def test_a_shadow_run_is_begun_by_no_read(console):
+    """Of a read nothing says which page it comes from."""
+    for method in ("GET", "HEAD"):
+        for headers in ({"Cookie": console.cookie()}, {"Authorization": f"Bearer {KEY}"}):
+            status, answered, _ = console.ask(method, "/admin/diff", headers)
+            assert status == 405 and answered["Allow"] == "POST"
+
+
 def test_a_key_needs_no_origin(console):
     """The API of scripts stays as it is."""
     assert console.ask("POST", "/admin/resume", {"Authorization": f"Bearer {KEY}"})[0] == 200

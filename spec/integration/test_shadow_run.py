@@ -389,14 +389,14 @@ return {""")
 def test_over_http(service, scripts):
     program = service.program
     scripts.name_files("new ")
-    status, said, _ = ask(program, "/admin/diff?events=50")
+    status, said, _ = ask(program, "/admin/diff?events=50", "POST")
     assert status == 200 and said["events"] == 50 and said["equal"] is False
     status, said, _ = ask(program, "/admin/reload?shadow_run=true&events=50", "POST")
     assert status == 409 and said["done"] is False and said["shadow_run"]["events"] == 50
     for wrong in ("reload?shadow_runs=true", "reload?shadow_run=yes", "reload?accept=3",
                   "reload?shadow_run=true&accept=101", "reload?shadow_run=true&events=0"):
         assert ask(program, f"/admin/{wrong}", "POST")[0] == 400, wrong
-    assert ask(program, "/admin/diff?shadow_run=true")[0] == 400
+    assert ask(program, "/admin/diff?shadow_run=true", "POST")[0] == 400
     assert program.metric("ras_script_generation") == 1
     status, said, _ = ask(program, "/admin/reload?canary=true&accept=100", "POST")  # the former name
     assert status == 200 and said["done"] is True

@@ -82,7 +82,7 @@ export function mount(root) {
       run("Rollback", () => post(hash ? `/admin/rollback/${hash}` : "/admin/rollback", { timeoutMs: LONG_MS }));
     }
   };
-  const shadowRun = () => run("Shadow run", () => get(`/admin/diff${query({ events: events.value.trim() })}`, { timeoutMs: LONG_MS }));
+  const shadowRun = () => run("Shadow run", () => post(`/admin/diff${query({ events: events.value.trim() })}`, { timeoutMs: LONG_MS }));
 
   // ---- what differs -----------------------------------------------------------------------------------
   async function compare(from, to, text) {
