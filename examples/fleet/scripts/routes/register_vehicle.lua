@@ -2,8 +2,8 @@
 ---
 --- The tables of the view belong to the handlers, so the route writes none of them: it publishes an
 --- event, which the handler vehicle_registered reads. A table of the service's own keeps the id and
---- the time of the event for each Idempotency-Key: a request that is repeated, for example after a
---- 503, publishes the same event.
+--- the time of the event for each Idempotency-Key of a caller: a request that is repeated, for
+--- example after a 503, publishes the same event.
 local cloud_events = require("lib.cloud_events")
 local failures = require("lib.failures")
 local fields = require("lib.fields")
@@ -35,7 +35,10 @@ return {
   endpoint = "register_vehicle",
   auth = true,
   rate_limit = { requests = 10, per_s = 1, burst = 20 },
-  headers = { idempotency_key = { "Idempotency-Key", min = 1, max = 64 } },
+  headers = {
+    caller = "X-Caller",
+    idempotency_key = { "Idempotency-Key", min = 1, max = 64 },
+  },
   body = {
     max_bytes = 4096,
     fields = {
@@ -56,6 +59,7 @@ return {
       return { status = 400, error = "vehicle_id takes letters, digits, _ and -" }
     end
     local rows, failure = pg.query("register_vehicle", {
+      caller = request.headers.caller,
       idempotency_key = request.headers.idempotency_key,
       vehicle = json.encode(vehicle),
     })

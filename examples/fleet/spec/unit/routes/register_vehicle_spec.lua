@@ -9,7 +9,7 @@ local VAN = { vehicle_id = "van-1", plate = "VAN 001", depot_id = "north" }
 
 local function register(body, headers)
   return routes.call("routes/register_vehicle", {
-    headers = headers or { ["Idempotency-Key"] = "key-1" },
+    headers = headers or { ["Idempotency-Key"] = "key-1", ["X-Caller"] = "dispatch" },
     body = body or VAN,
     correlation_id = "a-request",
   })
@@ -48,6 +48,17 @@ describe("routes.register_vehicle", function()
     register()
     register()
     assert.are.equal(kafka.produced()[1].value, kafka.produced()[2].value)
+  end)
+
+  it("keeps the keys of two callers apart", function()
+    known(true)
+    register()
+    register(nil, { ["Idempotency-Key"] = "key-1", ["X-Caller"] = "depot-board" })
+    local callers = {}
+    for i, call in ipairs(pg.calls()) do
+      callers[i] = call.params.caller
+    end
+    assert.are.same({ "dispatch", "depot-board" }, callers)
   end)
 
   it("gives 422 for a key that was used for another vehicle, and publishes nothing", function()
