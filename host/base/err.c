@@ -2,18 +2,36 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "redact.h"
+#include "xalloc.h"
+
+/* The text is redacted before it is cut: half a secret would not be found. */
+static void err_cut(struct err *err, size_t len, const char *format, va_list arguments) {
+    char *whole = xcalloc(1, len + 1);
+    vsnprintf(whole, len + 1, format, arguments);
+    redact_text(whole);
+    snprintf(err->text, sizeof err->text, "%s", whole);
+    explicit_bzero(whole, len + 1);
+    free(whole);
+}
 
 bool err_set(struct err *err, enum err_kind kind, const char *format, ...) {
-    va_list arguments;
+    va_list arguments, again;
     va_start(arguments, format);
+    va_copy(again, arguments);
     err->kind = kind;
     err->sqlstate[0] = '\0';
-    vsnprintf(err->text, sizeof err->text, format, arguments);
+    int len = vsnprintf(err->text, sizeof err->text, format, arguments);
     va_end(arguments);
-    redact_text(err->text); /* libraries and servers may quote secrets */
+    if (len >= (int)sizeof err->text) {
+        err_cut(err, (size_t)len, format, again);
+    } else {
+        redact_text(err->text); /* libraries and servers may quote secrets */
+    }
+    va_end(again);
     return false;
 }
 

@@ -82,6 +82,20 @@ static void an_error_never_holds_one(void) {
     CHECK_TEXT(err.text, "the library says: *** refused");
 }
 
+static void an_error_that_is_cut_holds_no_part_of_one(void) {
+    static const char secret[] = "a-secret-of-many-characters";
+    char text[2 * ERR_TEXT_CAP];
+    struct err err = {0};
+    redact_add(slice_of(secret));
+    for (size_t kept = 1; kept < sizeof secret; kept++) {
+        size_t before = sizeof err.text - 1 - kept;
+        memset(text, ' ', before);
+        snprintf(text + before, sizeof text - before, "%s and more", secret);
+        err_set(&err, ERR_INTERNAL, "%s", text);
+        CHECK(!strstr(err.text, "a-s") && err.text[before] == '*');
+    }
+}
+
 static const struct test_case cases[] = {
     {"a secret is redacted everywhere", a_secret_is_redacted_everywhere},
     {"a short secret counts as a word", a_short_secret_counts_as_a_word},
@@ -92,6 +106,7 @@ static const struct test_case cases[] = {
     {"a password that changes a thousand times is redacted in each form",
      a_password_that_changes_a_thousand_times_is_redacted_in_each_form},
     {"an error never holds one", an_error_never_holds_one},
+    {"an error that is cut holds no part of one", an_error_that_is_cut_holds_no_part_of_one},
 };
 
 TEST_MAIN(cases)
