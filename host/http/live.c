@@ -56,6 +56,7 @@ struct live_reader {
     char sent[20];             /* the ETag of the answer that it has, or gets; "": none */
     struct live_message *news; /* not yet taken */
     bool ends;
+    uint64_t endings; /* of all readers, when it was created */
 };
 
 struct live {
@@ -65,6 +66,7 @@ struct live {
     struct live_watch **chains;
     struct live_watch *due, **due_end;
     uint64_t sequence; /* invalidations so far */
+    uint64_t endings;  /* calls of live_end_all so far */
     int64_t look_us;   /* when all are asked again */
     size_t reader_count;
     _Atomic size_t watching; /* the same, without the lock */
@@ -192,6 +194,7 @@ struct live_reader *live_reader_create(struct live *live, const struct live_requ
     thread_lock(&live->thread);
     bool full = live->reader_count >= most;
     live->reader_count += !full;
+    uint64_t endings = live->endings;
     thread_unlock(&live->thread);
     if (full) {
         return NULL;
@@ -199,6 +202,7 @@ struct live_reader *live_reader_create(struct live *live, const struct live_requ
     metric_add(live->readers, 1);
     struct live_reader *reader = xcalloc(1, sizeof *reader);
     reader->live = live;
+    reader->endings = endings;
     reader->path = xstrndup(request->path.data, request->path.len);
     reader->vocabulary = xstrdup(request->vocabulary ? request->vocabulary : "");
     reader->wants_answer = request->wants_answer;
@@ -227,6 +231,10 @@ void live_reader_join(struct live_reader *reader, void (*notify)(void *context),
     watch->readers = reader;
     atomic_fetch_add_explicit(&live->watching, 1, memory_order_relaxed);
     live_queue(live, watch);
+    if (reader->endings != live->endings) { /* its head was not written yet */
+        reader->ends = true;
+        notify(context);
+    }
     thread_unlock(&live->thread);
 }
 
@@ -275,6 +283,7 @@ void live_reader_count_slow(struct live_reader *reader) {
 
 void live_end_all(struct live *live) {
     thread_lock(&live->thread);
+    live->endings++;
     for (size_t i = 0; live->chains && i < CHAINS; i++) {
         for (struct live_watch *watch = live->chains[i]; watch; watch = watch->next) {
             for (struct live_reader *at = watch->readers; at; at = at->next) {

@@ -267,6 +267,21 @@ static void ends_all_on_demand(void) {
     live_destroy(live);
 }
 
+static void ends_a_reader_that_had_not_joined(void) {
+    struct live *live = begin();
+    const struct live_request request = {.path = slice_of(PATH)};
+    struct live_reader *reader = live_reader_create(live, &request, 9);
+    _Atomic int news = 0;
+    bool ends;
+    live_end_all(live);
+    live_reader_join(reader, on_news, &news);
+    CHECK(news > 0);
+    live_message_unref(live_reader_take(reader, &ends));
+    CHECK(ends);
+    live_reader_leave(reader);
+    live_destroy(live);
+}
+
 static void bounds_the_readers(void) {
     struct live *live = begin();
     const struct live_request request = {.path = slice_of(PATH)};
@@ -319,6 +334,7 @@ static const struct test_case cases[] = {
     {"asks again after a failure", asks_again_after_a_failure},
     {"ends a stream whose answer is an error", ends_a_stream_whose_answer_is_an_error},
     {"ends all on demand", ends_all_on_demand},
+    {"ends a reader that had not joined", ends_a_reader_that_had_not_joined},
     {"bounds the readers", bounds_the_readers},
     {"a reader may leave while its answer is asked for",
      a_reader_may_leave_while_its_answer_is_asked_for},
