@@ -37,7 +37,8 @@ struct api {
     struct reaper *reaper;
     pthread_mutex_t lock; /* guards what follows, and the users of all scripts */
     struct api_scripts *scripts;
-    struct admission *admission; /* from the newest settings, whichever scripts run */
+    struct admission *admission;       /* from the newest settings, whichever scripts run */
+    uint64_t last_turn, admitted_turn; /* given by api_begin_admission; of `admission` */
 };
 
 /* One call of a route, on the stack of its thread. */

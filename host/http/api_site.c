@@ -23,7 +23,31 @@
 
 /* ---- admission ----------------------------------------------------------------------------- */
 
-bool api_admit(struct api *api, const struct config *config, struct err *err) {
+uint64_t api_begin_admission(struct api *api) {
+    pthread_mutex_lock(&api->lock);
+    uint64_t turn = ++api->last_turn;
+    pthread_mutex_unlock(&api->lock);
+    return turn;
+}
+
+/* Replaces the admission, unless a later turn did, and releases the one that is not used.
+ * *revokes: what the former one admitted may be refused now. */
+static bool api_replace_admission(struct api *api, uint64_t turn, struct admission *admission,
+                                  bool *revokes) {
+    pthread_mutex_lock(&api->lock);
+    bool newest = turn > api->admitted_turn;
+    struct admission *unused = newest ? api->admission : admission;
+    *revokes = newest && unused && !admission_includes(admission, unused);
+    if (newest) {
+        api->admission = admission;
+        api->admitted_turn = turn;
+    }
+    pthread_mutex_unlock(&api->lock);
+    admission_unref(unused);
+    return newest;
+}
+
+bool api_admit(struct api *api, uint64_t turn, const struct config *config, struct err *err) {
     struct admission *admission = admission_create(config, err);
     if (!admission) {
         return false;
@@ -32,15 +56,13 @@ bool api_admit(struct api *api, const struct config *config, struct err *err) {
     for (size_t i = 0; i < warnings->count; i++) {
         log_warning("setting is probably wrong", LOG_TEXT("setting", warnings->items[i].text));
     }
-    pthread_mutex_lock(&api->lock);
-    struct admission *old = api->admission;
-    api->admission = admission;
-    bool revokes = old && !admission_includes(admission, old);
-    pthread_mutex_unlock(&api->lock);
+    bool revokes;
+    if (!api_replace_admission(api, turn, admission, &revokes)) {
+        return true;
+    }
     if (revokes) { /* each client has to be admitted again */
         live_end_all(api->live);
     }
-    admission_unref(old);
     refresh_bound(api->refresh, config->http.states);
     return true;
 }
@@ -414,7 +436,8 @@ struct api *api_create(struct cache *cache, struct api_scripts *scripts, struct 
         return NULL;
     }
     cache_listen(cache, live_invalidate, api->live);
-    if (!api_admit(api, script_generation_config(scripts->generation), err)) {
+    if (!api_admit(api, api_begin_admission(api), script_generation_config(scripts->generation),
+                   err)) {
         api_destroy(api);
         return NULL;
     }

@@ -21,9 +21,12 @@ struct api *api_create(struct cache *cache, struct api_scripts *scripts, struct 
 void api_destroy(struct api *api);
 struct site api_site(struct api *api);
 
+/* The turn of a change of the keys: taken before the configuration is read. */
+uint64_t api_begin_admission(struct api *api);
 /* Replaces http.api_keys and http.allowed_services, whichever generation runs, and logs warnings
- * about them. False: err names the setting, and nothing has changed. */
-bool api_admit(struct api *api, const struct config *config, struct err *err);
+ * about them. Does nothing if a later turn did: its configuration is not older. False: err names
+ * the setting, and nothing has changed. */
+bool api_admit(struct api *api, uint64_t turn, const struct config *config, struct err *err);
 /* Appends the admission_warnings to a JSON list. */
 void api_put_warnings(struct api *api, struct buffer *json);
 

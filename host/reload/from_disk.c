@@ -166,8 +166,9 @@ static bool from_disk_take_certificates(const struct from_disk *from, struct err
  * scripts are bad or the database is unavailable. */
 static bool from_disk_admit_and_load(struct from_disk *from, struct err *err) {
     struct reload *reload = from->change.reload;
+    uint64_t turn = api_begin_admission(reload->options.api);
     from->fresh = config_load(reload->options.config_path, err);
-    if (!from->fresh || !api_admit(reload->options.api, from->fresh, err) ||
+    if (!from->fresh || !api_admit(reload->options.api, turn, from->fresh, err) ||
         !from_disk_take_certificates(from, err)) {
         return false;
     }

@@ -228,6 +228,39 @@ static void replaces_scripts_under_load(void) {
     stop();
 }
 
+/* The status of a request with the key "key". */
+static int status_with_key(void) {
+    static const char asked[] = REQUEST("/batches/b/status", KEYS "Connection: close\r\n");
+    char statuses[32];
+    int fd = dial(http_server_port(server));
+    CHECK(send(fd, asked, sizeof asked - 1, 0) == sizeof asked - 1);
+    read_statuses(fd, statuses, sizeof statuses);
+    close(fd);
+    return atoi(statuses);
+}
+
+/* Of two reloads side by side the one that began first may have read a key that is revoked since.
+ */
+static void a_reload_that_began_earlier_brings_no_revoked_key_back(void) {
+    struct err err = {0};
+    if (!start()) {
+        CHECK(server);
+        return;
+    }
+    CHECK_INT(status_with_key(), 503); /* the database is away */
+    uint64_t earlier = api_begin_admission(api), later = api_begin_admission(api);
+    setenv("HULEEDU_INTERNAL_API_KEY", "other", 1);
+    struct config *revoked = config_load("config.lua", &err);
+    CHECK_OK(revoked && api_admit(api, later, revoked, &err), &err);
+    CHECK_INT(status_with_key(), 401);
+    CHECK_OK(api_admit(api, earlier, config, &err), &err);
+    CHECK_INT(status_with_key(), 401);
+    CHECK_OK(api_admit(api, api_begin_admission(api), config, &err), &err);
+    CHECK_INT(status_with_key(), 503);
+    config_unref(revoked);
+    stop();
+}
+
 /* A certificate of the authority, with its key, as "server.pem" and "server.key". */
 static void write_certificate(const struct identity *authority, const char *folder) {
     struct identity made = identity_make(
@@ -393,6 +426,8 @@ static const struct test_case cases[] = {
     {"finds a loop that hangs", finds_a_loop_that_hangs},
     {"answers many clients at once", answers_many_clients_at_once},
     {"replaces scripts under load", replaces_scripts_under_load},
+    {"a reload that began earlier brings no revoked key back",
+     a_reload_that_began_earlier_brings_no_revoked_key_back},
     {"replaces certificates under load", replaces_certificates_under_load},
     {"stops under load", stops_under_load},
 };
