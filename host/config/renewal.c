@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "bindings/login.h"
 #include "bindings/pg_url.h"
@@ -13,13 +14,17 @@
 #include "base/xalloc.h"
 
 #define REREAD_INTERVAL_US 1000000 /* between re-reads after refused logins */
+#define READING_TIMEOUT_S 1        /* of a thread that waits for another one to read */
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the others */
-static char *path;                                       /* NULL: logins do not change */
-static const struct config *present;
+static pthread_mutex_t reading = PTHREAD_MUTEX_INITIALIZER; /* held by the one thread that reads */
+/* Under `reading`. */
 static uint64_t stamp;     /* of the files that `present` was read from */
 static int64_t reread_us;  /* the last re-read after a refused login */
 static char *logged_error; /* of the last re-read; NULL: none */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows */
+static char *path;                                       /* NULL: logins do not change */
+static const struct config *present;                     /* replaced under both */
 
 /* ---- re-reading ---------------------------------------------------------------------------- */
 
@@ -44,27 +49,47 @@ static void renewal_log_error(const char *error) {
     logged_error = error ? xstrdup(error) : NULL;
 }
 
+static void renewal_replace(const struct config *fresh) {
+    pthread_mutex_lock(&lock);
+    const struct config *old = present;
+    present = fresh;
+    pthread_mutex_unlock(&lock);
+    config_unref(old);
+}
+
 static void renewal_reread(void) {
     struct err err = {0};
     stamp = renewal_files_stamp(); /* before the read: a later write causes another re-read */
     struct config *fresh = config_load(path, &err);
     renewal_log_error(fresh ? NULL : err.text);
     if (fresh) {
-        config_unref(present);
-        present = fresh;
+        renewal_replace(fresh);
         stamp = stamp == renewal_files_stamp() ? stamp : 0; /* it may name other files */
     }
 }
 
-/* Locks and re-reads if the files changed, or a login was refused. The caller unlocks. */
-static void renewal_lock(bool after_refusal) {
-    pthread_mutex_lock(&lock);
+/* Re-reads if the files changed, or a login was refused. Does nothing where another thread reads
+ * for longer: a file system that hangs must not hold all connections up. */
+static void renewal_read(bool after_refusal) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += READING_TIMEOUT_S;
+    if (pthread_mutex_timedlock(&reading, &until) != 0) {
+        return;
+    }
     int64_t now_us = clock_monotonic_us();
     bool due = after_refusal && now_us - reread_us >= REREAD_INTERVAL_US;
     if (path && (due || renewal_files_stamp() != stamp)) {
         reread_us = due ? now_us : reread_us;
         renewal_reread();
     }
+    pthread_mutex_unlock(&reading);
+}
+
+/* Reads, then locks. The caller unlocks. */
+static void renewal_lock(bool after_refusal) {
+    renewal_read(after_refusal);
+    pthread_mutex_lock(&lock);
 }
 
 /* ---- logins -------------------------------------------------------------------------------- */
@@ -145,10 +170,12 @@ static struct login_pair renewal_redis_sentinel(const char *url) {
 void renewal_begin(const char *config_path, const struct config *config) {
     static const struct login_source source = {renewal_url, renewal_sasl, renewal_redis_tls,
                                                renewal_redis_sentinel};
+    pthread_mutex_lock(&reading);
     pthread_mutex_lock(&lock);
     path = xstrdup(config_path);
     present = config_ref(config);
-    stamp = renewal_files_stamp();
     pthread_mutex_unlock(&lock);
+    stamp = renewal_files_stamp();
+    pthread_mutex_unlock(&reading);
     login_set_source(&source);
 }
