@@ -4,6 +4,7 @@ that no answer cached for one is served to another.
 
     /usr/bin/python3 -m pytest [-n 4] spec/integration [--build FOLDER]
 """
+import collections
 import contextlib
 import os
 import pathlib
@@ -44,6 +45,36 @@ def pytest_configure(config):
 
 def pytest_unconfigure(config):
     CLEANUP.close()
+
+
+SHARED = ("fed_apache", "fed")  # fixtures of a session, which one worker makes for all files
+
+
+def group_of(item):
+    """The name of the worker's group that a test runs in; None: any worker runs it."""
+    mark = item.get_closest_marker("xdist_group")
+    if mark:
+        return mark.args[0]
+    shared = [name for name in SHARED if name in item.fixturenames]
+    if shared:
+        return shared[0]
+    definitions = item._fixtureinfo.name2fixturedefs.values()
+    of_module = any(fixture.scope == "module" for found in definitions for fixture in found)
+    return item.path.stem if of_module else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Tests that share a fixture of a module run in one worker, which makes it once. Large groups begin
+    first."""
+    groups = {item: group_of(item) for item in items}
+    sizes = collections.Counter(groups.values())
+    places = {}
+    for item, group in groups.items():
+        if group:
+            item.add_marker(pytest.mark.xdist_group(group))
+            places.setdefault(group, len(places))
+    items.sort(key=lambda item: (-sizes[groups[item]], places[groups[item]]) if groups[item] else (0, 0))
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,6 @@ USER = expectations("current")[KNOWN]["user_id"]
 LIST = f"/internal/v1/batches/user/{USER}"
 WRONG_KEY = HEADERS | {"X-Internal-API-Key": "wrong"}
 WRONG_SERVICE = HEADERS | {"X-Service-ID": "wrong"}
-fed_group = pytest.mark.xdist_group("fed")
 
 
 def events(release):
@@ -79,13 +78,11 @@ def test_the_api_description_is_a_valid_document():
     openapi.check_document()
 
 
-@fed_group
 def test_the_api_description_is_served(fed):
     status, body, _ = fed.program.get("/openapi.json", {})
     assert (status, json.loads(body)) == (200, openapi.document())
 
 
-@fed_group
 @pytest.mark.parametrize("path, method, headers, status", [
     (status_path(KNOWN), "GET", HEADERS, 200),
     (status_path(KNOWN), "HEAD", HEADERS, 200),
@@ -114,7 +111,6 @@ def test_responses_conform_to_the_description(fed, path, method, headers, status
     openapi.check_answer(path, method, answer)
 
 
-@fed_group
 @pytest.mark.parametrize("headers, message", [
     ({}, "Missing authentication"),
     ({"X-Internal-API-Key": "wrong"}, "Missing authentication"),
@@ -129,7 +125,6 @@ def test_refused_credentials_are_told_apart(fed, headers, message):
         assert (status, json.loads(body)) == (401, {"error": message})
 
 
-@fed_group
 def test_an_unchanged_response_is_not_sent_again(fed):
     path = status_path(KNOWN)
     tag = fed.program.get(path)[2]["ETag"]
@@ -141,13 +136,11 @@ def test_an_unchanged_response_is_not_sent_again(fed):
     assert fed.program.get(path, HEADERS | {"If-None-Match": '"other"'})[0] == 200
 
 
-@fed_group
 def test_if_none_match_star_gives_304(fed):
     assert fed.program.get(status_path(KNOWN), HEADERS | {"If-None-Match": "*"})[0] == 304
     assert fed.program.get(status_path("no"), HEADERS | {"If-None-Match": "*"})[0] == 404
 
 
-@fed_group
 def test_head_has_the_content_length_of_get(fed):
     _, body, headers = fed.program.get(status_path(KNOWN))
     head = fed.program.get(status_path(KNOWN), method="HEAD")
@@ -155,7 +148,6 @@ def test_head_has_the_content_length_of_get(fed):
     assert head[2]["ETag"] == headers["ETag"]
 
 
-@fed_group
 def test_the_correlation_id_is_returned_and_made_if_unusable(fed):
     def of(given):
         return fed.program.get("/nowhere", {"X-Correlation-ID": given})[2]["X-Correlation-ID"]
@@ -167,7 +159,6 @@ def test_the_correlation_id_is_returned_and_made_if_unusable(fed):
     assert len(set(made)) == 3
 
 
-@fed_group
 def test_every_metric_has_its_help_and_its_type(fed):
     wait_until("the lag", lambda: "ras_consumer_lag_messages" in
                fed.program.get("/metrics", {})[1].decode())
@@ -193,7 +184,6 @@ def test_every_metric_has_its_help_and_its_type(fed):
             "ras_script_generation"} <= described.keys()
 
 
-@fed_group
 def test_a_raw_request_with_two_lengths_is_refused(fed):
     """A proxy could frame it differently."""
     with socket.create_connection(("127.0.0.1", fed.program.port), timeout=5) as connection:

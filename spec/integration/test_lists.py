@@ -8,7 +8,6 @@ from harness import expectations, read_records
 from stack import HEADERS
 from views import status_path
 
-pytestmark = pytest.mark.xdist_group("fed")
 USER = "teacher-list"
 OWN = ["REGISTERED", "PROCESSING", "PARTIALLY_COMPLETED", "COMPLETED", "FAILED", "CANCELLED"]
 # The platform's internal words, by the own status that a batch in that state has.

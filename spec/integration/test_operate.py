@@ -199,7 +199,6 @@ def test_replay_takes_one_partition_by_time(service):
     assert re.fullmatch(rf"{SLOTS}/1: reads again from offset 1: (1 offset|[1-9]\d* offsets)\n", said)
 
 
-@pytest.mark.xdist_group("fed_apache")
 def test_replay_by_time_finds_the_offset_in_kafka(fed_apache):
     fed_apache.wait_committed(sum(len(read_records(stream)) for stream in BESIDE))
     said = fed_apache.program.command("replay", "--topic", SLOTS, "--from-time",

@@ -6,8 +6,6 @@ from harness import BESIDE, STREAMS, expectations, read_records
 from stack import wait_until
 from views import canonical, check_view, read_answers, status_path
 
-apache_group = pytest.mark.xdist_group("fed_apache")
-
 
 @pytest.mark.parametrize("stream", STREAMS)
 def test_stream_gives_its_view(service, stream):
@@ -16,13 +14,11 @@ def test_stream_gives_its_view(service, stream):
     assert service.program.stop() == 0
 
 
-@apache_group
 @pytest.mark.parametrize("stream", BESIDE)
 def test_stream_gives_its_view_over_apache_kafka_among_the_others(fed_apache, stream):
     check_view(fed_apache.program, stream)
 
 
-@apache_group
 @pytest.mark.parametrize("stream", BESIDE)
 def test_lists_hold_the_same_contents_as_the_batches(fed_apache, stream):
     check_view(fed_apache.program, stream)
