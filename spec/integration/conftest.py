@@ -18,6 +18,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools/lib"))
 
+import apache_kafka  # noqa: E402
 import faulty_build as faulty_builds  # noqa: E402
 import harness  # noqa: E402
 import http_client  # noqa: E402
@@ -163,7 +164,7 @@ def service(bare_service):
     return bare_service
 
 
-def start_apache(cleanup, folder, build, properties=None, partitions=None, kind=stack.ApacheKafka):
+def start_apache(cleanup, folder, build, properties=None, partitions=None, kind=apache_kafka.ApacheKafka):
     """properties: of the broker. partitions: {topic: number} where it is another than usual."""
     if not (stack.KAFKA_JARS / "pom.xml").exists():
         pytest.fail("no Apache Kafka in .kafka/: run tools/test once with Maven's repository in "

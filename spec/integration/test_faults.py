@@ -2,6 +2,7 @@
 far as possible, and everything recovers without an operator."""
 import json
 
+import apache_kafka
 import openapi
 import pytest
 import redis
@@ -161,7 +162,7 @@ def test_broker_restarted_during_a_stream(make_service, cleanup, apache, end):
                          ids="-".join)
 def test_starts_without_any_server_and_works_once_they_start(build, cleanup, tmp_path,
                                                               own_postgres, order):
-    kafka, server = stack.ApacheKafka(tmp_path / "kafka"), stack.Redis(tmp_path)
+    kafka, server = apache_kafka.ApacheKafka(tmp_path / "kafka"), stack.Redis(tmp_path)
     program = stack.Aggregator(tmp_path, build, own_postgres.url("ras"), server.url, kafka.brokers)
     for process in (kafka, server, program):
         cleanup.callback(process.kill)

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 
+import apache_kafka
 import pytest
 import stack
 from harness import edited_config, log_lines, slot_event
@@ -22,7 +23,7 @@ def documented_commands():
     return found
 
 
-class StrictKafka(stack.ApacheKafka):
+class StrictKafka(apache_kafka.ApacheKafka):
     """Clients without a login may do everything; the user `aggregator` may do nothing until grant()."""
 
     def __init__(self, folder):
@@ -43,7 +44,7 @@ class StrictKafka(stack.ApacheKafka):
     def grant(self, words):
         """Runs the manual's command with these words."""
         command = [line for line in documented_commands() if words in line][0]
-        subprocess.run([*self.java("-Xmx128m"), "kafka.admin.AclCommand", "--bootstrap-server",
+        subprocess.run([*self.java(heap="-Xmx128m"), "kafka.admin.AclCommand", "--bootstrap-server",
                         self.brokers, *command.split()], check=True, capture_output=True)
 
 

@@ -5,6 +5,7 @@ import json
 import pathlib
 import subprocess
 
+import apache_kafka
 import certificates
 import pytest
 import stack
@@ -17,7 +18,7 @@ PUBLISHED = "huleedu.ras.batch.results.ready.v1"
 LISTENERS = ("TLS", "MTLS", "SASL", "NAME", "EXPIRED")
 
 
-class TlsKafka(stack.ApacheKafka):
+class TlsKafka(apache_kafka.ApacheKafka):
     """Listeners beside the plain one: TLS; MTLS wants the client's certificate; SASL wants PLAIN or SCRAM
     in TLS; NAME and EXPIRED have a bad certificate."""
 
@@ -53,7 +54,7 @@ class TlsKafka(stack.ApacheKafka):
                 self.authority.certificate}
 
     def set_scram(self, user, password):
-        subprocess.run([*self.java("-Xmx128m"), "kafka.admin.ConfigCommand", "--bootstrap-server",
+        subprocess.run([*self.java(heap="-Xmx128m"), "kafka.admin.ConfigCommand", "--bootstrap-server",
                         self.brokers, "--alter", "--add-config", f"SCRAM-SHA-256=[password={password}]",
                         "--entity-type", "users", "--entity-name", user], check=True,
                        capture_output=True)

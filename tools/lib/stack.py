@@ -1,5 +1,5 @@
-"""Private servers on free loopback ports: Postgres, Redis, Kafka (embedded or Apache), and the
-program itself. Used by tools/run, the tests, the bench, the crash test and the soak.
+"""Private servers on free loopback ports: Postgres, Redis, an embedded Kafka (apache_kafka.py has the real
+one), and the program itself. Used by tools/run, the tests, the bench, the crash test and the soak.
 
 Every process is a child with a death signal of its own: none outlives the one that started it. Each
 has a session of its own, so that Ctrl-C in a terminal reaches only that one, which ends the others
@@ -372,58 +372,6 @@ class EmbeddedKafka(Process):
         self.wait_ready(boot.exists)
         self.brokers = boot.read_text().strip()
         return self
-
-
-class ApacheKafka(Process):
-    """A real Apache Kafka (KRaft, one node). Its jars are fetched once by tools/lib/install.sh."""
-
-    def __init__(self, folder, names=None, partitions=3, properties=None):
-        super().__init__(folder)
-        self.port, self.controller_port = free_port(), free_port()
-        self.names, self.partitions = names or topics(), partitions
-        self.properties = properties or {}
-        self.brokers = f"127.0.0.1:{self.port}"
-
-    def java(self, heap="-Xmx512m"):
-        return ["java", heap, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-                "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{KAFKA_JARS}/*"]
-
-    def write_properties(self):
-        listener = f"PLAINTEXT://127.0.0.1:{self.port}"
-        values = {
-            "process.roles": "broker,controller", "node.id": 1,
-            "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
-            "listeners": f"{listener},CONTROLLER://127.0.0.1:{self.controller_port}",
-            "advertised.listeners": listener, "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-            "log.dirs": self.folder / "kafka-data", "num.partitions": self.partitions,
-            "offsets.topic.replication.factor": 1, "offsets.topic.num.partitions": 1,
-            "transaction.state.log.replication.factor": 1, "transaction.state.log.min.isr": 1,
-            "group.initial.rebalance.delay.ms": 0, "auto.create.topics.enable": "true",
-            "group.min.session.timeout.ms": 1000, "log.cleaner.enable": "false", **self.properties}
-        path = self.folder / "server.properties"
-        path.write_text("".join(f"{key}={value}\n" for key, value in values.items()))
-        return path
-
-    def start(self):
-        properties = self.write_properties()
-        if not (self.folder / "kafka-data").exists():
-            self.spawn([*self.java(), "kafka.tools.StorageTool", "format", "-t",
-                        "aggregatoraggregatorag", "-c", properties])
-            self.finish("formatting Kafka's storage")
-        self.spawn([*self.java(), "kafka.Kafka", properties])
-        self.wait_ready(lambda: accepts(self.port))
-        return self
-
-    def move(self, port):
-        """Restarts under another address."""
-        self.stop()
-        self.port = port
-        self.brokers = f"127.0.0.1:{self.port}"
-        return self.start()
-
-    def create_topics(self, build):
-        create_topics(build, self.brokers, self.names, self.partitions)
 
 
 def create_topics(build, brokers, names=None, partitions=3):

@@ -20,6 +20,7 @@ import statistics
 import threading
 import time
 
+import apache_kafka
 import many_topics
 import stack
 from confluent_kafka import Producer
@@ -165,7 +166,7 @@ class Servers:
         self.postgres = stack.Postgres(folder / "postgres", (
             "track_commit_timestamp=on", "max_connections=600", "shared_buffers=256MB"))
         cleanup.callback(self.postgres.remove)
-        self.kafka = stack.ApacheKafka(folder / "kafka", self.topics, options.partitions,
+        self.kafka = apache_kafka.ApacheKafka(folder / "kafka", self.topics, options.partitions,
                                        {"group.initial.rebalance.delay.ms": 3000})
         self.redis = stack.Redis(folder / "redis")
         for server in (self.postgres, self.redis, self.kafka):

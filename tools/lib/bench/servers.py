@@ -2,6 +2,7 @@
 import contextlib
 import itertools
 
+import apache_kafka
 import psycopg2
 import spell_results
 import stack
@@ -20,7 +21,7 @@ class Servers:
         self.tree = options.tree
         self.postgres = stack.Postgres(folder / "postgres", postgres_settings)
         cleanup.callback(self.postgres.remove)
-        self.kafka = stack.ApacheKafka(folder / "kafka", partitions=partitions,
+        self.kafka = apache_kafka.ApacheKafka(folder / "kafka", partitions=partitions,
                                        properties=kafka_properties)
         self.redis = stack.Redis(folder / "redis") if redis else None
         for server in filter(None, (self.postgres, self.kafka, self.redis)):

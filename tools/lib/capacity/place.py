@@ -6,6 +6,7 @@ import pathlib
 import signal
 import time
 
+import apache_kafka
 import psycopg2
 import redis
 import stack
@@ -94,7 +95,7 @@ class Place:
         self.service, self.build, self.folder, self.cleanup = service, build, folder, cleanup
         self.postgres = stack.Postgres(folder / "postgres")
         cleanup.callback(self.postgres.remove)
-        self.kafka = stack.ApacheKafka(folder / "kafka", names=service.topics)
+        self.kafka = apache_kafka.ApacheKafka(folder / "kafka", names=service.topics)
         self.redis = stack.Redis(folder / "redis")
         for server in (self.postgres, self.kafka, self.redis):
             cleanup.callback(server.stop)

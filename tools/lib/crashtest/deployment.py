@@ -2,6 +2,7 @@
 processes of the program. At the end a second, undisturbed program reads the same log."""
 import shutil
 
+import apache_kafka
 import outgoing_forms
 import stack
 
@@ -38,7 +39,7 @@ class Deployment:
         self.fed = [*stack.topics(), slips.TOPIC, *([outside.TOPIC] if neighbours else [])]
         names = [*self.fed, *outgoing_forms.TOPICS]
         self.kafka = stack.EmbeddedKafka(folder / "kafka", build, names, PARTITIONS) \
-            if kind == "embedded" else stack.ApacheKafka(folder / "kafka", names, PARTITIONS)
+            if kind == "embedded" else apache_kafka.ApacheKafka(folder / "kafka", names, PARTITIONS)
         self.slots = []
         self.passwords = {
             "postgres": Password(lambda text: self.database.change_password(USER, text)),
