@@ -3,7 +3,6 @@ move."""
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import stack
@@ -217,9 +216,7 @@ def test_stopping_does_not_wait_for_a_silent_kafka(service):
     service.publish(slots("some", 20))
     service.wait_committed(20)
     service.kafka.send(signal.SIGSTOP)
-    started = time.monotonic()
     try:
-        assert service.program.stop() == 0
+        assert service.program.stop(15) == 0
     finally:
         service.kafka.send(signal.SIGCONT)
-    assert time.monotonic() - started < 15

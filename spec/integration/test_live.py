@@ -6,7 +6,6 @@ import contextlib
 import json
 import socket
 import threading
-import time
 import uuid
 
 import certificates
@@ -22,7 +21,7 @@ from views import status_path
 
 API_KEYS = ('api_keys = list(env_or_file("HULEEDU_INTERNAL_API_KEY") or '
             'env_or_file("INTERNAL_API_KEY"))')
-DRAIN_S = 20  # less than http.drain_timeout_ms
+LONG_DRAIN = {"AGGREGATOR_HTTP_DRAIN_TIMEOUT_MS": "600000"}  # no wait of a test is as long
 HEARTBEAT_MS, REQUEST_TIMEOUT_MS, MOST_READERS = 100, 1000, 3
 pytestmark = pytest.mark.xdist_group("live")
 
@@ -323,13 +322,11 @@ def test_a_client_that_leaves_within_an_event_costs_nobody_else_an_event(program
 
 
 def test_streams_end_at_once_when_the_program_stops(bare_service, open_stream):
-    program = bare_service.start()
+    program = bare_service.start(**LONG_DRAIN)
     stream = open_stream(program)
     stream.wait_events(1)
-    began = time.monotonic()
     assert program.stop() == 0
     stream.wait_end()
-    assert time.monotonic() - began < DRAIN_S
 
 
 def test_a_reload_without_the_route_ends_its_streams(bare_service, scripts, open_stream):
@@ -382,18 +379,16 @@ def test_a_stream_over_tls(bare_service, tmp_path, open_stream):
 
 def test_an_upgrade_ends_the_streams_and_the_new_process_opens_them_again(bare_service, tmp_path, cleanup,
                                                                            open_stream):
-    installed = Installed(bare_service, tmp_path, cleanup)
+    installed = Installed(bare_service, tmp_path, cleanup, **LONG_DRAIN)
     batch = Batch(bare_service)
     stream = open_stream(installed.program, batch.path + "?answer=true")
     known = stream.wait_events(1)[0]["id"]
-    began = time.monotonic()
     assert installed.upgrade()[0] == 0
     stream.wait_end()
     again = open_stream(installed.program, batch.path + "?answer=true",
                         headers=f"Last-Event-ID: {known}\r\n".encode())
     wait_until("the reader", lambda: readers(installed.program) == 1)
     installed.wait_ended(installed.first)
-    assert time.monotonic() - began < DRAIN_S
     batch.service.publish([slot_event(batch.id, batch.essay, "after.txt", 1)])
     assert [names(event) for event in again.wait_events(1)] == [["after.txt"]]
 

@@ -4,7 +4,6 @@ import contextlib
 import http.server
 import json
 import shutil
-import socket
 import threading
 import time
 
@@ -27,9 +26,7 @@ class Content:
     """An HTTP service that starts and stops, on a reserved port."""
 
     def __init__(self):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = stack.free_port()
         self.server = None
         self.delay_s = 0
 
