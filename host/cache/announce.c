@@ -352,6 +352,19 @@ bool cache_append_positions_query(struct cache *cache, struct redis *redis,
     return announce_send(redis, &arguments, err);
 }
 
+bool cache_append_positions_renewal(struct cache *cache, struct redis *redis, uint64_t view,
+                                    struct err *err) {
+    struct arguments arguments;
+    if (!cache_uses_redis(cache)) {
+        return true;
+    }
+    announce_arguments_open(&arguments, 3, 0);
+    announce_put_text(&arguments, "EXPIRE");
+    announce_put_slice(&arguments, cache_announced_key(view, arguments.announced));
+    announce_put_text(&arguments, ANNOUNCED_TTL_S);
+    return announce_send(redis, &arguments, err);
+}
+
 /* ---- audits of several processes ------------------------------------------------------------- */
 
 #define AUDITOR_KEY_BYTES (sizeof AUDITOR_PREFIX + 16)

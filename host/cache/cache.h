@@ -135,7 +135,8 @@ struct cache_pending {
  * Until its end this process takes no response with one of the tags from Redis. */
 void cache_invalidate_pending(struct cache *cache, const uint64_t *tags, size_t count,
                               struct cache_pending *pending);
-/* Ends the older pending announcement: Redis has confirmed it, or cache_doubt was called. */
+/* Ends the older pending announcement: Redis has confirmed it, or cache_doubt was called. One
+ * without tags was never pending. */
 void cache_end_pending(struct cache *cache, struct cache_pending *pending);
 
 /* The commits of one partition: a count that grows with each of them. */
@@ -178,6 +179,10 @@ bool cache_append_drop_all(struct cache *cache, struct redis *redis,
  * `position` of any value the announced one follows. */
 bool cache_append_positions_query(struct cache *cache, struct redis *redis,
                                   const struct cache_announcement *announcement, struct err *err);
+
+/* Announced counts are kept for a week. Keeps them for another one. The reply is an integer. */
+bool cache_append_positions_renewal(struct cache *cache, struct redis *redis, uint64_t view,
+                                    struct err *err);
 
 /* Queries which process of the database's announced last, by the next function, that an audit found
  * no unannounced commit: the reply is a text, or nil if none has for the time that it gave. */

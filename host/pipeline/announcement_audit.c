@@ -18,6 +18,7 @@
 #include "pipeline/announcement_audit.sql.h"
 
 #define CONNECT_TIMEOUT_MS 1500 /* short: audit_stop waits for it */
+#define RENEWAL_US (3600 * 1000000LL)
 #define RETRY_INTERVAL_US 1000000
 #define UNPOSITIONED_US 60000000 /* how long the caches are bypassed */
 
@@ -47,6 +48,7 @@ struct audit {
     bool is_doubtful;        /* a cache_doubt is open */
     int64_t watched_us;      /* since when each audit has succeeded; 0: the last one failed */
     int64_t failed_us;       /* since when each audit has failed; 0: the last one succeeded */
+    int64_t renewed_us;      /* when the counts in Redis were last kept for longer; 0: never */
     size_t behind;           /* partitions with an unannounced commit at the last audit */
     bool refused;            /* by Redis */
     bool shared;             /* another process has audited, says Redis */
@@ -260,6 +262,21 @@ static bool announcement_audit_make_known(const struct audit *audit,
     return late_commits_make_known(&with, late);
 }
 
+/* Otherwise the counts would be unknown after a week without a commit, and all responses be
+ * dropped.
+ */
+static void announcement_audit_renew(struct audit *audit, int64_t now_us) {
+    struct err err = {0};
+    bool due = audit->renewed_us > 0 && now_us - audit->renewed_us >= RENEWAL_US;
+    if (audit->renewed_us == 0 || due) {
+        audit->renewed_us = now_us;
+    }
+    if (due && (!cache_append_positions_renewal(audit->cache, audit->redis, audit->view, &err) ||
+                !redis_run(audit->redis, announcement_audit_ignore, NULL, &err))) {
+        log_debug("announced counts could not be kept for longer", LOG_TEXT("error", err.text));
+    }
+}
+
 void audit_judge(struct audit *audit, int64_t now_us) {
     struct err err = {0};
     if (!announcement_audit_ask(audit, &err)) {
@@ -277,6 +294,9 @@ void audit_judge(struct audit *audit, int64_t now_us) {
     struct cache_announcement late = announcement_audit_positions(audit, false, now_us);
     bool all_announced = late.position_count == 0 || announcement_audit_make_known(audit, &late);
     free((void *)late.positions);
+    if (audit->behind == 0) {
+        announcement_audit_renew(audit, now_us);
+    }
     if (audit->tells_position && audit->behind == 0) {
         announcement_audit_check_position(audit, now_us);
     }

@@ -127,6 +127,32 @@ static void an_audit_that_found_or_took_too_long_is_not_shared(void) {
     end_caches();
 }
 
+static long long ask_number(const char *one, const char *two, const char *three) {
+    struct slice args[] = {slice_of(one), slice_of(two), slice_of(three ? three : "")};
+    struct redis *redis = redis_create(url, 5000, &err);
+    long long number = -1;
+    CHECK_OK(redis_append(redis, args, three ? 3 : 2, &err) &&
+                 redis_run(redis, note_integer, &number, &err),
+             &err);
+    redis_destroy(redis);
+    return number;
+}
+
+static void an_audit_keeps_the_counts_of_an_idle_view(void) {
+    char key[64];
+    begin_with_answers();
+    struct audit *audit = audit_of(a);
+    snprintf(key, sizeof key, "ras:cache:announced:%016x", VIEW);
+    look(audit, 5, 0);
+    CHECK_INT(ask_number("EXPIRE", key, "100"), 1);
+    look(audit, 5, 3500 * 1000000LL);
+    CHECK(ask_number("TTL", key, NULL) <= 100);
+    look(audit, 5, 3700 * 1000000LL);
+    CHECK(ask_number("TTL", key, NULL) > 100);
+    audit_destroy(audit);
+    end_caches();
+}
+
 static void a_late_announcement_drops_nothing_before_the_limit(void) {
     begin_with_answers();
     struct audit *audit = audit_of(a);
@@ -294,6 +320,7 @@ static const struct test_case cases[] = {
     {"processes share an audit that found nothing", processes_share_an_audit_that_found_nothing},
     {"an audit that found or took too long is not shared",
      an_audit_that_found_or_took_too_long_is_not_shared},
+    {"an audit keeps the counts of an idle view", an_audit_keeps_the_counts_of_an_idle_view},
     {"a late announcement drops nothing before the limit",
      a_late_announcement_drops_nothing_before_the_limit},
     {"consecutive announcements leave no gap", consecutive_announcements_leave_no_gap},
