@@ -149,19 +149,26 @@ bool sweep_read_state(struct sql_session *session, const struct view_table *tabl
 
 /* ---- what leaves --------------------------------------------------------------------------- */
 
+/* "TABLE WHERE …" of the rows that are due, of the table that is $1. */
+static void sweep_append_due(struct buffer *sql, const struct view_table *table) {
+    buffer_append_format(sql,
+                         "\"%s\" WHERE \"%s_at\" < (SELECT horizon FROM aggregator_state.retention "
+                         "WHERE root = $1::text)",
+                         table->name, table->groups[table->retention->by].name);
+}
+
 /* The keys of the oldest rows that are due, as an array's text; the caller frees it. NULL: none, or
  * an error. A row that another transaction has locked is left for later. */
 static char *sweep_take_roots(struct sweep *sweep, const struct view_table *table, int64_t *count,
                               struct err *err) {
     struct buffer sql = {0};
     struct pg_result *row = NULL;
-    const char *by = table->groups[table->retention->by].name;
-    buffer_append_format(
-        &sql,
-        "SELECT count(*), array_agg(d.key)::text FROM (SELECT \"%s\" AS key FROM \"%s\" "
-        "WHERE \"%s_at\" < (SELECT horizon FROM aggregator_state.retention WHERE root = $1::text) "
-        "ORDER BY \"%s_at\" LIMIT $2::int8 FOR UPDATE SKIP LOCKED) d",
-        table->key[0].name, table->name, by, by);
+    buffer_append_format(&sql,
+                         "SELECT count(*), array_agg(d.key)::text FROM (SELECT \"%s\" AS key FROM ",
+                         table->key[0].name);
+    sweep_append_due(&sql, table);
+    buffer_append_format(&sql, " ORDER BY \"%s_at\" LIMIT $2::int8 FOR UPDATE SKIP LOCKED) d",
+                         table->groups[table->retention->by].name);
     pg_params_add_text(sweep->session.params, slice_of(table->name));
     pg_params_add_int8(sweep->session.params, (int64_t)sweep->roots);
     *count = 0;
@@ -172,6 +179,23 @@ static char *sweep_take_roots(struct sweep *sweep, const struct view_table *tabl
     char *keys = *count > 0 ? xstrdup(pg_rows_text(row, 0, 1)) : NULL;
     pg_rows_free(row);
     return keys;
+}
+
+/* Notes that all has left, unless rows are due that others have locked. */
+static bool sweep_note_swept(struct sweep *sweep, const struct view_table *table, struct err *err) {
+    struct buffer sql = {0};
+    int64_t locked = 0;
+    buffer_append_text(&sql, "SELECT EXISTS (SELECT FROM ");
+    sweep_append_due(&sql, table);
+    buffer_append_text(&sql, ")::int");
+    pg_params_add_text(sweep->session.params, slice_of(table->name));
+    bool ok = sql_query_int(&sweep->session, sql.data, &locked, err);
+    buffer_free(&sql);
+    if (!ok || locked) {
+        return ok;
+    }
+    pg_params_add_text(sweep->session.params, slice_of(table->name));
+    return sql_query(&sweep->session, slice_of(swept_sql), NULL, err);
 }
 
 struct ids {
@@ -267,6 +291,17 @@ static bool sweep_remove(struct sweep *sweep, struct removal *removal, struct er
     return ok && sql_query_int(&sweep->session, removed_sql, &removal->removed, err);
 }
 
+/* One row may have very many on it, which leave with it. */
+static bool sweep_limit_statements(struct sweep *sweep, struct err *err) {
+    if (sweep->roots > 1) {
+        sweep->session.timeout_ms = SWEEP_STATEMENT_TIMEOUT_MS;
+        return true;
+    }
+    sweep->session.timeout_ms = SWEEP_ONE_ROW_TIMEOUT_MS;
+    return sql_run(&sweep->session, err, "SET LOCAL statement_timeout = %d",
+                   SWEEP_ONE_ROW_TIMEOUT_MS);
+}
+
 /* ---- a step -------------------------------------------------------------------------------- */
 
 static void sweep_adapt(struct sweep *sweep, int64_t took_us) {
@@ -288,6 +323,17 @@ static void sweep_count(struct sweep *sweep, const struct removal *removal, int6
     }
 }
 
+/* After a time-out the next transaction takes one row with what hangs on it, and has more time. */
+static enum sweep_result sweep_after_failure(struct sweep *sweep, struct err *err) {
+    bool too_slow = strcmp(err->sqlstate, "57014") == 0 && pg_connected(sweep->session.pg);
+    if (!too_slow || sweep->roots == 1) {
+        return SWEEP_FAILED;
+    }
+    sweep->roots = 1;
+    err_clear(err);
+    return SWEEP_MORE;
+}
+
 enum sweep_result sweep_step(struct sweep *sweep, const struct view_table *table, int64_t *rows,
                              struct err *err) {
     struct removal removal = {.root = table};
@@ -297,20 +343,20 @@ enum sweep_result sweep_step(struct sweep *sweep, const struct view_table *table
     if (result != SWEEP_MORE) {
         return result;
     }
-    char *keys = sweep_take_roots(sweep, table, &roots, err);
+    bool ok = sweep_limit_statements(sweep, err);
+    char *keys = ok ? sweep_take_roots(sweep, table, &roots, err) : NULL;
     removal.keys = keys;
-    bool ok = err->kind == ERR_NONE;
+    ok = err->kind == ERR_NONE;
     if (ok && roots > 0) {
         ok = sweep_remove(sweep, &removal, err);
     } else if (ok) {
-        pg_params_add_text(sweep->session.params, slice_of(table->name));
-        ok = sql_query(&sweep->session, slice_of(swept_sql), NULL, err);
+        ok = sweep_note_swept(sweep, table, err);
     }
     free(keys);
     FAULT_POINT("before_sweep_commit");
     if (!sweep_end(sweep, ok, err)) {
         sweep->tag_count = 0;
-        return SWEEP_FAILED;
+        return sweep_after_failure(sweep, err);
     }
     FAULT_POINT("after_sweep_commit");
     sweep_count(sweep, &removal, rows);

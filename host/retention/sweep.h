@@ -9,6 +9,7 @@
 
 #define SWEEP_MAX_ROOTS 500 /* in one transaction */
 #define SWEEP_STATEMENT_TIMEOUT_MS 30000
+#define SWEEP_ONE_ROW_TIMEOUT_MS (30 * 60 * 1000) /* where 30 s were not enough */
 
 struct sweep {
     const struct config *config;
