@@ -23,7 +23,7 @@
 /* Tags that a store checks, without the ids of announcers: about 1 ms of Redis' time. */
 #define LOOKED_AT "4000"
 
-/* The numbers in front of an entry's tags. An response whose bytes are not those that the header
+/* The numbers in front of an entry's tags. A response whose bytes are not those that the header
  * names was damaged, or written by another program. */
 enum header {
     HEADER_SEQUENCE, /* before the query */

@@ -209,7 +209,9 @@ const struct config_field config_fields[] = {
     ROW(cache, ttl_s, INTEGER, "300", .min = 1, .max = 86400,
         .help = "seconds that a response is cached at most"),
     ROW(cache, process_max_bytes, INTEGER, "33554432", .max = 2147483647,
-        .help = "bytes of the process' own cache; 0: Redis alone caches"),
+        .help =
+            "bytes of the process' own cache, without the compressed forms of its responses, which "
+            "add about a quarter; 0: Redis alone caches"),
     ROW(scripts, root, PATH, "scripts", .help = "the folder of the Lua files"),
     ROW(scripts, sql, PATH, "sql", .help = "the folder with migrations, functions and queries"),
     ROW(scripts, specs, PATH, "", .live = true,

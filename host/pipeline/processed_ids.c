@@ -3,8 +3,7 @@
  * committed the same bytes at an earlier offset of the same partition: neither a replay nor a
  * restored backup loses an event.
  *
- *     ras:seen:{event_id}  →  8 bytes identity (database, topic, partition, payload), 8 bytes
- * offset
+ *     ras:seen:{event_id}  →  8 bytes identity (database, topic, partition, payload), 8 offset
  */
 #include "processed_ids.h"
 

@@ -47,9 +47,8 @@ uint32_t view_sql_groups(const struct view_table *table, struct merge_row *const
 
 /* INSERT … SELECT unnest($1), … ON CONFLICT DO UPDATE for the groups in the mask. It replaces a
  * group's columns only if its version wins, adds to sets, and writes a row only if a group changes.
- * The arrays are
- * unnested in the select list, which reads them in step: FROM unnest($1, …) would first copy each
- * of them into a tuplestore, a tenth of the statement's time. */
+ * The arrays are unnested in the select list, which reads them in step: FROM unnest($1, …) would
+ * first copy each of them into a tuplestore, a tenth of the statement's time. */
 void view_sql_upsert(const struct view_table *table, uint32_t groups, struct buffer *sql);
 
 /* The union of two arrays of a set, of which either may be null, as merge_set_finish orders it. */
