@@ -67,7 +67,7 @@ static bool batch_handle_run(struct pipeline *pipeline, struct batch *batch,
                              struct err *err) {
     size_t handler = (size_t)event->handler;
     for (int tries = 0; tries < 2; tries++) {
-        if (!pipeline_renew_scripts(pipeline)) {
+        if (FAULT_MISSES("script_state") || !pipeline_renew_scripts(pipeline)) {
             return false;
         }
         FAULT_POINT("before_handling");

@@ -102,6 +102,9 @@ static bool shadow_fill_turn(struct shadow_fill *fill, size_t *events, struct er
     if (!ok || batch->count == 0) {
         return ok;
     }
+    if (batch->handled == 0) { /* and the next turn would do no more */
+        return batch_describe_unhandled(&fill->pipeline, batch, err);
+    }
     fill->inflight = true;
     fill->filling = !fill->filling;
     batch_split(&fill->pipeline, batch, &fill->batches[fill->filling]);

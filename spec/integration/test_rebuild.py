@@ -248,6 +248,13 @@ def test_a_shadow_that_lags_while_the_offsets_are_locked_is_compared_again(servi
     assert "the next attempt follows" in said, said
 
 
+def test_a_verify_that_can_create_no_script_state_ends(service, faulty_build):
+    feed_and_wait(service)
+    service.build = faulty_build
+    done = run(service, "verify", AGGREGATOR_FAULT="script_state:1:MISS")
+    assert done.returncode == 1 and "cannot create a script state" in done.stderr, done.stderr
+
+
 def test_a_group_without_offsets_is_refused_and_the_view_kept(service):
     feed_and_wait(service)
     before = dump(service)
