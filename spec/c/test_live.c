@@ -6,7 +6,9 @@
 #include "test.h"
 
 static const uint64_t TAG = 7;
+static const uint64_t TAG_OF_THE_SAME_BUCKET = 7 + 16384; /* BUCKETS of live.c */
 static const char PATH[] = "/batches/b";
+static const char OTHER_PATH[] = "/batches/other"; /* its questions are not counted */
 
 static struct {
     pthread_mutex_t lock;
@@ -17,13 +19,22 @@ static struct {
     bool inside; /* `ask` waits */
     bool fails;
     bool hears;
+    bool has_no_tags; /* what is answered depends on no tag */
 } site;
+
+static bool answer_of(struct live_answer *answer, int status, const char *body, size_t tags) {
+    answer->cached = cached_response_create(status, slice_of(body));
+    answer->tags = calloc(1, sizeof TAG);
+    answer->tags[0] = TAG;
+    answer->tag_count = tags;
+    answer->held = &site;
+    return true;
+}
 
 static bool ask(void *context, struct slice path, struct live_answer *answer, struct err *err) {
     (void)context;
-    CHECK_SLICE(path, PATH);
     pthread_mutex_lock(&site.lock);
-    site.asked++;
+    site.asked += slice_equal(path, slice_of(PATH));
     char body[sizeof site.body];
     memcpy(body, site.body, sizeof body); /* as a query takes its snapshot, and is then slow */
     while (site.held) {
@@ -33,16 +44,12 @@ static bool ask(void *context, struct slice path, struct live_answer *answer, st
     site.inside = false;
     bool fails = site.fails;
     int status = site.status;
+    size_t tags = site.has_no_tags ? 0 : 1;
     pthread_mutex_unlock(&site.lock);
     if (fails) {
         return err_set(err, ERR_UNAVAILABLE, "no database");
     }
-    answer->cached = cached_response_create(status, slice_of(body));
-    answer->tags = calloc(1, sizeof TAG);
-    answer->tags[0] = TAG;
-    answer->tag_count = 1;
-    answer->held = &site;
-    return true;
+    return answer_of(answer, status, body, tags);
 }
 
 /* The vocabulary "loud" adds an exclamation mark. */
@@ -76,7 +83,7 @@ static struct live *begin(void) {
     snprintf(site.body, sizeof site.body, "1");
     site.status = 200;
     site.asked = site.released = 0;
-    site.held = site.inside = site.fails = false;
+    site.held = site.inside = site.fails = site.has_no_tags = false;
     site.hears = true;
     struct live *live = live_create(&calls, &err);
     CHECK_OK(live != NULL, &err);
@@ -124,6 +131,16 @@ static struct live_reader *join(struct live *live, const char *vocabulary, const
     *news = 0;
     live_reader_join(reader, on_news, news);
     return reader;
+}
+
+/* Until the thread, which works in order, has done all that it was asked for before. */
+static void wait_for_the_thread(struct live *live) {
+    const struct live_request request = {.path = slice_of(OTHER_PATH)};
+    _Atomic int news = 0;
+    struct live_reader *reader = live_reader_create(live, &request, 100);
+    live_reader_join(reader, on_news, &news);
+    WAIT_UNTIL(news == 1);
+    live_reader_leave(reader);
 }
 
 /* The text of the next event; "": none. */
@@ -194,13 +211,50 @@ static void asks_again_where_a_commit_came_while_it_asked(void) {
     live_destroy(live);
 }
 
+/* The first answer links the watch to its tags: until then only their buckets know of a commit. */
+static void asks_again_where_a_commit_came_while_it_asked_first(void) {
+    struct live *live = begin();
+    _Atomic int news;
+    bool ends;
+    site.held = true;
+    struct live_reader *reader = join(live, NULL, NULL, &news);
+    WAIT_UNTIL(is(&site.inside));
+    answer("2");
+    live_invalidate(live, &TAG, 1);
+    set(&site.held, false);
+    WAIT_UNTIL(news == 2);
+    CHECK_HAS(take(reader, &ends), "\"answer\":2}\n\n");
+    live_reader_leave(reader);
+    live_destroy(live);
+}
+
+static void check_asks_again_without_a_commit(bool *flag, bool value) {
+    struct live *live = begin();
+    _Atomic int news;
+    *flag = value;
+    struct live_reader *reader = join(live, NULL, NULL, &news);
+    WAIT_UNTIL(asked() == 2);
+    live_reader_leave(reader);
+    live_destroy(live);
+}
+
+static void asks_again_while_no_commits_are_heard_of(void) {
+    check_asks_again_without_a_commit(&site.hears, false);
+}
+
+static void asks_again_for_an_answer_without_tags(void) {
+    check_asks_again_without_a_commit(&site.has_no_tags, true);
+}
+
 static void asks_for_nothing_that_did_not_change(void) {
-    static const uint64_t other = 8;
+    const uint64_t others[] = {8, TAG_OF_THE_SAME_BUCKET};
     struct live *live = begin();
     _Atomic int news;
     struct live_reader *reader = join(live, NULL, NULL, &news);
     WAIT_UNTIL(news == 1);
-    live_invalidate(live, &other, 1);
+    live_invalidate(live, others, 2);
+    wait_for_the_thread(live);
+    CHECK_INT(asked(), 1);
     live_invalidate(live, &TAG, 1); /* the answer is the same: no event */
     WAIT_UNTIL(asked() == 2);
     live_invalidate(live, NULL, 0);
@@ -329,6 +383,10 @@ static const struct test_case cases[] = {
     {"replaces news that were not taken", replaces_news_that_were_not_taken},
     {"asks again where a commit came while it asked",
      asks_again_where_a_commit_came_while_it_asked},
+    {"asks again where a commit came while it asked first",
+     asks_again_where_a_commit_came_while_it_asked_first},
+    {"asks again while no commits are heard of", asks_again_while_no_commits_are_heard_of},
+    {"asks again for an answer without tags", asks_again_for_an_answer_without_tags},
     {"asks for nothing that did not change", asks_for_nothing_that_did_not_change},
     {"keeps silent to a reader that has the answer", keeps_silent_to_a_reader_that_has_the_answer},
     {"asks again after a failure", asks_again_after_a_failure},
