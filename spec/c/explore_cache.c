@@ -10,8 +10,9 @@
  *     explore_cache [--long] [--only NAME] [--seconds N] [--mutation NAME]
  *
  * A scenario has an initial state and a limit for each kind of event; the search covers all of its
- * states within the time limit. Then guards are removed one at a time (explore/mutations.h), and
- * the search must find a violation. */
+ * states. One that the time limit ends fails, but in the long form: its scenarios are too large to
+ * be searched to the end. Then guards are removed one at a time (explore/mutations.h), and the
+ * search must find a violation. Exits with 2 where an option, a scenario or a guard is unknown. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,11 @@
 
 #define SHORT_TABLE_BITS 22
 #define LONG_TABLE_BITS 27
+/* Of CPU time, for a scenario. Each of the short form takes seconds: its limit bounds a search that
+ * a change made much larger, and leaves room for a busy machine. */
+#define SHORT_SECONDS 60
+#define LONG_SECONDS 15
+#define USAGE_STATUS 2
 #define BIT(tags) (1 << (tags))
 
 struct scenario {
@@ -40,6 +46,16 @@ static const struct scenario scenarios[] = {
 
 static struct search search;
 static int passed, failed;
+
+struct options {
+    bool is_long;
+    const char *only, *mutation;
+    int64_t seconds; /* for a scenario; -1: not set */
+};
+
+static int64_t seconds_of(const struct options *options, int64_t unset) {
+    return options->seconds < 0 ? unset : options->seconds;
+}
 
 /* ---- one scenario -------------------------------------------------------------------------- */
 
@@ -100,17 +116,18 @@ static void shorten(int64_t seconds) {
     }
 }
 
-static void run_scenario(const struct scenario *scenario, int64_t seconds) {
+static void run_scenario(const struct scenario *scenario, const struct options *options) {
     int64_t started_us = clock_monotonic_us();
-    explore(scenario, seconds);
+    explore(scenario, seconds_of(options, options->is_long ? LONG_SECONDS : SHORT_SECONDS));
     double took_s = (double)(clock_monotonic_us() - started_us) / 1e6;
-    bool ok = !search.violation[0];
+    bool complete = search.complete && !search.violation[0];
+    bool ok = !search.violation[0] && (complete || options->is_long);
     printf(
         "%s %-46s %9lld states of %lld bytes, %10lld steps, %7lld quiet, depth %3d, %s, %.1f s\n",
         ok ? "ok  " : "FAIL", scenario->name, (long long)search.states,
         (long long)(search.bytes / search.states), (long long)search.steps, (long long)search.quiet,
-        search.deepest, search.complete && ok ? "complete" : "not complete", took_s);
-    if (!ok) {
+        search.deepest, complete ? "complete" : "not complete", took_s);
+    if (search.violation[0]) {
         shorten(20);
         print_trace();
     }
@@ -119,32 +136,37 @@ static void run_scenario(const struct scenario *scenario, int64_t seconds) {
 
 /* ---- mutations ----------------------------------------------------------------------------- */
 
-/* Whether some scenario finds that the guard is missing. */
-static bool find_mutation(const char **where) {
+struct finding {
+    const char *scenario; /* NULL: none finds that the guard is missing */
+    bool complete;        /* every scenario was searched to its end, or to the violation */
+};
+
+static struct finding find_mutation(int64_t seconds) {
+    struct finding finding = {.complete = true};
     mutation_applied = false;
-    for (size_t i = 0; i < SCENARIOS; i++) {
+    for (size_t i = 0; i < SCENARIOS && !finding.scenario; i++) {
         if (!scenarios[i].is_long) {
-            explore(&scenarios[i], 5);
-            if (search.violation[0]) {
-                *where = scenarios[i].name;
-                return true;
-            }
+            explore(&scenarios[i], seconds);
+            finding.scenario = search.violation[0] ? scenarios[i].name : NULL;
+            finding.complete &= search.complete || finding.scenario;
         }
     }
-    return false;
+    return finding;
 }
 
-static void run_mutation(enum mutation of, bool with_trace) {
-    const char *text, *where = "", *name = mutation_name(of, &text);
+static void run_mutation(enum mutation of, int64_t seconds, bool with_trace) {
+    const char *text, *name = mutation_name(of, &text);
     mutation = of;
-    bool found = find_mutation(&where), wanted = !mutation_is_covered(of);
-    bool ok = mutation_applied && found == wanted;
+    struct finding finding = find_mutation(seconds);
+    const char *where = finding.scenario;
+    bool ok = mutation_applied && (mutation_is_covered(of) ? !where && finding.complete : !!where);
     printf("%s %s: %s: %s%s\n", ok ? "ok  " : "FAIL", name, text,
-           !mutation_applied ? "nothing was taken out, the code is another"
-           : found           ? "found by: "
-                             : "nothing is found",
-           where);
-    if (found && with_trace) {
+           !mutation_applied  ? "nothing was taken out, the code is another"
+           : where            ? "found by: "
+           : finding.complete ? "nothing is found"
+                              : "nothing is found, but not all was searched",
+           where ? where : "");
+    if (where && with_trace) {
         shorten(5);
         print_trace();
     }
@@ -154,48 +176,75 @@ static void run_mutation(enum mutation of, bool with_trace) {
 
 /* ---- the command --------------------------------------------------------------------------- */
 
-struct options {
-    bool is_long;
-    const char *only, *mutation;
-    int64_t seconds;
-};
+static void refuse(const char *what, const char *name) {
+    fprintf(stderr,
+            "explore_cache: %s '%s'\n"
+            "usage: explore_cache [--long] [--only NAME] [--seconds N] [--mutation NAME]\n",
+            what, name);
+    exit(USAGE_STATUS);
+}
+
+static int64_t read_seconds(const char *text) {
+    char *end;
+    long long seconds = strtoll(text, &end, 10);
+    if (end == text || *end || seconds < 0) {
+        refuse("--seconds takes a number, not", text);
+    }
+    return seconds;
+}
 
 static struct options read_options(int argc, char **argv) {
-    struct options options = {.seconds = 0};
+    struct options options = {.seconds = -1};
     for (int i = 1; i < argc; i++) {
-        const char *next = i + 1 < argc ? argv[i + 1] : "";
-        if (strcmp(argv[i], "--long") == 0) {
+        const char *name = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (strcmp(name, "--long") == 0) {
             options.is_long = true;
-        } else if (strcmp(argv[i], "--only") == 0) {
-            options.only = next;
-        } else if (strcmp(argv[i], "--mutation") == 0) {
-            options.mutation = next;
-        } else if (strcmp(argv[i], "--seconds") == 0) {
-            options.seconds = strtoll(next, NULL, 10);
+            continue;
         }
+        if (!value) {
+            refuse("an option that is unknown, or without its value:", name);
+        } else if (strcmp(name, "--only") == 0) {
+            options.only = value;
+        } else if (strcmp(name, "--mutation") == 0) {
+            options.mutation = value;
+        } else if (strcmp(name, "--seconds") == 0) {
+            options.seconds = read_seconds(value);
+        } else {
+            refuse("unknown option", name);
+        }
+        i++;
     }
     return options;
 }
 
 static void run_scenarios(const struct options *options) {
-    int64_t seconds = options->seconds ? options->seconds : options->is_long ? 15 : 5;
+    bool any = false;
     for (size_t i = 0; i < SCENARIOS; i++) {
         bool chosen = options->only ? strstr(scenarios[i].name, options->only) != NULL
                                     : scenarios[i].is_long == options->is_long;
         if (chosen) {
-            run_scenario(&scenarios[i], seconds);
+            any = true;
+            run_scenario(&scenarios[i], options);
         }
+    }
+    if (!any) {
+        refuse("no scenario has in its name", options->only);
     }
 }
 
 static void run_mutations(const struct options *options) {
+    bool any = false;
     for (int of = NO_MUTATION + 1; of < MUTATIONS; of++) {
         const char *text;
         bool named = options->mutation && strcmp(mutation_name(of, &text), options->mutation) == 0;
         bool all = !options->mutation && !options->only;
+        any |= named;
         if (named || (all && (options->is_long || !mutation_is_covered(of)))) {
-            run_mutation(of, named || options->is_long);
+            run_mutation(of, seconds_of(options, SHORT_SECONDS), named || options->is_long);
         }
+    }
+    if (options->mutation && !any) {
+        refuse("no mutation is named", options->mutation);
     }
 }
 
