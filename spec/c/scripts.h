@@ -86,6 +86,14 @@ static inline struct script_instance *scripts_load(struct scripts *scripts,
     return instance;
 }
 
+/* After scripts_load: removes the files, too. */
+static inline void scripts_unload(struct scripts *scripts, struct script_generation *generation,
+                                  struct script_instance *instance) {
+    script_instance_destroy(instance);
+    script_generation_unref(generation);
+    scripts_end(scripts);
+}
+
 /* One event for handler 0, whose values live in the arena. */
 static inline struct extract_value *scripts_event(struct script_generation *generation,
                                                   struct arena *arena, const char *document) {
@@ -106,12 +114,13 @@ static inline struct extract_value *scripts_event(struct script_generation *gene
 /* Runs the cases interpreted, then compiled. */
 #define SCRIPTS_TEST_MAIN(cases)                                                                   \
     int main(int argc, char **argv) {                                                              \
+        const size_t count = sizeof(cases) / sizeof *(cases);                                      \
+        struct test_counts counts = {0};                                                           \
         scripts_compile = false;                                                                   \
         printf("interpreted:\n");                                                                  \
-        if (test_run((cases), sizeof(cases) / sizeof *(cases), argc, argv) != 0) {                 \
-            return 1;                                                                              \
-        }                                                                                          \
+        test_run_chosen((cases), count, argc, argv, &counts);                                      \
         scripts_compile = true;                                                                    \
         printf("compiled:\n");                                                                     \
-        return test_run((cases), sizeof(cases) / sizeof *(cases), argc, argv);                     \
+        test_run_chosen((cases), count, argc, argv, &counts);                                      \
+        return test_end((cases), count, &counts);                                                  \
     }

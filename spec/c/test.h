@@ -1,6 +1,6 @@
 /* test: a table of named cases, and checks. A test program prints a line a case and `N passed, N
- * failed` at the end; arguments select cases whose names contain one of them. Any thread may check.
- */
+ * failed` at the end, with `, N skipped` where cases were; arguments select cases whose names
+ * contain one of them, and select at least one. Any thread may check. */
 #pragma once
 
 #include <signal.h>
@@ -22,6 +22,7 @@ struct test_case {
 };
 
 static _Atomic bool test_failed;
+static const char *test_skipped; /* why the case does not run here; NULL: it does */
 
 #define TEST_FAIL(...)                                                                             \
     do {                                                                                           \
@@ -35,6 +36,12 @@ static _Atomic bool test_failed;
         if (!(condition)) {                                                                        \
             TEST_FAIL("not true: %s", #condition);                                                 \
         }                                                                                          \
+    } while (0)
+/* Ends the case: what it needs is not there. */
+#define TEST_SKIP(why)                                                                             \
+    do {                                                                                           \
+        test_skipped = (why);                                                                      \
+        return;                                                                                    \
     } while (0)
 /* The call succeeds; where it does not, its error is shown. */
 #define CHECK_OK(call, err)                                                                        \
@@ -109,21 +116,58 @@ static inline bool test_is_chosen(const char *name, int argc, char **argv) {
     return chosen;
 }
 
-static inline int test_run(const struct test_case *cases, size_t count, int argc, char **argv) {
-    int passed = 0, failed = 0;
+#define TEST_USAGE_STATUS 2
+
+struct test_counts {
+    int passed, failed, skipped;
+};
+
+static inline void test_run_case(const struct test_case *test, struct test_counts *counts) {
+    test_failed = false;
+    test_skipped = NULL;
+    test->run();
+    if (test_skipped && !test_failed) {
+        counts->skipped++;
+        printf("skip %s: %s\n", test->name, test_skipped);
+        return;
+    }
+    printf("%s %s\n", test_failed ? "FAIL" : "ok  ", test->name);
+    test_failed ? counts->failed++ : counts->passed++;
+}
+
+static inline void test_run_chosen(const struct test_case *cases, size_t count, int argc,
+                                   char **argv, struct test_counts *counts) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < count; i++) {
-        if (!test_is_chosen(cases[i].name, argc, argv)) {
-            continue;
+        if (test_is_chosen(cases[i].name, argc, argv)) {
+            test_run_case(&cases[i], counts);
         }
-        test_failed = false;
-        cases[i].run();
-        printf("%s %s\n", test_failed ? "FAIL" : "ok  ", cases[i].name);
-        test_failed ? failed++ : passed++;
     }
-    printf("%d passed, %d failed\n", passed, failed);
-    return failed == 0 ? 0 : 1;
+}
+
+/* Prints the counts; returns the exit status. */
+static inline int test_end(const struct test_case *cases, size_t count,
+                           const struct test_counts *counts) {
+    if (counts->passed + counts->failed + counts->skipped == 0) {
+        fprintf(stderr, "no case has such a name; there are:\n");
+        for (size_t i = 0; i < count; i++) {
+            fprintf(stderr, "    %s\n", cases[i].name);
+        }
+        return TEST_USAGE_STATUS;
+    }
+    printf("%d passed, %d failed", counts->passed, counts->failed);
+    if (counts->skipped > 0) {
+        printf(", %d skipped", counts->skipped);
+    }
+    printf("\n");
+    return counts->failed == 0 ? 0 : 1;
+}
+
+static inline int test_run(const struct test_case *cases, size_t count, int argc, char **argv) {
+    struct test_counts counts = {0};
+    test_run_chosen(cases, count, argc, argv, &counts);
+    return test_end(cases, count, &counts);
 }
 
 #define TEST_MAIN(cases)                                                                           \

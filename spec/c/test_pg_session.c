@@ -85,7 +85,7 @@ static void connect_timeout_of_the_url_is_kept_to(void) {
     int64_t began_us = clock_monotonic_us();
     CHECK(!pg_connect(pg, &err));
     CHECK_INT(err.kind, ERR_UNAVAILABLE);
-    CHECK(clock_monotonic_us() - began_us < 5000000);
+    CHECK(clock_monotonic_us() - began_us < 30000000); /* half of the setting */
     pg_destroy(pg);
     proxy_stop(&frozen);
 }
@@ -244,7 +244,7 @@ static void a_plan_that_a_pooler_keeps_is_made_again_after_the_table_was_altered
     struct pg *pg = open_url(test_url("PGBOUNCER_TEST_URL"));
     if (!pg->keeps_statements) {
         pg_destroy(pg);
-        return;
+        TEST_SKIP("this PgBouncer keeps no statements");
     }
     run(pg, "DROP TABLE IF EXISTS public.test_pg_altered");
     run(pg, "CREATE TABLE public.test_pg_altered AS SELECT 1 AS a");
