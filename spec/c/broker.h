@@ -16,13 +16,17 @@ struct broker {
     rd_kafka_mock_cluster_t *cluster;
 };
 
-/* Points the configuration at it. */
-static inline void broker_start(struct broker *broker, struct config *config) {
+static inline void broker_open(struct broker *broker) {
     char text[256];
     *broker = (struct broker){0};
     broker->producer = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), text, sizeof text);
     broker->cluster = rd_kafka_mock_cluster_new(broker->producer, 1);
     rd_kafka_mock_topic_create(broker->cluster, BROKER_TOPIC, 1, 1);
+}
+
+/* The same, and points the configuration at it. */
+static inline void broker_start(struct broker *broker, struct config *config) {
+    broker_open(broker);
     config->kafka.brokers = (char *)rd_kafka_mock_cluster_bootstraps(broker->cluster);
     config->kafka.client_id = config->kafka.group = (char *)"spec";
     config->kafka.session_timeout_ms = 6000;

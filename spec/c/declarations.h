@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "files.h"
 #include "scripts.h"
 
 static char folder[] = "/tmp/aggregator-declarations.XXXXXX";
@@ -17,14 +18,7 @@ static const char good_handler[] =
 static const char good_route[] = "return { path = '/', handle = function() end }";
 
 static inline void write_file(const char *name, const char *text) {
-    char path[256];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "we");
-    CHECK(file != NULL);
-    if (file) {
-        fputs(text, file);
-        fclose(file);
-    }
+    write_in(folder, name, text);
 }
 
 static inline void make_folder(const char *name) {

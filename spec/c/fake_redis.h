@@ -109,7 +109,7 @@ static inline void fake_redis_start(struct fake_redis *fake, const struct fake_r
     for (size_t i = 0; replies && replies[i].words; i++) {
         fake->replies[i] = replies[i];
     }
-    fake->listener = proxy_socket(&fake->port);
+    fake->listener = listen_any(&fake->port);
     CHECK(pthread_create(&fake->thread, NULL, fake_redis_main, fake) == 0);
 }
 

@@ -27,9 +27,7 @@ static inline enum script_result handle(void) {
 }
 
 static inline void unload(void) {
-    script_instance_destroy(instance);
-    script_generation_unref(generation);
     merge_destroy(merge);
     arena_destroy(arena);
-    scripts_end(&scripts);
+    scripts_unload(&scripts, generation, instance);
 }

@@ -3,14 +3,11 @@
  * a target it is a server that accepts and never replies. */
 #pragma once
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "test.h"
+#include "sockets.h"
 
 enum proxy_mode { PROXY_PASS, PROXY_FROZEN, PROXY_CUT, PROXY_STOP };
 
@@ -26,28 +23,6 @@ struct proxy {
     int pairs[PROXY_PAIRS][2];      /* client, server; -1 = none */
     _Atomic bool cut_after_request; /* cut once a client has sent something more */
 };
-
-static inline int proxy_socket(int *port) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK(bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 64) == 0);
-    getsockname(fd, (struct sockaddr *)&address, &size);
-    *port = ntohs(address.sin_port);
-    return fd;
-}
-
-static inline int proxy_dial(int port) {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)port),
-                                  .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
 
 static inline void proxy_close(struct proxy *proxy, size_t i) {
     for (int side = 0; side < 2; side++) {
@@ -74,7 +49,7 @@ static inline void proxy_accept(struct proxy *proxy) {
     for (size_t i = 0; i < PROXY_PAIRS; i++) {
         if (proxy->pairs[i][0] < 0) {
             proxy->pairs[i][0] = client;
-            proxy->pairs[i][1] = proxy->target_port ? proxy_dial(proxy->target_port) : -1;
+            proxy->pairs[i][1] = proxy->target_port ? dial_port(proxy->target_port) : -1;
             return;
         }
     }
@@ -135,7 +110,7 @@ static inline void proxy_start(struct proxy *proxy, int target_port) {
     memset(proxy, 0, sizeof *proxy);
     memset(proxy->pairs, -1, sizeof proxy->pairs);
     proxy->target_port = target_port;
-    proxy->listener = proxy_socket(&proxy->port);
+    proxy->listener = listen_any(&proxy->port);
     CHECK(pthread_create(&proxy->thread, NULL, proxy_main, proxy) == 0);
 }
 
@@ -146,6 +121,19 @@ static inline void proxy_stop(struct proxy *proxy) {
         proxy_close(proxy, i);
     }
     close(proxy->listener);
+}
+
+/* Closes all connections that there are, as the restart of a server does. The first that it closes
+ * at once may be closed before them, the second is not. */
+static inline void proxy_cut(struct proxy *proxy) {
+    proxy->mode = PROXY_CUT;
+    for (int i = 0; i < 2; i++) {
+        char byte;
+        int fd = dial_port(proxy->port);
+        CHECK(recv(fd, &byte, 1, 0) <= 0);
+        close(fd);
+    }
+    proxy->mode = PROXY_PASS;
 }
 
 /* The port of a server's URL ("…@host:PORT/…"). */

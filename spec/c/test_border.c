@@ -143,9 +143,7 @@ static void load(void) {
 }
 
 static void unload(void) {
-    script_instance_destroy(instance);
-    script_generation_unref(generation);
-    scripts_end(&scripts);
+    scripts_unload(&scripts, generation, instance);
 }
 
 /* A state that hit a limit is not used again. */

@@ -193,36 +193,58 @@ static void each_set_is_of_one_release_while_a_link_is_swapped(void) {
     scripts_end(&scripts);
 }
 
-/* A copy with a pause behind each file. */
+#define PARTS 10
+#define COPY_PAUSE_US 60000
+#define QUIET_US 200000 /* less than QUIET_MS of bundle_disk.c */
+
+/* A copy with a pause behind each file; *context: the longest time from file to file. */
 static void *copy_slowly(void *context) {
-    (void)context;
-    for (int i = 0; i < 10; i++) {
+    int64_t *longest_us = context, written_us = clock_monotonic_us();
+    for (int i = 0; i < PARTS; i++) {
         char name[32];
         snprintf(name, sizeof name, "lib/part%d.lua", i);
         scripts_write(&scripts, name, "return {}");
-        struct timespec pause = {0, 60 * 1000 * 1000};
-        nanosleep(&pause, NULL);
+        int64_t now_us = clock_monotonic_us();
+        *longest_us = now_us - written_us > *longest_us ? now_us - written_us : *longest_us;
+        written_us = now_us;
+        usleep(COPY_PAUSE_US);
     }
     return NULL;
 }
 
-static void a_reload_waits_for_the_end_of_a_copy(void) {
+/* How many parts a reload during a copy reads; the copier's longest pause. */
+static int load_beside_a_copy(int64_t *longest_us) {
     pthread_t copier;
     struct err err = {0};
     struct script_source source;
     int parts = 0;
     begin();
-    pthread_create(&copier, NULL, copy_slowly, NULL);
+    *longest_us = 0;
+    CHECK(pthread_create(&copier, NULL, copy_slowly, longest_us) == 0);
     WAIT_UNTIL(access(in_folder("lib/part2.lua"), F_OK) == 0);
     struct script_generation *generation = script_generation_load_service(&scripts.config, 1, &err);
     CHECK_TEXT(err.text, "");
     for (size_t i = 0; generation && script_generation_source(generation, i, &source); i++) {
         parts += strncmp(source.name, "lib/part", 8) == 0;
     }
-    CHECK_INT(parts, 10);
     script_generation_unref(generation);
     pthread_join(copier, NULL);
     scripts_end(&scripts);
+    return parts;
+}
+
+/* Says something only where the machine did not hold the copier up for longer than a reload waits.
+ */
+static void a_reload_waits_for_the_end_of_a_copy(void) {
+    for (int attempt = 0; attempt < 10; attempt++) {
+        int64_t longest_us;
+        int parts = load_beside_a_copy(&longest_us);
+        if (longest_us < QUIET_US) {
+            CHECK_INT(parts, PARTS);
+            return;
+        }
+    }
+    TEST_SKIP("the machine is too busy for a copy with short pauses");
 }
 
 static const struct test_case cases[] = {

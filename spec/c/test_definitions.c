@@ -70,9 +70,7 @@ static lua_State *open_state(void) {
 }
 
 static void close_state(void) {
-    script_instance_destroy(instance);
-    script_generation_unref(generation);
-    scripts_end(&folder);
+    scripts_unload(&folder, generation, instance);
 }
 
 /* Leaves the table of a binding on the stack. */

@@ -2,16 +2,15 @@
  * count. Also reasons of refusals, and suspicious keys. */
 #include "http/error_log.h"
 
-#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 #include "base/log_limit.h"
 #include "base/metrics.h"
 #include "http/admission.h"
 #include "http/endpoint.h"
 #include "captured.h"
+#include "sockets.h"
 
 /* ---- the limit ----------------------------------------------------------------------------- */
 
@@ -321,17 +320,6 @@ static void log_fields_of_the_service_have_configured_names(void) {
 
 /* ---- a connection too many ----------------------------------------------------------------- */
 
-static int dial(const struct http_server *server) {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)http_server_port(server)),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct timeval patience = {10, 0};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    CHECK(connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
-    return fd;
-}
-
 static void a_refused_connection_gets_a_503_and_a_log_line_with_one_id(void) {
     struct err err = {0};
     char said[1024] = "", id[64] = "";
@@ -352,10 +340,10 @@ static void a_refused_connection_gets_a_503_and_a_log_line_with_one_id(void) {
                                                  .headers = {NULL, NULL, CORRELATION}},
                           &err);
     CHECK_OK(server != NULL, &err);
-    int first = dial(server), second;
+    int first = dial_port(http_server_port(server)), second;
     CHECK(send(first, HEAD "\r\n", sizeof HEAD + 1, 0) > 0);
     WAIT_UNTIL(waits);
-    second = dial(server);
+    second = dial_port(http_server_port(server));
     ssize_t got = recv(second, said, sizeof said - 1, 0);
     CHECK(got > 0);
     CHECK_HAS(said, "HTTP/1.1 503 ");

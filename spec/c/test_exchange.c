@@ -1,14 +1,11 @@
 /* A request and its plan: made once by the loop, carried out once by a worker, released once. */
 #include "http/exchange.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "test.h"
+#include "sockets.h"
 
 static _Atomic int planned, carried_out, released;
 
@@ -41,17 +38,6 @@ static void begin(void) {
 
 #define REQUEST(path) "GET " path " HTTP/1.1\r\nHost: h\r\n\r\n"
 
-static int dial(const struct http_server *server) {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)http_server_port(server)),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct timeval patience = {10, 0};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    CHECK(connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
-    return fd;
-}
-
 /* Two requests in one segment: the second lies behind the first while a worker has that one. */
 static void a_worker_carries_out_a_plan_once(void) {
     struct err err = {0};
@@ -68,7 +54,7 @@ static void a_worker_carries_out_a_plan_once(void) {
                                                  .site = site},
                           &err);
     CHECK_OK(server != NULL, &err);
-    int fd = dial(server);
+    int fd = dial_port(http_server_port(server));
     static const char requests[] = REQUEST("/first") REQUEST("/second");
     CHECK(send(fd, requests, sizeof requests - 1, 0) > 0);
     for (ssize_t got = 1; got > 0 && !strstr(said, "\r\n\r\n/second"); len += (size_t)got) {

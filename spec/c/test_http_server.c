@@ -1,12 +1,9 @@
 /* The server's threads together, without a database: loops, workers, health checks and many
  * clients. Most useful under ThreadSanitizer. Run from the project's root, for its scripts. */
-#include <arpa/inet.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "http/certificates.h"
 #include "monitor/health.h"
@@ -16,7 +13,7 @@
 #include "http/http_server.h"
 #include "base/log.h"
 #include "certificates.h"
-#include "test.h"
+#include "sockets.h"
 
 #define CLIENTS 8
 #define ROUNDS 60
@@ -87,19 +84,6 @@ static void stop(void) {
     config_unref(config);
 }
 
-static int dial(int port) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct timeval patience = {10, 0};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-
 /* A client's connection, whose socket blocks. */
 struct client {
     int fd;
@@ -107,7 +91,7 @@ struct client {
 };
 
 static struct client client_dial(int port) {
-    struct client client = {dial(port), NULL};
+    struct client client = {dial_port(port), NULL};
     struct err err = {0};
     if (client.fd >= 0 && trust) {
         client.tls = tls_session_create(trust, client.fd, "localhost", &err);
@@ -338,7 +322,7 @@ static _Atomic bool stopped;
 static void *ask_until_stopped(void *port) {
     char statuses[128];
     while (!atomic_load(&stopped)) {
-        int fd = dial((int)(intptr_t)port);
+        int fd = dial_port((int)(intptr_t)port);
         if (fd >= 0 && send(fd, pipeline, sizeof pipeline - 1, MSG_NOSIGNAL) > 0) {
             read_statuses(fd, statuses, sizeof statuses);
             wrong += strncmp(statuses, answers, strlen(statuses)) != 0;
@@ -361,7 +345,7 @@ static void stops_under_load(void) {
     }
     for (int fd, i = 0; i < 20; i++) {
         char statuses[128];
-        fd = dial((int)port);
+        fd = dial_port((int)port);
         send(fd, pipeline, sizeof pipeline - 1, MSG_NOSIGNAL);
         read_statuses(fd, statuses, sizeof statuses);
         close(fd);
@@ -386,9 +370,10 @@ static void plan_slowly(void *context, struct exchange *exchange) {
     response_set_error(&exchange->response, 404, "none");
 }
 
-static bool poke_until(struct http_server *poked, bool turns) {
-    for (int i = 0; i < 5000; i++) {
-        if (http_server_poke(poked) == turns) {
+/* A poke asks for a turn that the next one looks for: WAIT_UNTIL would poke once too often. */
+static bool poke_until_it_turns(struct http_server *poked) {
+    for (int i = 0; i < 10000; i++) {
+        if (http_server_poke(poked)) {
             return true;
         }
         usleep(1000);
@@ -407,17 +392,15 @@ static void finds_a_loop_that_hangs(void) {
                                    .site = {NULL, plan_slowly}};
     struct http_server *poked = http_server_start(&options, &err);
     CHECK_OK(poked != NULL, &err);
-    CHECK(poke_until(poked, true));
+    CHECK(poke_until_it_turns(poked));
     pthread_mutex_lock(&plan_lock);
-    int fd = dial(http_server_port(poked));
+    int fd = dial_port(http_server_port(poked));
     CHECK(send(fd, pipeline, sizeof pipeline - 1, MSG_NOSIGNAL) > 0);
-    while (!atomic_load(&plans)) {
-        usleep(1000);
-    }
+    WAIT_UNTIL(atomic_load(&plans));
     http_server_poke(poked);
     CHECK(!http_server_poke(poked));
     pthread_mutex_unlock(&plan_lock);
-    CHECK(poke_until(poked, true));
+    CHECK(poke_until_it_turns(poked));
     close(fd);
     CHECK(http_server_stop(poked, INT64_MAX));
 }

@@ -72,9 +72,7 @@ static void random_documents(void) {
     if (open_cjson && instance) {
         oracle_run(instance, open_cjson);
     }
-    script_instance_destroy(instance);
-    script_generation_unref(generation);
-    scripts_end(&folder);
+    scripts_unload(&folder, generation, instance);
     if (test_failed) {
         printf("    SEED=%u repeats it\n", first);
     }

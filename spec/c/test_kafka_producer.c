@@ -1,44 +1,26 @@
 /* The producer of the process: late and missing delivery reports, threads, shutdown. The broker is
  * librdkafka's mock cluster, in this process. */
-#include <librdkafka/rdkafka.h>
-#include <librdkafka/rdkafka_mock.h>
 #include <pthread.h>
 
 #include "bindings/kafka_producer.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "test.h"
+#include "broker.h"
 
 #define TIMEOUT_MS 2000
 #define THREADS 8
-
-struct broker {
-    rd_kafka_t *client;
-    rd_kafka_mock_cluster_t *cluster;
-    struct kafka_settings settings;
-};
-
-static struct broker broker_start(void) {
-    char text[256];
-    struct broker broker = {0};
-    broker.client = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), text, sizeof text);
-    broker.cluster = rd_kafka_mock_cluster_new(broker.client, 1);
-    rd_kafka_mock_topic_create(broker.cluster, "records", 1, 1);
-    broker.settings.brokers = rd_kafka_mock_cluster_bootstraps(broker.cluster);
-    broker.settings.client_id = "spec";
-    return broker;
-}
-
-static void broker_stop(struct broker *broker) {
-    rd_kafka_mock_cluster_destroy(broker->cluster);
-    rd_kafka_destroy(broker->client);
-}
 
 static struct kafka_producer *acquire(const struct kafka_settings *settings) {
     struct err err = {0};
     struct kafka_producer *producer = kafka_producer_acquire(settings, TIMEOUT_MS, &err);
     CHECK_TEXT(err.text, "");
     return producer;
+}
+
+static struct kafka_producer *acquire_at(const struct broker *broker) {
+    struct kafka_settings settings = {.brokers = rd_kafka_mock_cluster_bootstraps(broker->cluster),
+                                      .client_id = "spec"};
+    return acquire(&settings);
 }
 
 static struct kafka_record record(const char *value) {
@@ -57,8 +39,9 @@ static struct kafka_delivery produce(struct kafka_producer *producer, int timeou
 }
 
 static void delivers(void) {
-    struct broker broker = broker_start();
-    struct kafka_producer *producer = acquire(&broker.settings);
+    struct broker broker;
+    broker_open(&broker);
+    struct kafka_producer *producer = acquire_at(&broker);
     struct kafka_delivery first = produce(producer, 10000), second = produce(producer, 10000);
     CHECK_INT(first.kind, ERR_NONE);
     CHECK_INT(second.kind, ERR_NONE);
@@ -67,33 +50,36 @@ static void delivers(void) {
     broker_stop(&broker);
 }
 
-/* librdkafka asks for a new topic once a second. */
+/* librdkafka asks for a new topic once a second: so many take longer than the bound. */
 static void new_topics_take_no_second(void) {
-    static const char *const names[] = {"records", "second", "third", "fourth", "fifth"};
-    enum { COUNT = sizeof names / sizeof *names };
-    struct broker broker = broker_start();
-    struct kafka_producer *producer = acquire(&broker.settings);
+    enum { COUNT = 20, BOUND_S = 10 };
+    struct broker broker;
+    broker_open(&broker);
+    struct kafka_producer *producer = acquire_at(&broker);
     CHECK_INT(produce(producer, 10000).kind, ERR_NONE); /* it is connected */
     int64_t started_us = clock_monotonic_us();
-    for (int i = 1; i < COUNT; i++) {
-        rd_kafka_mock_topic_create(broker.cluster, names[i], 1, 1);
+    for (int i = 0; i < COUNT; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "topic%d", i);
+        rd_kafka_mock_topic_create(broker.cluster, name, 1, 1);
         struct kafka_record one = record("x");
-        one.topic = names[i];
+        one.topic = name;
         struct kafka_send *send = kafka_send_create(1);
         kafka_send_add(send, producer, &one);
         kafka_send_wait(send, 10000);
         CHECK_INT(kafka_send_delivery(send, 0).kind, ERR_NONE);
         kafka_send_unref(send);
     }
-    CHECK(clock_monotonic_us() - started_us < (COUNT - 2) * 1000000 / 2);
+    CHECK(clock_monotonic_us() - started_us < BOUND_S * 1000000);
     kafka_producer_release(producer);
     broker_stop(&broker);
 }
 
 /* Reads the one record back as a consumer. */
 static void carries_everything(void) {
-    struct broker broker = broker_start();
-    struct kafka_producer *producer = acquire(&broker.settings);
+    struct broker broker;
+    broker_open(&broker);
+    struct kafka_producer *producer = acquire_at(&broker);
     struct kafka_header headers[] = {{"name", {"a\0b", 3}}, {"empty", {"", 0}}};
     struct kafka_record records[] = {
         {"records", {"k\0", 2}, {"v\0w", 3}, headers, 2},
@@ -111,7 +97,8 @@ static void carries_everything(void) {
 
     char text[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "bootstrap.servers", broker.settings.brokers, text, sizeof text);
+    rd_kafka_conf_set(conf, "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(broker.cluster),
+                      text, sizeof text);
     rd_kafka_conf_set(conf, "group.id", "spec", text, sizeof text);
     rd_kafka_t *consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
     rd_kafka_topic_partition_list_t *from = rd_kafka_topic_partition_list_new(1);
@@ -143,8 +130,9 @@ static void carries_everything(void) {
 }
 
 static void late_report(void) {
-    struct broker broker = broker_start();
-    struct kafka_producer *producer = acquire(&broker.settings);
+    struct broker broker;
+    broker_open(&broker);
+    struct kafka_producer *producer = acquire_at(&broker);
     CHECK_INT(produce(producer, 10000).kind, ERR_NONE);
     rd_kafka_mock_broker_set_rtt(broker.cluster, 1, 500);
     struct kafka_delivery delivery = produce(producer, 50);
@@ -160,20 +148,19 @@ static void late_report(void) {
 static void no_broker(void) {
     struct kafka_settings settings = {.brokers = "127.0.0.1:1", .client_id = "spec"};
     struct kafka_producer *producer = acquire(&settings);
-    int64_t started_us = clock_monotonic_us();
     CHECK_INT(produce(producer, 100).kind, ERR_TIMEOUT);
     struct kafka_delivery delivery = produce(producer, 10000);
     CHECK_INT(delivery.kind, ERR_UNAVAILABLE); /* given up unsent: known not to be there */
     CHECK_TEXT(delivery.reason, "Local: Message timed out");
     produce(producer, 1);
     kafka_producer_release(producer); /* with a record under way */
-    CHECK(clock_monotonic_us() - started_us < 8000000);
 }
 
 static void refused(void) {
     enum { API_PRODUCE = 0 };
-    struct broker broker = broker_start();
-    struct kafka_producer *producer = acquire(&broker.settings);
+    struct broker broker;
+    broker_open(&broker);
+    struct kafka_producer *producer = acquire_at(&broker);
     rd_kafka_mock_push_request_errors(broker.cluster, API_PRODUCE, 1,
                                       RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
     struct kafka_delivery delivery = produce(producer, 10000);
@@ -185,17 +172,15 @@ static void refused(void) {
 
 static void fatal(void) {
     enum { API_PRODUCE = 0 };
-    struct broker broker = broker_start();
-    struct kafka_producer *producer = acquire(&broker.settings);
+    struct broker broker;
+    broker_open(&broker);
+    struct kafka_producer *producer = acquire_at(&broker);
     CHECK_INT(produce(producer, 10000).kind, ERR_NONE);
     rd_kafka_mock_push_request_errors(broker.cluster, API_PRODUCE, 1,
                                       RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
     CHECK(produce(producer, 10000).kind != ERR_NONE);
-    for (int64_t end_us = clock_monotonic_us() + 5000000;
-         !kafka_producer_broken(producer) && clock_monotonic_us() < end_us;) {
-    }
-    CHECK(kafka_producer_broken(producer));
-    struct kafka_producer *other = acquire(&broker.settings);
+    WAIT_UNTIL(kafka_producer_broken(producer));
+    struct kafka_producer *other = acquire_at(&broker);
     CHECK(other != producer);
     kafka_producer_release(producer);
     CHECK_INT(produce(other, 10000).kind, ERR_NONE);
@@ -219,7 +204,7 @@ static void *produce_many(void *context) {
     const struct broker *broker = context;
     size_t failed = 0;
     for (int round = 0; round < 3; round++) {
-        struct kafka_producer *producer = acquire(&broker->settings);
+        struct kafka_producer *producer = acquire_at(broker);
         struct kafka_send *send = kafka_send_create(100);
         struct kafka_record one = record("x");
         for (int i = 0; i < 100; i++) {
@@ -236,7 +221,8 @@ static void *produce_many(void *context) {
 }
 
 static void threads(void) {
-    struct broker broker = broker_start();
+    struct broker broker;
+    broker_open(&broker);
     pthread_t started[THREADS];
     for (int i = 0; i < THREADS; i++) {
         CHECK(pthread_create(&started[i], NULL, produce_many, &broker) == 0);
@@ -250,8 +236,9 @@ static void threads(void) {
 }
 
 static void one_producer(void) {
-    struct broker broker = broker_start();
-    struct kafka_producer *a = acquire(&broker.settings), *b = acquire(&broker.settings);
+    struct broker broker;
+    broker_open(&broker);
+    struct kafka_producer *a = acquire_at(&broker), *b = acquire_at(&broker);
     CHECK(a == b);
     kafka_producer_release(a);
     CHECK_INT(produce(b, 10000).kind, ERR_NONE);

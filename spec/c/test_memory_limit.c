@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "monitor/memory_limit.h"
-#include "test.h"
+#include "files.h"
 
 static char root[] = "/tmp/test_memory_limit.XXXXXX";
 
@@ -33,43 +33,34 @@ static void enter_folder(void) {
     empty_folder();
 }
 
-static void write_file(const char *name, const char *text) {
-    FILE *file = fopen(name, "we");
-    CHECK(file != NULL);
-    if (file) {
-        CHECK(fputs(text, file) >= 0);
-        CHECK(fclose(file) == 0);
-    }
-}
-
 static void the_least_limit_of_the_groups_counts(void) {
     enter_folder();
-    write_file("membership", "4:memory:/old\n0::/a/b\n");
-    write_file("a/memory.max", "1048576\n");
-    write_file("a/b/memory.max", "2097152\n");
+    write_path("membership", "4:memory:/old\n0::/a/b\n");
+    write_path("a/memory.max", "1048576\n");
+    write_path("a/b/memory.max", "2097152\n");
     CHECK(memory_limit_bytes("membership", ".") == 1048576);
-    write_file("a/b/memory.max", "4096\n");
+    write_path("a/b/memory.max", "4096\n");
     CHECK(memory_limit_bytes("membership", ".") == 4096);
 }
 
 static void max_is_no_limit(void) {
     enter_folder();
-    write_file("membership", "0::/a/b\n");
-    write_file("a/memory.max", "max\n");
-    write_file("a/b/memory.max", "max\n");
+    write_path("membership", "0::/a/b\n");
+    write_path("a/memory.max", "max\n");
+    write_path("a/b/memory.max", "max\n");
     CHECK(memory_limit_bytes("membership", ".") == 0);
 }
 
 static void a_container_sees_its_group_as_the_root(void) {
     enter_folder();
-    write_file("membership", "0::/\n");
-    write_file("memory.max", "8192\n");
+    write_path("membership", "0::/\n");
+    write_path("memory.max", "8192\n");
     CHECK(memory_limit_bytes("membership", ".") == 8192);
 }
 
 static void without_control_groups_there_is_no_limit(void) {
     enter_folder();
-    write_file("membership", "4:memory:/old\n");
+    write_path("membership", "4:memory:/old\n");
     CHECK(memory_limit_bytes("membership", ".") == 0);
     CHECK(memory_limit_bytes("no-such-file", ".") == 0);
 }

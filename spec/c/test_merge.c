@@ -2,7 +2,7 @@
 #include "view/merge.h"
 #include "base/buffer.h"
 #include "base/hash.h"
-#include "test.h"
+#include "shuffle.h"
 
 static struct view_column text_columns[] = {{"name", VIEW_TEXT, "text", .is_id = false}};
 static struct view_column time_columns[] = {
@@ -276,15 +276,6 @@ static char *describe(struct merge *merge) {
     return out.data;
 }
 
-static void shuffle(struct fact *facts, size_t count, uint32_t *seed) {
-    for (size_t i = count - 1; i > 0; i--) {
-        size_t j = test_draw(seed, (uint32_t)i + 1);
-        struct fact kept = facts[i];
-        facts[i] = facts[j];
-        facts[j] = kept;
-    }
-}
-
 static void any_order_and_repetition_gives_the_same_rows(void) {
     for (uint32_t round = 1; round <= 300 && !test_failed; round++) {
         uint32_t seed = round;
@@ -317,7 +308,7 @@ static void any_order_and_repetition_gives_the_same_rows(void) {
                 free(got);
             }
             merge_destroy(merge);
-            shuffle(facts, FACTS, &seed);
+            shuffle(facts, FACTS, sizeof *facts, &seed);
         }
         free(want);
     }

@@ -9,7 +9,7 @@
 #include "bindings/pg.h"
 #include "base/log.h"
 #include "schema/program_schema.h"
-#include "test.h"
+#include "files.h"
 #include "test_database.h"
 
 #define WAIT_MS 10000
@@ -22,10 +22,9 @@ static struct err err;
 static bool on_citus;
 
 static void write_file(const char *name, const char *text) {
-    char path[128];
-    snprintf(path, sizeof path, "%s/migrations/%s", folder, name);
-    FILE *file = fopen(path, "w");
-    CHECK(file && fputs(text, file) >= 0 && fclose(file) == 0);
+    char migrations[64];
+    snprintf(migrations, sizeof migrations, "%s/migrations", folder);
+    write_in(migrations, name, text);
 }
 
 static void remove_file(const char *name) {

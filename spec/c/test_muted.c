@@ -1,10 +1,9 @@
 /* A muted state: handlers run in full and reach no outside system; the systems they call are
  * recorded. */
-#include <arpa/inet.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <fcntl.h>
 
 #include "handler.h"
+#include "sockets.h"
 
 static int listener;
 static char urls[2][64];
@@ -12,13 +11,9 @@ static char urls[2][64];
 /* The address of every outside system. It accepts nothing: a connection waits to be counted.
  */
 static void open_listener(void) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof address;
-    listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    CHECK(bind(listener, (struct sockaddr *)&address, sizeof address) == 0);
-    CHECK(listen(listener, 16) == 0);
-    CHECK(getsockname(listener, (struct sockaddr *)&address, &len) == 0);
-    int port = ntohs(address.sin_port);
+    int port;
+    listener = listen_any(&port);
+    CHECK(fcntl(listener, F_SETFL, O_NONBLOCK) == 0);
     snprintf(urls[0], sizeof urls[0], "postgresql://ras@127.0.0.1:%d/x", port);
     snprintf(urls[1], sizeof urls[1], "redis://127.0.0.1:%d", port);
 }

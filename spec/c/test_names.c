@@ -47,9 +47,7 @@ static const char *error_of(const char *body) {
     script_handle(instance, 0, values, merge, &err);
     err.text[strcspn(err.text, "\n")] = '\0';
     merge_destroy(merge);
-    script_instance_destroy(instance);
-    script_generation_unref(generation);
-    scripts_end(&scripts);
+    scripts_unload(&scripts, generation, instance);
     arena_destroy(arena);
     return err.text;
 }
@@ -153,9 +151,7 @@ static void route_with_says(const char *keys, const char *body, const char *want
     CHECK_HAS(err.text, wanted);
     free((char *)response.body.data);
     free(response.tags);
-    script_instance_destroy(instance);
-    script_generation_unref(generation);
-    scripts_end(&scripts);
+    scripts_unload(&scripts, generation, instance);
 }
 
 static void route_says(const char *body, const char *wanted) {

@@ -246,8 +246,6 @@ int main(int argc, char **argv) {
     instance->host.stack_base = (const char *)__builtin_frame_address(0);
     int status = test_run(cases, sizeof cases / sizeof *cases, argc, argv);
     lua_close(lua);
-    script_instance_destroy(instance);
-    script_generation_unref(generation);
-    scripts_end(&scripts);
+    scripts_unload(&scripts, generation, instance);
     return status;
 }

@@ -30,9 +30,7 @@ static enum script_result answer(void) {
 
 static void unload(void) {
     captured_end();
-    script_instance_destroy(instance);
-    script_generation_unref(generation);
-    scripts_end(&scripts);
+    scripts_unload(&scripts, generation, instance);
 }
 
 static void a_line_of_the_log_names_script_and_line(void) {

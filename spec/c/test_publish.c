@@ -28,9 +28,7 @@ static void begin(const char *body) {
 static void end(void) {
     merge_destroy(merge);
     arena_destroy(arena);
-    script_instance_destroy(instance);
-    script_generation_unref(generation);
-    scripts_end(&scripts);
+    scripts_unload(&scripts, generation, instance);
 }
 
 static enum script_result handle(void) {

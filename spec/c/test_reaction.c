@@ -28,10 +28,8 @@ static void load(const char *body) {
 }
 
 static void unload(void) {
-    script_instance_destroy(instance);
-    script_generation_unref(generation);
     arena_destroy(arena);
-    scripts_end(&scripts);
+    scripts_unload(&scripts, generation, instance);
 }
 
 /* As libpq gives the rows of the query: two, of the keys "one" and "two". */

@@ -240,15 +240,12 @@ static void *run_in_background(void *context) {
 /* A round that stands in its query, for the gate is closed. */
 static pthread_t begin_slow_round(struct background *background) {
     pthread_t thread;
-    const char *waits = "f";
     outbox_script(pg, "SELECT pg_advisory_lock(" GATE ")");
     say("a", "slow");
     CHECK(pthread_create(&thread, NULL, run_in_background, background) == 0);
-    for (int i = 0; i < 100000 && strcmp(waits, "t") != 0; i++) {
-        waits = outbox_ask(pg, "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' "
-                               "AND objid = " GATE " AND NOT granted)");
-    }
-    CHECK_TEXT(waits, "t");
+    WAIT_UNTIL(strcmp(outbox_ask(pg, "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = "
+                                     "'advisory' AND objid = " GATE " AND NOT granted)"),
+                      "t") == 0);
     return thread;
 }
 

@@ -10,7 +10,7 @@
 #include "bindings/pg.h"
 #include "bindings/redis.h"
 #include "base/buffer.h"
-#include "test.h"
+#include "files.h"
 
 static struct err err;
 static char folder[] = "/tmp/aggregator-renewal.XXXXXX";
@@ -24,8 +24,8 @@ static void write_file(const char *name, const char *text) {
     char path[256], draft[300];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     snprintf(draft, sizeof draft, "%s.new", path);
-    FILE *file = fopen(draft, "we");
-    CHECK(file && fputs(text, file) >= 0 && fclose(file) == 0 && rename(draft, path) == 0);
+    write_path(draft, text);
+    CHECK(rename(draft, path) == 0);
 }
 
 static void name_file(const char *variable, const char *name) {

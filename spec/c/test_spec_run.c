@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "spec/spec.h"
+#include "files.h"
 #include "scripts.h"
 
 static char folder[] = "/tmp/aggregator-specs.XXXXXX";
@@ -33,17 +34,6 @@ static const char reaction[] =
     "end }";
 static const char clock_double[] =
     "return { binding = { name = 'the double' }, reset = function() end }";
-
-static void write_file(const char *name, const char *text) {
-    char path[256];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "we");
-    CHECK(file != NULL);
-    if (file) {
-        fputs(text, file);
-        fclose(file);
-    }
-}
 
 static const char long_route[] = "return { path = '/long', stream = true, handle = function()\n"
                                  "  return { status = 200, stream = function(write)\n"
@@ -97,7 +87,7 @@ static void make_all(void) {
         mkdir(path, 0700);
     }
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        write_file(files[i].name, files[i].text);
+        write_in(folder, files[i].name, files[i].text);
     }
 }
 
@@ -135,7 +125,7 @@ static void run_spec(const char *text) {
     struct spec_run *run = spec_run_create(&config, &options, &err);
     CHECK_TEXT(err.text, "");
     totals = (struct spec_totals){0};
-    write_file("x_spec.lua", text);
+    write_in(folder, "x_spec.lua", text);
     if (run) {
         run_captured(run, path);
         spec_run_destroy(run);

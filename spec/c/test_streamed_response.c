@@ -1,10 +1,7 @@
 /* Responses whose bodies workers make while loops write them, to many clients, of whom some leave.
  * Most useful under ThreadSanitizer. */
-#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -12,7 +9,7 @@
 #include "http/endpoint.h"
 #include "http/exchange.h"
 #include "http/http_server.h"
-#include "test.h"
+#include "sockets.h"
 
 #define CLIENTS 8
 #define ROUNDS 30
@@ -60,20 +57,6 @@ static void plan(void *context, struct exchange *exchange) {
     exchange->plan.carry_out = stream_body;
 }
 
-static int dial(void) {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)http_server_port(server))};
-    struct timeval patience = {20, 0};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-
 /* Reads up to the last chunk; the body has only NULs. The number of its NULs, or -1. */
 static int read_body(int fd) {
     static const char end[] = "\r\n0\r\n\r\n";
@@ -104,7 +87,7 @@ static void *be_client(void *context) {
     char some[1000];
     int fd = -1;
     for (int i = 0; i < ROUNDS; i++) {
-        fd = fd < 0 ? dial() : fd;
+        fd = fd < 0 ? dial_port(http_server_port(server)) : fd;
         if (send(fd, request, sizeof request - 1, MSG_NOSIGNAL) < 0) {
             wrong++;
         } else if (leaves) {

@@ -33,9 +33,7 @@ static void run(const char *head, const char *body, int events) {
 }
 
 static void unload(void) {
-    script_instance_destroy(instance);
-    script_generation_unref(generation);
-    scripts_end(&scripts);
+    scripts_unload(&scripts, generation, instance);
 }
 
 static int traces_of(const char *head, const char *body) {

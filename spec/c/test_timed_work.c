@@ -59,12 +59,10 @@ static void finished_work_returns_its_context(void) {
 
 static void work_that_hangs_is_left_at_its_deadline_and_frees_itself_later(void) {
     struct err err = {0};
-    int64_t began_us = clock_monotonic_us();
     destroyed = 0;
     CHECK(!timed_work_run(&work, reading_of(fifo), 50, &err));
     CHECK_INT(err.kind, ERR_TIMEOUT);
     CHECK_HAS(err.text, "reading a test's file: timed out after 50 ms");
-    CHECK(clock_monotonic_us() - began_us < 5000000);
     CHECK_INT(timed_work_abandoned(), 1);
     CHECK_INT(destroyed, 0);
     let_go();

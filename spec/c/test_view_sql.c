@@ -7,7 +7,7 @@
 #include <pthread.h>
 
 #include "bindings/pg.h"
-#include "test.h"
+#include "shuffle.h"
 
 #define WAIT_MS 10000
 #define FACTS 60
@@ -242,15 +242,6 @@ static char *dump(struct writer *writer) {
     return text;
 }
 
-static void shuffle(struct fact *facts, size_t count, uint32_t *seed) {
-    for (size_t i = count - 1; i > 0; i--) {
-        size_t j = test_draw(seed, (uint32_t)i + 1);
-        struct fact kept = facts[i];
-        facts[i] = facts[j];
-        facts[j] = kept;
-    }
-}
-
 static void check_dump(struct writer *writer, char **want, uint32_t seed, const char *how) {
     char *got = dump(writer);
     if (!*want) {
@@ -280,7 +271,7 @@ static void memory_and_database_merge_alike(void) {
             check_dump(writer, &want, round, "in order");
             apply(writer, facts, FACTS, 9); /* all of it once more */
             check_dump(writer, &want, round, "repeated");
-            shuffle(facts, FACTS, &seed);
+            shuffle(facts, FACTS, sizeof *facts, &seed);
         }
         free(want);
     }
@@ -316,7 +307,7 @@ static void two_connections_at_once_give_the_same_rows(void) {
         check_dump(one, &want, round, "alone");
         for (int repeat = 0; repeat < 3; repeat++) {
             script(one, clear_sql);
-            shuffle(facts, FACTS, &seed);
+            shuffle(facts, FACTS, sizeof *facts, &seed);
             struct half halves[2] = {{one, facts, 40}, {two, facts + 20, 40}};
             pthread_t thread;
             pthread_create(&thread, NULL, apply_half, &halves[1]);

@@ -139,9 +139,8 @@ static void a_report_without_an_answer_is_left(void) {
     int64_t began_us = clock_monotonic_us();
     kafka_offsets_report_last(&worker);
     CHECK(worker.kafka_offsets.is_under_way);
-    CHECK(clock_monotonic_us() - began_us < 3000000);
-    end(); /* and leaving the group ends, too */
-    CHECK(clock_monotonic_us() - began_us < 20000000);
+    end();                                             /* and leaving the group ends, too */
+    CHECK(clock_monotonic_us() - began_us < 30000000); /* half of the broker's delay */
 }
 
 /* ---- the assignment ------------------------------------------------------------------------ */
