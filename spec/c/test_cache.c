@@ -6,6 +6,7 @@
 #include <semaphore.h>
 
 #include "base/log.h"
+#include "cache_keys.h"
 #include "test.h"
 
 static struct cache *cache;
@@ -54,10 +55,6 @@ static struct cached_response *make(void *context, uint64_t **tags, size_t *tag_
         return NULL;
     }
     return cached_response_create(recipe->status, slice_of(body));
-}
-
-static struct cache_key key_of(const char *text) {
-    return (struct cache_key){.text = slice_of(text), .type = "test", .scripts = 1};
 }
 
 /* The body of the answer in memory that lives until the thread's next call, or the error's text. */
@@ -215,9 +212,9 @@ static void *get_many(void *argument) {
         char key[16];
         snprintf(key, sizeof key, "k%d", i);
         struct err err = {0};
-        struct cached_response *answer = cache_get(
-            cache, &(struct cache_key){.text = slice_of(key), .type = "test", .scripts = 1}, 10000,
-            make_alone, argument, &(struct cache_serving){0}, &err);
+        struct cache_key wanted = key_of(key);
+        struct cached_response *answer = cache_get(cache, &wanted, 10000, make_alone, argument,
+                                                   &(struct cache_serving){0}, &err);
         CHECK_OK(answer != NULL, &err);
         cached_response_unref(answer);
     }
@@ -381,13 +378,11 @@ static void *read_on(void *argument) {
         snprintf(key, sizeof key, "k%zu", tag);
         int least = announced[tag];
         struct err err = {0};
-        struct cached_response *answer = cache_lookup(
-            cache, &(struct cache_key){.text = slice_of(key), .type = "test", .scripts = 1},
-            &(struct cache_serving){0});
+        struct cache_key wanted = key_of(key);
+        struct cached_response *answer = cache_lookup(cache, &wanted, &(struct cache_serving){0});
         if (!answer) {
-            answer = cache_get(
-                cache, &(struct cache_key){.text = slice_of(key), .type = "test", .scripts = 1},
-                10000, read_version, &tag, &(struct cache_serving){0}, &err);
+            answer = cache_get(cache, &wanted, 10000, read_version, &tag,
+                               &(struct cache_serving){0}, &err);
         }
         if (!answer || atoi(answer->body.data) < least) {
             TEST_FAIL("read version %s after %d was announced", answer ? answer->body.data : "none",

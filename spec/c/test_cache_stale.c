@@ -30,6 +30,25 @@ static void begin_store(void) {
     hits = metric_cell(metric_family(METRIC_COUNTER, "test_stale_hits", "Test.", ""));
 }
 
+/* Of a compute that began after so many invalidations. */
+static void put_outdated(uint64_t scripts, uint64_t began, const char *body) {
+    struct cached_response *response = cached_response_create(200, slice_of(body));
+    struct cache_key key = key_with(&outdated);
+    key.scripts = scripts;
+    store_put(&store, &key, response, tag, 1, began, SECOND_US, hits);
+    cached_response_unref(response);
+}
+
+static const char *outdated_body(uint64_t scripts) {
+    static char body[32];
+    struct cache_key key = key_with(&outdated);
+    key.scripts = scripts;
+    struct cached_response *response = store_find(&store, &key).response;
+    snprintf(body, sizeof body, "%.31s", response ? response->body.data : "none");
+    cached_response_unref(response);
+    return body;
+}
+
 static void put(const struct cache_ages *of, int status, int64_t lifetime_us, const char *body) {
     struct cached_response *response = cached_response_create(status, slice_of(body));
     struct cache_key key = key_with(of);
@@ -94,6 +113,24 @@ static void after_a_failure_a_fallback_is_served_without_another_attempt(void) {
     store_free(&store);
 }
 
+static void a_stale_response_that_replaced_nothing_is_refreshed_a_second_later(void) {
+    struct cache_key key = key_with(&ages);
+    begin_store();
+    put(&ages, 200, -SECOND_US, "one");
+    cached_response_unref(store_fall_back(&store, &key));
+    CHECK_TEXT(state_of(&ages), "stale");
+    store_free(&store);
+}
+
+static void the_end_of_another_refresh_delays_none(void) {
+    struct cache_key key = key_with(&ages);
+    begin_store();
+    put(&ages, 200, -SECOND_US, "one");
+    store_end_refresh(&store, &key);
+    CHECK_TEXT(state_of(&ages), "wants refresh");
+    store_free(&store);
+}
+
 static void a_commit_drops_a_stale_response(void) {
     begin_store();
     put(&ages, 200, -SECOND_US, "one");
@@ -114,6 +151,28 @@ static void a_route_may_choose_to_serve_what_a_commit_outdated(void) {
     CHECK_TEXT(state_of(&outdated), "stale");
     store_reset(&store); /* invalidations may be missing */
     CHECK_TEXT(state_of(&outdated), "none");
+    store_free(&store);
+}
+
+static void a_commit_does_not_prolong_what_is_stale_already(void) {
+    begin_store();
+    put(&outdated, 200, -30 * SECOND_US, "one");
+    CHECK_TEXT(state_of(&outdated), "fallback");
+    store_invalidate(&store, tag, 1);
+    CHECK_TEXT(state_of(&outdated), "fallback");
+    store_free(&store);
+}
+
+/* Two computes: the one that began first is stored last. */
+static void an_outdated_response_replaces_no_newer_one_of_the_same_scripts(void) {
+    begin_store();
+    store_invalidate(&store, tag, 1);
+    put_outdated(1, 1, "newer");
+    store_invalidate(&store, tag, 1);
+    put_outdated(1, 0, "older");
+    CHECK_TEXT(outdated_body(1), "newer");
+    put_outdated(2, 0, "of other scripts");
+    CHECK_TEXT(outdated_body(2), "of other scripts");
     store_free(&store);
 }
 
@@ -327,6 +386,13 @@ static void callers_of_what_cannot_be_computed_get_the_stale_response(void) {
 }
 
 static const struct test_case cases[] = {
+    {"a stale response that replaced nothing is refreshed a second later",
+     a_stale_response_that_replaced_nothing_is_refreshed_a_second_later},
+    {"the end of another refresh delays none", the_end_of_another_refresh_delays_none},
+    {"a commit does not prolong what is stale already",
+     a_commit_does_not_prolong_what_is_stale_already},
+    {"an outdated response replaces no newer one of the same scripts",
+     an_outdated_response_replaces_no_newer_one_of_the_same_scripts},
     {"a response is fresh, then stale, then a fallback, then gone",
      a_response_is_fresh_then_stale_then_a_fallback_then_gone},
     {"one caller refreshes a stale response", one_caller_refreshes_a_stale_response},

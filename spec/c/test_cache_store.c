@@ -1,6 +1,7 @@
 /* store: the process level of the cache: bounded, evicts the least recently used, drops by
  * surrogate key. */
 #include "cache/cache_internal.h"
+#include "cache_keys.h"
 #include "test.h"
 
 #define HOUR_US 3600000000LL
@@ -16,18 +17,22 @@ static void begin(size_t max_bytes) {
 static void put(const char *key, size_t bytes, const uint64_t *tags, size_t count, uint64_t began) {
     char *body = calloc(1, bytes + 1);
     struct cached_response *answer = cached_response_create(200, (struct slice){body, bytes});
-    store_put(&store, &(struct cache_key){.text = slice_of(key), .type = "test", .scripts = 1},
-              answer, tags, count, began, HOUR_US, hits);
+    struct cache_key of = key_of(key);
+    store_put(&store, &of, answer, tags, count, began, HOUR_US, hits);
     cached_response_unref(answer);
     free(body);
 }
 
-static bool has(const char *key) {
-    struct cached_response *answer =
-        store_find(&store, &(struct cache_key){.text = slice_of(key), .type = "test", .scripts = 1})
-            .response;
+static bool has_of(const char *key, uint64_t scripts) {
+    struct cache_key wanted = key_of(key);
+    wanted.scripts = scripts;
+    struct cached_response *answer = store_find(&store, &wanted).response;
     cached_response_unref(answer);
     return answer != NULL;
+}
+
+static bool has(const char *key) {
+    return has_of(key, 1);
 }
 
 static void the_least_recently_used_goes_first(void) {
@@ -140,13 +145,21 @@ static void a_reset_drops_all_and_refuses_responses_under_way(void) {
     store_free(&store);
 }
 
+static void a_response_of_other_scripts_is_a_miss(void) {
+    static const uint64_t tag[] = {1};
+    begin(100000);
+    put("a", 10, tag, 1, 0);
+    CHECK(!has_of("a", 2));
+    CHECK(has_of("a", 1));
+    store_free(&store);
+}
+
 static void a_response_outlives_its_entry(void) {
     static const uint64_t tag[] = {1};
     begin(100000);
     put("a", 10, tag, 1, 0);
-    struct cached_response *held =
-        store_find(&store, &(struct cache_key){.text = slice_of("a"), .type = "test", .scripts = 1})
-            .response;
+    struct cache_key key = key_of("a");
+    struct cached_response *held = store_find(&store, &key).response;
     store_invalidate(&store, tag, 1);
     CHECK_INT(held->body.len, 10);
     CHECK_INT(held->body.data[9], 0);
@@ -179,6 +192,7 @@ static const struct test_case cases[] = {
      a_response_without_surrogate_keys_lives_until_any_invalidation},
     {"a reset drops all and refuses responses under way",
      a_reset_drops_all_and_refuses_responses_under_way},
+    {"a response of other scripts is a miss", a_response_of_other_scripts_is_a_miss},
     {"a response outlives its entry", a_response_outlives_its_entry},
     {"repeated surrogate keys are harmless", repeated_surrogate_keys_are_harmless},
 };
