@@ -5,9 +5,6 @@
 
 #include "base/clock.h"
 
-#define BAKE_LEAST_EVENTS 20
-#define BAKE_LEAST_REJECTED 5
-
 static struct script_counts bake_since_began(const struct bake *bake) {
     struct script_counts now = script_generation_counts(bake->running);
     return (struct script_counts){now.handled - bake->began.handled,
@@ -18,9 +15,8 @@ static double bake_share_of(struct script_counts counts) {
     return counts.handled > 0 ? (double)counts.rejected / (double)counts.handled : 0;
 }
 
-void bake_init(struct bake *bake, const struct ingest *ingest,
-               const struct script_generation *running) {
-    *bake = (struct bake){.ingest = ingest, .running = running};
+void bake_init(struct bake *bake, const struct script_generation *running) {
+    *bake = (struct bake){.running = running};
     bake->began = script_generation_counts(running);
 }
 
@@ -35,9 +31,10 @@ void bake_begin(struct bake *bake, const struct script_generation *running, bool
                          : 0;
 }
 
-static bool bake_has_failed(const struct bake *bake, char *reason, size_t reason_size) {
+static bool bake_has_failed(const struct bake *bake, size_t stopped, char *reason,
+                            size_t reason_size) {
     struct script_counts counts = bake_since_began(bake);
-    if (ingest_stopped(bake->ingest) > 0) {
+    if (stopped > 0) {
         snprintf(reason, reason_size, "the breaker of a handler is open");
         return true;
     }
@@ -52,12 +49,12 @@ static bool bake_has_failed(const struct bake *bake, char *reason, size_t reason
     return true;
 }
 
-enum bake_verdict bake_look(struct bake *bake, char *reason, size_t reason_size) {
+enum bake_verdict bake_look(struct bake *bake, size_t stopped, char *reason, size_t reason_size) {
     enum bake_verdict verdict = BAKE_GOES_ON;
     if (bake->until_us == 0) {
         return BAKE_NONE;
     }
-    if (bake_has_failed(bake, reason, reason_size)) {
+    if (bake_has_failed(bake, stopped, reason, reason_size)) {
         verdict = BAKE_FAILED;
     } else if (clock_monotonic_us() >= bake->until_us) {
         verdict = BAKE_PASSED;

@@ -2,10 +2,9 @@
  * Counts by the ingestion's own metrics. The caller locks. */
 #pragma once
 
-#include "ingest/ingest.h"
+#include "script/script.h"
 
 struct bake {
-    const struct ingest *ingest;
     const struct script_generation *running; /* borrowed; lives while it runs */
     struct script_counts began;              /* its counts when it started */
     double share_before; /* rejected by the scripts before, of the events that they handled */
@@ -15,12 +14,13 @@ struct bake {
 
 enum bake_verdict { BAKE_NONE, BAKE_GOES_ON, BAKE_PASSED, BAKE_FAILED };
 
-void bake_init(struct bake *bake, const struct ingest *ingest,
-               const struct script_generation *running);
+void bake_init(struct bake *bake, const struct script_generation *running);
 /* The running scripts are others now. Starts a bake if `judged` and if scripts.trial_s asks for
  * one; else (a rollback) only notes the counts. */
 void bake_begin(struct bake *bake, const struct script_generation *running, bool judged);
-/* BAKE_FAILED: the breaker has stopped a worker, or at least BAKE_LEAST_REJECTED of at least
- * BAKE_LEAST_EVENTS events were rejected and the share grew by more than the margin; `reason` is
- * for people. A verdict ends the bake. */
-enum bake_verdict bake_look(struct bake *bake, char *reason, size_t reason_size);
+#define BAKE_LEAST_EVENTS 20
+#define BAKE_LEAST_REJECTED 5
+/* BAKE_FAILED: the breaker has stopped a worker (`stopped`: how many), or at least
+ * BAKE_LEAST_REJECTED of at least BAKE_LEAST_EVENTS events were rejected and the share grew by more
+ * than the margin; `reason` is for people. A verdict ends the bake. */
+enum bake_verdict bake_look(struct bake *bake, size_t stopped, char *reason, size_t reason_size);

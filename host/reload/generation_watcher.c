@@ -14,7 +14,8 @@
 static void generation_watcher_look(struct reload *reload) {
     char reason[160];
     struct buffer answer = {0}; /* the log has the same */
-    enum bake_verdict verdict = bake_look(&reload->bake, reason, sizeof reason);
+    enum bake_verdict verdict =
+        bake_look(&reload->bake, ingest_stopped(reload->options.ingest), reason, sizeof reason);
     if (verdict == BAKE_PASSED) {
         log_info("the new scripts passed their bake");
         retention_release(reload->options.retention);

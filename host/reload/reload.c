@@ -50,7 +50,7 @@ struct reload *reload_create(const struct reload_options *options) {
     pthread_mutex_init(&reload->lock, NULL);
     clock_condition_init(&reload->changed);
     reload->lint = lint_create();
-    bake_init(&reload->bake, options->ingest, options->generation);
+    bake_init(&reload->bake, options->generation);
     reload->last_number = script_generation_number(options->generation);
     history_add(&reload->history, options->generation);
     reload->number = metric_single(METRIC_GAUGE, "ras_script_generation",
