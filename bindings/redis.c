@@ -87,6 +87,10 @@ bool redis_resting(const struct redis *redis) {
     return clock_monotonic_us() < redis->rest_until_us;
 }
 
+int redis_next_rest_ms(const struct redis *redis) {
+    return redis->backoff_ms;
+}
+
 const char *redis_plain_reason(const struct redis *redis, const struct err *err) {
     if (err->kind == ERR_TIMEOUT) {
         return "Redis does not answer in time";

@@ -47,7 +47,8 @@ bool redis_connected(const struct redis *redis);
 /* False: another connection of this URL has found another server, of a failover or a restart, since
  * this one was opened; its next exchange connects again. Any thread. */
 bool redis_is_current(const struct redis *redis);
-bool redis_resting(const struct redis *redis); /* during the back-off */
+bool redis_resting(const struct redis *redis);     /* during the back-off */
+int redis_next_rest_ms(const struct redis *redis); /* after the next failure */
 
 /* For a start: connects once, and warns of a Redis that evicts keys. False: the URL cannot be used,
  * or it names a server that never can be (a node of a cluster, a Sentinel): ERR_INPUT. A server

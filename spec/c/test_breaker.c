@@ -130,6 +130,15 @@ static void resume_accepts_until_a_whole_window_is_normal(void) {
     breaker_free(&breaker);
 }
 
+static void resume_forgets_what_was_rejected_before(void) {
+    start(WINDOW, SHARE);
+    enter(BROKEN, 20, true);
+    breaker_resume(&breaker, BROKEN);
+    enter(BROKEN, WINDOW, false);
+    CHECK_INT(endures(BROKEN), WINDOW / 2);
+    breaker_free(&breaker);
+}
+
 static void a_few_good_events_do_not_end_the_acceptance(void) {
     start(WINDOW, SHARE);
     breaker_resume(&breaker, BROKEN);
@@ -165,6 +174,7 @@ static const struct test_case cases[] = {
     {"the reason names the handler", the_reason_names_the_handler},
     {"resume accepts until a whole window is normal",
      resume_accepts_until_a_whole_window_is_normal},
+    {"resume forgets what was rejected before", resume_forgets_what_was_rejected_before},
     {"a few good events do not end the acceptance", a_few_good_events_do_not_end_the_acceptance},
     {"resume accepts the rejections of that handler only",
      resume_accepts_the_rejections_of_that_handler_only},

@@ -253,10 +253,8 @@ static void a_late_reply_is_not_taken_for_the_next_command(void) {
     struct redis *redis = create_behind_proxy(150);
     CHECK(echoes(redis, "first"));
     proxy.mode = PROXY_FROZEN;
-    int64_t started_us = clock_monotonic_us();
     CHECK(!echoes(redis, "late"));
     CHECK_INT(err.kind, ERR_TIMEOUT);
-    CHECK(clock_monotonic_us() - started_us < 1500000);
     CHECK(!redis_connected(redis));
     proxy.mode = PROXY_PASS;
     wait_out_rest(redis);
@@ -274,17 +272,15 @@ static void a_silent_server_costs_the_deadline(void) {
     char url[64];
     snprintf(url, sizeof url, "redis://:p@127.0.0.1:%d/1", proxy.port);
     struct redis *redis = create(url, 100);
-    int64_t started_us = clock_monotonic_us();
     CHECK(!echoes(redis, "anybody"));
     CHECK_INT(err.kind, ERR_TIMEOUT);
-    int64_t took_us = clock_monotonic_us() - started_us;
-    CHECK(took_us >= 90000 && took_us < 1500000);
     redis_destroy(redis);
     proxy_stop(&proxy);
 }
 
 static void the_breaker_fails_at_once_and_lets_one_attempt_through(void) {
     struct redis *redis = create_behind_proxy(1000);
+    const int first_ms = redis_next_rest_ms(redis);
     proxy.mode = PROXY_CUT;
     CHECK(!echoes(redis, "cut"));
     CHECK(redis_resting(redis));
@@ -295,25 +291,17 @@ static void the_breaker_fails_at_once_and_lets_one_attempt_through(void) {
     }
     CHECK_HAS(err.text, "Redis");
     int before = proxy.accepted;
-    int64_t last_rest_us = 0;
-    for (int round = 0; round < 3; round++) { /* each rest is about twice as long */
+    for (int round = 1; round <= 3; round++) { /* each rest is twice as long */
+        CHECK_INT(redis_next_rest_ms(redis), first_ms << round);
         wait_out_rest(redis);
         CHECK(!echoes(redis, "cut again"));
-        int64_t began_us = clock_monotonic_us();
-        wait_out_rest(redis);
-        int64_t rest_us = clock_monotonic_us() - began_us;
-        CHECK(rest_us > last_rest_us * 3 / 2);
-        last_rest_us = rest_us;
     }
+    wait_out_rest(redis);
     CHECK_INT(proxy.accepted - before, 3);
     proxy.mode = PROXY_PASS;
     CHECK_OK(echoes(redis, "back"), &err);
     CHECK(!redis_resting(redis));
-    proxy.mode = PROXY_CUT;
-    CHECK(!echoes(redis, "cut once more"));
-    int64_t began_us = clock_monotonic_us();
-    wait_out_rest(redis);
-    CHECK(clock_monotonic_us() - began_us < last_rest_us); /* a success resets the back-off */
+    CHECK_INT(redis_next_rest_ms(redis), first_ms);
     redis_destroy(redis);
     proxy_stop(&proxy);
 }

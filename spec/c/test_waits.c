@@ -95,6 +95,39 @@ static void a_successful_event_shortens_the_next_wait(void) {
     waits_free(&waits);
 }
 
+static void events_handled_before_the_outage_do_not_shorten_the_next_wait(void) {
+    start();
+    for (int i = 0; i < 10; i++) {
+        outage(0);
+        waits_note_good(&waits, A); /* of the batch in which it failed */
+    }
+    CHECK(held_for_us(0) >= WAITS_LAST_US / 2);
+    waits_free(&waits);
+}
+
+static void the_next_outage_begins_with_the_first_wait(void) {
+    start();
+    for (int i = 0; i < 10; i++) {
+        outage(0);
+    }
+    waits_progress(&waits, WAITS_LAST_US);
+    CHECK(waits_end(&waits, A));
+    CHECK(held_for_us(0) <= WAITS_FIRST_US);
+    waits_free(&waits);
+}
+
+static void what_is_forgotten_is_fetched_again_if_it_was_held(void) {
+    start();
+    waits_forget(&waits);
+    CHECK(!waits.refetch);
+    outage(0);
+    waits.changed = waits.refetch = false;
+    waits_forget(&waits);
+    CHECK(waits.changed && waits.refetch && !waits_holds(&waits, A));
+    CHECK_INT(waits.items[A].cause, WAIT_NONE);
+    waits_free(&waits);
+}
+
 static void good_events_among_rejected_ones_do_not_shorten_it(void) {
     start();
     for (int i = 0; i < 10; i++) {
@@ -169,6 +202,11 @@ static const struct test_case cases[] = {
      two_handlers_that_failed_together_retry_at_different_times},
     {"an outage starts once over many retries", an_outage_starts_once_over_many_retries},
     {"a successful event shortens the next wait", a_successful_event_shortens_the_next_wait},
+    {"events handled before the outage do not shorten the next wait",
+     events_handled_before_the_outage_do_not_shorten_the_next_wait},
+    {"the next outage begins with the first wait", the_next_outage_begins_with_the_first_wait},
+    {"what is forgotten is fetched again if it was held",
+     what_is_forgotten_is_fetched_again_if_it_was_held},
     {"good events among rejected ones do not shorten it",
      good_events_among_rejected_ones_do_not_shorten_it},
     {"events handled before do not end the wait", events_handled_before_do_not_end_the_wait},
