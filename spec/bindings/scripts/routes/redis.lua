@@ -6,9 +6,6 @@ return cases("redis", {
     local reply, failure = redis.call("PING")
     return reply or failure.kind .. ": " .. failure.message
   end,
-  id = function()
-    return assert(redis.call("EVAL", "return redis.call('CLIENT', 'ID')", 0))
-  end,
   pipeline = function()
     local replies, failure = redis.pipeline({ { "PING" }, { "PING" } })
     return replies and "replies" or failure.kind
