@@ -355,8 +355,8 @@ struct move {
 
 static void library_move_items(lua_State *L, const struct move *move, int to) {
     int unchecked = 0;
-    for (lua_Number i = 0; i < move->count; i++) {
-        lua_Number offset = move->upwards ? move->count - 1 - i : i;
+    for (int64_t i = 0; (lua_Number)i < move->count; i++) {
+        lua_Number offset = move->upwards ? move->count - 1 - (lua_Number)i : (lua_Number)i;
         lua_pushnumber(L, move->at + offset);
         lua_pushnumber(L, move->from + offset);
         lua_gettable(L, 1);
