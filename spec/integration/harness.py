@@ -116,6 +116,11 @@ class Service:
         wait_until("readiness", lambda: (program or self.program).get("/readyz")[0] == 200)
 
 
+def dependencies(program):
+    """{name: what /readyz says of it}"""
+    return json.loads(program.get("/readyz")[1])["dependencies"]
+
+
 def log_lines(program, message=None):
     """The program's log as dictionaries; those with a message only, if one is given."""
     lines = [json.loads(line) for line in program.log.read_text().splitlines()

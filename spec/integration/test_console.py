@@ -1,4 +1,4 @@
-"""The console in the browser: sessions by HTTP, and its pages in a Chromium."""
+"""The console in the browser: sessions, by HTTP. test_console_pages.py has its pages in a Chromium."""
 import contextlib
 import http.client
 import json

@@ -1,13 +1,12 @@
 """An Apache Kafka with logins and rights: the program reports each refusal, and recovers when the
 right is granted by the commands of docs/operate/rights.md."""
-import json
 import re
 import subprocess
 
 import apache_kafka
 import pytest
 import stack
-from harness import edited_config, log_lines, slot_event
+from harness import dependencies, edited_config, log_lines, slot_event
 from stack import ROOT, wait_until
 
 PUBLISHED = {"huleedu.ras.": "huleedu.ras.batch.results.ready.v1",
@@ -58,12 +57,8 @@ def strict_kafka(tmp_path, cleanup, build):
     return kafka
 
 
-def kafka_of(program):
-    return json.loads(program.get("/readyz")[1])["dependencies"]["kafka"]
-
-
 def reason(program):
-    return kafka_of(program).get("reason", "")
+    return dependencies(program)["kafka"].get("reason", "")
 
 
 def test_refused_login_group_and_topic_are_reported_and_recover_without_restart(
@@ -84,7 +79,7 @@ def test_refused_login_group_and_topic_are_reported_and_recover_without_restart(
     password.write_text("right-pw\n")
     wait_until("a refused group", lambda: "refuses the consumer group" in reason(program))
     strict_kafka.grant("--operation Read --group")
-    waiting = wait_until("refused topics", lambda: kafka_of(program)["waiting"])
+    waiting = wait_until("refused topics", lambda: dependencies(program)["kafka"]["waiting"])
     assert {wait["cause"] for wait in waiting} == {"kafka"}
     assert "does not allow reading the topic" in waiting[0]["reason"]
     assert program.get("/readyz/consume")[0] == 503
@@ -96,7 +91,7 @@ def test_refused_login_group_and_topic_are_reported_and_recover_without_restart(
     wait_until("the events of the topic", lambda: service.query(
         "SELECT count(*) FROM essay_results")[0][0] == 9)
     wait_until("the topic does not wait", lambda: "huleedu.els.essay.slot.assigned.v1" not in {
-        wait["topic"] for wait in kafka_of(program)["waiting"]})
+        wait["topic"] for wait in dependencies(program)["kafka"]["waiting"]})
     assert not log_lines(program, "the kafka client is replaced")
     assert "wrong-pw" not in program.log.read_text() and "right-pw" not in program.log.read_text()
 

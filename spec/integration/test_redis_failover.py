@@ -1,12 +1,11 @@
 """Redis behind Sentinels: the program follows the primary, and serves nothing that the promoted replica
 has not heard of. Servers that can never be used are refused at the start."""
-import json
 import subprocess
 
 import pytest
 import redis as redis_client
 import stack
-from harness import log_lines
+from harness import dependencies, log_lines
 from stack import wait_until
 from test_cache import BATCH, names, register, rename
 from views import status_path
@@ -89,10 +88,6 @@ def deployment(make_service, cleanup):
     return made
 
 
-def redis_of(program):
-    return json.loads(program.get("/readyz")[1])["dependencies"]["redis"]
-
-
 def wait_caching(program, filename):
     """Until a response comes from the cache; each response on the way has the file name."""
     def cached():
@@ -116,7 +111,7 @@ def test_a_promoted_replica_that_missed_an_invalidation_serves_nothing_outdated(
     assert deployment.has_answer(deployment.replica), "the outdated answer has survived"
     for one in (program, reader):
         wait_caching(one, "second.txt")
-        wait_until("a healthy Redis", lambda one=one: redis_of(one)["status"] == "healthy")
+        wait_until("a healthy Redis", lambda one=one: dependencies(one)["redis"]["status"] == "healthy")
     rename(service, "third.txt", 3)
     wait_until("the invalidation", lambda: names(reader) == ["third.txt"])
     assert service.query("SELECT filename FROM essay_results") == [("third.txt",)]
@@ -156,10 +151,10 @@ def test_the_password_of_a_sentinel_is_a_setting(make_service, cleanup):
     sentinel.start()
     service.redis_url = f"redis-sentinel://127.0.0.1:{sentinel.port}/{PRIMARY}"
     program = service.start()
-    wait_until("the reason", lambda: redis_of(program).get("reason") ==
+    wait_until("the reason", lambda: dependencies(program)["redis"].get("reason") ==
                "a Sentinel refuses the login or the command")
     program = service.start(AGGREGATOR_REDIS_SENTINEL_PASSWORD="sentinel-pw")
-    wait_until("a healthy Redis", lambda: redis_of(program)["status"] == "healthy")
+    wait_until("a healthy Redis", lambda: dependencies(program)["redis"]["status"] == "healthy")
     shown = program.command("config", "redis.sentinel_password").stdout
     assert "sentinel-pw" not in shown + program.log.read_text()
 
@@ -192,7 +187,7 @@ def test_a_redis_that_becomes_a_cluster_is_reported_and_the_service_goes_on(bare
     service.redis.kill()
     service.redis.options = cluster_options()
     service.redis.start()
-    wait_until("the reason", lambda: "Redis Cluster" in redis_of(program).get("reason", ""))
+    wait_until("the reason", lambda: "Redis Cluster" in dependencies(program)["redis"].get("reason", ""))
     rename(service, "first.txt", 1)
     assert names(program) == ["first.txt"]
     assert program.get(status_path(BATCH))[0] == 200

@@ -60,10 +60,6 @@ def limited_service(roles, cleanup, build, tmp_path):
     return harness.Service(tmp_path, build, kafka, roles.url("aggregator"), redis.start().url, cleanup)
 
 
-def kafka_of(program):
-    return json.loads(program.get("/readyz")[1])["dependencies"]["kafka"]
-
-
 def as_owner(service, roles):
     return service.prepare(RESULT_AGGREGATOR_SERVICE_DATABASE_URL=roles.url("aggregator_owner"))
 

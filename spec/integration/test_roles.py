@@ -2,14 +2,10 @@
 false)."""
 import json
 
-from harness import log_lines, slot_event
+from harness import dependencies, log_lines, slot_event
 from stack import wait_until
 from test_cache import BATCH, ESSAY, names, register, rename
 from views import status_path
-
-
-def dependencies(program):
-    return json.loads(program.get("/readyz")[1])["dependencies"]
 
 
 def connections(service, name):

@@ -1,12 +1,11 @@
 """Passwords change in their files while the program runs: no restart, no reload, no outage."""
-import json
 import re
 
 import psycopg2
 import pytest
 import redis as redis_client
 import stack
-from harness import log_lines, slot_event
+from harness import dependencies, log_lines, slot_event
 from stack import wait_until
 
 ROLE = "rotated"
@@ -33,10 +32,6 @@ def strict_postgres(tmp_path, cleanup):
         cursor.execute(f"CREATE ROLE {ROLE} SUPERUSER LOGIN PASSWORD 'pg-first-pw'")
         cursor.execute("SELECT pg_reload_conf()")
     return postgres
-
-
-def dependencies(program):
-    return json.loads(program.get("/readyz")[1])["dependencies"]
 
 
 def states(program):

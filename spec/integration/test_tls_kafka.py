@@ -1,7 +1,6 @@
 """Kafka over TLS, by librdkafka's properties: certificates of both sides, PLAIN and SCRAM, a reason for each
 failure. One real broker has a listener for each case."""
 import contextlib
-import json
 import pathlib
 import subprocess
 
@@ -10,7 +9,7 @@ import certificates
 import pytest
 import stack
 from conftest import start_apache
-from harness import edited_config, log_lines, slot_event
+from harness import dependencies, edited_config, log_lines, slot_event
 from stack import wait_until
 
 pytestmark = pytest.mark.xdist_group("tls_kafka")
@@ -86,10 +85,6 @@ def start_on(service, listener, **options):
                          KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{kafka.ports[listener]}")
 
 
-def kafka_of(program):
-    return json.loads(program.get("/readyz")[1])["dependencies"]["kafka"]
-
-
 def essays(service):
     return service.query("SELECT count(*) FROM essay_results")[0][0]
 
@@ -155,12 +150,12 @@ def test_each_fault_has_its_reason_and_the_client_tries_at_a_bounded_rate(tls_se
                    for name, value in options.items()}
         programs[start_on(service, listener, **options)] = reason
     for program, reason in programs.items():
-        wait_until(reason, lambda: kafka_of(program).get("reason") ==
+        wait_until(reason, lambda: dependencies(program)["kafka"].get("reason") ==
                    f"waits for its partitions: {reason}", 30)
     for program, reason in programs.items():
         wait_until("more attempts", lambda: len(log_lines(program, "Kafka consumer reported an error")) > 2,
                    30)
-        assert kafka_of(program)["reason"].endswith(reason)  # one reason, whatever follows
+        assert dependencies(program)["kafka"]["reason"].endswith(reason)  # one reason, whatever follows
         assert cpu_s(program) < 2
         assert len(log_lines(program, "the kafka client cannot read")) == 1
         assert program.get("/readyz/read")[0] == 200
@@ -176,7 +171,7 @@ def test_replaced_files_are_used_without_a_restart(tls_service, tmp_path):
     service.query("INSERT INTO aggregator_state.outbox (identity, topic, value, fact_at, source, scripts) "
                   "VALUES ('fact', %s, '{}', now(), 'handlers/t', 'h')", PUBLISHED)
     program = start_on(service, "TLS", ssl_ca_location=ca)
-    wait_until("a refused certificate", lambda: "unknown CA" in kafka_of(program).get("reason", ""))
+    wait_until("a refused certificate", lambda: "unknown CA" in dependencies(program)["kafka"].get("reason", ""))
     wait_until("a producer's error", lambda: log_lines(program, "Kafka producer reported an error"))
     certificates.replace(ca, service.kafka.authority.certificate)
     wait_until("the event", lambda: essays(service) >= 1)

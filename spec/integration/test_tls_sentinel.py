@@ -4,9 +4,9 @@ import itertools
 
 import certificates
 import redis as redis_client
-from harness import slot_event
+from harness import dependencies, slot_event
 from stack import wait_until
-from test_redis_failover import PRIMARY, Sentinel, redis_of
+from test_redis_failover import PRIMARY, Sentinel
 from test_tls_redis import TlsRedis
 
 REPLICATION = ("--tls-replication", "yes", "--repl-diskless-sync-delay", "0")
@@ -62,7 +62,7 @@ def test_a_failover_is_followed_over_tls(make_service, cleanup, tmp_path):
     service.redis_url = f"rediss-sentinel://localhost:{sentinel.port}/{PRIMARY}"
     program = service.start(AGGREGATOR_REDIS_TLS_CA=str(authority.certificate))
     service.wait_ready()
-    wait_until("a healthy Redis", lambda: redis_of(program)["status"] == "healthy")
+    wait_until("a healthy Redis", lambda: dependencies(program)["redis"]["status"] == "healthy")
     commit_one(service, 1)
 
     def marks(server):
@@ -91,5 +91,5 @@ def test_a_sentinel_with_the_certificate_of_another_ca_is_refused(make_service, 
     sentinel.start()
     service.redis_url = f"rediss-sentinel://127.0.0.1:{sentinel.port}/{PRIMARY}"
     program = service.start(AGGREGATOR_REDIS_TLS_CA=str(authority.certificate))
-    wait_until("the reason", lambda: redis_of(program).get("reason") ==
+    wait_until("the reason", lambda: dependencies(program)["redis"].get("reason") ==
                "the certificate of Redis is of an unknown CA")
