@@ -253,6 +253,14 @@ def test_each_alert_has_a_case():
         {(alert, severity) for alert, _, _, severities, _ in CASES for severity in severities}
 
 
+def test_every_metric_of_an_alert_is_one_of_the_program():
+    """By its source: some are exposed only where TLS, a replica or a retention is configured."""
+    sources = [path.read_text() for folder in ("host", "bindings") for path in (ROOT / folder).rglob("*.c")]
+    exposed = {name for text in sources for name in re.findall(r'"(ras_\w+)"', text)}
+    named = {re.sub(r"_bucket$", "", name) for rule in rules() for name in re.findall(r"\bras_\w+", rule["expr"])}
+    assert len(named) > 30 and named - exposed == set()
+
+
 def test_each_alert_has_its_section_in_the_runbook():
     headings = re.findall(r"^## (\w+)$", RUNBOOK.read_text(), re.MULTILINE)
     alerts = list(dict.fromkeys(rule["alert"] for rule in rules()))

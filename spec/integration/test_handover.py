@@ -184,6 +184,10 @@ def test_a_damaged_program_changes_nothing(installed):
     installed.install(b"#!/bin/sh\nexit 3\n")
     assert installed.upgrade() == (1, {"done": False, "error": "the new process ended before it took "
                                        "over: its log says why"})
+    assert [(line["level"], line["error"]) for line in installed.logged(
+        "the upgrade failed: this process goes on")] == [
+            ("error", "the new process cannot start: Exec format error"),
+            ("error", "the new process ended before it took over: its log says why")]
     installed.check_it_goes_on()
     installed.install((installed.service.build / "aggregator").read_bytes())
     assert installed.upgrade()[0] == 0, "the next one is not disturbed"

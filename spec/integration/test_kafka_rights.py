@@ -82,6 +82,10 @@ def test_refused_login_group_and_topic_are_reported_and_recover_without_restart(
     waiting = wait_until("refused topics", lambda: dependencies(program)["kafka"]["waiting"])
     assert {wait["cause"] for wait in waiting} == {"kafka"}
     assert "does not allow reading the topic" in waiting[0]["reason"]
+    logged = log_lines(program, "a topic waits: kafka refuses access")
+    assert {line["level"] for line in logged} == {"error"}
+    assert {(wait["topic"], wait["reason"]) for wait in waiting} <= {
+        (line["topic"], line["reason"]) for line in logged}
     assert program.get("/readyz/consume")[0] == 503
     page = program.command("status", check=False).stdout
     assert page.count("\nwaits: ") == 1 and " nil" not in page, page

@@ -139,8 +139,10 @@ def test_a_failing_reaction_is_logged_and_a_reload_repairs_it(reacting):
     assert "named.lua:5" in world.marks()[0][2]
     reported = world.program.ask("status")["reactions"]
     assert reported["failures"] == 1 and "no such name" in reported["last_failure"]
-    lines = [line for line in log_lines(world.program) if line.get("reaction") == "reactions/named"]
-    assert [line["key"] for line in lines] == ["one"]
+    line, = [line for line in log_lines(world.program) if line.get("reaction") == "reactions/named"]
+    assert (line["level"], line["key"], line["message"]) == (
+        "error", "one", "a reaction failed for a key, which is retried later: correct the script and reload")
+    assert "named.lua:5" in line["error"]
     world.write("")
     assert world.program.ask("reload")["done"] is True
     wait_until("the mended one", lambda: ("one is named bad",) in world.stored())
