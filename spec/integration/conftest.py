@@ -23,6 +23,7 @@ import faulty_build as faulty_builds  # noqa: E402
 import harness  # noqa: E402
 import http_client  # noqa: E402
 import servers  # noqa: E402
+import service_manager  # noqa: E402
 import stack  # noqa: E402
 
 CLEANUP = contextlib.ExitStack()
@@ -135,6 +136,20 @@ def make_service(build, postgres_url, tmp_path_factory):
 def cleanup():
     with contextlib.ExitStack() as callbacks:
         yield callbacks
+
+
+@pytest.fixture
+def fifo(tmp_path):
+    """The file of AGGREGATOR_FAULT_FIFO."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    return path
+
+
+@pytest.fixture
+def manager(tmp_path, cleanup):
+    """A service manager that programs with its `env` notify."""
+    return service_manager.ServiceManager(tmp_path / "notify", cleanup)
 
 
 @pytest.fixture

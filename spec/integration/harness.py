@@ -1,5 +1,6 @@
 """A service under test: one database, one Redis, one Kafka, one or more programs."""
 import json
+import os
 import uuid
 
 import psycopg2
@@ -114,6 +115,15 @@ class Service:
 
     def wait_ready(self, program=None):
         wait_until("readiness", lambda: (program or self.program).get("/readyz")[0] == 200)
+
+
+def await_hang(program, fault):
+    """A call that hangs by AGGREGATOR_FAULT until let_go."""
+    wait_until("the hang", lambda: f"fault: HANG at {fault}" in program.log.read_text())
+
+
+def let_go(fifo):
+    os.close(os.open(fifo, os.O_WRONLY))
 
 
 def dependencies(program):

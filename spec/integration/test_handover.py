@@ -17,7 +17,6 @@ from confluent_kafka import Producer
 from harness import edited_config, log_lines, read_records, slot_event
 from http_client import KEYS, Client
 from scripts_copy import HeldSpecs, command
-from service_manager import ServiceManager
 from stack import FULL_CONFIG, ROOT, accepts, topics, wait_until, with_retention
 from views import status_path
 
@@ -135,11 +134,6 @@ def install(bare_service, tmp_path, cleanup):
 @pytest.fixture
 def installed(install):
     return install()
-
-
-@pytest.fixture
-def manager(tmp_path, cleanup):
-    return ServiceManager(tmp_path / "notify", cleanup)
 
 
 def test_the_new_process_takes_over_and_the_old_one_ends(installed):

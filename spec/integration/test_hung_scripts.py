@@ -1,11 +1,10 @@
 """Administration does not wait for a script that hangs: verbs respond at once, and new scripts
 run."""
 import json
-import os
 import threading
 
 import pytest
-from harness import edited_config, log_lines, slot_event
+from harness import await_hang, edited_config, let_go, log_lines, slot_event
 from scripts_copy import HANDLER, Scripts
 from stack import wait_until
 
@@ -15,13 +14,6 @@ OTHER_BATCH = "/internal/v1/batches/another/status"
 @pytest.fixture
 def scripts(bare_service):
     return Scripts(bare_service.folder)
-
-
-@pytest.fixture
-def fifo(tmp_path):
-    path = tmp_path / "fifo"
-    os.mkfifo(path)
-    return path
 
 
 @pytest.fixture
@@ -37,14 +29,6 @@ def start(bare_service, scripts, faulty_build, fifo):
         return program
 
     return start_at
-
-
-def let_go(fifo):
-    os.close(os.open(fifo, os.O_WRONLY))
-
-
-def await_hang(program, fault):
-    wait_until("the hang", lambda: f"fault: HANG at {fault}" in program.log.read_text())
 
 
 def ask(program, *words):

@@ -1,15 +1,8 @@
 """The protocol of systemd, spoken with a datagram socket of the test's."""
 import time
 
-import pytest
 from harness import log_lines
-from service_manager import ServiceManager
 from stack import wait_until
-
-
-@pytest.fixture
-def manager(tmp_path, cleanup):
-    return ServiceManager(tmp_path / "notify", cleanup)
 
 
 def test_it_tells_when_it_serves_and_when_it_stops(bare_service, manager):

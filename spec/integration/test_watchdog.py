@@ -1,24 +1,16 @@
 """A script that hangs in a C function: the process reports it, everything else goes on, and the
 process exits if it does not end. Needs the fault points of host/base/fault.h."""
 import json
-import os
 import signal
 import threading
 
 import pytest
-from harness import log_lines, slot_event
+from harness import await_hang, let_go, log_lines, slot_event
 from stack import wait_until
 from test_group import held
 
 HANDLER = "handlers/essay_slot_assigned"
 OTHER_BATCH = "/internal/v1/batches/another/status"
-
-
-@pytest.fixture
-def fifo(tmp_path):
-    path = tmp_path / "fifo"
-    os.mkfifo(path)
-    return path
 
 
 @pytest.fixture
@@ -41,10 +33,6 @@ def hang(service):
     event = slot_event("a-batch", "an-essay", "file")
     service.publish([event])
     return event["value"]["event_id"]
-
-
-def let_go(fifo):
-    os.close(os.open(fifo, os.O_WRONLY))
 
 
 def stuck(program):
@@ -104,7 +92,7 @@ def test_a_stop_that_does_not_end_is_ended(service):
     """By its limit of 45 s, which is what this test takes: the watchdog looks away."""
     program = start(service, SCRIPTS_STUCK_UNREADY_S="3600", AGGREGATOR_HTTP_DRAIN_TIMEOUT_MS="0")
     hang(service)
-    wait_until("the hang", lambda: "fault: HANG at handler" in program.log.read_text())
+    await_hang(program, "handler")
     program.send(signal.SIGTERM)
     assert program.process.wait(timeout=120) == 130
     assert service.committed_events() == 0
