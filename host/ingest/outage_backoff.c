@@ -6,7 +6,7 @@
 #include "worker.h"
 
 #define BACKOFF_FIRST_US 100000
-#define BACKOFF_LAST_US 10000000
+#define BACKOFF_LAST_US 2000000
 
 static void outage_backoff_publish(struct worker *worker, const char *what, const struct err *err) {
     char text[sizeof worker->status.text];
