@@ -216,7 +216,7 @@ static void replaces_scripts_under_load(void) {
 static int status_with_key(void) {
     static const char asked[] = REQUEST("/batches/b/status", KEYS "Connection: close\r\n");
     char statuses[32];
-    int fd = dial(http_server_port(server));
+    int fd = dial_port(http_server_port(server));
     CHECK(send(fd, asked, sizeof asked - 1, 0) == sizeof asked - 1);
     read_statuses(fd, statuses, sizeof statuses);
     close(fd);
