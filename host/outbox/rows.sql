@@ -18,17 +18,35 @@ SET until = '-infinity'
 WHERE holder = $1::text
 
 -- name: take
--- A fact dated in the future counts from its row on (created_at), or it would never be past the
--- horizon.
+-- No message of a skipped topic is read: each topic is found by the one before it, and its first messages
+-- by their index, which Postgres takes for a range of topics in order, not for one topic. A fact dated in
+-- the future counts from its row on (created_at), or it would never be past the horizon.
+WITH RECURSIVE topics AS (
+  (SELECT topic FROM aggregator_state.outbox WHERE state = 'pending' ORDER BY topic LIMIT 1)
+  UNION ALL
+  SELECT (
+    SELECT o.topic
+    FROM aggregator_state.outbox o
+    WHERE o.state = 'pending' AND o.topic > t.topic
+    ORDER BY o.topic LIMIT 1)
+  FROM topics t
+  WHERE t.topic IS NOT NULL),
+first AS (
+  SELECT found.id
+  FROM topics t CROSS JOIN LATERAL (
+    SELECT o.id
+    FROM aggregator_state.outbox o
+    WHERE o.state = 'pending' AND o.topic >= t.topic AND o.topic <= t.topic
+      AND o.id <> ALL ($2::int8[])
+    ORDER BY o.topic, o.id LIMIT $4::int8) AS found
+  WHERE t.topic <> ALL ($3::text[])
+  ORDER BY found.id LIMIT $4::int8)
 SELECT id, topic, key, value, headers, traceparent, (extract(epoch FROM created_at) * 1e6)::int8,
   least(fact_at, created_at) < now() - $1::int8 * interval '1 hour'
 FROM (
     SELECT *, sum(octet_length(value)) OVER (ORDER BY id) - octet_length(value) AS before
-    FROM (
-        SELECT *
-        FROM aggregator_state.outbox
-        WHERE state = 'pending' AND id <> ALL ($2::int8[]) AND topic <> ALL ($3::text[])
-        ORDER BY id LIMIT $4::int8) AS first) AS summed
+    FROM aggregator_state.outbox
+    WHERE id = ANY (ARRAY(SELECT id FROM first))) AS summed
 WHERE before < $5::int8
 ORDER BY id
 

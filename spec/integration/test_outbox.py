@@ -6,6 +6,7 @@ import json
 import confluent_kafka
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
+from harness import edited_config
 from stack import wait_until
 
 TOPIC = "outbox.facts.v1"
@@ -146,14 +147,17 @@ def test_a_broker_down_and_back_gets_each_message_once(make_service, cleanup, ap
     assert sorted(publishing) == [False, True]
 
 
-def test_a_backlog_above_the_topics_limit_for_a_batch_stays_in_order(make_service, cleanup, apache):
-    """Kafka refuses each request of some messages: they are sent one at a time, none behind later ones."""
+def test_messages_behind_requests_that_kafka_refuses_stay_behind(make_service, cleanup, apache):
+    """The first requests of both partitions are too large together: their messages are sent alone."""
     admin = AdminClient({"bootstrap.servers": apache.brokers})
     topic = NewTopic(TOPIC, 2, 1, config={"max.message.bytes": "1000"})
     admin.create_topics([topic])[TOPIC].result(timeout=30)
     service = make_service(cleanup, kafka=apache)
-    store(service, 1, 200, padding=300)
-    service.wait_ready(service.start())
+    store(service, 1, 20, padding=500)
+    store(service, 21, 200)
+    config = edited_config(service.folder / "few.lua", (
+        "options = {},", 'options = { ["batch.num.messages"] = "2" },'))
+    service.wait_ready(service.start(config))
     reader = Reader(apache.brokers, cleanup).assign()
     check_each_once_in_order(reader.wait(200), 200)
     wait_sent(service, 200)
