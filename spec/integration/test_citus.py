@@ -359,6 +359,21 @@ def test_rejected_events_are_bounded_in_bytes(cluster, make_service, cleanup):
     assert rejected_rows(pair.spread) == []
 
 
+def test_messages_are_bounded_in_rows(cluster, make_service, cleanup):
+    """By the statistics of their table on the node that has it, whichever node the process asks."""
+    pair = Pair(cluster, make_service, cleanup)
+    pair.spread.query(
+        "INSERT INTO aggregator_state.outbox (identity, topic, key, value, fact_at, created_at, source, "
+        "scripts, state, done_at) SELECT n, 't', 'k', 'v', at, at, 's', 'h', 'sent', at "
+        "FROM generate_series(1, 30) AS n, LATERAL (SELECT now() - n * interval '1 hour' AS at) AS t")
+    program = pair.at(2, stack.edited_config(pair.spread.folder / "few.lua", (
+        "    keep_rows = 1000000", "    keep_rows = 27")))
+    program.env["OUTBOX_HORIZON_HOURS"] = "24"
+    program.start()
+    left = "SELECT count(*), max(identity::int) FROM aggregator_state.outbox"
+    wait_until("the oldest are deleted", lambda: pair.spread.query(left) == [(27, 27)])
+
+
 SETS = "SELECT vehicle_id, driver_ids FROM vehicles ORDER BY vehicle_id COLLATE \"C\""
 PASSED = ("SELECT coalesce(sum(next_offset) FILTER (WHERE next_offset > 0), 0) "
           "FROM aggregator_state.consumer_offsets")
