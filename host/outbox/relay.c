@@ -10,7 +10,7 @@
 
 #define CONNECT_TIMEOUT_MS 1500
 #define STOP_MS 2000
-#define REPORTS_US 20000 /* interval of reading the reports of an incomplete flight */
+#define REPORTS_US 20000 /* interval of reading the reports of an incomplete sending */
 #define PRUNE_US 60000000
 #define OUTAGE_US 500000 /* interval of attempts to connect to the database */
 
@@ -53,7 +53,7 @@ static int64_t relay_next_work_us(const struct outbox_relay *relay) {
         next_us = relay_smaller(next_us, relay->look_at_us);
         next_us = relay_smaller(next_us, relay->prune_at_us);
     }
-    if (relay->flights.messages > 0) {
+    if (relay->in_flight.messages > 0) {
         next_us = relay_smaller(next_us, clock_monotonic_us() + REPORTS_US);
     }
     return next_us;
@@ -81,7 +81,7 @@ static void relay_finish(struct outbox_relay *relay) {
     struct err err = {0};
     int64_t deadline_us = clock_monotonic_us() + STOP_MS * 1000LL;
     bool ok = pg_connected(relay->rows.pg);
-    while (ok && relay->flights.messages > 0 && clock_monotonic_us() < deadline_us) {
+    while (ok && relay->in_flight.messages > 0 && clock_monotonic_us() < deadline_us) {
         thread_lock(&relay->thread);
         clock_condition_wait(&relay->thread.changed, &relay->thread.lock,
                              relay_smaller(deadline_us, clock_monotonic_us() + REPORTS_US));
@@ -89,7 +89,7 @@ static void relay_finish(struct outbox_relay *relay) {
         ok = relay_publish_note_reports(relay, &err);
     }
     relay_publish_drop_producer(relay);
-    flights_drop(&relay->flights);
+    in_flight_drop(&relay->in_flight);
     if (ok) {
         relay_lease_release(relay);
     }

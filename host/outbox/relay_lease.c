@@ -40,7 +40,7 @@ bool relay_lease_claim(struct outbox_relay *relay, int64_t now_us, struct err *e
     } else if (relay->holds) {
         log_warning("another process took the outbox lease: this one was stopped, or without the "
                     "database, for longer than its lease; messages in flight may be sent twice",
-                    LOG_INT("in_flight", (int64_t)relay->flights.messages));
+                    LOG_INT("in_flight", (int64_t)relay->in_flight.messages));
         relay->rows.until_us = 0;
         relay_publish_drop_producer(relay);
     }
@@ -53,11 +53,11 @@ void relay_lease_expire(struct outbox_relay *relay, int64_t now_us) {
         return;
     }
     relay->rows.until_us = 0;
-    if (relay->producer && relay->flights.messages > 0) {
+    if (relay->producer && relay->in_flight.messages > 0) {
         log_warning(
             "the outbox lease expired without the database: what Kafka has not acknowledged "
             "is left to its next holder",
-            LOG_INT("in_flight", (int64_t)relay->flights.messages));
+            LOG_INT("in_flight", (int64_t)relay->in_flight.messages));
         relay_publish_drop_producer(relay);
     }
 }

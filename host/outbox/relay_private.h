@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/thread.h"
-#include "flights.h"
+#include "in_flight.h"
 #include "relay.h"
 #include "rows.h"
 #include "topic_backoff.h"
@@ -17,7 +17,7 @@ struct outbox_relay {
     char holder[320];
     struct rows rows;                /* of the thread alone, as all up to `thread` */
     struct kafka_producer *producer; /* NULL: none yet */
-    struct flights flights;
+    struct in_flight in_flight;
     struct topic_backoffs backoffs;
     size_t alone_left; /* messages to be sent one at a time */
     bool is_alone;     /* the message in flight is sent so */

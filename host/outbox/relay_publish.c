@@ -33,7 +33,7 @@ struct noting {
     struct outbox_relay *relay;
     struct row_result results[WINDOW_MESSAGES];
     struct noted {
-        const struct flight_message *message;
+        const struct sending_message *message;
         struct kafka_delivery delivery;
     } noted[WINDOW_MESSAGES]; /* of each result */
     size_t count;
@@ -48,7 +48,7 @@ static bool relay_publish_is_refused(const struct kafka_delivery *delivery) {
  * message is permanent: it fails alone, and later ones of its key are sent. Kafka reports it for
  * all messages of a request (librdkafka 2.0 does not split one that is too large): so they are sent
  * again one at a time, and the one that fails then is at fault. */
-static void relay_publish_note_report(void *context, const struct flight_message *message,
+static void relay_publish_note_report(void *context, const struct sending_message *message,
                                       const struct kafka_delivery *delivery) {
     struct noting *noting = context;
     bool delivered = delivery->kind == ERR_NONE;
@@ -71,7 +71,7 @@ static void relay_publish_note_sent(struct outbox_relay *relay, const struct not
 
 static void relay_publish_note_refused(struct outbox_relay *relay, const struct noted *noted) {
     if (!relay->is_alone) {
-        relay->alone_left = relay->flights.messages;
+        relay->alone_left = relay->in_flight.messages;
         return;
     }
     log_error("Kafka refused a message: see aggregator outbox show, then retry or drop it",
@@ -105,7 +105,7 @@ static void relay_publish_apply_all(const struct noting *noting) {
 bool relay_publish_note_reports(struct outbox_relay *relay, struct err *err) {
     struct noting *noting = xcalloc(1, sizeof *noting);
     noting->relay = relay;
-    flights_read_reports(&relay->flights, relay_publish_note_report, noting);
+    in_flight_read_reports(&relay->in_flight, relay_publish_note_report, noting);
     if (noting->count > 0) {
         FAULT_POINT("outbox_acknowledged");
     }
@@ -115,7 +115,7 @@ bool relay_publish_note_reports(struct outbox_relay *relay, struct err *err) {
             FAULT_POINT("outbox_noted");
         }
         relay_publish_apply_all(noting);
-        flights_finish(&relay->flights);
+        in_flight_finish(&relay->in_flight);
     }
     free(noting);
     return ok;
@@ -173,7 +173,8 @@ static void relay_publish_drop_broken_producer(struct outbox_relay *relay) {
 
 /* Replaces a broken producer once its messages are pending again. */
 static bool relay_publish_hold_producer(struct outbox_relay *relay, struct err *err) {
-    if (relay->producer && kafka_producer_broken(relay->producer) && relay->flights.messages == 0) {
+    if (relay->producer && kafka_producer_broken(relay->producer) &&
+        relay->in_flight.messages == 0) {
         relay_publish_drop_broken_producer(relay);
     }
     if (!relay->producer && clock_monotonic_us() >= relay->replace_at_us) {
@@ -196,7 +197,7 @@ static void relay_publish_wake(void *context) {
     thread_tell(&relay->thread, &relay->reported, true);
 }
 
-static bool relay_publish_launch(struct outbox_relay *relay, const struct pg_result *taken) {
+static bool relay_publish_send(struct outbox_relay *relay, const struct pg_result *taken) {
     struct err reason = {0};
     if (!relay_lease_allows(relay, clock_monotonic_us()) || pg_rows_count(taken) == 0) {
         return true;
@@ -205,8 +206,9 @@ static bool relay_publish_launch(struct outbox_relay *relay, const struct pg_res
         relay_publish_note_no_client(relay, &reason);
         return false;
     }
-    relay->delivered_us = relay->flights.messages > 0 ? relay->delivered_us : clock_monotonic_us();
-    flights_launch(&relay->flights, relay->producer, taken, relay_publish_wake, relay);
+    relay->delivered_us =
+        relay->in_flight.messages > 0 ? relay->delivered_us : clock_monotonic_us();
+    in_flight_send(&relay->in_flight, relay->producer, taken, relay_publish_wake, relay);
     relay->is_alone = relay->alone_left > 0;
     relay->alone_left -= relay->is_alone;
     FAULT_POINT("outbox_produced");
@@ -215,19 +217,19 @@ static bool relay_publish_launch(struct outbox_relay *relay, const struct pg_res
 
 static bool relay_publish_take(struct outbox_relay *relay, struct pg_result **taken,
                                struct err *err) {
-    const struct flights *flights = &relay->flights;
+    const struct in_flight *in_flight = &relay->in_flight;
     const char *topics[BACKOFF_TOPICS_MAX];
     struct rows_skipped skipped = {.topics = topics};
     size_t most = relay->alone_left > 0 ? 1 : WINDOW_MESSAGES;
     *taken = NULL;
-    if (flights->messages >= most || flights->bytes >= WINDOW_BYTES ||
-        (relay->is_alone && flights->messages > 0)) {
+    if (in_flight->messages >= most || in_flight->bytes >= WINDOW_BYTES ||
+        (relay->is_alone && in_flight->messages > 0)) {
         return true;
     }
-    skipped.flying = flights_ids(&relay->flights, &skipped.flying_count);
+    skipped.in_flight = in_flight_ids(&relay->in_flight, &skipped.in_flight_count);
     skipped.topic_count = topic_backoff_list(&relay->backoffs, clock_monotonic_us(), topics);
-    return rows_take(&relay->rows, &skipped, most - flights->messages,
-                     WINDOW_BYTES - flights->bytes, taken, err);
+    return rows_take(&relay->rows, &skipped, most - in_flight->messages,
+                     WINDOW_BYTES - in_flight->bytes, taken, err);
 }
 
 bool relay_publish_pending(struct outbox_relay *relay, struct err *err) {
@@ -240,15 +242,15 @@ bool relay_publish_pending(struct outbox_relay *relay, struct err *err) {
         return false;
     }
     bool ok = !taken || relay_publish_note_old(relay, taken, err);
-    bool launched = ok && taken && relay_publish_launch(relay, taken);
-    bool more = launched && pg_rows_count(taken) > 0 && relay->flights.messages < WINDOW_MESSAGES;
+    bool sent = ok && taken && relay_publish_send(relay, taken);
+    bool more = sent && pg_rows_count(taken) > 0 && relay->in_flight.messages < WINDOW_MESSAGES;
     int64_t now_us = clock_monotonic_us();
     int64_t rest_us = relay_smaller(LOOK_FACTOR * (now_us - began_us), LOOK_LONGEST_US);
     int64_t interval_us = relay->rows.alone ? relay->claim_at_us - now_us : LOOK_US;
-    relay->look_at_us = now_us + (more                       ? 0
-                                  : ok && taken && !launched ? RELAY_CLAIM_US
-                                  : rest_us > interval_us    ? rest_us
-                                                             : interval_us);
+    relay->look_at_us = now_us + (more                    ? 0
+                                  : ok && taken && !sent  ? RELAY_CLAIM_US
+                                  : rest_us > interval_us ? rest_us
+                                                          : interval_us);
     pg_rows_free(taken);
     return ok;
 }

@@ -58,11 +58,11 @@ void relay_status_note_prune(struct outbox_relay *relay, bool ok, const struct e
 }
 
 void relay_status_note_kafka(struct outbox_relay *relay, int64_t now_us) {
-    bool silent = relay->flights.messages > 0 && now_us - relay->delivered_us > SILENCE_US;
+    bool silent = relay->in_flight.messages > 0 && now_us - relay->delivered_us > SILENCE_US;
     if (silent && !relay->silence_logged) {
         log_warning(
             "Kafka acknowledged no message for ten seconds; messages stay pending, in order",
-            LOG_INT("in_flight", (int64_t)relay->flights.messages));
+            LOG_INT("in_flight", (int64_t)relay->in_flight.messages));
         relay_status_set_error(relay, "Kafka takes no messages");
     } else if (!silent && relay->silence_logged) {
         log_info("Kafka acknowledges messages again");
@@ -82,7 +82,7 @@ bool relay_status_measure(struct outbox_relay *relay, int64_t now_us, struct err
     metric_set(relay_status_metric(RM_OLDEST), depth.oldest_s);
     thread_lock(&relay->thread);
     relay->status.depth = depth;
-    relay->status.in_flight = (int64_t)relay->flights.messages;
+    relay->status.in_flight = (int64_t)relay->in_flight.messages;
     thread_unlock(&relay->thread);
     return true;
 }

@@ -56,8 +56,8 @@ bool rows_take(struct rows *rows, const struct rows_skipped *skipped, size_t lim
     struct pg_params *params = rows->params;
     pg_params_add_int8(params, rows->horizon_hours);
     pg_array_begin(params, PG_ARRAY_INT8);
-    for (size_t i = 0; i < skipped->flying_count; i++) {
-        pg_array_int(params, skipped->flying[i]);
+    for (size_t i = 0; i < skipped->in_flight_count; i++) {
+        pg_array_int(params, skipped->in_flight[i]);
     }
     pg_array_end(params);
     pg_array_begin(params, PG_ARRAY_TEXT);

@@ -36,8 +36,8 @@ bool rows_release(struct rows *rows, struct err *err);
 enum { ROW_ID, ROW_TOPIC, ROW_KEY, ROW_VALUE, ROW_HEADERS, ROW_TRACEPARENT, ROW_CREATED, ROW_OLD };
 /* Messages that rows_take skips. */
 struct rows_skipped {
-    const int64_t *flying;
-    size_t flying_count;
+    const int64_t *in_flight;
+    size_t in_flight_count;
     const char *const *topics;
     size_t topic_count;
 };
