@@ -338,10 +338,13 @@ static void a_topic_without_the_right_to_write_delays_only_itself(void) {
     end();
 }
 
+/* One request at a time: the mock cluster would take those behind the refused one, which a broker
+ * refuses by their sequence numbers. */
 static void refuse_the_first_request_of(int messages, const char *batch) {
-    char *name = (char *)"batch.num.messages", *value = (char *)batch;
+    char *names[] = {(char *)"batch.num.messages", (char *)"max.in.flight"},
+         *values[] = {(char *)batch, (char *)"1"};
     begin();
-    world.config.kafka.options = (struct config_pairs){&name, &value, 1};
+    world.config.kafka.options = (struct config_pairs){names, values, 2};
     rd_kafka_mock_push_request_errors(world.cluster, PRODUCE_REQUEST, 1,
                                       RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
     store("news", 1, messages);
@@ -617,8 +620,8 @@ static void pruning_reads_only_the_rows_that_it_deletes(void) {
 /* A backlog of one topic in front of ten messages of another. */
 static void a_skipped_topics_backlog_is_not_read(void) {
     struct pg_result *taken;
-    const char *topics[] = {"news"};
-    struct rows_skipped skipped = {.topics = topics, .topic_count = 1};
+    const char *refused[] = {"news"};
+    struct rows_skipped skipped = {.topics = refused, .topic_count = 1};
     begin();
     struct rows rows = rows_of_the_world();
     store("news", 1, 20000);
