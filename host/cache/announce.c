@@ -126,14 +126,15 @@ static const char DROP_ALL_SCRIPT[] =
     "return redis.status_reply('DROPPED')\n";
 
 /* A Redis that restarted or took over may have lost invalidations: drops all responses and
- * returns 1. A server without a run id counts as restarted. */
+ * returns 1, or 2 if it holds no run id: it is new, or has lost its contents. A server that tells
+ * no run id counts as restarted. */
 static const char GREET_SCRIPT[] =
     "local info = redis.pcall('INFO', 'server')\n"
     "local run = type(info) == 'string' and string.match(info, 'run_id:(%w+)')\n"
     "local before = redis.call('GET', KEYS[3])\n"
     "if run and before == run then return 0 end\n" DROP_ALL
     "redis.call('SET', KEYS[3], run or 'unknown')\n"
-    "return before and 1 or 0\n";
+    "return before and 1 or 2\n";
 
 const char *const announce_greeting[ANNOUNCE_GREETING_ARGS] = {
     "EVAL", GREET_SCRIPT, "3", CACHE_SEQ_KEY, CACHE_FLOOR_KEY, RUN_KEY};

@@ -194,7 +194,7 @@ bool cache_append_auditor(struct cache *cache, struct redis *redis, uint64_t vie
 /* Why all responses were dropped, without a known invalidation of each: counted and logged. */
 enum cache_drop {
     CACHE_DROP_SUBSCRIPTION_LOST, /* invalidations may be missed: drops this process's */
-    CACHE_DROP_REDIS_RESTARTED,   /* Redis may hold outdated responses: drops all processes' */
+    CACHE_DROP_REDIS_RESTARTED,   /* its contents are lost or outdated: drops all processes' */
     CACHE_DROP_NOT_ANNOUNCED,     /* a commit of this process: drops its own, then all */
     CACHE_DROP_UNANNOUNCED,       /* a commit of another process: drops all processes' */
     CACHE_DROP_UNSURE,            /* unknown whether all commits were announced */

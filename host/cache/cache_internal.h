@@ -123,8 +123,13 @@ struct slice cache_announced_key(uint64_t view, char out[CACHE_ANNOUNCED_KEY_BYT
 void cache_note_position(struct cache *cache, uint64_t view, struct slice position);
 struct slice cache_dep_key(uint64_t tag, char out[CACHE_DEP_KEY_BYTES]);
 bool cache_uses_redis(const struct cache *cache);
-/* The first command on a subscriber's connection. Its reply is 1 if the Redis server was restarted
- * or replaced, so that all responses were dropped, else 0. */
+/* The first command on a subscriber's connection. Any reply but ANNOUNCE_SAME_RUN: all responses in
+ * Redis were dropped. */
+enum announce_greeting_reply {
+    ANNOUNCE_SAME_RUN,
+    ANNOUNCE_OTHER_RUN, /* the server was restarted or replaced */
+    ANNOUNCE_NO_RUN     /* nobody has greeted it, or it has lost its contents since */
+};
 #define ANNOUNCE_GREETING_ARGS 6
 extern const char *const announce_greeting[ANNOUNCE_GREETING_ARGS];
 

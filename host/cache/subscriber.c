@@ -27,19 +27,20 @@ struct subscriber {
     int stop_fd;       /* readable: the thread ends */
     int64_t pinged_us; /* when the last PING was sent */
     bool awaits_pong;
+    bool was_greeted; /* by this process; a Redis without a run id has lost it since */
 };
 
 /* ---- the subscription ---------------------------------------------------------------------- */
 
 struct subscriber_replies {
     bool subscribed;
-    int64_t is_other_run; /* the greeting's reply; -1: none */
+    int64_t greeting; /* -1: no reply */
 };
 
 static void subscriber_take_reply(void *context, size_t index, const redisReply *reply) {
     struct subscriber_replies *replies = context;
     if (index == 0 && reply->type == REDIS_REPLY_INTEGER) {
-        replies->is_other_run = reply->integer;
+        replies->greeting = reply->integer;
     } else if (index == 1) {
         replies->subscribed = reply->type == REDIS_REPLY_ARRAY;
     }
@@ -47,7 +48,7 @@ static void subscriber_take_reply(void *context, size_t index, const redisReply 
 
 /* Sends the greeting first, on the same connection: a restarted Redis may hold old responses. */
 static bool subscriber_subscribe(struct subscriber *subscriber) {
-    struct subscriber_replies replies = {.is_other_run = -1};
+    struct subscriber_replies replies = {.greeting = -1};
     struct slice greeting[ANNOUNCE_GREETING_ARGS];
     struct err err = {0};
     for (size_t i = 0; i < ANNOUNCE_GREETING_ARGS; i++) {
@@ -56,10 +57,12 @@ static bool subscriber_subscribe(struct subscriber *subscriber) {
     bool ok =
         redis_append(subscriber->redis, greeting, ANNOUNCE_GREETING_ARGS, &err) &&
         redis_subscribe(subscriber->redis, CACHE_CHANNEL, subscriber_take_reply, &replies, &err);
-    if (replies.is_other_run == 1) {
+    if (replies.greeting == ANNOUNCE_OTHER_RUN ||
+        (replies.greeting == ANNOUNCE_NO_RUN && subscriber->was_greeted)) {
         cache_drop_all(subscriber->cache, CACHE_DROP_REDIS_RESTARTED);
     }
-    if (ok && replies.is_other_run >= 0 && replies.subscribed) {
+    subscriber->was_greeted |= replies.greeting >= 0;
+    if (ok && replies.greeting >= 0 && replies.subscribed) {
         return true;
     }
     log_debug("cache could not subscribe to invalidations", LOG_TEXT("error", err.text));

@@ -29,6 +29,7 @@ struct audited {
     uint64_t counted;
     char announced[24]; /* the count in Redis */
     int64_t behind_us;  /* since when `announced` differs from `counted`; 0: it does not */
+    bool was_higher;    /* `announced`, before it last changed; false if it equals `counted` */
 };
 
 struct audit {
@@ -116,6 +117,19 @@ static bool announcement_audit_read(struct audit *audit, struct err *err) {
 
 /* ---- what was announced -------------------------------------------------------------------- */
 
+static uint64_t announcement_audit_announced(const struct audited *item) {
+    return strtoull(item->announced, NULL, 10);
+}
+
+static void announcement_audit_note_announced(struct audited *item, const char *announced) {
+    if (strcmp(announced, item->announced) != 0) {
+        uint64_t before = announcement_audit_announced(item);
+        snprintf(item->announced, sizeof item->announced, "%s", announced);
+        item->was_higher = announcement_audit_announced(item) < before;
+        item->behind_us = 0; /* announcements arrive */
+    }
+}
+
 static void announcement_audit_on_positions(void *context, size_t index, const redisReply *reply) {
     struct audit *audit = context;
     (void)index;
@@ -129,14 +143,8 @@ static void announcement_audit_on_positions(void *context, size_t index, const r
     snprintf(audit->position, sizeof audit->position, "%s", has_position ? last->str : "");
     for (size_t i = 0; i < audit->count; i++) {
         const redisReply *text = reply->element[i];
-        struct audited *item = &audit->items[i];
-        char announced[sizeof item->announced];
-        snprintf(announced, sizeof announced, "%s",
-                 text->type == REDIS_REPLY_STRING ? text->str : "0");
-        if (strcmp(announced, item->announced) != 0) {
-            memcpy(item->announced, announced, sizeof announced);
-            item->behind_us = 0; /* announcements arrive */
-        }
+        announcement_audit_note_announced(&audit->items[i],
+                                          text->type == REDIS_REPLY_STRING ? text->str : "0");
     }
 }
 
@@ -189,8 +197,9 @@ static size_t announcement_audit_note_behind(struct audit *audit, int64_t now_us
     size_t behind = 0;
     for (size_t i = 0; i < audit->count; i++) {
         struct audited *item = &audit->items[i];
-        if (strtoull(item->announced, NULL, 10) == item->counted) {
+        if (announcement_audit_announced(item) == item->counted) {
             item->behind_us = 0;
+            item->was_higher = false;
             continue;
         }
         item->behind_us = item->behind_us > 0 ? item->behind_us : now_us;
@@ -256,9 +265,20 @@ static bool announcement_audit_lacks_positions(const struct audit *audit, int64_
     return audit->unpositioned_us > 0 && now_us - audit->unpositioned_us < UNPOSITIONED_US;
 }
 
+/* Redis has lost announcements: it holds less than it did, or nothing of this database. */
+static bool announcement_audit_redis_lost(const struct audit *audit) {
+    bool lost = false, holds_any = false;
+    for (size_t i = 0; i < audit->count; i++) {
+        lost = lost || audit->items[i].was_higher;
+        holds_any = holds_any || announcement_audit_announced(&audit->items[i]) > 0;
+    }
+    return lost || !holds_any;
+}
+
 static bool announcement_audit_make_known(const struct audit *audit,
                                           const struct cache_announcement *late) {
-    struct late_commits with = {audit->cache, audit->redis, audit->pg, audit->tells_position};
+    struct late_commits with = {audit->cache, audit->redis, audit->pg, audit->tells_position,
+                                announcement_audit_redis_lost(audit)};
     return late_commits_make_known(&with, late);
 }
 

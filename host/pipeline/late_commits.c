@@ -4,6 +4,11 @@
 #include "base/log.h"
 #include "unannounced.h"
 
+#define LATE_COMMITS_UNANNOUNCED                                                                   \
+    "commits were not announced to the caches: all cached responses are dropped"
+#define LATE_COMMITS_LOST                                                                          \
+    "redis has lost the announcements of commits: all cached responses are dropped"
+
 struct late_replies {
     bool refused, forgot;
 };
@@ -89,12 +94,13 @@ static bool late_commits_forget(const struct late_commits *with,
         late_commits_note_failure(&replies, &err);
     }
     if (ok && replies.forgot) {
-        log_warning("commits were not announced to the caches: all cached responses are dropped",
+        log_warning(with->redis_lost ? LATE_COMMITS_LOST : LATE_COMMITS_UNANNOUNCED,
                     LOG_TEXT("partition", about.positions[0].name),
                     LOG_TEXT("announced", about.positions[0].announced),
                     LOG_INT("committed", (int64_t)about.positions[0].counted),
                     LOG_INT("partitions", (int64_t)about.position_count));
-        cache_drop_all(with->cache, CACHE_DROP_UNANNOUNCED);
+        cache_drop_all(with->cache,
+                       with->redis_lost ? CACHE_DROP_REDIS_RESTARTED : CACHE_DROP_UNANNOUNCED);
     }
     return ok;
 }

@@ -13,6 +13,7 @@ struct late_commits {
     struct redis *redis;
     struct pg *pg;
     bool tells_position; /* replicas are read: an announcement has the position behind it */
+    bool redis_lost;     /* Redis has lost their announcements: the reason of a drop */
 };
 
 /* A statement's time limit: short, since the end of a thread waits for it. */

@@ -54,6 +54,11 @@ static inline void announce(struct cache *cache, const uint64_t *tags, size_t co
 
 /* ---- caches ------------------------------------------------------------------------------- */
 
+static inline int drops(const char *reason) {
+    return (int)metric_value(
+        metric_cell(metric_family(METRIC_COUNTER, "ras_cache_drops_total", "", "reason"), reason));
+}
+
 struct recipe {
     const char *body;
     uint64_t tag;

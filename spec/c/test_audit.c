@@ -54,11 +54,6 @@ static bool announce_commit(struct cache *cache, uint64_t tag, uint64_t before, 
     return complete == 1;
 }
 
-static int drops(const char *reason) {
-    return (int)metric_value(
-        metric_cell(metric_family(METRIC_COUNTER, "ras_cache_drops_total", "", "reason"), reason));
-}
-
 static struct cache *a, *b;
 static struct recipe recipe;
 
@@ -127,11 +122,16 @@ static void an_audit_that_found_or_took_too_long_is_not_shared(void) {
     end_caches();
 }
 
-static long long ask_number(const char *one, const char *two, const char *three) {
-    struct slice args[] = {slice_of(one), slice_of(two), slice_of(three ? three : "")};
+static long long ask_number(const char *one, const char *two, const char *three, const char *four) {
+    struct slice args[] = {slice_of(one), slice_of(two), slice_of(three ? three : ""),
+                           slice_of(four ? four : "")};
     struct redis *redis = redis_create(url, 5000, &err);
     long long number = -1;
-    CHECK_OK(redis_append(redis, args, three ? 3 : 2, &err) &&
+    CHECK_OK(redis_append(redis, args,
+                          four    ? 4
+                          : three ? 3
+                                  : 2,
+                          &err) &&
                  redis_run(redis, note_integer, &number, &err),
              &err);
     redis_destroy(redis);
@@ -144,11 +144,11 @@ static void an_audit_keeps_the_counts_of_an_idle_view(void) {
     struct audit *audit = audit_of(a);
     snprintf(key, sizeof key, "ras:cache:announced:%016x", VIEW);
     look(audit, 5, 0);
-    CHECK_INT(ask_number("EXPIRE", key, "100"), 1);
+    CHECK_INT(ask_number("EXPIRE", key, "100", NULL), 1);
     look(audit, 5, 3500 * 1000000LL);
-    CHECK(ask_number("TTL", key, NULL) <= 100);
+    CHECK(ask_number("TTL", key, NULL, NULL) <= 100);
     look(audit, 5, 3700 * 1000000LL);
-    CHECK(ask_number("TTL", key, NULL) > 100);
+    CHECK(ask_number("TTL", key, NULL, NULL) > 100);
     audit_destroy(audit);
     end_caches();
 }
@@ -199,6 +199,40 @@ static void an_unannounced_commit_drops_all_responses_within_a_second(void) {
     CHECK(announce_commit(a, 2, 9, 11)); /* and the next one follows it */
     audit_destroy(audit);
     audit_destroy(other);
+    end_caches();
+}
+
+/* What the audit of a process says of an announced count that Redis has lost. */
+static void check_lost_count(struct audit *audit, const char *count) {
+    char key[64];
+    int unannounced = drops("unannounced"), restarted = drops("redis_restarted");
+    snprintf(key, sizeof key, "ras:cache:announced:%016x", VIEW);
+    if (count) {
+        CHECK_INT(ask_number("HSET", key, PARTITION, count), 0);
+    } else {
+        CHECK_INT(ask_number("DEL", key, NULL, NULL), 1);
+    }
+    look(audit, 5, 10 * AUDIT_INTERVAL_US);
+    look(audit, 5, 11 * AUDIT_INTERVAL_US);
+    CHECK(!has(a, "test:k"));
+    CHECK_INT(drops("redis_restarted") - restarted, 1);
+    CHECK_INT(drops("unannounced") - unannounced, 0);
+}
+
+static void counts_that_redis_has_lost_are_no_unannounced_commits(void) {
+    begin_with_answers();
+    struct audit *audit = audit_of(a), *started_since = audit_of(b);
+    look(audit, 5, 0);
+    check_lost_count(audit, "3"); /* restarted from an old dump */
+    look(audit, 5, AUDIT_INTERVAL_US);
+    check_lost_count(audit, NULL);
+    check_lost_count(started_since, NULL);
+    int before = drops("unannounced");
+    look(audit, 9, 20 * AUDIT_INTERVAL_US);
+    look(audit, 9, 21 * AUDIT_INTERVAL_US);
+    CHECK_INT(drops("unannounced") - before, 1); /* the next commit */
+    audit_destroy(audit);
+    audit_destroy(started_since);
     end_caches();
 }
 
@@ -326,6 +360,8 @@ static const struct test_case cases[] = {
     {"consecutive announcements leave no gap", consecutive_announcements_leave_no_gap},
     {"an unannounced commit drops all responses within a second",
      an_unannounced_commit_drops_all_responses_within_a_second},
+    {"counts that Redis has lost are no unannounced commits",
+     counts_that_redis_has_lost_are_no_unannounced_commits},
     {"an announcement behind a gap says so and does not hide it",
      an_announcement_behind_a_gap_says_so_and_does_not_hide_it},
     {"a partial announcement does not count", a_partial_announcement_does_not_count},

@@ -264,6 +264,23 @@ static void the_contents_of_a_restarted_redis_are_void(void) {
     cache_destroy(a);
 }
 
+/* The new server has no run id of a greeting: it is only another one to who has greeted before. */
+static void an_empty_redis_in_place_of_a_greeted_one_counts_as_restarted(void) {
+    begin();
+    int before = drops("redis_restarted");
+    struct cache *a = start_behind_proxy(500);
+    WAIT_UNTIL(hears(a));
+    CHECK_INT(drops("redis_restarted") - before, 0);
+    proxy.mode = PROXY_CUT;
+    WAIT_UNTIL(!hears(a));
+    command("FLUSHDB", NULL, NULL);
+    proxy.mode = PROXY_PASS;
+    WAIT_UNTIL(hears(a));
+    CHECK_INT(drops("redis_restarted") - before, 1);
+    cache_destroy(a);
+    proxy_stop(&proxy);
+}
+
 /* As after the process was frozen, before its threads have run. */
 static void a_process_without_a_subscription_for_a_second_bypasses_its_memory(void) {
     begin();
@@ -476,6 +493,8 @@ static const struct test_case cases[] = {
     {"what Redis had is not used once the cache is in doubt",
      what_redis_had_is_not_used_once_the_cache_is_in_doubt},
     {"the contents of a restarted Redis are void", the_contents_of_a_restarted_redis_are_void},
+    {"an empty Redis in place of a greeted one counts as restarted",
+     an_empty_redis_in_place_of_a_greeted_one_counts_as_restarted},
     {"a process without a subscription for a second bypasses its memory",
      a_process_without_a_subscription_for_a_second_bypasses_its_memory},
     {"a frozen Redis bypasses the process level", a_frozen_redis_bypasses_the_process_level},
