@@ -126,3 +126,9 @@ bool redis_refusal_now(char text[REDIS_REFUSAL_TEXT_CAP]) {
     pthread_mutex_unlock(&lock);
     return found;
 }
+
+void redis_refusal_forget(void) {
+    pthread_mutex_lock(&lock);
+    memset(noted, 0, sizeof noted);
+    pthread_mutex_unlock(&lock);
+}

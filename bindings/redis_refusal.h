@@ -13,3 +13,5 @@ bool redis_refusal_note(const char *error);
 /* The refusal of the last 15 seconds, without host, user or key; false: none. The service calls
  * Redis more often than that. */
 bool redis_refusal_now(char text[REDIS_REFUSAL_TEXT_CAP]);
+/* Redis takes commands again that it refused. What else it refuses is noted at the next call. */
+void redis_refusal_forget(void);

@@ -52,6 +52,7 @@ struct health {
     struct thread thread;
     struct pg *pg;                            /* the thread's own */
     struct redis *redis;                      /* the thread's own; NULL without Redis */
+    bool redis_refused;                       /* the last PING that got a reply; the thread's own */
     struct err logged_database, logged_redis; /* the last errors logged; the thread's own */
     struct dependency_state states[DEPENDENCIES];
     struct metric_cell *ready;
@@ -216,6 +217,19 @@ static void health_on_pong(void *context, size_t index, const redisReply *reply)
     }
 }
 
+/* NULL: it is healthy. `refused`: it replies to PING with an error. */
+static const char *health_redis_reason(struct health *health, bool ok, bool refused,
+                                       const struct err *err, char text[REDIS_REFUSAL_TEXT_CAP]) {
+    if (ok && !refused && health->redis_refused) {
+        redis_refusal_forget();
+    }
+    health->redis_refused = ok ? refused : health->redis_refused;
+    if (ok && redis_refusal_now(text)) { /* to any connection of this process */
+        return text;
+    }
+    return ok && !refused ? NULL : redis_plain_reason(health->redis, err);
+}
+
 /* Never makes the process unready: without Redis everything works, slower. */
 static bool health_check_redis(struct health *health, struct buffer *json) {
     struct err err = {0}, refused = {0};
@@ -227,13 +241,12 @@ static bool health_check_redis(struct health *health, struct buffer *json) {
     }
     bool ok = redis_append(health->redis, &ping, 1, &err) &&
               redis_run(health->redis, health_on_pong, &refused, &err);
-    if (ok && refused.kind != ERR_NONE) {
-        ok = false;
+    bool is_refused = ok && refused.kind != ERR_NONE;
+    if (is_refused) {
         err = refused;
     }
-    char refusal[REDIS_REFUSAL_TEXT_CAP]; /* of any connection of this process */
-    bool refuses = ok && redis_refusal_now(refusal);
-    const char *reason = refuses ? refusal : ok ? NULL : redis_plain_reason(health->redis, &err);
+    char text[REDIS_REFUSAL_TEXT_CAP];
+    const char *reason = health_redis_reason(health, ok, is_refused, &err, text);
     health_append_check(health, REDIS, reason ? DEGRADED : HEALTHY, reason, began_us, json);
     health_log_change(&health->logged_redis, "redis", &err);
     return !reason;

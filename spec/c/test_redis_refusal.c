@@ -75,9 +75,20 @@ static void an_error_has_its_reason(void) {
     }
 }
 
+static void a_refusal_that_has_ended_is_forgotten(void) {
+    char text[REDIS_REFUSAL_TEXT_CAP];
+    redis_refusal_note("NOAUTH Authentication required.");
+    redis_refusal_forget();
+    CHECK(!redis_refusal_now(text));
+    redis_refusal_note("LOADING Redis is loading the dataset in memory");
+    CHECK(redis_refusal_now(text));
+    CHECK_TEXT(text, "Redis is loading, or busy with a script");
+}
+
 static const struct test_case cases[] = {
     {"an error that is no refusal is not noted", an_error_that_is_no_refusal_is_not_noted},
     {"an error has its reason", an_error_has_its_reason},
+    {"a refusal that has ended is forgotten", a_refusal_that_has_ended_is_forgotten},
 };
 
 int main(int argc, char **argv) {

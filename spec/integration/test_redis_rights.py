@@ -85,6 +85,22 @@ def test_a_rebuild_that_cannot_tell_the_caches_gives_the_reply_of_redis(bare_ser
     assert "Redis rejected a command: NOPERM" in done.stderr, done.stderr
 
 
+def test_a_password_that_the_program_lacks_is_the_reason(bare_service, admin):
+    program = bare_service.start()
+    bare_service.wait_ready()
+    admin.config_set("requirepass", "secret-pw")
+    admin.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    status, about = wait_until("a degraded Redis", lambda: [
+        said for said in [redis_of(program)]
+        if said[1]["status"] == "degraded" and "in time" not in said[1]["reason"]])[0]
+    assert (status, about["reason"]) == (200, "Redis refuses the login")
+    refusals = program.metric('ras_redis_refusals_total{reason="login"}')
+    wait_until("another refusal", lambda: program.metric('ras_redis_refusals_total{reason="login"}') > refusals)
+    assert redis_of(program)[1]["reason"] == "Redis refuses the login"
+    admin.config_set("requirepass", "")
+    wait_until("it is healthy", lambda: redis_of(program)[1]["status"] == "healthy")
+
+
 def test_a_replica_is_reported_until_its_promotion(bare_service, admin):
     program = bare_service.start()
     bare_service.wait_ready()
