@@ -49,6 +49,10 @@ void lua_host_check_may_produce(lua_State *L, const char *call) {
     }
 }
 
+void lua_host_note_wait(struct lua_host *host, int64_t since_us) {
+    host->limit.waited_us += clock_monotonic_us() - since_us;
+}
+
 void lua_host_note_failure(lua_State *L, const struct err *err) {
     struct lua_host *host = lua_host_of(L);
     if (err->kind == ERR_UNAVAILABLE || err->kind == ERR_TIMEOUT) {

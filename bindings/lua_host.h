@@ -26,6 +26,7 @@ struct lua_limit {
     int64_t deadline_us; /* 0: no call */
     bool hit;
     int64_t earlier_us; /* the call's time before it was renewed */
+    int64_t waited_us;  /* of the time since started_us: in waits for outside systems */
 };
 
 /* Settings of the bindings' clients; borrowed. */
@@ -75,6 +76,8 @@ struct lua_host *lua_host_of(lua_State *L);
  * call; end returns whether the call timed out. */
 struct lua_limit lua_limit_begin(struct lua_host *host, int timeout_ms);
 bool lua_limit_end(struct lua_host *host, struct lua_limit outer);
+/* Most of the time of the call under way was spent in waits for outside systems. */
+bool lua_limit_waited(const struct lua_host *host);
 /* Gives the call under way its whole time again. */
 void lua_limit_renew(struct lua_host *host, int timeout_ms);
 
@@ -103,5 +106,7 @@ bool lua_host_may_ask(lua_State *L, const char *binding, struct err *err);
 void lua_host_note_chance(lua_State *L, const char *binding);
 /* Raises, in the name of `call`, if scripts must not produce records. */
 void lua_host_check_may_produce(lua_State *L, const char *call);
+/* A binding has waited for its system since that moment of the monotonic clock. */
+void lua_host_note_wait(struct lua_host *host, int64_t since_us);
 /* Notes a failure that a binding returns to the script. */
 void lua_host_note_failure(lua_State *L, const struct err *err);

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "http_client.h"
 #include "lua_host.h"
 #include "lua_util.h"
@@ -200,7 +201,10 @@ static int lua_http_request(lua_State *L) {
     if (!handle->client) {
         handle->client = http_client_create();
     }
-    if (!http_client_run(handle->client, &request, &answer, &err)) {
+    int64_t began_us = clock_monotonic_us();
+    bool ok = http_client_run(handle->client, &request, &answer, &err);
+    lua_host_note_wait(lua_host_of(L), began_us);
+    if (!ok) {
         return lua_push_failure(L, &err);
     }
     lua_createtable(L, 0, 3);

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "lua_host.h"
 #include "kafka_producer.h"
 #include "lua_util.h"
@@ -125,7 +126,9 @@ static struct kafka_send *lua_kafka_send_records(lua_State *L, const struct kafk
     for (size_t i = 0; i < count; i++) {
         kafka_send_add(sending->send, handle->producer, &records[i]);
     }
+    int64_t began_us = clock_monotonic_us();
     kafka_send_wait(sending->send, timeout_ms);
+    lua_host_note_wait(lua_host_of(L), began_us);
     return sending->send;
 }
 

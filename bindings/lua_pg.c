@@ -83,8 +83,8 @@ static int lua_pg_remaining_ms(const char *name, int64_t deadline_us, struct err
 
 /* Ensures a live connection. Checks the deadline first: a loop of calls past it must not open
  * connections. */
-static bool lua_pg_wake(struct lua_pg_connection *connection, const char *name, int64_t deadline_us,
-                        struct err *err) {
+static bool lua_pg_connect(struct lua_pg_connection *connection, const char *name,
+                           int64_t deadline_us, struct err *err) {
     int timeout_ms = lua_pg_remaining_ms(name, deadline_us, err);
     if (timeout_ms == 0) {
         return false;
@@ -98,6 +98,14 @@ static bool lua_pg_wake(struct lua_pg_connection *connection, const char *name, 
     }
     connection->pg = connection->pg ? connection->pg : pg_borrow(&connection->options);
     return pg_wake(connection->pg, clock_remaining_ms(deadline_us), err);
+}
+
+static bool lua_pg_wake(struct lua_pg_connection *connection, const char *name, int64_t deadline_us,
+                        struct err *err) {
+    int64_t began_us = clock_monotonic_us();
+    bool ok = lua_pg_connect(connection, name, deadline_us, err);
+    lua_host_note_wait(connection->host, began_us);
+    return ok;
 }
 
 void lua_pg_give_back(struct lua_pg_connection *connection) {
@@ -146,8 +154,10 @@ bool lua_pg_execute(struct lua_pg_connection *connection, const char *name, cons
         return false;
     }
     char comment[TRACE_COMMENT_CAP];
+    int64_t began_us = clock_monotonic_us();
     pg_set_comment(connection->pg, lua_pg_trace_comment(connection, comment));
     bool ok = pg_query(connection->pg, name, sql, params, timeout_ms, &connection->result, err);
+    lua_host_note_wait(connection->host, began_us);
     pg_set_comment(connection->pg, NULL);
     if (!ok && connection->at_replica && strcmp(err->sqlstate, "25006") == 0) {
         err_set(err, ERR_INTERNAL,

@@ -7,7 +7,7 @@
 /* A userdata of the state. */
 struct lua_pg_connection {
     struct pg_options options;
-    const struct lua_host *host;
+    struct lua_host *host;
     struct pg *pg; /* borrowed; NULL: none */
     bool at_replica;
     struct pg_params *params;

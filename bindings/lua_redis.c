@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "base/clock.h"
 #include "base/xalloc.h"
 #include "lua_host.h"
 #include "lua_util.h"
@@ -268,7 +269,10 @@ static bool lua_redis_exchange(lua_State *L, const char *call, struct connection
     }
     connection->replies = xcalloc((size_t)commands->count + 1, sizeof *connection->replies);
     connection->reply_count = (size_t)commands->count;
-    return redis_run_within(connection->redis, timeout_ms, connection->replies, err);
+    int64_t began_us = clock_monotonic_us();
+    bool ok = redis_run_within(connection->redis, timeout_ms, connection->replies, err);
+    lua_host_note_wait(lua_host_of(L), began_us);
+    return ok;
 }
 
 /* redis.call(command, ...) -> reply | nil, { kind, message } */

@@ -44,6 +44,10 @@ static const char *lua_time_limit_push_reason(lua_State *L, const struct lua_hos
         lua_pushfstring(L, "the script took too long: %d ms, its limit is %d ms",
                         (int)((clock_monotonic_us() - limit->started_us) / 1000),
                         (int)((limit->deadline_us - limit->started_us) / 1000));
+        if (lua_limit_waited(host)) {
+            lua_pushfstring(L, "%s; it waited %d ms for outside systems", lua_tostring(L, -1),
+                            (int)(limit->waited_us / 1000));
+        }
     }
     return lua_tostring(L, -1);
 }
@@ -147,7 +151,7 @@ static void lua_time_limit_arm(struct lua_host *host) {
 struct lua_limit lua_limit_begin(struct lua_host *host, int timeout_ms) {
     struct lua_limit outer = host->limit;
     int64_t now_us = clock_monotonic_us();
-    host->limit = (struct lua_limit){now_us, now_us + timeout_ms * 1000LL, false, 0};
+    host->limit = (struct lua_limit){now_us, now_us + timeout_ms * 1000LL, false, 0, 0};
     lua_time_limit_arm(host);
     return outer;
 }
@@ -157,7 +161,12 @@ void lua_limit_renew(struct lua_host *host, int timeout_ms) {
     int64_t now_us = clock_monotonic_us();
     limit->earlier_us += now_us - limit->started_us;
     limit->started_us = now_us;
+    limit->waited_us = 0;
     limit->deadline_us = now_us + timeout_ms * 1000LL;
+}
+
+bool lua_limit_waited(const struct lua_host *host) {
+    return host->limit.waited_us > (clock_monotonic_us() - host->limit.started_us) / 2;
 }
 
 bool lua_limit_end(struct lua_host *host, struct lua_limit outer) {

@@ -231,7 +231,7 @@ enum repl_result repl_run(struct repl *repl, const char *text, int line) {
     }
     (void)terminal_print(stderr, slice_of(err.text));
     fputc('\n', stderr);
-    if (result == SCRIPT_TIMEOUT) {
+    if (result == SCRIPT_TIMEOUT || result == SCRIPT_OUTAGE) {
         instance->host.healthy = true; /* only its author sees what is incomplete */
     } else if (!instance->host.healthy) {
         repl_replace_state(repl);

@@ -204,6 +204,7 @@ enum script_result script_call(struct script_instance *instance, lua_CFunction b
     struct lua_limit outer = script_limit_begin(instance, timeout_ms);
     int64_t started_us = instance->host.limit.started_us;
     int status = guard_enter_state(instance, err);
+    bool waited = lua_limit_waited(&instance->host);
     bool timed_out = script_limit_end(instance, outer);
     instance->called_us = started_us;
     instance->entry = outer_entry;
@@ -219,6 +220,10 @@ enum script_result script_call(struct script_instance *instance, lua_CFunction b
                 timeout_ms);
     }
     compiler_note(instance, started_us);
+    if (timed_out && waited && !full) {
+        err->kind = ERR_TIMEOUT;
+        return SCRIPT_OUTAGE;
+    }
     if (timed_out) {
         return SCRIPT_TIMEOUT;
     }

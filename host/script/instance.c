@@ -320,7 +320,8 @@ enum script_result script_handle(struct script_instance *instance, size_t handle
     instance->handlers[handler].frame.running = false;
     instance->merge = NULL;
     instance->host.may_not_produce = NULL;
-    instance_count_call(instance, &instance->handlers[handler].metrics, result != SCRIPT_OK);
+    instance_count_call(instance, &instance->handlers[handler].metrics,
+                        result != SCRIPT_OK && result != SCRIPT_OUTAGE);
     if (result != SCRIPT_OK) {
         instance_name_script(instance, name, err);
         return outage_result(instance, result, err);
@@ -390,7 +391,8 @@ enum script_result script_answer(struct script_instance *instance,
     instance->host.writes = false;
     instance->sink = NULL;
     instance_count_call(instance, &instance->routes[request->route].metrics,
-                        result != SCRIPT_OK && !instance->stream_refused);
+                        result != SCRIPT_OK && result != SCRIPT_OUTAGE &&
+                            !instance->stream_refused);
     if (result == SCRIPT_OK && call.unavailable) {
         result = SCRIPT_OUTAGE;
     }

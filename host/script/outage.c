@@ -1,7 +1,8 @@
 /* outage: tells an outage of an outside system from a handler's own error. A binding's failure of
  * kind "unavailable" or "timeout" is noted when the script gets it. The script passes it on by
  * raising a failure of such a kind, returning it after nil, raising a text that contains the noted
- * message, or timing out afterwards. */
+ * message, or timing out afterwards. A call whose time limit went by in waits is an outage for
+ * script_call already. */
 #include "script_private.h"
 
 static bool outage_is_kind(const char *kind) {
@@ -62,6 +63,10 @@ void outage_raise_returned(lua_State *L) {
 enum script_result outage_result(const struct script_instance *instance, enum script_result result,
                                  struct err *err) {
     bool waited = result == SCRIPT_TIMEOUT && instance->host.failure[0];
+    if (result == SCRIPT_OUTAGE) {
+        err->kind = ERR_UNAVAILABLE;
+        return result;
+    }
     if (instance->host.muted || (!instance->outage_passed_on && !waited)) {
         return result;
     }

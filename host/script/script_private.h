@@ -198,7 +198,8 @@ int protect_rawset(lua_State *L); /* rawset that rejects proxies */
 #define SCRIPT_STACK_OVERFLOW "stack overflow (in compiled code: no line is known)"
 /* Runs body(L) protected, for at most timeout_ms; its one argument is the context, a light
  * userdata. Results go into the context and are valid only after SCRIPT_OK. Memory that C has to
- * free must be in the context before anything can raise. Calls may nest. */
+ * free must be in the context before anything can raise. Calls may nest. SCRIPT_OUTAGE with
+ * ERR_TIMEOUT: most of the time went into waits for outside systems. */
 enum script_result script_call(struct script_instance *instance, lua_CFunction body, void *context,
                                int timeout_ms, struct err *err);
 /* Runs the host's own work in a state: reading declarations, taking references. False: err has the

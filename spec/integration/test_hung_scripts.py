@@ -108,3 +108,40 @@ def test_a_start_that_fails_is_told_from_one_that_is_ended(bare_service, scripts
     program = bare_service.prepare(**scripts.env)
     done = program.command("run", check=False, timeout=30)
     assert done.returncode == 1 and "cannot start" in done.stderr
+
+
+# ---- a time limit that went by in a statement --------------------------------------------------
+
+SLOW_ROUTE = """
+local pg = require("pg")
+return { path = "/slow/{seconds}", auth = false, handle = function(request)
+  pg.query("slow", { seconds = request.params.seconds })
+  while true do end
+end }
+"""
+SLOW_SQL = "SELECT pg_sleep(:seconds::float8)::text AS slept\n"
+
+
+@pytest.fixture
+def slow_program(bare_service, scripts):
+    scripts.write("scripts/routes/slow.lua", SLOW_ROUTE)
+    scripts.write("sql/queries/slow.sql", SLOW_SQL)
+    program = bare_service.start(**scripts.env, AGGREGATOR_SCRIPTS_ROUTE_TIMEOUT_MS="1000")
+    bare_service.wait_ready()
+    return program
+
+
+@pytest.mark.parametrize("seconds", [0.9, 5])
+def test_a_route_whose_time_went_into_a_statement_is_unavailable_and_no_script_error(
+        slow_program, seconds):
+    status, _, headers = slow_program.get(f"/slow/{seconds}")
+    assert status == 503 and int(headers["Retry-After"]) > 0
+    line, = [line for line in log_lines(slow_program, "request failed")
+             if line.get("unavailable") == "timeout"]
+    assert "for outside systems" in line["error"], line
+    assert slow_program.sum_cells('ras_script_errors_total{script="routes/slow"}') == 0
+
+
+def test_a_route_that_used_its_time_itself_is_a_script_error(slow_program):
+    assert slow_program.get("/slow/0")[0] == 500
+    assert slow_program.sum_cells('ras_script_errors_total{script="routes/slow"}') == 1

@@ -121,6 +121,17 @@ def test_a_topic_waits_for_its_service_while_others_go_on(bare_service, content,
     assert len(log_lines(program, BEGINS)) == 1 and len(log_lines(program, GOES_ON)) == 1
 
 
+def test_a_handler_whose_time_went_into_a_wait_for_its_service_rejects_nothing(bare_service, content):
+    content.come()
+    content.delay_s = 0.8
+    program = bare_service.start(
+        SCRIPTS_HANDLER_TIMEOUT_MS="1000",
+        **asking_scripts(bare_service, content, "error(failure) end while true do"))
+    publish(bare_service, "one")
+    wait_until("the wait", lambda: SLOTS in waiting(program))
+    assert not rejected(bare_service)
+
+
 def test_events_before_the_outage_in_its_partition_are_committed_once(bare_service, content):
     service = bare_service
     content.come()
