@@ -6,7 +6,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "buffer.h"
@@ -117,36 +119,56 @@ static void log_compose(struct buffer *line, enum log_level level, const char *m
 /* ---- writing ------------------------------------------------------------------------------ */
 
 static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER; /* keeps lines of threads apart */
-static size_t dropped;                                      /* lines, since stderr blocked */
+static size_t dropped;                                      /* lines, since a write failed */
+static int refusal;    /* errno of the last write that failed; 0: stderr blocked */
+static bool part_left; /* the last line that was written has no end */
+
+/* Removes the part of a line that a full disk took, so that the file has whole lines. Not behind
+ * what another process wrote. */
+static void log_take_back(size_t len) {
+    struct stat file;
+    off_t end = lseek(STDERR_FILENO, 0, SEEK_CUR);
+    part_left = part_left || len > 0;
+    if (len > 0 && fstat(STDERR_FILENO, &file) == 0 && S_ISREG(file.st_mode) &&
+        file.st_size == end && ftruncate(STDERR_FILENO, end - (off_t)len) == 0) {
+        part_left = lseek(STDERR_FILENO, end - (off_t)len, SEEK_SET) < 0;
+    }
+}
 
 /* A pipe that polls writable takes PIPE_BUF bytes without blocking (pipe(7)). */
-static bool log_write_all(const char *data, size_t len, int wait_ms) {
-    while (len > 0) {
+static bool log_write_all(struct slice text, int wait_ms) {
+    size_t done = 0;
+    while (done < text.len) {
         struct pollfd fd = {STDERR_FILENO, POLLOUT, 0};
+        size_t left = text.len - done;
         int ready = poll(&fd, 1, wait_ms);
         if (ready < 0 && errno == EINTR) {
             continue;
         }
-        if (ready <= 0 || !(fd.revents & POLLOUT)) {
+        bool takes = ready > 0 && (fd.revents & POLLOUT);
+        ssize_t written =
+            takes ? write(STDERR_FILENO, text.data + done, left < PIPE_BUF ? left : PIPE_BUF) : 0;
+        if (!takes || (written < 0 && errno != EINTR && errno != EAGAIN)) {
+            refusal = takes ? errno : 0;
+            log_take_back(done);
             return false;
         }
-        ssize_t written = write(STDERR_FILENO, data, len < PIPE_BUF ? len : PIPE_BUF);
-        if (written < 0 && errno != EINTR && errno != EAGAIN) {
-            return false;
-        }
-        data += written > 0 ? written : 0;
-        len -= written > 0 ? (size_t)written : 0;
+        done += written > 0 ? (size_t)written : 0;
     }
+    part_left = false;
     return true;
 }
 
 static bool log_report_dropped(void) {
     struct buffer line = {0};
-    struct log_field field = LOG_INT("lines", (int64_t)dropped);
-    buffer_append_text(&line, "\n"); /* ends a partial line */
-    log_compose(&line, LOG_WARNING, "log lines were dropped: standard error was not read", &field,
-                1, atomic_load(&text_format));
-    bool written = log_write_all(line.data, line.len, 0);
+    struct log_field fields[] = {LOG_INT("lines", (int64_t)dropped),
+                                 LOG_TEXT("error", refusal ? strerror(refusal) : NULL)};
+    buffer_append_text(&line, part_left ? "\n" : "");
+    log_compose(&line, LOG_WARNING,
+                refusal ? "log lines were dropped: standard error could not be written"
+                        : "log lines were dropped: standard error was not read",
+                fields, 2, atomic_load(&text_format));
+    bool written = log_write_all(buffer_slice(&line), 0);
     buffer_free(&line);
     return written;
 }
@@ -181,7 +203,7 @@ void log_write(enum log_level level, const char *message, const struct log_field
     if (dropped > 0 && log_report_dropped()) {
         dropped = 0;
     }
-    if (dropped > 0 || !log_write_all(shown.data, shown.len, STUCK_AFTER_MS)) {
+    if (dropped > 0 || !log_write_all(buffer_slice(&shown), STUCK_AFTER_MS)) {
         dropped++;
     }
     pthread_mutex_unlock(&writing);

@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/json_scan.h"
@@ -144,6 +146,34 @@ static void a_reader_that_stops_blocks_no_thread(void) {
     CHECK_HAS(got, "\"message\":\"read again\"");
 }
 
+/* RLIMIT_FSIZE is the full disk. */
+static void a_full_disk_is_named_and_leaves_whole_lines(void) {
+    static char got[4096];
+    FILE *file = tmpfile();
+    struct rlimit before;
+    CHECK(file && getrlimit(RLIMIT_FSIZE, &before) == 0);
+    struct rlimit full = {.rlim_cur = 200, .rlim_max = before.rlim_max};
+    int kept_fd = dup(STDERR_FILENO);
+    signal(SIGXFSZ, SIG_IGN);
+    log_configure(LOG_INFO, false);
+    dup2(fileno(file), STDERR_FILENO);
+    setrlimit(RLIMIT_FSIZE, &full);
+    for (int i = 0; i < 10; i++) {
+        log_info("said", LOG_TEXT("text", "the file has room for one"));
+    }
+    setrlimit(RLIMIT_FSIZE, &before);
+    log_info("there is room");
+    dup2(kept_fd, STDERR_FILENO);
+    close(kept_fd);
+    ssize_t len = pread(fileno(file), got, sizeof got - 1, 0);
+    got[len > 0 ? len : 0] = '\0';
+    fclose(file);
+    CHECK_INT(check_lines(got), 3);
+    CHECK_HAS(got, "log lines were dropped: standard error could not be written");
+    CHECK_HAS(got, "\"lines\":9,\"error\":\"File too large\"");
+    CHECK_HAS(got, "there is room");
+}
+
 static void a_closed_standard_error_is_harmless(void) {
     captured_begin();
     close(captured_reading);
@@ -171,6 +201,7 @@ static const struct test_case cases[] = {
     {"text lines are readable", text_lines_are_readable},
     {"threads do not mix their lines", threads_do_not_mix_their_lines},
     {"a reader that stops blocks no thread", a_reader_that_stops_blocks_no_thread},
+    {"a full disk is named and leaves whole lines", a_full_disk_is_named_and_leaves_whole_lines},
     {"a closed standard error is harmless", a_closed_standard_error_is_harmless},
     {"a secret is in no line", a_secret_is_in_no_line},
 };
