@@ -123,6 +123,9 @@ static void admin_site_plan_verb(struct admin_site *site, struct exchange *excha
         return;
     }
     const char *problem = router_parse_query(request->query, &plan->query);
+    if (!problem && plan->query.count > 0 && !site->verbs[plan->match.route].takes_query) {
+        problem = "unknown parameter: send none";
+    }
     if (problem) {
         response_set_error(&exchange->response, 400, problem);
         return;

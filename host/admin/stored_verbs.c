@@ -42,16 +42,24 @@ static const char *stored_verbs_read_ids(struct slice list, struct stored_query 
                         : NULL;
 }
 
+static bool stored_verbs_is_of_messages(const char *second) {
+    return strcmp(second, "key") == 0;
+}
+
 static const char *stored_verbs_read_pair(const struct script_pair *pair, const char *second,
                                           struct stored_query *query) {
+    bool of_messages = stored_verbs_is_of_messages(second);
     const struct {
         const char *name;
         struct slice *text;
         int64_t *number;
     } fields[] = {
-        {"topic", &query->choice.topic, NULL}, {second, &query->choice.second, NULL},
-        {"state", &query->state, NULL},        {"contains", &query->contains, NULL},
-        {"before", &query->before, NULL},      {"before_us", NULL, &query->before_us},
+        {"topic", &query->choice.topic, NULL},
+        {second, &query->choice.second, NULL},
+        {of_messages ? "state" : "", &query->state, NULL},
+        {"contains", &query->contains, NULL},
+        {"before", &query->before, NULL},
+        {of_messages ? "" : "before_us", NULL, &query->before_us},
         {"limit", NULL, &query->limit},
     };
     if (slice_equal(pair->name, slice_of("ids"))) {
@@ -73,8 +81,35 @@ static const char *stored_verbs_read_pair(const struct script_pair *pair, const 
                    ? NULL
                    : "limit and before_us are whole numbers";
     }
-    return "unknown parameter: send topic, reason (events) or key (messages), ids, all, state, "
-           "contains, limit, before or before_us";
+    return of_messages ? "unknown parameter: send topic, key, ids, all, state, contains, limit or "
+                         "before"
+                       : "unknown parameter: send topic, reason, ids, all, contains, limit, before "
+                         "or before_us";
+}
+
+static bool stored_verbs_is_state(struct slice word) {
+    size_t i = 0;
+    while (messages_states[i] && !slice_equal(word, slice_of(messages_states[i]))) {
+        i++;
+    }
+    return messages_states[i] != NULL;
+}
+
+/* NULL, or what is wrong with the state of messages and with the row that a list follows. */
+static const char *stored_verbs_check_list(const struct stored_query *query, bool of_messages) {
+    int64_t id;
+    if (!of_messages) {
+        return (query->before_us >= 0) == (query->before.data != NULL)
+                   ? NULL
+                   : "before and before_us are sent together: the id and at_us of the row that the "
+                     "list follows";
+    }
+    if (query->state.data && !stored_verbs_is_state(query->state)) {
+        return "state is " MESSAGES_STATES_TEXT;
+    }
+    return query->before.data && !admin_read_number(query->before, 0, INT64_MAX, &id)
+               ? "before is the id of a message, a whole number"
+               : NULL;
 }
 
 /* NULL, or what is wrong. `second`: "reason" or "key". */
@@ -88,13 +123,7 @@ static const char *stored_verbs_read_query(const struct admin_request *request, 
     if (!problem && (query->limit < 1 || query->limit > STORED_LIMIT_MAX)) {
         return "limit is a number from 1 to 1000";
     }
-    int64_t id;
-    bool of_message = slice_equal(slice_of(second), slice_of("key"));
-    if (!problem && of_message && query->before.data &&
-        !admin_read_number(query->before, 0, INT64_MAX, &id)) {
-        return "before is the id of a message, a whole number";
-    }
-    return problem;
+    return problem ? problem : stored_verbs_check_list(query, stored_verbs_is_of_messages(second));
 }
 
 /* ---- one request --------------------------------------------------------------------------- */

@@ -24,6 +24,7 @@ struct admin_verb {
     size_t path_count;
     /* Appends a JSON object; returns the HTTP status. Any thread, several at once. */
     int (*answer)(void *context, const struct admin_request *request, struct buffer *json);
+    bool takes_query; /* by HTTP; else parameters are refused */
 };
 
 /* Appends {"error":"…"}; returns the status. */

@@ -367,42 +367,49 @@ static int verbs_answer_explain(void *context, const struct admin_request *reque
     (const char *const[]){__VA_ARGS__},                                                            \
         sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *)
 
+/* takes_query */
+#define QUERY true
+#define NO_QUERY false
+
 static const struct admin_verb verbs_table[] = {
-    {"status", "GET", "admin_status", PATHS("/admin/status"), verbs_answer_status},
+    {"status", "GET", "admin_status", PATHS("/admin/status"), verbs_answer_status, NO_QUERY},
     {"health", "GET", "admin_health", PATHS("/admin/health", "/admin/health/{probe}"),
-     verbs_answer_health},
-    {"sample", "GET", "admin_sample", NULL, 0, verbs_answer_sample}, /* the socket only */
-    {"resume", "POST", "admin_resume", PATHS("/admin/resume"), verbs_answer_resume},
-    {"reload", "POST", "admin_reload", PATHS("/admin/reload"), verbs_answer_reload},
-    {"diff", "POST", "admin_diff", PATHS("/admin/diff"), verbs_answer_diff},
+     verbs_answer_health, NO_QUERY},
+    {"sample", "GET", "admin_sample", NULL, 0, verbs_answer_sample, NO_QUERY}, /* the socket only */
+    {"resume", "POST", "admin_resume", PATHS("/admin/resume"), verbs_answer_resume, NO_QUERY},
+    {"reload", "POST", "admin_reload", PATHS("/admin/reload"), verbs_answer_reload, QUERY},
+    {"diff", "POST", "admin_diff", PATHS("/admin/diff"), verbs_answer_diff, QUERY},
     {"rollback", "POST", "admin_rollback", PATHS("/admin/rollback", "/admin/rollback/{generation}"),
-     verbs_answer_rollback},
-    {"config", "GET", "admin_config", PATHS("/admin/config"), verbs_answer_config},
+     verbs_answer_rollback, NO_QUERY},
+    {"config", "GET", "admin_config", PATHS("/admin/config"), verbs_answer_config, QUERY},
     /* The socket only: the answer has the secrets. */
-    {"settings", "GET", "admin_settings", NULL, 0, verbs_answer_settings},
-    {NULL, "GET", "admin_partitions", PATHS("/admin/partitions"), verbs_answer_partitions},
+    {"settings", "GET", "admin_settings", NULL, 0, verbs_answer_settings, NO_QUERY},
+    {NULL, "GET", "admin_partitions", PATHS("/admin/partitions"), verbs_answer_partitions,
+     NO_QUERY},
     {NULL, "GET", "admin_script_changes", PATHS("/admin/script-changes"),
-     verbs_answer_script_changes},
-    {NULL, "GET", "admin_tap", PATHS("/admin/tap"), tap_verbs_read},
-    {NULL, "POST", "admin_tap_start", PATHS("/admin/tap/start"), tap_verbs_start},
-    {NULL, "POST", "admin_tap_stop", PATHS("/admin/tap/stop"), tap_verbs_stop},
-    {NULL, "GET", "admin_rejected", PATHS("/admin/rejected"), stored_verbs_list_rejected},
+     verbs_answer_script_changes, QUERY},
+    {NULL, "GET", "admin_tap", PATHS("/admin/tap"), tap_verbs_read, QUERY},
+    {NULL, "POST", "admin_tap_start", PATHS("/admin/tap/start"), tap_verbs_start, QUERY},
+    {NULL, "POST", "admin_tap_stop", PATHS("/admin/tap/stop"), tap_verbs_stop, NO_QUERY},
+    {NULL, "GET", "admin_rejected", PATHS("/admin/rejected"), stored_verbs_list_rejected, QUERY},
     {NULL, "GET", "admin_rejected_event", PATHS("/admin/rejected/event"),
-     stored_verbs_read_rejected},
-    {NULL, "POST", "admin_rejected_drop", PATHS("/admin/rejected/drop"),
-     stored_verbs_drop_rejected},
+     stored_verbs_read_rejected, QUERY},
+    {NULL, "POST", "admin_rejected_drop", PATHS("/admin/rejected/drop"), stored_verbs_drop_rejected,
+     QUERY},
     {NULL, "POST", "admin_rejected_retry", PATHS("/admin/rejected/retry"),
-     stored_verbs_retry_rejected},
-    {NULL, "GET", "admin_outbox", PATHS("/admin/outbox"), stored_verbs_list_messages},
-    {NULL, "GET", "admin_outbox_message", PATHS("/admin/outbox/message"),
-     stored_verbs_read_message},
-    {NULL, "POST", "admin_outbox_retry", PATHS("/admin/outbox/retry"), stored_verbs_retry_messages},
-    {NULL, "POST", "admin_outbox_drop", PATHS("/admin/outbox/drop"), stored_verbs_drop_messages},
-    {NULL, "GET", "admin_figures", PATHS("/admin/figures"), verbs_answer_figures},
-    {"upgrade", "POST", "admin_upgrade", PATHS("/admin/upgrade"), verbs_answer_upgrade},
+     stored_verbs_retry_rejected, QUERY},
+    {NULL, "GET", "admin_outbox", PATHS("/admin/outbox"), stored_verbs_list_messages, QUERY},
+    {NULL, "GET", "admin_outbox_message", PATHS("/admin/outbox/message"), stored_verbs_read_message,
+     QUERY},
+    {NULL, "POST", "admin_outbox_retry", PATHS("/admin/outbox/retry"), stored_verbs_retry_messages,
+     QUERY},
+    {NULL, "POST", "admin_outbox_drop", PATHS("/admin/outbox/drop"), stored_verbs_drop_messages,
+     QUERY},
+    {NULL, "GET", "admin_figures", PATHS("/admin/figures"), verbs_answer_figures, QUERY},
+    {"upgrade", "POST", "admin_upgrade", PATHS("/admin/upgrade"), verbs_answer_upgrade, NO_QUERY},
     /* HTTP only: the command `aggregator explain` does its own work. */
     {NULL, "GET", "admin_explain", PATHS("/admin/explain/{id}", "/admin/explain/{word}/{id}"),
-     verbs_answer_explain},
+     verbs_answer_explain, QUERY},
 };
 
 const struct admin_verb *admin_verbs(size_t *count) {

@@ -4,6 +4,7 @@
 #include "conflicts.h"
 #include "explain/explain.h"
 #include "rebuild/rebuild.h"
+#include "stored/messages.h"
 
 #define ROWS_SHOWN                                                                                 \
     WHOLE("limit", "N", limit, 0, INT32_MAX, 20, "print at most N rows of each table; default: 20")
@@ -20,8 +21,6 @@
     TEXT("topic", "TOPIC", topic, "messages for this topic"),                                      \
         TEXT("key", "KEY", key, "messages with this key; with --topic: both"),                     \
         SWITCH("all", all, "every message")
-
-static const char *const message_states[] = {"pending", "sent", "settled", "failed", NULL};
 
 static const struct command_spec specs[] = {
     {
@@ -115,7 +114,7 @@ static const struct command_spec specs[] = {
                 {.name = "state",
                  .value = "STATE",
                  .kind = OPTION_WORD,
-                 .words = message_states,
+                 .words = messages_states,
                  .offset = FIELD(state),
                  .help = "pending, sent, settled (not sent: too old, or dropped), or failed "
                          "(rejected by Kafka)"},

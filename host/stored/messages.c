@@ -1,11 +1,15 @@
 #include "messages.h"
 
+#include <stddef.h>
+
 #define SELECTED                                                                                   \
     "($1::text IS NULL OR topic = $1::text) AND ($2::text IS NULL OR key = $2::text) AND "         \
     "($3::text[] IS NULL OR id = ANY (ARRAY(SELECT one::int8 FROM unnest($3::text[]) AS one "      \
     "WHERE "                                                                                       \
     "one ~ '^[0-9]{1,18}$')) OR identity = ANY (ARRAY(SELECT unnest(ARRAY[one, lower(one)]) FROM " \
     "unnest($3::text[]) AS one)))"
+
+const char *const messages_states[] = {"pending", "sent", "settled", "failed", NULL};
 
 const char messages_list_sql[] =
     "SELECT id, to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS created_at, "

@@ -2,6 +2,10 @@
  * the second one is the key. An id is a number. */
 #pragma once
 
+/* What a message's state may be; NULL ends them. */
+extern const char *const messages_states[];
+#define MESSAGES_STATES_TEXT "pending, sent, settled or failed"
+
 /* The newest first: id, created_at (UTC), state, topic, key, identity, error, attempts, source. $4
  * state or NULL; $5 number of rows; $6 the id that they follow, or NULL; $7 a text that key,
  * identity, source or error contains, or NULL. */

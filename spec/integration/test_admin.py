@@ -212,6 +212,21 @@ def test_a_retry_of_no_event_is_a_mistake_of_the_request(service, query):
     assert status == 400 and said["error"].startswith("no such rejected event: it was retried")
 
 
+@pytest.mark.parametrize("path, reason", [
+    ("outbox?state=zz", "state is pending, sent, settled or failed"),
+    ("outbox?state=", "state is pending, sent, settled or failed"),
+    ("outbox?before_us=5", "unknown parameter: send topic, key,"),
+    ("rejected?state=failed", "unknown parameter: send topic, reason,"),
+    ("rejected?before=5", "before and before_us are sent together"),
+    ("rejected?before_us=5", "before and before_us are sent together"),
+    ("status?x=1", "unknown parameter: send none"), ("partitions?x=1", "unknown parameter: send none")])
+def test_what_no_command_takes_is_a_mistake_of_the_request(service, path, reason):
+    status, said, _ = ask(service.program, f"/admin/{path}")
+    assert status == 400 and said["error"].startswith(reason)
+    for state in ("pending", "sent", "settled", "failed"):
+        assert ask(service.program, f"/admin/outbox?state={state}")[0] == 200
+
+
 def test_a_list_of_messages_follows_a_number(service):
     for before in ("x", "9" * 40):
         status, said, _ = ask(service.program, f"/admin/outbox?before={before}")
