@@ -98,8 +98,9 @@ static void lua_time_limit_on_hook(lua_State *L, lua_Debug *where) {
         return;
     }
     lua_time_limit_raise_always(L, host);
-    luaL_error(L, "%s:%d: %s", where->short_src, where->currentline,
-               lua_time_limit_push_reason(L, host));
+    lua_pushfstring(L, "%s:%d: %s", where->short_src, where->currentline,
+                    lua_time_limit_push_reason(L, host));
+    lua_error(L); /* luaL_error would add the place of the caller */
 }
 
 /* At most so many that together read no more than HOOK_BYTES; at least one. */

@@ -61,8 +61,9 @@ static void lua_job_on_count(lua_State *L, lua_Debug *where) {
     running->late = true;
     lua_sethook(L, lua_job_on_count, LUA_MASKCOUNT, 1);
     lua_job_find_line(L, where);
-    luaL_error(L, "%s:%d: timed out: the limit is %d ms", where->short_src, where->currentline,
-               running->job->timeout_ms);
+    lua_pushfstring(L, "%s:%d: timed out: the limit is %d ms", where->short_src, where->currentline,
+                    running->job->timeout_ms);
+    lua_error(L); /* luaL_error would add the place of the caller */
 }
 
 static int lua_job_on_panic(lua_State *L) {

@@ -2,6 +2,8 @@
  * from it. */
 #include "fields.h"
 
+#define HOST_BYTES 253 /* of a name in DNS (RFC 1035) as text; addresses are shorter */
+
 /* NOLINTBEGIN(bugprone-macro-parentheses): names of members */
 #define ROW(section_, key_, kind_, standard_, ...)                                                 \
     {                                                                                              \
@@ -47,7 +49,7 @@ const struct config_field config_fields[] = {
     ROW(service, upgrade_timeout_ms, INTEGER, "60000", .min = 1000, .max = 3600000,
         .help = "milliseconds until the new process of `aggregator upgrade` is ready; after them "
                 "the running one goes on"),
-    ROW(http, host, TEXT, "0.0.0.0",
+    ROW(http, host, TEXT, "0.0.0.0", .max = HOST_BYTES,
         .help = "the name or address of the listener; \"::\": IPv4 and IPv6"),
     ROW(http, port, INTEGER, "4003", .max = 65535,
         .help = "the port of the listener; 0: a free port, which the log names"),
@@ -250,7 +252,8 @@ const struct config_field config_fields[] = {
         .help = "seconds after its timeout at which such a script ends the process; 0: never"),
     ROW(admin, socket, PATH, "aggregator.sock",
         .help = "the socket of `aggregator status`, `aggregator reload` and the other commands"),
-    ROW(admin, host, TEXT, "127.0.0.1", .help = "the name or address of the admin API over HTTP"),
+    ROW(admin, host, TEXT, "127.0.0.1", .max = HOST_BYTES,
+        .help = "the name or address of the admin API over HTTP"),
     ROW(admin, port, INTEGER, "4004", .max = 65535,
         .help = "the port of the admin API over HTTP; 0: a free port, which the log names"),
     ROW(admin, keys, STRINGS, "", .secret = true,

@@ -24,7 +24,7 @@ struct config_field {
     enum config_kind kind;
     size_t offset;
     const char *standard; /* the default, as a variable gives it */
-    long min, max;        /* INTEGER */
+    long min, max;        /* INTEGER; TEXT: the most bytes, 0: any number */
     const char *words;    /* WORD: the allowed ones, with a space around each; PAIRS: the rule */
     bool live;            /* a running program can apply a new value */
     bool secret;          /* STRINGS and texts: values are never shown */

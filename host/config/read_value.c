@@ -182,6 +182,10 @@ static bool read_value_check_text(const struct value *value, const char *text) {
         snprintf(what, sizeof what, "must be one of%.*s, not \"%.60s\"",
                  (int)strlen(field->words) - 1, field->words, text);
         read_value_refuse(value, what);
+    } else if (field->kind == TEXT && field->max > 0 && strlen(text) > (size_t)field->max) {
+        snprintf(what, sizeof what, "is %zu bytes long: it takes at most %ld", strlen(text),
+                 field->max);
+        read_value_refuse(value, what);
     } else if (!config_check_place(field->kind, text, &place)) {
         read_value_refuse(value, place.text);
     } else {

@@ -20,6 +20,17 @@ static void check_text(const char *body, const char *text) {
     }
 }
 
+/* The first line has the script's place at most once. */
+static void check_one_place(const char *body) {
+    static const char file[] = "handlers/t.lua:";
+    const char *end = err.text + strcspn(err.text, "\n");
+    const char *first = strstr(err.text, file);
+    const char *second = first ? strstr(first + 1, file) : NULL;
+    if (second && second < end) {
+        TEST_FAIL("%s: two places: %s", body, err.text);
+    }
+}
+
 /* Ends by the clock, soon after its 50 ms, and the state is not used again. */
 static void ends_within(int most_ms, const char *body) {
     load(body);
@@ -32,6 +43,7 @@ static void ends_within(int most_ms, const char *body) {
                   err.text);
     }
     check_text(body, "took too long");
+    check_one_place(body);
     CHECK(!script_instance_healthy(instance));
     unload();
 }
