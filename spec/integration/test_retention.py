@@ -68,15 +68,28 @@ def statuses(program):
     return [program.get(status_path(batch_id))[0] for batch_id in ("old", "soon", "new")]
 
 
+def start_without(service, folder):
+    """Starts the program on a copy of the scripts, which it returns."""
+    scripts = shutil.copytree(stack.ROOT / "scripts", folder / "scripts")
+    service.start(SCRIPTS_ROOT=str(scripts), SCRIPTS_TRIAL_S="1")
+    service.wait_ready()
+    return scripts
+
+
+def declare(service, folder, scripts):
+    """A reload gives the scripts the retention."""
+    shutil.copy(stack.with_retention(folder / "declared", DAYS, SPAN_DAYS) / "view.lua", scripts / "view.lua")
+    service.program.command("reload")
+    wait_until("the old batch leaves", lambda: rows_of(service, "old") == [])
+
+
 @pytest.fixture(scope="module")
 def retaining(make_service, tmp_path_factory):
     """A service that had three batches when a reload gave it a retention. Its tests run in any order."""
     folder = tmp_path_factory.mktemp("retention")
-    scripts = shutil.copytree(stack.ROOT / "scripts", folder / "scripts")
     with contextlib.ExitStack() as cleanup:
         service = make_service(cleanup)
-        service.start(SCRIPTS_ROOT=str(scripts), SCRIPTS_TRIAL_S="1")
-        service.wait_ready()
+        scripts = start_without(service, folder)
         program = service.program
         service.publish(batch("old", OLD) + batch("soon", LEAVING_SOON) + batch("new", NEW))
         service.wait_committed(9)
@@ -86,10 +99,7 @@ def retaining(make_service, tmp_path_factory):
         service.stream = Stream(program, live_path("old"))
         cleanup.callback(service.stream.close)
         service.stream.wait_events(1)
-        declared = stack.with_retention(folder / "declared", DAYS, SPAN_DAYS) / "view.lua"
-        shutil.copy(declared, scripts / "view.lua")
-        program.command("reload")
-        wait_until("the old batch leaves", lambda: rows_of(service, "old") == [])
+        declare(service, folder, scripts)
         yield service
 
 
@@ -129,6 +139,18 @@ def test_verify_rebuild_and_explain_know_the_horizon(retaining):
     assert "batch_results batch_id=old  (not in the view)" in explained
     assert {line.split()[0] for line in explained.splitlines() if line.startswith("    ") and "Z  " in line} == \
         {"expired"}, explained
+
+
+def test_verify_shows_what_events_beyond_the_span_wrote_as_missing(bare_service, tmp_path):
+    """A rebuild writes it again, without the batch."""
+    scripts = start_without(bare_service, tmp_path)
+    bare_service.publish([registered("old", OLD), slot("old", NEW)])
+    bare_service.wait_committed(2)
+    declare(bare_service, tmp_path, scripts)
+    done = bare_service.program.command("verify", check=False)
+    assert done.returncode == 1 and "essay_results: 1 missing" in done.stdout, done.stdout
+    bare_service.program.command("rebuild", "--yes")
+    assert rows_of(bare_service, "old") == [("old-essay",)]
 
 
 def test_the_command_says_what_has_left_and_what_leaves_next(retaining):
