@@ -163,7 +163,8 @@ static void own_timeout(void) {
 
 static void script_deadline(void) {
     struct server server = {.reply = "", .silent = true};
-    CHECK_HAS(ask(&server, "get"), "took too long");
+    const char *text = ask(&server, "get"); /* whichever of both clocks is first */
+    CHECK(strstr(text, "took too long") || strstr(text, "\"kind\":\"timeout\""));
 }
 
 static void truncated(void) {
