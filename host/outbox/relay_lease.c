@@ -36,7 +36,7 @@ bool relay_lease_claim(struct outbox_relay *relay, int64_t now_us, struct err *e
     }
     if (lease == ROWS_MINE) {
         relay->lease_until_us = now_us + ROWS_LEASE_MS * 1000LL;
-        relay->rows.until_us = relay->lease_until_us + TAKEOVER_US;
+        relay->rows.until_us = relay->lease_until_us + TAKEOVER_US / 2;
     } else if (relay->holds) {
         log_warning("another process took the outbox lease: this one was stopped, or without the "
                     "database, for longer than its lease; messages in flight may be sent twice",

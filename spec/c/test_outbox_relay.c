@@ -480,8 +480,11 @@ static void a_relay_cut_off_past_its_lease_sends_nothing_behind_the_next(void) {
     store("news", 5, 10);
     outbox_wake(world.relays[0]);
     WAIT_UNTIL(reports(0, "\"in_flight\":6"));
+    captured_begin();
     proxy.mode = PROXY_CUT;
     world.relays[1] = outbox_relay_start(&direct, false, &err);
+    WAIT_UNTIL(strstr(captured_take(), "the outbox lease expired without the database"));
+    captured_end();
     WAIT_UNTIL(reports(1, "\"publishes\":true"));
     rd_kafka_mock_broker_set_up(world.cluster, BROKER);
     WAIT_UNTIL(all_done("'sent'"));
