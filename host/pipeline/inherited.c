@@ -78,8 +78,11 @@ static void inherited_look(struct pipeline *pipeline, struct inherited *inherite
         .tells_position = pipeline->config->postgres.read_urls.count > 0,
     };
     struct err err = {0};
-    bool ok = cache_append_positions_query(with.cache, with.redis, &late, &err) &&
-              redis_run(with.redis, inherited_on_counts, inherited, &err) && !inherited->refused;
+    bool ok = cache_append_positions_query(with.cache, with.redis, &late, &err);
+    if (ok && redis_queued(with.redis) == 0) {
+        return; /* no response is cached in Redis: nothing is announced */
+    }
+    ok = ok && redis_run(with.redis, inherited_on_counts, inherited, &err) && !inherited->refused;
     if (!ok) {
         log_debug("the announced counts of new partitions are not known",
                   LOG_TEXT("error", inherited->refused ? "an unexpected reply" : err.text));
@@ -98,7 +101,9 @@ void inherited_announce(struct pipeline *pipeline) {
         return;
     }
     inherited_list(&inherited, &pipeline->partitions);
-    inherited_look(pipeline, &inherited);
+    if (inherited.count > 0) {
+        inherited_look(pipeline, &inherited);
+    }
     free(inherited.positions);
     free(inherited.announced);
 }

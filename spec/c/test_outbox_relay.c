@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "bindings/pg_rows.h"
+#include "captured.h"
 #include "outbox/rows.h"
 #include "outbox_tables.h"
 #include "proxy.h"

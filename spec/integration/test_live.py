@@ -342,7 +342,7 @@ def test_a_reload_without_the_route_ends_its_streams(bare_service, scripts, open
     document = json.loads(described.read_text())
     del document["paths"][live_path("{batch_id}")]
     described.write_text(json.dumps(document))
-    said = program.command("reload", check=False)
+    said = program.command("reload", "--drop", check=False)
     assert said.returncode == 0, said
     stream.wait_end()
     assert stream.events[-1]["data"]["status"] == 410
