@@ -29,6 +29,8 @@ def service(bare_service, scripts):
     bare_service.wait_ready()
     bare_service.feed("current")
     bare_service.wait_committed(len(read_records("current")))
+    wait_until("the reactions", lambda: bare_service.query(
+        "SELECT count(*) FROM aggregator_state.reaction_marks") == [(0,)])
     return bare_service
 
 
