@@ -5,7 +5,7 @@ import urllib.parse
 
 import pytest
 from harness import expectations, read_records
-from stack import HEADERS
+from stack import HEADERS, wait_until
 from views import status_path
 
 USER = "teacher-list"
