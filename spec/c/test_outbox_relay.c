@@ -484,7 +484,8 @@ static void a_relay_cut_off_past_its_lease_sends_nothing_behind_the_next(void) {
     captured_begin();
     proxy.mode = PROXY_CUT;
     world.relays[1] = outbox_relay_start(&direct, false, &err);
-    WAIT_UNTIL(strstr(captured_take(), "the outbox lease expired without the database"));
+    bool expired = false; /* what was captured is read once */
+    WAIT_UNTIL((expired = expired || strstr(captured_take(), "lease expired without") != NULL));
     captured_end();
     WAIT_UNTIL(reports(1, "\"publishes\":true"));
     rd_kafka_mock_broker_set_up(world.cluster, BROKER);
