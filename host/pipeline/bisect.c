@@ -3,8 +3,8 @@
  *
  * Locks: every transaction takes offsets, horizons and rows in one order (commit.c). The ranges of
  * a batch are each in that order, but not one behind the other. So a range behind another does not
- * wait for a row: whoever has it may wait for this transaction. It begins again instead, and writes
- * all rows up to the range's end in order. */
+ * wait for a locked row: the transaction that holds the row may wait for this one. The search
+ * begins again instead, and writes all rows up to the range's end in order. */
 #include "commit.h"
 #include "encode.h"
 #include "pipeline.h"
