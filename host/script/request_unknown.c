@@ -31,17 +31,17 @@ static struct request_unknown_match request_unknown_match(const struct request_u
     struct request_unknown_match match = {0};
     for (size_t i = 0; i < at->count; i++) {
         for (size_t p = 0; p < at->fields[i].path_count; p++) {
-            const char *path = at->fields[i].paths[p];
-            if (strncmp(path, at->path, at->len) == 0) {
-                match.field = path[at->len] == '\0' ? &at->fields[i] : match.field;
-                match.contains = match.contains || path[at->len] == '.';
+            struct slice path = slice_of(at->fields[i].paths[p]);
+            if (path.len >= at->len && memcmp(path.data, at->path, at->len) == 0) {
+                match.field = path.len == at->len ? &at->fields[i] : match.field;
+                match.contains = match.contains || path.data[at->len] == '.';
             }
         }
     }
     return match;
 }
 
-static bool request_unknown_refuse(const struct request_unknown *at) {
+static bool request_unknown_refuse(const struct request_unknown *at, bool is_dotted) {
     const char *names[MAX_NAMES];
     char word[MAX_PATH_BYTES], hint[NEAREST_HINT_CAP];
     size_t count = 0;
@@ -54,7 +54,8 @@ static bool request_unknown_refuse(const struct request_unknown *at) {
     snprintf(word, sizeof word, "%.*s", (int)len, at->path);
     return err_set(at->err, ERR_INPUT, "Unknown field \"%s\"%s%s: %s", word,
                    at->list[0] ? " of an item of " : "", at->list,
-                   nearest_hint(hint, word, names, count));
+                   is_dotted ? "no name has a dot: nest it in an object"
+                             : nearest_hint(hint, word, names, count));
 }
 
 static bool request_unknown_object(struct request_unknown *at, struct json_cursor *cursor);
@@ -82,7 +83,7 @@ static bool request_unknown_value(struct request_unknown *at, struct json_cursor
     enum json_type type = JSON_NULL;
     bool there = json_peek(cursor, &type);
     if (!match.field && !match.contains) {
-        return request_unknown_refuse(at);
+        return request_unknown_refuse(at, false);
     }
     if (there && match.field && match.field->type == FIELD_LIST && type == JSON_ARRAY) {
         return request_unknown_items(at, cursor, match.field);
@@ -105,15 +106,18 @@ static bool request_unknown_append(struct request_unknown *at, const struct json
     return true;
 }
 
-/* The document was read before: its syntax is right. */
+/* The document was read before: its syntax is right. A dot in a declared path leads into an object,
+ * so a key with one is no declared name. */
 static bool request_unknown_object(struct request_unknown *at, struct json_cursor *cursor) {
     size_t len = at->len;
     struct json_value key;
     bool more = json_enter(cursor);
     while (more && json_next_member(cursor, &key, &more) && more) {
         at->len = len;
-        if (!request_unknown_append(at, &key)) {
-            return request_unknown_refuse(at);
+        bool fits = request_unknown_append(at, &key);
+        bool is_dotted = memchr(at->path + len, '.', at->len - len) != NULL;
+        if (!fits || is_dotted) {
+            return request_unknown_refuse(at, is_dotted);
         }
         if (!request_unknown_value(at, cursor)) {
             return false;

@@ -179,7 +179,8 @@ def test_a_body_that_the_route_does_not_declare_is_refused(program, body, error)
     ({"note_": "a"}, 'Unknown field "note_": did you mean "note"?'),
     ({"customer": {"name": "a", "nam": 1}}, 'Unknown field "customer.nam"'),
     ({"items": [{"sku": "a"}, {"sku": "b", "sk": 1}]}, 'Unknown field "sk" of an item of items'),
-    ({"x" * 600: 1}, "Unknown field")])
+    ({"x" * 600: 1}, "Unknown field"), ({"note\0": 1}, "Unknown field"),
+    ({"customer.name": "a"}, "no name has a dot")])
 def test_a_member_that_no_field_declares_is_refused(program, change, name):
     answer = post(program, BODY | change)
     assert answer.status == 400 and name in answer.json()["error"], answer.body
