@@ -87,28 +87,46 @@ static bool response_is_null(lua_State *L) {
     return lua_isnil(L, -1) || (lua_islightuserdata(L, -1) && !lua_touserdata(L, -1));
 }
 
+/* Takes the tag at the top, whose key is below it. */
+static void response_take_tag(lua_State *L, struct script_response *response) {
+    struct slice tag;
+    if (lua_type(L, -2) != LUA_TNUMBER) {
+        luaL_error(L, "`tags` of its response is a list of ids: it has a key that is a %s",
+                   luaL_typename(L, -2));
+    }
+    if (response_is_null(L)) {
+        return;
+    }
+    if (lua_type(L, -1) != LUA_TSTRING) {
+        luaL_error(L, "item %d of `tags` of its response is a string, not a %s",
+                   (int)lua_tointeger(L, -2), luaL_typename(L, -1));
+    }
+    tag.data = lua_tolstring(L, -1, &tag.len);
+    response->tags[response->tag_count++] = hash64(tag);
+    if (sandbox_instance(L)->host.muted) {
+        json_put_text(&response->tag_texts, NULL, tag);
+    }
+}
+
+/* Takes the list at the top by its keys and not by its length: that of { nil, id, nil } is 0. */
+static void response_take_list(lua_State *L, struct script_response *response) {
+    size_t count = 0;
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+        count++;
+    }
+    response->tags = xcalloc(count + 1, sizeof *response->tags);
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+        response_take_tag(L, response);
+    }
+}
+
 static void response_take_tags(lua_State *L, int at, struct script_response *response) {
     response_push(L, at, "tags");
     if (!response_is_null(L) && !lua_istable(L, -1)) {
         luaL_error(L, "`tags` of its response is a list of ids, not a %s", luaL_typename(L, -1));
     }
-    size_t count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
-    response->tags = xcalloc(count + 1, sizeof *response->tags);
-    for (size_t i = 0; i < count; i++) {
-        lua_rawgeti(L, -1, (int)i + 1);
-        if (lua_type(L, -1) == LUA_TSTRING) {
-            size_t len;
-            struct slice tag = {lua_tolstring(L, -1, &len), 0};
-            tag.len = len;
-            response->tags[response->tag_count++] = hash64(tag);
-            if (sandbox_instance(L)->host.muted) {
-                json_put_text(&response->tag_texts, NULL, tag);
-            }
-        } else if (!response_is_null(L)) {
-            luaL_error(L, "item %d of `tags` of its response is a string, not a %s", (int)i + 1,
-                       luaL_typename(L, -1));
-        }
-        lua_pop(L, 1);
+    if (lua_istable(L, -1)) {
+        response_take_list(L, response);
     }
     lua_pop(L, 1);
 }

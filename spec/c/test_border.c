@@ -238,6 +238,7 @@ static void a_mistake_in_a_response_is_refused(void) {
         {"return { status = 404, error = 'x', body = 'x' }", "`body` and `error`"},
         {"return { status = 200, body = '{}', tags = 'x' }", "`tags` of its response is a list"},
         {"return { status = 200, body = '{}', tags = { 5 } }", "item 1 of `tags`"},
+        {"return { status = 200, body = '{}', tags = { a = 'x' } }", "a key that is a string"},
         {"return { unavailable = false }", "`unavailable` of its response is a failure"},
         {"return 5", "it returned a number, which is no response"},
         {"while true do end", "its limit is 1000 ms"},
@@ -260,6 +261,34 @@ static void a_mistake_in_a_response_is_refused(void) {
         unload();
     }
     scope.timeout_ms = 50;
+}
+
+/* A tag that is lost leaves the cached response stale. */
+static void a_gap_in_the_tags_loses_none(void) {
+    static const struct {
+        const char *tags;
+        size_t count;
+    } table[] = {{"{ 'x', 'y' }", 2},
+                 {"{ nil, 'x' }", 1},
+                 {"{ nil, 'x', nil }", 1},
+                 {"{ 'x', nil, nil, 'y', nil }", 2},
+                 {"{ [9] = 'x', [7] = 'y' }", 2},
+                 {"{ require('json').null, 'x' }", 1},
+                 {"{}", 0},
+                 {"nil", 0}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        begin();
+        scripts_write(&scripts, "routes/r.lua",
+                      "return { path = '/x/{v}/{p}', auth = false, handle = function(event) "
+                      "return { status = 200, body = '{}', tags = %s } end }",
+                      table[i].tags);
+        load();
+        struct script_response response;
+        CHECK_INT(answer(0, 0, &response), SCRIPT_OK);
+        CHECK_INT(response.tag_count, table[i].count);
+        script_response_free(&response);
+        unload();
+    }
 }
 
 static void any_outcome_and_merge_is_accepted_or_refused(void) {
@@ -514,6 +543,7 @@ static void sixteen_megabytes_are_accepted_or_refused(void) {
 static const struct test_case cases[] = {
     {"any response is accepted or refused", any_response_is_accepted_or_refused},
     {"a mistake in a response is refused", a_mistake_in_a_response_is_refused},
+    {"a gap in the tags loses none", a_gap_in_the_tags_loses_none},
     {"any outcome and merge is accepted or refused", any_outcome_and_merge_is_accepted_or_refused},
     {"a mistake with the view is refused", a_mistake_with_the_view_is_refused},
     {"any argument of a binding is accepted or refused",
