@@ -15,7 +15,7 @@
 
 /* As "%.17g" writes it, which is slow: most numbers are whole. */
 static struct slice view_list_format_number(double number, char out[ITEM_CAP]) {
-    if (number == floor(number) && !signbit(number) && number < 1e15) {
+    if (number == floor(number) && number >= 0 && number < 1e15) {
         char *end = out + ITEM_CAP, *first = number_put_before(end, (size_t)number);
         return (struct slice){first, (size_t)(end - first)};
     }
@@ -89,12 +89,11 @@ static struct slice view_list_item(lua_State *L, const struct view_column *colum
         }
         uuid_format(uuid, out);
         return slice_of(out);
-    default: /* integers and doubles */
-        if (number && column->in_set) {
-            return view_list_digits(L, item, column, out);
-        }
+    case VIEW_INTEGER:
+        return number ? view_list_digits(L, item, column, out) : (struct slice){0};
+    default: /* -0 becomes 0, as in view_object.c */
         return number && isfinite(lua_tonumber(L, -1))
-                   ? view_list_format_number(lua_tonumber(L, -1), out)
+                   ? view_list_format_number(lua_tonumber(L, -1) + 0.0, out)
                    : (struct slice){0};
     }
 }

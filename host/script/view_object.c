@@ -171,8 +171,25 @@ static struct view_value view_object_to_value(lua_State *L, int at,
     return value;
 }
 
+/* One value alone is that of a key of one column: a missing one would name another row. */
+static void view_object_check_key(lua_State *L, int at, const struct view_table *table) {
+    size_t wanted = 0, given = lua_istable(L, at) ? lua_objlen(L, at) : 1;
+    for (size_t i = 0; i < table->key_count; i++) {
+        wanted += table->key[i].type != VIEW_CONTENT;
+    }
+    if (wanted > 1 && !lua_istable(L, at)) {
+        luaL_error(L, "%s: the key is a list of %d values, not %s", table->name, (int)wanted,
+                   view_object_push_given(L, at));
+    }
+    if (given > wanted) {
+        luaL_error(L, "%s: the key has %d values, and the table takes %d", table->name, (int)given,
+                   (int)wanted);
+    }
+}
+
 static const struct view_value *view_object_read_key(lua_State *L, int at,
                                                      const struct view_table *table) {
+    view_object_check_key(L, at, table);
     struct view_value *key = view_object_alloc(L, table->key_count * sizeof *key);
     int item = 0;
     for (size_t i = 0; i < table->key_count; i++) {

@@ -15,7 +15,7 @@ static const char declared_view[] =
     "    { 'part', 'integer' } }, groups = {\n"
     "  { name = 'said', rule = 'latest', columns = { { 'big', 'bigint' }, { 'link', 'uuid' },\n"
     "    { 'since', 'date' }, { 'bigs', 'bigint[]' }, { 'links', 'uuid[]' },\n"
-    "    { 'days', 'date[]' } } },\n"
+    "    { 'days', 'date[]' }, { 'parts', 'integer[]' } } },\n"
     "  { name = 'least', rule = 'min', columns = { { 'least_big', 'bigint' } } },\n"
     "  { name = 'most', rule = 'max', columns = { { 'most_link', 'uuid' } } },\n"
     "  { name = 'last', rule = 'max', columns = { { 'last_day', 'date' } } },\n"
@@ -265,6 +265,21 @@ static void what_a_column_does_not_take_is_refused(void) {
     refuses("view.typed:merge({ id, '1x', '2025-06-28', 7 }, 'said', {})", "\"n\" takes a whole");
     refuses("view.typed:merge({ id, 1, 2, 7 }, 'said', {})", "key \"day\" takes a string");
     refuses("view.typed:merge({ 'x', 1, '2025-06-28', 7 }, 'said', {})", "the text of a UUID");
+    refuses("view.typed:merge(key, 'said', { parts = { 1, 1.5 } })",
+            "column \"parts\" takes a whole number from -2147483648 to 2147483647, not 1.5");
+    refuses("view.typed:merge(key, 'said', { parts = { 2 ^ 31 } })", "not 2147483648");
+    refuses("view.typed:merge(key, 'said', { parts = { 1e300 } })", "not 1e+300");
+    refuses("view.typed:merge(key, 'said', { parts = { '7' } })",
+            "\"parts\" takes whole numbers: item 1 is \"7\"");
+}
+
+/* The row of another key would be written. */
+static void a_key_with_other_values_than_the_table_is_refused(void) {
+    refuses("view.typed:merge(id, 'said', {})", "typed: the key is a list of 4 values, not \"abc");
+    refuses("view.typed:merge(nil, 'said', {})", "typed: the key is a list of 4 values, not nil");
+    refuses("view.typed:merge({ id, 1, '2025-06-28' }, 'said', {})", "key \"part\" takes a number");
+    refuses("view.typed:merge({ id, 1, '2025-06-28', 7, 8 }, 'said', {})",
+            "typed: the key has 5 values, and the table takes 4");
 }
 
 /* An item at another key would be lost silently. */
@@ -297,6 +312,8 @@ static const struct test_case cases[] = {
      a_row_to_which_nothing_is_added_is_not_written},
     {"a table that is no list is refused", a_table_that_is_no_list_is_refused},
     {"what a column does not take is refused", what_a_column_does_not_take_is_refused},
+    {"a key with other values than the table is refused",
+     a_key_with_other_values_than_the_table_is_refused},
 };
 
 SCRIPTS_TEST_MAIN(cases)
