@@ -37,9 +37,10 @@ static int text_tostring(lua_State *L) {
 
 /* Upvalue: the original. */
 static int text_format(lua_State *L) {
-    const char *format = luaL_checkstring(L, 1);
+    size_t len;
+    const char *at = luaL_checklstring(L, 1, &len), *end = at + len; /* it may hold NULs */
     int argument = 1;
-    for (const char *at = strchr(format, '%'); at; at = strchr(at, '%')) {
+    while ((at = memchr(at, '%', (size_t)(end - at)))) {
         at += 1 + strspn(at + 1, "-+ #0123456789.");
         if (*at == '%') {
             at++;

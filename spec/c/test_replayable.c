@@ -184,6 +184,8 @@ static void no_address_is_written(void) {
     is_the_same("return tostring(setmetatable({}, { __tostring = function() return 'own' end }))",
                 ":own");
     is_the_same("return ('%p'):format({})", "writes an address");
+    is_the_same("return (('\\0%s'):format({})):sub(2)", "5:table");
+    is_the_same("return (('\\0%p'):format({})):sub(2)", "writes an address");
     is_the_same("error({})", "a table value");
     is_the_same("return ('x'):rep(-1, {})", "handlers/t.lua");
     is_the_same("local list = { string.rep } return pcall(list[1]) and 1 or list[1]()", "[C]");
