@@ -10,7 +10,6 @@
 #include "bindings/pg_named.h"
 
 #define SAMPLES 3
-#define PARAMS_MAX 32
 #define QUERY_TIMEOUT_MS 5000
 #define COPIED_ROWS_MAX 20000
 #define SHOWN_BYTES 200 /* of a row that differs */
@@ -19,8 +18,8 @@
 struct sample {
     struct script_query query;
     struct pg_named named;
-    char *values[PARAMS_MAX]; /* NULL: null */
-    char *rows;               /* sorted, a line each; NULL: it failed */
+    char **values; /* of its parameters; NULL: null */
+    char *rows;    /* sorted, a line each; NULL: it failed */
 };
 
 struct samples {
@@ -220,9 +219,10 @@ static bool query_samples_ask(struct samples *samples, const struct sample *samp
 /* ---- the queries ----------------------------------------------------------------------------- */
 
 static void query_samples_free(struct sample *sample) {
-    for (size_t i = 0; i < PARAMS_MAX; i++) {
+    for (size_t i = 0; i < sample->named.count; i++) {
         free(sample->values[i]);
     }
+    free(sample->values);
     free(sample->rows);
     pg_named_free(&sample->named);
 }
@@ -257,7 +257,8 @@ static bool query_samples_add(struct samples *samples, const struct script_query
     if (!pg_named_parse(&sample.named, query->text, &refusal)) {
         return true; /* schema_check has reported it */
     }
-    bool ok = sample.named.count <= PARAMS_MAX && query_samples_fill(samples, &sample, place);
+    sample.values = xcalloc(sample.named.count + 1, sizeof *sample.values);
+    bool ok = query_samples_fill(samples, &sample, place);
     if (!ok || !query_samples_is_new(&sample, place)) {
         query_samples_free(&sample);
         return ok;

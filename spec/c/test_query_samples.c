@@ -104,6 +104,19 @@ static void on_citus_what_was_compared_is_said(void) {
     CHECK_TEXT(summary, "3 runs with values of the view, 3 gave the rows that one server gives");
 }
 
+static void a_query_may_have_many_parameters(void) {
+    struct buffer sql = {0};
+    begin();
+    buffer_append_text(&sql, "SELECT word FROM things WHERE id = :id::text");
+    for (int i = 0; i < 40; i++) {
+        buffer_append_format(&sql, " OR id = :id_%d::text", i);
+    }
+    scripts_write(&scripts, "queries/a.sql", "%s", sql.data);
+    CHECK_TEXT(checked(false), "");
+    CHECK_TEXT(summary, "3 runs with values of the view");
+    buffer_free(&sql);
+}
+
 static const struct test_case cases[] = {
     {"a query that fails with rows is named", a_query_that_fails_with_rows_is_named},
     {"a query that writes or judges its values is no mistake",
@@ -112,6 +125,7 @@ static const struct test_case cases[] = {
      a_value_that_takes_too_long_to_find_is_left_out},
     {"on Citus other rows than from copies are named",
      on_citus_other_rows_than_from_copies_are_named},
+    {"a query may have many parameters", a_query_may_have_many_parameters},
     {"on Citus what was compared is said", on_citus_what_was_compared_is_said},
 };
 
