@@ -67,8 +67,9 @@ static const struct view_table *schema_check_written(const struct view *view, co
         for (size_t t = 0; at && t < view->table_count; t++) {
             const char *name = at + strlen(writes[i]);
             size_t len = strlen(view->tables[t].name);
-            if (strncmp(name, view->tables[t].name, len) == 0 &&
-                (name[len] == ' ' || name[len] == '\0')) {
+            name += *name == '"'; /* it quotes a name that is a word of SQL */
+            bool is_same = strncmp(name, view->tables[t].name, len) == 0;
+            if (is_same && strchr(" \"", name[len])) { /* or the end */
                 return &view->tables[t];
             }
         }

@@ -134,6 +134,18 @@ static void a_query_that_writes_a_table_of_the_view_is_named(void) {
     CHECK(!strstr(got, "c.sql"));
 }
 
+static void a_table_whose_name_is_a_word_of_sql_is_named(void) {
+    begin();
+    scripts_write(&scripts, "view.lua",
+                  "return { { name = 'order', key = { { 'id', 'text' } }, groups = { { name = "
+                  "'said', rule = 'latest', columns = { { 'word', 'text' } } } } } }");
+    scripts_write(&scripts, "queries/a.sql", "INSERT INTO \"order\" (id) VALUES (:id::text)");
+    const char *got = checked("CREATE TEMP TABLE \"order\" (id text PRIMARY KEY, said_at "
+                              "timestamptz, said_event_id uuid, word text)",
+                              SCHEMA_RUN);
+    CHECK_HAS(got, "/queries/a.sql: it writes order, a table of the view");
+}
+
 static void problems_of_the_view_have_file_and_line(void) {
     begin();
     scripts_write(&scripts, "view.lua",
@@ -158,6 +170,7 @@ static const struct test_case cases[] = {
      errors_that_null_parameters_may_cause_are_ignored},
     {"a query that writes a table of the view is named",
      a_query_that_writes_a_table_of_the_view_is_named},
+    {"a table whose name is a word of SQL is named", a_table_whose_name_is_a_word_of_sql_is_named},
     {"problems of the view have file and line", problems_of_the_view_have_file_and_line},
 };
 
