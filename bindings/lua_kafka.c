@@ -62,6 +62,12 @@ static void lua_kafka_read_headers(lua_State *L, const char *call, struct kafka_
     lua_remove(L, at);                /* the script's record keeps it, and it the strings */
 }
 
+/* Raw, as lua_field_text: a metamethod's result would be collected once popped. */
+static void lua_kafka_push_field(lua_State *L, int at, const char *name) {
+    lua_pushstring(L, name);
+    lua_rawget(L, at);
+}
+
 /* The record in the table at `at`; borrows its strings. Pushes one value, which must stay. */
 static struct kafka_record lua_kafka_read_record(lua_State *L, int at, const char *call,
                                                  bool alone) {
@@ -69,12 +75,12 @@ static struct kafka_record lua_kafka_read_record(lua_State *L, int at, const cha
     struct kafka_record record = {0};
     lua_check_table(L, at, call, "the record");
     lua_check_fields(L, at, call, fields, sizeof fields / sizeof *fields - !alone);
-    lua_getfield(L, at, "topic");
+    lua_kafka_push_field(L, at, "topic");
     record.topic = lua_check_name(L, lua_gettop(L), call, "field \"topic\"");
     lua_pop(L, 1);
     record.key = lua_field_text(L, at, call, "key", false);
     record.value = lua_field_text(L, at, call, "value", false);
-    lua_getfield(L, at, "headers");
+    lua_kafka_push_field(L, at, "headers");
     if (!lua_isnil(L, -1)) {
         lua_kafka_read_headers(L, call, &record);
     }

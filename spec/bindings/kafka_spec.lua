@@ -29,6 +29,8 @@ describe("kafka.produce", function()
     assert.equal("kafka.produce: the record must be a table, got nil", error_of(kafka.produce))
     assert.equal('kafka.produce: field "topic" must be a string, got nil',
       error_of(kafka.produce, {}))
+    assert.equal('kafka.produce: field "topic" must be a string, got nil',
+      error_of(kafka.produce, setmetatable({}, { __index = { topic = TOPIC } })))
     assert.equal('kafka.produce: there is no field "topik": did you mean "topic"?',
       error_of(kafka.produce, { topik = TOPIC }))
     assert.equal('kafka.produce: field "value" must be a string, got a table',
