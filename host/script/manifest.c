@@ -111,7 +111,8 @@ static void manifest_check_routes(struct manifest_reader *r) {
             if (routes[j].cache_key &&
                 script_same_paths(routes[i].cache_key, routes[j].cache_key)) {
                 manifest_clash(r, routes[i].name, routes[i].cache_key,
-                               "%s \"%s\" is also that of %s: they would share cached responses",
+                               "%s \"%s\" is also that of %s: each would replace the cached "
+                               "responses of the other",
                                routes[j].name, "cache.key");
             }
         }
