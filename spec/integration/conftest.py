@@ -19,9 +19,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools/lib"))
 
 import apache_kafka  # noqa: E402
+import certificates  # noqa: E402
 import faulty_build as faulty_builds  # noqa: E402
 import harness  # noqa: E402
 import http_client  # noqa: E402
+import installed as installations  # noqa: E402
+import scripts_copy  # noqa: E402
 import servers  # noqa: E402
 import service_manager  # noqa: E402
 import stack  # noqa: E402
@@ -31,7 +34,7 @@ CLEANUP = contextlib.ExitStack()
 
 def pytest_addoption(parser):
     parser.addoption("--build", default="build", help="folder of the built program")
-    parser.addoption("--tls", action="store_true", help="the HTTP tests speak TLS: test_http.py, "
+    parser.addoption("--tls", action="store_true", help="the HTTP tests speak TLS: test_http*.py, "
                      "test_hostile_http.py")
 
 
@@ -237,3 +240,57 @@ def scripts(tmp_path):
     folder = tmp_path / "scripts"
     shutil.copytree(ROOT / "scripts", folder)
     return folder
+
+
+@pytest.fixture
+def own_scripts(bare_service):
+    """The scripts_copy.Scripts of the service."""
+    return scripts_copy.Scripts(bare_service.folder)
+
+
+@pytest.fixture(scope="module")
+def world():
+    """The http_client.Servers of a module, with the batch KNOWN."""
+    with http_client.servers() as made:
+        made.feed([http_client.registration(http_client.KNOWN)])
+        yield made
+
+
+@pytest.fixture
+def authority(tmp_path):
+    """A certificate authority of the test."""
+    return certificates.Authority(tmp_path / "ca")
+
+
+@pytest.fixture(scope="module")
+def pages(make_service):
+    """The console of a program that has taken a stream, in a browser."""
+    import console_pages  # which needs Selenium
+    with contextlib.ExitStack() as cleanup:
+        made = console_pages.Pages(make_service(cleanup), cleanup)
+        made.service.feed("current")
+        made.service.wait_committed(len(harness.read_records("current")))
+        yield made
+
+
+@pytest.fixture
+def browser(pages):
+    """Signed in, at the overview; nothing went wrong in the page meanwhile."""
+    chromium = pages.browser
+    chromium.size(1280)
+    chromium.enter(pages.key)
+    chromium.problems()
+    yield chromium
+    assert chromium.problems() == []
+
+
+@pytest.fixture
+def install(bare_service, tmp_path, cleanup):
+    """install(config=None, **options): an Installed that runs."""
+    return lambda config=None, **options: installations.Installed(bare_service, tmp_path, cleanup,
+                                                                  config, **options)
+
+
+@pytest.fixture
+def installed(install):
+    return install()

@@ -1,4 +1,5 @@
 """A service under test: one database, one Redis, one Kafka, one or more programs."""
+import contextlib
 import json
 import os
 import uuid
@@ -136,3 +137,18 @@ def log_lines(program, message=None):
     lines = [json.loads(line) for line in program.log.read_text().splitlines()
              if line.startswith("{")]
     return [line for line in lines if message in (None, line["message"])]
+
+
+@contextlib.contextmanager
+def database_away(service):
+    """Ends all connections and refuses new ones."""
+    base, name = service.database_url.rsplit("/", 1)
+    connection = psycopg2.connect(f"{base}/postgres")
+    connection.autocommit = True
+    cursor = connection.cursor()
+    cursor.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+    cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                   (name,))
+    yield
+    cursor.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+    connection.close()

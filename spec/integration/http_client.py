@@ -17,6 +17,9 @@ from stack import HEADERS, ROOT, ROOTS, edited_config, wait_until
 
 TLS = False  # --tls: the listener of each Program speaks TLS
 BUILD = None  # the folder of the built program: --build, which conftest.py knows
+KNOWN = "15dea567-4e5f-4139-ac56-1758f0bab263"  # the batch of the fixture `world`
+STATUS = f"/internal/v1/batches/{KNOWN}/status"
+LIST = "/internal/v1/batches/user/teacher"  # its user
 KEYS = b"".join(f"{name}: {value}\r\n".encode() for name, value in HEADERS.items())
 
 
@@ -128,6 +131,12 @@ class Program(stack.Aggregator):
         wait_until("readiness", lambda: self.get("/readyz")[0] == 200)
         return self
 
+    def wait_batch(self):
+        """Until it is ready and answers for KNOWN."""
+        self.wait_ready()
+        wait_until("the batch", lambda: self.status_of(KNOWN))
+        return self
+
     def samples(self):
         """The metrics as a dictionary: 'name{labels}' to value."""
         return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1])
@@ -139,7 +148,6 @@ class Program(stack.Aggregator):
     def resident_bytes(self):
         pages = int(pathlib.Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGESIZE")
-
 
     def peak_bytes(self):
         """The most that it ever had resident."""

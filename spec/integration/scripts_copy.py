@@ -1,8 +1,10 @@
-"""A copy of the service's scripts that a test changes, specs that a test holds, and reloads."""
+"""A copy of the service's scripts that a test changes, specs that a test holds, reloads, and the events
+by which they show."""
 import json
 import pathlib
 import shutil
 
+from harness import slot_event
 from stack import ROOT, wait_until
 
 SLOTS = "huleedu.els.essay.slot.assigned.v1"
@@ -89,3 +91,21 @@ def reload(program):
     status, said = command(program, "reload")
     assert status == 0 and said["done"] is True, said
     return said
+
+
+def filename_of(service, essay):
+    rows = service.query("SELECT filename FROM essay_results WHERE essay_id = %s", essay)
+    return rows[0][0] if rows else None
+
+
+def assign(service, essay):
+    """Publishes a slot of the essay; returns the file name in the view."""
+    service.publish([slot_event("a-batch", essay, "file")])
+    return wait_until("the essay", lambda: filename_of(service, essay))
+
+
+def break_slots(scripts):
+    """Each event of a slot is rejected from the next reload on."""
+    scripts.restore(f"scripts/{HANDLER}")
+    scripts.edit(f"scripts/{HANDLER}", "handle = function(event, view)\n",
+                 "handle = function(event, view)\n    error('on purpose')\n")

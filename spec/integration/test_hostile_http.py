@@ -12,12 +12,9 @@ import time
 import http_client
 import psycopg2
 import pytest
-from http_client import Client, KEYS
+from http_client import KEYS, KNOWN, LIST, STATUS, Client
 from stack import wait_until
 
-KNOWN = "15dea567-4e5f-4139-ac56-1758f0bab263"
-STATUS = f"/internal/v1/batches/{KNOWN}/status"
-LIST = "/internal/v1/batches/user/teacher"
 SHORT = ("request_timeout_ms = 10000", "request_timeout_ms = 1000")
 # A program under AddressSanitizer leaves memory unreturned.
 ASAN = b"__asan_init" in (http_client.BUILD / "aggregator").read_bytes()
@@ -28,20 +25,23 @@ GET = b"GET /healthz HTTP/1.1\r\nHost: h\r\n"
 
 
 @pytest.fixture(scope="module")
-def world():
+def descriptors():
+    """As many as this process may have."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    with http_client.servers() as made:
-        made.feed([http_client.registration(KNOWN)])
-        yield made
+    yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture(scope="module")
+def world(descriptors, world):
+    return world
 
 
 @pytest.fixture(scope="module")
 def program(world):
     """Checks that descriptors and memory have not grown after all tests of this file."""
-    started = world.start(edits=[SHORT]).wait_ready()
-    wait_until("the batch", lambda: started.status_of(KNOWN))
+    started = world.start(edits=[SHORT]).wait_batch()
     warm_up(started)
     files, memory = settled_files(started), started.resident_bytes()
     yield started

@@ -5,24 +5,19 @@ import threading
 
 import pytest
 from harness import await_hang, edited_config, let_go, log_lines, slot_event
-from scripts_copy import HANDLER, Scripts
+from scripts_copy import HANDLER
 from stack import wait_until
 
 OTHER_BATCH = "/internal/v1/batches/another/status"
 
 
 @pytest.fixture
-def scripts(bare_service):
-    return Scripts(bare_service.folder)
-
-
-@pytest.fixture
-def start(bare_service, scripts, faulty_build, fifo):
+def start(bare_service, own_scripts, faulty_build, fifo):
     """Starts a program whose first call of that kind hangs."""
 
     def start_at(fault, config=None, **env):
         bare_service.build = faulty_build
-        program = bare_service.start(config, **scripts.env, AGGREGATOR_FAULT=f"{fault}:1:HANG",
+        program = bare_service.start(config, **own_scripts.env, AGGREGATOR_FAULT=f"{fault}:1:HANG",
                                      AGGREGATOR_FAULT_FIFO=str(fifo), SCRIPTS_STUCK_EXIT_S="0",
                                      **env)
         bare_service.wait_ready()
@@ -37,9 +32,9 @@ def ask(program, *words):
     return done.returncode, json.loads(done.stdout)
 
 
-def check_administration(program, scripts, late_workers):
+def check_administration(program, own_scripts, late_workers):
     """Reloads, reads the status, and rolls back; each must end."""
-    scripts.name_files("new ")
+    own_scripts.name_files("new ")
     status, said = ask(program, "reload")
     assert status == 0 and said["done"] and said["waiting_workers"] >= late_workers, said
     assert [one["generation"] for one in ask(program, "status", "--json")[1]["generations"]] == [2, 1]
@@ -49,14 +44,14 @@ def check_administration(program, scripts, late_workers):
     assert ask(program, "rollback", 2)[1]["done"] is True
 
 
-def test_a_route_that_hangs_delays_no_reload_status_or_rollback(start, scripts, fifo):
+def test_a_route_that_hangs_delays_no_reload_status_or_rollback(start, own_scripts, fifo):
     program = start("route", AGGREGATOR_SCRIPTS_ROUTE_TIMEOUT_MS="60000",
                     AGGREGATOR_HTTP_REQUEST_TIMEOUT_MS="60000")
     answers = []
     asking = threading.Thread(target=lambda: answers.append(program.get(OTHER_BATCH)))
     asking.start()
     await_hang(program, "route")
-    check_administration(program, scripts, 0)
+    check_administration(program, own_scripts, 0)
     assert program.get(OTHER_BATCH)[0] == 404  # by the new scripts
     assert not answers
     let_go(fifo)
@@ -64,12 +59,12 @@ def test_a_route_that_hangs_delays_no_reload_status_or_rollback(start, scripts, 
     assert answers[0][0] == 404
 
 
-def test_a_handler_that_hangs_holds_up_no_reload_status_or_rollback(bare_service, start, scripts,
+def test_a_handler_that_hangs_holds_up_no_reload_status_or_rollback(bare_service, start, own_scripts,
                                                                     fifo):
     program = start("handler")
     bare_service.publish([slot_event("a-batch", "an-essay", "file")])
     await_hang(program, "handler")
-    check_administration(program, scripts, 1)
+    check_administration(program, own_scripts, 1)
     let_go(fifo)
     bare_service.wait_committed(1)
     bare_service.publish([slot_event("a-batch", "another", "file")])
@@ -78,12 +73,12 @@ def test_a_handler_that_hangs_holds_up_no_reload_status_or_rollback(bare_service
         [("file",), ("new file",)]
 
 
-def test_scripts_offered_while_a_worker_switches_are_taken_next(bare_service, start, scripts, fifo):
+def test_scripts_offered_while_a_worker_switches_are_taken_next(bare_service, start, own_scripts, fifo):
     program = start("script_switch")
-    scripts.name_files("second ")
+    own_scripts.name_files("second ")
     assert ask(program, "reload")[1]["waiting_workers"] == 1
     await_hang(program, "script_switch")
-    scripts.name_files("third ")
+    own_scripts.name_files("third ")
     assert ask(program, "reload")[1]["waiting_workers"] == 1
     let_go(fifo)
     wait_until("both switches", lambda: len(log_lines(program, "worker switched scripts")) == 2)
@@ -103,9 +98,9 @@ def test_a_program_leaves_its_group_and_ends_though_a_route_hangs(bare_service, 
                      "waiting for it")
 
 
-def test_a_start_that_fails_is_told_from_one_that_is_ended(bare_service, scripts):
-    scripts.edit(f"scripts/{HANDLER}", "return {", "return nothing {")
-    program = bare_service.prepare(**scripts.env)
+def test_a_start_that_fails_is_told_from_one_that_is_ended(bare_service, own_scripts):
+    own_scripts.edit(f"scripts/{HANDLER}", "return {", "return nothing {")
+    program = bare_service.prepare(**own_scripts.env)
     done = program.command("run", check=False, timeout=30)
     assert done.returncode == 1 and "cannot start" in done.stderr
 
@@ -123,10 +118,10 @@ SLOW_SQL = "SELECT pg_sleep(:seconds::float8)::text AS slept\n"
 
 
 @pytest.fixture
-def slow_program(bare_service, scripts):
-    scripts.write("scripts/routes/slow.lua", SLOW_ROUTE)
-    scripts.write("sql/queries/slow.sql", SLOW_SQL)
-    program = bare_service.start(**scripts.env, AGGREGATOR_SCRIPTS_ROUTE_TIMEOUT_MS="1000")
+def slow_program(bare_service, own_scripts):
+    own_scripts.write("scripts/routes/slow.lua", SLOW_ROUTE)
+    own_scripts.write("sql/queries/slow.sql", SLOW_SQL)
+    program = bare_service.start(**own_scripts.env, AGGREGATOR_SCRIPTS_ROUTE_TIMEOUT_MS="1000")
     bare_service.wait_ready()
     return program
 

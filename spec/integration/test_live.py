@@ -14,9 +14,9 @@ import pytest
 from browser import Browser
 from harness import edited_config, slot_event
 from http_client import KEYS
+from installed import Installed
 from stack import HEADERS, wait_until
 from test_cache import REGISTER, processed
-from test_handover import Installed
 from views import status_path
 
 API_KEYS = ('api_keys = list(env_or_file("HULEEDU_INTERNAL_API_KEY") or '

@@ -10,18 +10,13 @@ import urllib.request
 import psycopg2
 import pytest
 from harness import edited_config, log_lines, read_records
-from scripts_copy import HANDLER, Scripts
+from scripts_copy import HANDLER
 from stack import ROOT, free_port, wait_until
 
 SOON_S = 30  # of a busy machine; what is interrupted takes minutes
 BUSY = "local sum = 0 for i = 1, {turns} do sum = (sum + i) % 7 end"
 SLOW_SPECS = ("describe('slow', function() for i = 1, 2000 do it('case ' .. i, function() "
               + BUSY.format(turns="2e7") + " end) end end)\n")
-
-
-@pytest.fixture
-def scripts(bare_service):
-    return Scripts(bare_service.folder)
 
 
 @pytest.fixture
@@ -52,10 +47,10 @@ def lives(pid):
     return False
 
 
-def test_sigterm_works_while_scripts_load_at_start(bare_service, scripts):
-    scripts.edit(f"scripts/{HANDLER}", "return {", BUSY.format(turns="1e8") + "\nreturn {")
+def test_sigterm_works_while_scripts_load_at_start(bare_service, own_scripts):
+    own_scripts.edit(f"scripts/{HANDLER}", "return {", BUSY.format(turns="1e8") + "\nreturn {")
     config = edited_config(bare_service.folder / "many.lua", ("states = 8", "states = 64"))
-    program = bare_service.prepare(config, **scripts.env)
+    program = bare_service.prepare(config, **own_scripts.env)
     program.start(wait=False)
     wait_until("the start", lambda: has_signal(program.process, "SigBlk", signal.SIGTERM))
     assert program.stop(SOON_S) == 0
@@ -63,11 +58,11 @@ def test_sigterm_works_while_scripts_load_at_start(bare_service, scripts):
 
 
 @pytest.fixture
-def reloading(bare_service, scripts, slow_specs):
+def reloading(bare_service, own_scripts, slow_specs):
     """A program whose reload runs slow specs, and the process of these."""
-    program = bare_service.start(SCRIPTS_SPECS=str(slow_specs), **scripts.env)
+    program = bare_service.start(SCRIPTS_SPECS=str(slow_specs), **own_scripts.env)
     bare_service.wait_ready()
-    scripts.name_files("new ")
+    own_scripts.name_files("new ")
     program.send(signal.SIGHUP)
     wait_until("the specs", lambda: children(program.process.pid))
     return program, children(program.process.pid)[0]

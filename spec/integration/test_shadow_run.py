@@ -9,7 +9,7 @@ import threading
 import psycopg2
 import pytest
 from harness import log_lines, read_records, slot_event
-from scripts_copy import HANDLER, SLOTS, Scripts, command, reload
+from scripts_copy import HANDLER, SLOTS, command, reload
 from stack import free_port, wait_until
 from test_admin import KEY, ask
 from test_rebuild import dump
@@ -18,14 +18,9 @@ SCHEMAS = "SELECT count(*) FROM pg_namespace WHERE starts_with(nspname, 'aggrega
 
 
 @pytest.fixture
-def scripts(bare_service):
-    return Scripts(bare_service.folder)
-
-
-@pytest.fixture
-def service(bare_service, scripts):
+def service(bare_service, own_scripts):
     """A service that has consumed a stream."""
-    bare_service.start(ADMIN_API_KEY=KEY, ADMIN_PORT=str(free_port()), **scripts.env)
+    bare_service.start(ADMIN_API_KEY=KEY, ADMIN_PORT=str(free_port()), **own_scripts.env)
     bare_service.wait_ready()
     bare_service.feed("current")
     bare_service.wait_committed(len(read_records("current")))
@@ -64,16 +59,16 @@ def counted(program):
         r"(commit_batch|upsert|q\d)", line)]
 
 
-def reject_slots(scripts, condition="event.filename"):
-    scripts.edit(f"scripts/{HANDLER}", "handle = function(event, view)\n",
-                 f"handle = function(event, view)\n    if {condition} then error('on purpose') end\n")
+def reject_slots(own_scripts, condition="event.filename"):
+    own_scripts.edit(f"scripts/{HANDLER}", "handle = function(event, view)\n",
+                     f"handle = function(event, view)\n    if {condition} then error('on purpose') end\n")
 
 
 def table(said):
     return next(one for one in said["tables"] if one["table"] == "essay_results")
 
 
-def test_equal_scripts_are_equal(service, scripts):
+def test_equal_scripts_are_equal(service, own_scripts):
     before = live(service)
     said = diff(service.program, status=0)
     assert said["equal"] is True and said["differing_rows"] == said["newly_rejected"] == 0
@@ -88,15 +83,15 @@ def test_equal_scripts_are_equal(service, scripts):
     assert line["events"] == said["events"] and line["differing_rows"] == 0
 
 
-def test_an_equivalent_handler_is_accepted(service, scripts):
-    scripts.edit(f"scripts/{HANDLER}", "return {", "-- the same\nreturn {")
+def test_an_equivalent_handler_is_accepted(service, own_scripts):
+    own_scripts.edit(f"scripts/{HANDLER}", "return {", "-- the same\nreturn {")
     said = shadow_run(service.program, status=0)
     assert said["done"] is True and said["generation"] == 2
     assert said["shadow_run"]["equal"] is True
 
 
-def test_a_changed_column_is_shown_and_refused(service, scripts):
-    scripts.name_files("new ")
+def test_a_changed_column_is_shown_and_refused(service, own_scripts):
+    own_scripts.name_files("new ")
     before, metrics = live(service), counted(service.program)
     said = shadow_run(service.program, status=1)
     assert said["done"] is False and said["generation"] == 1
@@ -118,8 +113,8 @@ def test_a_changed_column_is_shown_and_refused(service, scripts):
     assert {line.split("{")[0] for line in changed} == {"ras_script_reloads_total"}
 
 
-def test_an_accepted_difference_is_taken(service, scripts):
-    scripts.name_files("new ")
+def test_an_accepted_difference_is_taken(service, own_scripts):
+    own_scripts.name_files("new ")
     share = diff(service.program, status=1)
     percent = share["differing_rows"] * 100 // share["rows"]
     assert 0 < percent < 99
@@ -133,8 +128,8 @@ def test_an_accepted_difference_is_taken(service, scripts):
         "SELECT 1 FROM essay_results WHERE filename = 'new file'"))
 
 
-def test_newly_rejected_events_are_shown_with_their_places(service, scripts):
-    reject_slots(scripts, "event.essay_id == 'bad'")
+def test_newly_rejected_events_are_shown_with_their_places(service, own_scripts):
+    reject_slots(own_scripts, "event.essay_id == 'bad'")
     bad = slot_event("a-batch", "bad", "file")
     service.publish([bad, slot_event("a-batch", "good", "file")])
     service.wait_committed(len(read_records("current")) + 2)
@@ -156,13 +151,13 @@ def test_newly_rejected_events_are_shown_with_their_places(service, scripts):
     shadow_run(service.program, "--accept", "100", status=0)
 
 
-def test_events_that_the_new_scripts_reject_no_more_are_shown(bare_service, scripts):
-    reject_slots(scripts)
-    bare_service.start(INGEST_BREAKER_SHARE_PERCENT="100", **scripts.env)
+def test_events_that_the_new_scripts_reject_no_more_are_shown(bare_service, own_scripts):
+    reject_slots(own_scripts)
+    bare_service.start(INGEST_BREAKER_SHARE_PERCENT="100", **own_scripts.env)
     bare_service.wait_ready()
     bare_service.publish([slot_event("a-batch", f"essay {n}", "file") for n in range(30)])
     bare_service.wait_committed(30)
-    scripts.restore(f"scripts/{HANDLER}")
+    own_scripts.restore(f"scripts/{HANDLER}")
     said = diff(bare_service.program, status=1)
     assert said["no_longer_rejected"] == 30 and said["newly_rejected"] == 0
     assert len(said["rejected_by_old_only"]) == 10 and said["rejected_by_new_only"] == []
@@ -172,9 +167,9 @@ def test_events_that_the_new_scripts_reject_no_more_are_shown(bare_service, scri
             in shadow_run(bare_service.program, status=1)["error"])
 
 
-def test_a_row_that_the_database_refuses_is_a_rejection(service, scripts):
-    scripts.edit(f"scripts/{HANDLER}", "filename = event.filename",
-                 'filename = event.essay_id == "bad" and "\\0" or event.filename')
+def test_a_row_that_the_database_refuses_is_a_rejection(service, own_scripts):
+    own_scripts.edit(f"scripts/{HANDLER}", "filename = event.filename",
+                     'filename = event.essay_id == "bad" and "\\0" or event.filename')
     service.publish([slot_event("a-batch", "bad", "file")])
     service.wait_committed(len(read_records("current")) + 1)
     said = diff(service.program, status=1)
@@ -182,38 +177,38 @@ def test_a_row_that_the_database_refuses_is_a_rejection(service, scripts):
     assert said["newly_rejected"] == 1 and event["reason"] in ("database_refused", "handler_error")
 
 
-def test_only_the_newest_events_are_looked_at(service, scripts):
-    scripts.name_files("new ")
+def test_only_the_newest_events_are_looked_at(service, own_scripts):
+    own_scripts.name_files("new ")
     whole = diff(service.program, status=1)
     said = diff(service.program, "--events", "20", status=1)
     assert said["events"] == 20 < whole["events"]
     assert said["rows"] < whole["rows"]
 
 
-def test_declarations_of_the_old_scripts_only_are_listed_and_not_compared(service, scripts):
-    (scripts.folder / "scripts" / HANDLER).unlink()
+def test_declarations_of_the_old_scripts_only_are_listed_and_not_compared(service, own_scripts):
+    (own_scripts.folder / "scripts" / HANDLER).unlink()
     said = diff(service.program, status=1)
     assert said["only_old"] == [f"topic {SLOTS}"] and said["only_new"] == []
     assert said["differing_rows"] == 0 and said["equal"] is False
 
 
-def test_a_new_column_is_listed_and_not_compared(service, scripts):
+def test_a_new_column_is_listed_and_not_compared(service, own_scripts):
     service.query("ALTER TABLE essay_results ADD COLUMN slot_note text")
-    scripts.edit("scripts/view.lua", '{ "filename", "text" },',
-                 '{ "filename", "text" }, { "slot_note", "text" },')
-    scripts.edit(f"scripts/{HANDLER}", "filename = event.filename",
-                 'slot_note = "new", filename = event.filename')
+    own_scripts.edit("scripts/view.lua", '{ "filename", "text" },',
+                     '{ "filename", "text" }, { "slot_note", "text" },')
+    own_scripts.edit(f"scripts/{HANDLER}", "filename = event.filename",
+                     'slot_note = "new", filename = event.filename')
     said = diff(service.program, status=1)
     assert said["only_new"] == ["column essay_results.slot_note"] and said["only_old"] == []
     assert said["differing_rows"] == said["newly_rejected"] == 0
     assert shadow_run(service.program, status=0)["generation"] == 2
 
 
-def test_a_new_topic_is_run_through_the_new_scripts(bare_service, scripts):
-    handler = scripts.folder / "scripts" / HANDLER
+def test_a_new_topic_is_run_through_the_new_scripts(bare_service, own_scripts):
+    handler = own_scripts.folder / "scripts" / HANDLER
     text = handler.read_text()
     handler.unlink()
-    bare_service.start(**scripts.env)
+    bare_service.start(**own_scripts.env)
     bare_service.wait_ready()
     bare_service.publish([slot_event("a-batch", f"essay {n}", "file") for n in range(7)])
     handler.write_text(text)
@@ -257,10 +252,10 @@ def test_reactions_of_both_sides_publish_the_same_and_nothing_leaves(service):
     assert re.search(rf"^{RESULTS} publishes \d+ messages, equal$", done.stdout, re.M)
 
 
-def test_the_scripts_on_the_disk_give_the_same_interpreted_and_compiled(service, scripts):
+def test_the_scripts_on_the_disk_give_the_same_interpreted_and_compiled(service, own_scripts):
     wait_for_outbox(service)
     running = diff(service.program, status=0)["old"]["hash"]
-    scripts.name_files("new ")
+    own_scripts.name_files("new ")
     before = live(service)
     said = diff(service.program, "--interpreted", status=0)
     assert said["equal"] is True and said["rows"] > 0 and said["messages"] > 0
@@ -271,11 +266,11 @@ def test_the_scripts_on_the_disk_give_the_same_interpreted_and_compiled(service,
     assert re.search(r"^old  \w+, interpreted  .*\nnew  \w+, compiled  ", done.stdout, re.M), done.stdout
 
 
-def test_other_contents_of_a_reaction_are_shown_and_refused(service, scripts):
+def test_other_contents_of_a_reaction_are_shown_and_refused(service, own_scripts):
     wait_for_outbox(service)
     before, metrics = live(service), counted(service.program)
     text = "        status = row.status,\n        overall_status = row.status,\n        total_essays = "
-    scripts.edit("scripts/reactions/results_ready.lua", text, text + "1 + ")
+    own_scripts.edit("scripts/reactions/results_ready.lua", text, text + "1 + ")
     said = shadow_run(service.program, status=1)
     found = said["shadow_run"]
     assert found["differing_rows"] == 0 and found["equal"] is False
@@ -294,9 +289,9 @@ def test_other_contents_of_a_reaction_are_shown_and_refused(service, scripts):
     assert {line.split("{")[0] for line in changed} == {"ras_script_reloads_total"}
 
 
-def test_other_contents_under_one_identity_are_shown_by_field(service, scripts):
+def test_other_contents_under_one_identity_are_shown_by_field(service, own_scripts):
     wait_for_outbox(service)
-    scripts.edit("scripts/reactions/results_ready.lua", "---@type reactions.results_ready\nreturn {", """
+    own_scripts.edit("scripts/reactions/results_ready.lua", "---@type reactions.results_ready\nreturn {", """
 local function quietly(list)
   for _, message in ipairs(list) do
     message.value = message.value:gsub('"total_essays":', '"essays":')
@@ -305,8 +300,8 @@ local function quietly(list)
   return list
 end
 return {""")
-    scripts.edit("scripts/reactions/results_ready.lua", "    return {\n      outgoing.event(fact,",
-                 "    return quietly {\n      outgoing.event(fact,")
+    own_scripts.edit("scripts/reactions/results_ready.lua", "    return {\n      outgoing.event(fact,",
+                     "    return quietly {\n      outgoing.event(fact,")
     item = published(diff(service.program, status=1))
     assert (item["only_old"], item["only_new"]) == (0, 0) and item["differing"] == item["messages"]
     fields = {one["field"]: one for one in item["fields"]}
@@ -319,9 +314,9 @@ return {""")
                      done.stdout, re.M), done.stdout
 
 
-def test_a_reaction_of_one_side_only_is_listed_with_its_messages(service, scripts):
+def test_a_reaction_of_one_side_only_is_listed_with_its_messages(service, own_scripts):
     stored = wait_for_outbox(service)
-    (scripts.folder / "scripts/reactions/results_ready.lua").unlink()
+    (own_scripts.folder / "scripts/reactions/results_ready.lua").unlink()
     said = diff(service.program, status=1)
     assert said["only_old"] == [f"reaction {RESULTS}"] and said["only_new"] == []
     item = published(said)
@@ -329,10 +324,10 @@ def test_a_reaction_of_one_side_only_is_listed_with_its_messages(service, script
     assert {one["identity"] for one in item["only_old_messages"]} <= stored[RESULTS]
 
 
-def test_keys_for_which_the_new_reactions_alone_fail_are_shown_with_the_place(service, scripts):
+def test_keys_for_which_the_new_reactions_alone_fail_are_shown_with_the_place(service, own_scripts):
     wait_for_outbox(service)
-    scripts.edit("scripts/reactions/results_ready.lua", "publish = function(row)\n",
-                 "publish = function(row)\n    error('on purpose')\n")
+    own_scripts.edit("scripts/reactions/results_ready.lua", "publish = function(row)\n",
+                     "publish = function(row)\n    error('on purpose')\n")
     said = diff(service.program, status=1)
     keys = {key for key, in service.query("SELECT DISTINCT key FROM aggregator_state.outbox WHERE source = %s "
                                           "AND key <> ''", RESULTS)}
@@ -340,43 +335,44 @@ def test_keys_for_which_the_new_reactions_alone_fail_are_shown_with_the_place(se
     for one in said["failing"]:
         assert (one["reaction"], one["old"]) == (RESULTS, None) and one["key"] in keys
         assert "results_ready.lua:" in one["new"] and "on purpose" in one["new"]
-    scripts.restore("scripts/reactions/results_ready.lua")
-    scripts.edit("sql/queries/reaction_results.sql", "SELECT key,", "SELECT key, 1 / length(left(key, 0)) AS nothing,")
+    own_scripts.restore("scripts/reactions/results_ready.lua")
+    own_scripts.edit("sql/queries/reaction_results.sql", "SELECT key,",
+                     "SELECT key, 1 / length(left(key, 0)) AS nothing,")
     refused = diff(service.program, status=1)
     assert refused["newly_failing"] >= said["newly_failing"]
     assert "division by zero" in refused["failing"][0]["new"]
 
 
-def test_the_report_is_readable(service, scripts):
+def test_the_report_is_readable(service, own_scripts):
     done = service.program.command("diff", check=False)
     assert done.returncode == 0 and done.stdout.endswith("\nequal\n")
     assert re.search(r"^essay_results: \d+ rows, equal$", done.stdout, re.M)
-    scripts.name_files("new ")
+    own_scripts.name_files("new ")
     done = service.program.command("diff", check=False)
     assert done.returncode == 1 and done.stdout.endswith("\ndifferent\n")
     assert re.search(r"^  filename: in \d+ rows$", done.stdout, re.M)
     assert re.search(r"^      old: (.*)\n      new: new \1$", done.stdout, re.M)
 
 
-def test_a_diff_that_cannot_be_made_says_why(service, scripts):
-    scripts.edit(f"scripts/{HANDLER}", "return {", "return broken {")
+def test_a_diff_that_cannot_be_made_says_why(service, own_scripts):
+    own_scripts.edit(f"scripts/{HANDLER}", "return {", "return broken {")
     done = service.program.command("diff", check=False)
     assert (done.returncode, done.stdout) == (2, "") and "essay_slot_assigned.lua:" in done.stderr
-    scripts.restore(f"scripts/{HANDLER}")
+    own_scripts.restore(f"scripts/{HANDLER}")
     service.kafka.stop()
     done = service.program.command("diff", check=False)
     assert done.returncode == 2 and "topics of Kafka" in done.stderr
     assert service.query(SCHEMAS)[0][0] == 0
 
 
-def test_scripts_touch_no_outside_system_and_log_nothing(service, scripts):
-    scripts.edit(f"scripts/{HANDLER}", "return {", """
+def test_scripts_touch_no_outside_system_and_log_nothing(service, own_scripts):
+    own_scripts.edit(f"scripts/{HANDLER}", "return {", """
 local log = require("log")
 local redis = require("redis")
 local metrics = require("metrics")
 local seen = metrics.counter("slots_seen_total", "Slots.")
 return {""")
-    scripts.edit(f"scripts/{HANDLER}", "handle = function(event, view)\n", """
+    own_scripts.edit(f"scripts/{HANDLER}", "handle = function(event, view)\n", """
   handle = function(event, view)
     seen:add(1)
     log.info("slot seen")
@@ -388,9 +384,9 @@ return {""")
     assert b"\nslots_seen_total " not in service.program.get("/metrics")[1]
 
 
-def test_over_http(service, scripts):
+def test_over_http(service, own_scripts):
     program = service.program
-    scripts.name_files("new ")
+    own_scripts.name_files("new ")
     status, said, _ = ask(program, "/admin/diff?events=50", "POST")
     assert status == 200 and said["events"] == 50 and said["equal"] is False
     status, said, _ = ask(program, "/admin/reload?shadow_run=true&events=50", "POST")
@@ -404,7 +400,7 @@ def test_over_http(service, scripts):
     assert status == 200 and said["done"] is True
 
 
-def test_leftovers_are_dropped_and_a_second_one_is_refused(service, scripts):
+def test_leftovers_are_dropped_and_a_second_one_is_refused(service, own_scripts):
     service.query("CREATE SCHEMA aggregator_shadow_run_old")
     service.query("CREATE TABLE aggregator_shadow_run_old.essay_results (x integer)")
     other = psycopg2.connect(service.database_url)
@@ -418,10 +414,10 @@ def test_leftovers_are_dropped_and_a_second_one_is_refused(service, scripts):
 
 
 @pytest.fixture
-def held_up(service, scripts, cleanup):
+def held_up(service, own_scripts, cleanup):
     """A shadow run of scripts that differ, which waits for a lock that the fixture returns, and its
     answer when there is one."""
-    scripts.name_files("new ")
+    own_scripts.name_files("new ")
     lock = cleanup.enter_context(contextlib.closing(psycopg2.connect(service.database_url)))
     lock.cursor().execute("LOCK TABLE aggregator_state.rejected_events IN ACCESS EXCLUSIVE MODE")
     answers = []
@@ -435,10 +431,10 @@ def held_up(service, scripts, cleanup):
     return lock, thread, answers
 
 
-def test_it_delays_nothing_and_a_reload_meanwhile_stays(service, scripts, held_up):
+def test_it_delays_nothing_and_a_reload_meanwhile_stays(service, own_scripts, held_up):
     lock, thread, answers = held_up
     assert command(service.program, "status", "--json")[1]["ready"] is True
-    scripts.name_files("quick ")
+    own_scripts.name_files("quick ")
     assert reload(service.program)["generation"] == 2
     service.publish([slot_event("a-batch", "meanwhile", "file")])
     wait_until("the quick name", lambda: service.query(
@@ -452,9 +448,9 @@ def test_it_delays_nothing_and_a_reload_meanwhile_stays(service, scripts, held_u
     assert service.program.metric("ras_script_generation") == 2
 
 
-def test_a_rollback_and_back_meanwhile_takes_no_number_twice(service, scripts, held_up):
+def test_a_rollback_and_back_meanwhile_takes_no_number_twice(service, own_scripts, held_up):
     lock, thread, answers = held_up
-    scripts.name_files("quick ")
+    own_scripts.name_files("quick ")
     assert reload(service.program)["generation"] == 2
     assert command(service.program, "rollback")[1]["generation"] == 1
     lock.rollback()

@@ -3,7 +3,6 @@ import http.server
 import ssl
 import threading
 
-import certificates
 import pytest
 from stack import wait_until
 
@@ -12,11 +11,6 @@ ROUTE = """return { path = "/ask", handle = function()
   return { status = 200, body = response and response.body or failure.message }
 end }
 """
-
-
-@pytest.fixture
-def authority(tmp_path):
-    return certificates.Authority(tmp_path / "ca")
 
 
 class Answer(http.server.BaseHTTPRequestHandler):

@@ -42,11 +42,6 @@ class TlsPostgres(stack.Postgres):
 
 
 @pytest.fixture
-def authority(tmp_path):
-    return certificates.Authority(tmp_path / "ca")
-
-
-@pytest.fixture
 def tls_service(make_service, tmp_path, cleanup, authority):
     """A service whose Postgres takes connections with TLS only, except those of `watcher`."""
     postgres = TlsPostgres(tmp_path / "postgres", authority)

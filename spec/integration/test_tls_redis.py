@@ -27,11 +27,6 @@ class TlsRedis(stack.Redis):
 
 
 @pytest.fixture
-def authority(tmp_path):
-    return certificates.Authority(tmp_path / "ca")
-
-
-@pytest.fixture
 def tls_service(make_service, cleanup):
     """A service without a Redis yet."""
     return make_service(cleanup, redis="none")

@@ -25,11 +25,11 @@ ELSEWHERE = {
     "25": ["spec/c/test_outbox_relay.c::a message that Kafka refuses fails alone",
            "spec/c/test_outbox_relay.c::a topic without the right to write delays only itself"],
     "26": ["spec/integration/test_outbox.py::test_a_kill_repeats_messages_and_changes_none",
-           "spec/c/test_outbox_relay.c::one of two relays publishes, and the other goes on"],
-    "31": ["spec/integration/test_http.py::test_without_redis_it_is_ready_and_says_so",
-           "spec/integration/test_http.py::test_without_kafka_it_is_alive_and_not_ready"],
-    "32": ["spec/integration/test_http.py::test_every_response_is_counted"],
-    "33": ["spec/integration/test_http.py::test_credentials_are_refused"],
+           "spec/c/test_relay_takeover.c::one of two relays publishes, and the other goes on"],
+    "31": ["spec/integration/test_http_health.py::test_without_redis_it_is_ready_and_says_so",
+           "spec/integration/test_http_health.py::test_without_kafka_it_is_alive_and_not_ready"],
+    "32": ["spec/integration/test_http_metrics.py::test_every_response_is_counted"],
+    "33": ["spec/integration/test_http_credentials.py::test_credentials_are_refused"],
     "S1": ["spec/integration/test_contract.py::test_every_event_of_a_release_is_accepted"],
 }
 WITHOUT_TEST = {
