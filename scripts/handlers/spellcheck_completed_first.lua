@@ -3,6 +3,9 @@ local contracts = require("lib.contracts")
 local spellchecks = require("lib.spellchecks")
 local statuses = require("lib.statuses")
 
+-- The key depends on the step that failed.
+local MESSAGES = { "fetch_error", "content_error", "unhandled_error" }
+
 ---@type handlers.spellcheck_completed_first
 return {
   topics = { "huleedu.essay.spellcheck.completed.v1" },
@@ -27,13 +30,6 @@ return {
     },
     corrections = contracts.int32("data.corrections_made", { optional = true }),
     error_info = { "data.system_metadata.error_info", type = "json", optional = true },
-    -- the key depends on the step that failed
-    error_message = {
-      "data.system_metadata.error_info.fetch_error",
-      "data.system_metadata.error_info.content_error",
-      "data.system_metadata.error_info.unhandled_error",
-      optional = true,
-    },
   }),
   handle = function(event, view)
     spellchecks.link(event, view)
@@ -41,7 +37,7 @@ return {
       spellcheck_status = event.status,
       spellcheck_correction_count = event.corrections,
       spellcheck_corrected_text_storage_id = spellchecks.not_empty(event.corrected_text_id),
-      spellcheck_error_detail = spellchecks.error_detail(event),
+      spellcheck_error_detail = spellchecks.error_detail(event, MESSAGES),
     })
   end,
 }

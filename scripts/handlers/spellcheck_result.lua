@@ -28,8 +28,6 @@ return {
     corrected_text_id = { "data.corrected_text_storage_id", optional = true },
     duration_ms = contracts.checked("data.processing_duration_ms", { type = "integer" }),
     error_info = { "data.system_metadata.error_info", type = "json", optional = true },
-    error_code = { "data.system_metadata.error_info.error_code", optional = true },
-    error_message = { "data.system_metadata.error_info.error_message", optional = true },
   }),
   handle = function(event, view)
     spellchecks.link(event, view)
@@ -38,7 +36,7 @@ return {
       spellcheck_correction_count = event.corrections,
       spellcheck_corrected_text_storage_id = spellchecks.not_empty(event.corrected_text_id),
       spellcheck_metrics = event.metrics,
-      spellcheck_error_detail = spellchecks.error_detail(event, event.error_code),
+      spellcheck_error_detail = spellchecks.error_detail(event, { "error_message" }, "error_code"),
     })
   end,
 }

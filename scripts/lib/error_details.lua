@@ -9,12 +9,12 @@ local M = {}
 ---@param event handlers.spellcheck_result.Event|handlers.spellcheck_completed_first.Event
 ---@param operation string the operation that failed
 ---@param details table<string, string> ids
----@param error_code? string from the event; nil: a default
+---@param said { code?: string, message?: string } by the event; nil: a default
 ---@return string text
-function M.build(event, operation, details, error_code)
+function M.build(event, operation, details, said)
   return json.encode({
-    error_code = error_code or "SPELLCHECK_SERVICE_ERROR",
-    message = event.error_message or "Spell check failed",
+    error_code = said.code or "SPELLCHECK_SERVICE_ERROR",
+    message = said.message or "Spell check failed",
     correlation_id = event.correlation_id or json.null,
     timestamp = times.naive(event.time),
     service = "result_aggregator_service",

@@ -1,6 +1,7 @@
 --- What spell-check results of both releases have in common.
 
 local error_details = require("lib.error_details")
+local json = require("json")
 
 local M = {}
 
@@ -11,16 +12,30 @@ function M.not_empty(text)
   return text ~= "" and text or nil
 end
 
+-- The contracts give error_info no shape: another value than a text is told as its JSON.
+local function text_of(value)
+  if value == nil or value == json.null then
+    return nil
+  end
+  return type(value) == "string" and value or json.encode(value)
+end
+
 --- Builds the error detail of a result that failed.
 ---@param event handlers.spellcheck_result.Event|handlers.spellcheck_completed_first.Event
----@param error_code? string of the current release only
+---@param message_keys string[] keys of error_info, of which the first that is there is the message
+---@param code_key? string its key of the code
 ---@return string? json nil: it did not fail, or says nothing of the error
-function M.error_detail(event, error_code)
+function M.error_detail(event, message_keys, code_key)
   if event.status ~= "FAILED" or not event.error_info or event.error_info == "{}" then
     return nil
   end
+  local info = json.decode(event.error_info) or {}
+  local said = { code = code_key and text_of(info[code_key]) }
+  for _, key in ipairs(message_keys) do
+    said.message = said.message or text_of(info[key])
+  end
   local ids = { essay_id = event.essay_id, batch_id = M.not_empty(event.batch_id) }
-  return error_details.build(event, "process_spellcheck_result", ids, error_code)
+  return error_details.build(event, "process_spellcheck_result", ids, said)
 end
 
 --- Merges the time of the result, and links the essay to its batch if the event names one.

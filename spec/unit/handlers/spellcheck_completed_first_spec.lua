@@ -72,6 +72,20 @@ describe("handlers.spellcheck_completed_first", function()
     end)
   end
 
+  it("tells a reason that is no text as its JSON", function()
+    for reason, message in pairs({ [404] = "404", [true] = "true" }) do
+      local event = events.with(FAILURE, {
+        ["data.system_metadata.error_info"] = { fetch_error = reason, content_error = "later" },
+      })
+      local detail = fixtures.decode(spellcheck(event).spellcheck_error_detail)
+      assert.are.equal(message, detail.message)
+    end
+    local event = events.with(SUCCESS, {
+      ["data.system_metadata.error_info"] = { fetch_error = { "x" } },
+    })
+    assert.are.equal("COMPLETED", spellcheck(event).spellcheck_status)
+  end)
+
   it("makes up no error for a failure that states none", function()
     for _, info in ipairs({ json.null, json.decode("{}") }) do
       local event = events.with(FAILURE, { ["data.system_metadata.error_info"] = info })

@@ -61,6 +61,15 @@ describe("handlers.spellcheck_result", function()
     }, fixtures.decode(text))
   end)
 
+  it("takes an error_info of any shape", function()
+    local event = events.with(FAILURE, {
+      ["data.system_metadata.error_info"] = { error_code = 7, error_message = { why = "Ö" } },
+    })
+    local detail = fixtures.decode(spellcheck(event).spellcheck_error_detail)
+    assert.are.equal("7", detail.error_code)
+    assert.are.equal('{"why":"Ö"}', detail.message)
+  end)
+
   it("gives null for a missing correlation id", function()
     local event = events.with(FAILURE, { correlation_id = json.null })
     local detail = fixtures.decode(spellcheck(event).spellcheck_error_detail)
