@@ -124,7 +124,7 @@ static void admin_site_plan_verb(struct admin_site *site, struct exchange *excha
     }
     const char *problem = router_parse_query(request->query, &plan->query);
     if (!problem && plan->query.count > 0 && !site->verbs[plan->match.route].takes_query) {
-        problem = "unknown parameter: send none";
+        problem = ADMIN_NO_QUERY;
     }
     if (problem) {
         response_set_error(&exchange->response, 400, problem);

@@ -55,7 +55,7 @@ static bool socket_read_line(int fd, int64_t deadline_us, struct buffer *line, s
     for (;;) {
         struct pollfd wait = {fd, POLLIN, 0};
         char bytes[4096];
-        if (poll(&wait, 1, clock_remaining_ms(deadline_us)) <= 0) {
+        if (clock_poll(&wait, 1, deadline_us) <= 0) {
             errno = ETIMEDOUT;
             return false;
         }
@@ -76,7 +76,8 @@ static bool socket_read_line(int fd, int64_t deadline_us, struct buffer *line, s
 static bool socket_write_all(int fd, struct slice bytes) {
     while (bytes.len > 0) {
         struct pollfd wait = {fd, POLLOUT, 0};
-        if (poll(&wait, 1, ANSWER_TIMEOUT_MS) == 0) {
+        int64_t deadline_us = clock_monotonic_us() + ANSWER_TIMEOUT_MS * 1000LL;
+        if (clock_poll(&wait, 1, deadline_us) <= 0) {
             errno = ETIMEDOUT;
             return false;
         }
@@ -159,6 +160,8 @@ static void socket_answer_line(struct admin_socket *admin, struct slice line, st
         admin_fail(json, 400, slice_of("too many words: at most 8"));
     } else if (!verb) {
         admin_fail(json, 404, slice_of("unknown verb"));
+    } else if (words.query_count > 0 && !verb->takes_query) {
+        admin_fail(json, 400, slice_of(ADMIN_NO_QUERY));
     } else {
         struct admin_request request = {words.params, words.param_count, words.query,
                                         words.query_count};

@@ -24,8 +24,10 @@ struct admin_verb {
     size_t path_count;
     /* Appends a JSON object; returns the HTTP status. Any thread, several at once. */
     int (*answer)(void *context, const struct admin_request *request, struct buffer *json);
-    bool takes_query; /* by HTTP; else parameters are refused */
+    bool takes_query; /* false: parameters are refused */
 };
+
+#define ADMIN_NO_QUERY "unknown parameter: send none"
 
 /* Appends {"error":"…"}; returns the status. */
 static inline int admin_fail(struct buffer *json, int status, struct slice message) {

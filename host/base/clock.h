@@ -1,6 +1,8 @@
 /* clock: monotonic time for durations and deadlines, wall time for logs, waits with a deadline. */
 #pragma once
 
+#include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,13 +20,23 @@ static inline int64_t clock_wall_us(void) {
     return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
-/* Milliseconds until a monotonic deadline, at least 0: for poll(2). */
+/* Milliseconds until a monotonic deadline, at least 0 and at most an hour: for poll(2). */
 static inline int clock_remaining_ms(int64_t deadline_us) {
     int64_t left_us = deadline_us - clock_monotonic_us();
     if (left_us <= 0) {
         return 0;
     }
     return left_us > 3600000000LL ? 3600000 : (int)((left_us + 999) / 1000);
+}
+
+/* poll(2) with a monotonic deadline. A signal does not end the wait. 0: the deadline has passed. */
+static inline int clock_poll(struct pollfd *fds, nfds_t count, int64_t deadline_us) {
+    int left_ms, ready;
+    do {
+        left_ms = clock_remaining_ms(deadline_us);
+        ready = poll(fds, count, left_ms);
+    } while ((ready < 0 && errno == EINTR) || (ready == 0 && left_ms > 0));
+    return ready;
 }
 
 static inline void clock_condition_init(pthread_cond_t *condition) {

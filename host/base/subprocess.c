@@ -115,7 +115,7 @@ static bool subprocess_read_all(struct child *child, const struct subprocess_opt
     while (child->output >= 0 || child->errors >= 0) {
         struct pollfd fds[3] = {
             {child->output, POLLIN, 0}, {child->errors, POLLIN, 0}, {options->stop_fd, POLLIN, 0}};
-        int ready = TEMP_FAILURE_RETRY(poll(fds, 3, clock_remaining_ms(deadline_us)));
+        int ready = clock_poll(fds, 3, deadline_us);
         if (ready < 0) {
             return err_set(err, ERR_INTERNAL, "cannot wait: %s", strerror(errno));
         }

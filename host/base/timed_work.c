@@ -78,12 +78,8 @@ static int timed_work_start(struct job *job) {
 /* True: the work has ended. False: the deadline passed or `stop` is readable. */
 static bool timed_work_await(const struct job *job, int64_t deadline_us, int stop) {
     struct pollfd fds[2] = {{job->ended_fd, POLLIN, 0}, {stop, POLLIN, 0}};
-    int timeout_ms, ready;
-    do {
-        timeout_ms = deadline_us ? clock_remaining_ms(deadline_us) : -1;
-        ready = poll(fds, 2, timeout_ms);
-    } while ((ready < 0 && errno == EINTR) || (ready == 0 && timeout_ms != 0));
     uint64_t count;
+    (void)clock_poll(fds, 2, deadline_us);
     return fds[0].revents != 0 && read(job->ended_fd, &count, sizeof count) == sizeof count;
 }
 
@@ -93,7 +89,7 @@ static bool timed_work_abandon(struct job *job, int timeout_ms, struct err *err)
     atomic_fetch_add(&abandoned, 1);
     if (atomic_exchange(&job->state, JOB_ABANDONED) == JOB_ENDED) {
         atomic_fetch_sub(&abandoned, 1);
-        return timed_work_await(job, 0, -1);
+        return timed_work_await(job, INT64_MAX, -1);
     }
     return stop_requested()
                ? err_set(err, ERR_UNAVAILABLE, "%s: stopped, because the program is stopping", name)

@@ -30,10 +30,7 @@ static enum channel_result channel_read(int fd, struct channel_message *message)
 enum channel_result channel_receive(int fd, int stop_fd, int64_t deadline_us,
                                     struct channel_message *message) {
     struct pollfd fds[2] = {{fd, POLLIN, 0}, {stop_fd, POLLIN, 0}};
-    int ready;
-    do {
-        ready = poll(fds, 2, clock_remaining_ms(deadline_us));
-    } while ((ready < 0 && errno == EINTR) || (ready == 0 && clock_remaining_ms(deadline_us) > 0));
+    int ready = clock_poll(fds, 2, deadline_us);
     if (fds[1].revents) {
         return CHANNEL_STOPPED;
     }

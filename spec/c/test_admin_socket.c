@@ -1,4 +1,7 @@
-/* The administration socket and clients that do not behave. */
+/* The administration socket: clients that do not behave, signals, parameters. */
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -29,30 +32,121 @@ static int connect_to(const char *path) {
     return fd;
 }
 
+/* ---- the program's side at a path of its own ------------------------------------------------- */
+
+struct place {
+    char folder[32], path[64];
+    struct admin_socket *admin;
+};
+
+static void open_place(struct place *place, const struct admin_verb *verb) {
+    struct err err = {0};
+    snprintf(place->folder, sizeof place->folder, "/tmp/test_admin_socket.XXXXXX");
+    CHECK(mkdtemp(place->folder) != NULL);
+    snprintf(place->path, sizeof place->path, "%s/s", place->folder);
+    struct admin_socket_options options = {.path = place->path, .verbs = verb, .verb_count = 1};
+    place->admin = admin_socket_start(&options, &err);
+    CHECK_OK(place->admin != NULL, &err);
+}
+
+static void close_place(struct place *place) {
+    CHECK(admin_socket_stop(place->admin, clock_monotonic_us() + 30000000));
+    rmdir(place->folder);
+}
+
 static void a_client_that_does_not_read_holds_nothing_up(void) {
-    static const struct admin_verb verbs[] = {
-        {.name = "long", .method = "GET", .endpoint = "admin_long", .answer = answer_long}};
-    char folder[] = "/tmp/test_admin_socket.XXXXXX", path[64], byte;
+    static const struct admin_verb verb = {
+        .name = "long", .method = "GET", .endpoint = "admin_long", .answer = answer_long};
+    struct place place;
+    char byte;
     struct err err = {0};
     struct buffer answer = {0};
-    CHECK(mkdtemp(folder) != NULL);
-    snprintf(path, sizeof path, "%s/s", folder);
-    struct admin_socket_options options = {.path = path, .verbs = verbs, .verb_count = 1};
-    struct admin_socket *admin = admin_socket_start(&options, &err);
-    CHECK_OK(admin != NULL, &err);
-    int fd = connect_to(path);
+    open_place(&place, &verb);
+    int fd = connect_to(place.path);
     CHECK(send(fd, "long\n", 5, 0) == 5);
     CHECK(recv(fd, &byte, 1, 0) == 1); /* it answers */
-    CHECK_OK(admin_call(path, "long", 30000, &answer, &err), &err);
+    CHECK_OK(admin_call(place.path, "long", 30000, &answer, &err), &err);
     CHECK(answer.len > ANSWER_BYTES);
-    CHECK(admin_socket_stop(admin, clock_monotonic_us() + 30000000));
+    close_place(&place);
     close(fd);
     buffer_free(&answer);
-    rmdir(folder);
+}
+
+/* ---- signals --------------------------------------------------------------------------------- */
+
+#define SIGNALS 100 /* the first ones may come before the wait */
+
+static pthread_t caller;
+static _Atomic int handled;
+
+static void count_signal(int number) {
+    (void)number;
+    handled++;
+}
+
+static int answer_after_signals(void *context, const struct admin_request *request,
+                                struct buffer *json) {
+    (void)context;
+    (void)request;
+    for (int sent = 1; sent <= SIGNALS; sent++) {
+        pthread_kill(caller, SIGUSR1);
+        while (handled < sent) {
+            sched_yield();
+        }
+    }
+    buffer_append_text(json, "{\"done\":true}");
+    return 200;
+}
+
+static void a_signal_that_a_command_handles_does_not_end_its_wait(void) {
+    static const struct admin_verb verb = {.name = "signals",
+                                           .method = "GET",
+                                           .endpoint = "admin_signals",
+                                           .answer = answer_after_signals};
+    struct sigaction action = {.sa_handler = count_signal, .sa_flags = SA_RESTART};
+    struct place place;
+    struct err err = {0};
+    struct buffer answer = {0};
+    caller = pthread_self();
+    sigaction(SIGUSR1, &action, NULL);
+    open_place(&place, &verb);
+    CHECK_OK(admin_call(place.path, "signals", 60000, &answer, &err), &err);
+    CHECK(slice_equal(buffer_slice(&answer), slice_of("{\"done\":true}")));
+    close_place(&place);
+    buffer_free(&answer);
+}
+
+/* ---- parameters ------------------------------------------------------------------------------ */
+
+static int count_calls(void *context, const struct admin_request *request, struct buffer *json) {
+    static int calls;
+    (void)context;
+    (void)request;
+    buffer_append_format(json, "{\"calls\":%d}", ++calls);
+    return 200;
+}
+
+static void a_verb_without_parameters_refuses_them(void) {
+    static const struct admin_verb verb = {
+        .name = "change", .method = "POST", .endpoint = "admin_change", .answer = count_calls};
+    struct place place;
+    struct err err = {0};
+    struct buffer answer = {0};
+    open_place(&place, &verb);
+    CHECK_OK(admin_call(place.path, "change generation=3", 30000, &answer, &err), &err);
+    CHECK(slice_equal(buffer_slice(&answer), slice_of("{\"error\":\"" ADMIN_NO_QUERY "\"}")));
+    buffer_clear(&answer);
+    CHECK_OK(admin_call(place.path, "change 3", 30000, &answer, &err), &err);
+    CHECK(slice_equal(buffer_slice(&answer), slice_of("{\"calls\":1}")));
+    close_place(&place);
+    buffer_free(&answer);
 }
 
 static const struct test_case cases[] = {
     {"a client that does not read holds nothing up", a_client_that_does_not_read_holds_nothing_up},
+    {"a signal that a command handles does not end its wait",
+     a_signal_that_a_command_handles_does_not_end_its_wait},
+    {"a verb without parameters refuses them", a_verb_without_parameters_refuses_them},
 };
 
 TEST_MAIN(cases)
