@@ -6,9 +6,10 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "stop.h"
 
@@ -68,7 +69,7 @@ void signals_init(void) {
 /* ---- the thread ---------------------------------------------------------------------------- */
 
 struct listener {
-    sigset_t signals;
+    int fd; /* signalfd(2) */
     bool reloads;
     int limit_s;
 };
@@ -96,20 +97,28 @@ static void signals_act(const struct listener *listener, int number, pid_t sende
     }
 }
 
-/* After a stop request it exits at the deadline, whatever hangs. */
+/* Acts on a signal, unless none has come. */
+static void signals_take(const struct listener *listener) {
+    struct signalfd_siginfo info;
+    if (read(listener->fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        signals_act(listener, (int)info.ssi_signo, (pid_t)info.ssi_pid);
+    }
+}
+
+/* After a stop request, of a signal or of the program itself, it exits at the deadline, whatever
+ * hangs. */
 static void *signals_listen_main(void *context) {
     const struct listener *listener = context;
-    struct timespec limit = {listener->limit_s, 0};
-    for (;;) {
-        siginfo_t info;
-        int number = stop_requested() ? sigtimedwait(&listener->signals, &info, &limit)
-                                      : sigwaitinfo(&listener->signals, &info);
-        if (number > 0) {
-            signals_act(listener, number, info.si_pid);
-        } else if (errno == EAGAIN) {
-            signals_exit_at_once("it did not end in time", NULL);
-        }
+    struct pollfd fds[2] = {{listener->fd, POLLIN, 0}, {stop_fd(), POLLIN, 0}};
+    while (!stop_requested()) {
+        (void)clock_poll(fds, 2, INT64_MAX);
+        signals_take(listener);
     }
+    int64_t deadline_us = clock_monotonic_us() + listener->limit_s * 1000000LL;
+    while (clock_poll(fds, 1, deadline_us) != 0) {
+        signals_take(listener);
+    }
+    signals_exit_at_once("it did not end in time", NULL);
     return NULL;
 }
 
@@ -117,17 +126,18 @@ bool signals_listen(bool reloads, int limit_s, struct err *err) {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
     static struct listener listener;
     pthread_t thread;
-    listener.reloads = reloads;
-    listener.limit_s = limit_s;
-    sigemptyset(&listener.signals);
+    sigset_t signals;
+    sigemptyset(&signals);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        sigaddset(&listener.signals, numbers[i]);
+        sigaddset(&signals, numbers[i]);
     }
+    listener =
+        (struct listener){signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK), reloads, limit_s};
     reload_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (!stop_init() || reload_fd < 0) {
+    if (!stop_init() || reload_fd < 0 || listener.fd < 0) {
         return err_set(err, ERR_INTERNAL, "cannot create an eventfd: %s", strerror(errno));
     }
-    pthread_sigmask(SIG_BLOCK, &listener.signals, NULL);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
     int failure = pthread_create(&thread, NULL, signals_listen_main, &listener);
     if (failure != 0) {
         return err_set(err, ERR_INTERNAL, "cannot start the signal thread: %s", strerror(failure));
