@@ -125,7 +125,7 @@ static void builtin_paths_answer(const struct builtin_paths *paths, size_t which
         response->unavailable = good ? UNAVAILABLE_NOT : UNAVAILABLE_NOT_READY;
         break;
     case BUILTIN_METRICS:
-        sources->metrics(&body, paths->config);
+        sources->metrics(sources->health, paths->config, &body);
         builtin_paths_set_body(exchange, 200, &body, PROMETHEUS);
         break;
     case BUILTIN_OPENAPI:

@@ -25,7 +25,7 @@ struct builtin_sources {
     bool (*health_report)(struct health *health, enum health_question question, int timeout_ms,
                           struct buffer *json);
     /* Appends the body of /metrics. */
-    void (*metrics)(struct buffer *page, const struct config *config);
+    void (*metrics)(struct health *health, const struct config *config, struct buffer *page);
 };
 
 /* NULL: the API cannot be described (api_description.h). The sources must outlive the paths. */

@@ -298,19 +298,11 @@ static bool health_wait_until_wanted(struct health *health) {
     return go_on;
 }
 
-static void health_show_ready(struct health *health, const struct check *check) {
-    struct buffer stuck = {0};
-    bool ready = watchdog_report(&stuck) && health_is_good(check, HEALTH_READY);
-    metric_set(health->ready, ready ? 1 : 0);
-    buffer_free(&stuck);
-}
-
 static void *health_main(void *context) {
     struct health *health = context;
     while (health_wait_until_wanted(health)) {
         struct check check = {0};
         health_check_all(health, &check);
-        health_show_ready(health, &check);
         thread_lock(&health->thread);
         struct buffer outdated = health->check.dependencies;
         health->check = check;
@@ -488,6 +480,35 @@ static void health_append_report(const struct health *health, const char *status
     buffer_append_text(json, "}");
 }
 
+/* Whether the dependencies allow what the question asks for: a process that only reads need not
+ * consume. */
+static bool health_is_available(const struct health *health, enum health_question question) {
+    bool reads_only = health->phase == HEALTH_READS_ONLY && question != HEALTH_ALIVE;
+    return health_is_good(&health->check, reads_only ? HEALTH_READS : question) &&
+           (question == HEALTH_ALIVE || health_checked_within(health, STALE_US));
+}
+
+/* Whether a probe is answered 200, by the last check. */
+static bool health_passes(const struct health *health, enum health_question question,
+                          bool none_stuck) {
+    const struct config *config = health->options.config;
+    if (question == HEALTH_ALIVE) { /* until the first check has failed */
+        return !config->http.healthz_needs_database || health->check.reads ||
+               health->check.checked_us == 0;
+    }
+    return health_is_available(health, question) && none_stuck && health->phase != HEALTH_STOPS &&
+           (question != HEALTH_READS || config->http.routes);
+}
+
+void health_show_ready(struct health *health) {
+    struct buffer stuck = {0};
+    bool none_stuck = watchdog_report(&stuck);
+    thread_lock(&health->thread);
+    metric_set(health->ready, health_passes(health, HEALTH_READY, none_stuck));
+    thread_unlock(&health->thread);
+    buffer_free(&stuck);
+}
+
 bool health_report(struct health *health, enum health_question question, int timeout_ms,
                    struct buffer *json) {
     struct buffer stuck = {0};
@@ -495,11 +516,7 @@ bool health_report(struct health *health, enum health_question question, int tim
     if (none_stuck) {
         buffer_clear(&stuck);
     }
-    bool refuses_requests = question == HEALTH_READS && !health->options.config->http.routes;
     thread_lock(&health->thread);
-    if (health->phase == HEALTH_READS_ONLY && question != HEALTH_ALIVE) {
-        question = HEALTH_READS;
-    }
     if (!health_is_fresh_now(health) && !health->is_wanted) {
         health->is_wanted = true;
         thread_wake(&health->thread);
@@ -507,15 +524,10 @@ bool health_report(struct health *health, enum health_question question, int tim
     if (question != HEALTH_ALIVE) {
         health_wait_for_check(health, timeout_ms);
     }
-    bool ready = health_is_good(&health->check, question) &&
-                 (question == HEALTH_ALIVE || health_checked_within(health, STALE_US));
-    bool alive = !health->options.config->http.healthz_needs_database || health->check.reads ||
-                 health->check.checked_us == 0; /* alive until the first check has failed */
-    bool good = question == HEALTH_ALIVE
-                    ? alive
-                    : ready && none_stuck && !refuses_requests && health->phase != HEALTH_STOPS;
+    bool available = health_is_available(health, question);
+    bool good = health_passes(health, question, none_stuck);
     const char *status = !good ? "unhealthy" : health->check.degraded ? "degraded" : "healthy";
-    health_append_report(health, status, ready, buffer_slice(&stuck), json);
+    health_append_report(health, status, available, buffer_slice(&stuck), json);
     thread_unlock(&health->thread);
     buffer_free(&stuck);
     return good;

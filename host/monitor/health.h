@@ -37,6 +37,9 @@ void health_set_scripts(struct health *health, uint64_t generation, const char *
 /* True: health_report would not wait. */
 bool health_is_fresh(struct health *health);
 
+/* Sets the metric ras_ready to what /readyz answers by the last check. */
+void health_show_ready(struct health *health);
+
 /* Appends the JSON body; false: answer 503. HEALTH_ALIVE never waits, and needs Postgres only with
  * http.healthz_needs_database. The others wait at most timeout_ms for a fresh check; while
  * several callers wait, further ones get the last check. */

@@ -46,7 +46,8 @@ void metrics_page_rename(struct buffer *page, const char *prefix) {
     *page = renamed;
 }
 
-void metrics_page_append(struct buffer *page, const struct config *config) {
+void metrics_page_append(struct health *health, const struct config *config, struct buffer *page) {
+    health_show_ready(health);
     process_metrics_update();
     pg_metrics_update();
     metrics_render(page);

@@ -182,7 +182,7 @@ static void answers_many_clients_at_once(void) {
     }
     CHECK_INT(wrong, 0);
     struct buffer page = {0};
-    metrics_page_append(&page, config);
+    metrics_page_append(health, config, &page);
     CHECK_HAS(page.data,
               "ras_api_unavailable_total{endpoint=\"get_batch_status\",reason=\"dependency\"}");
     buffer_free(&page);

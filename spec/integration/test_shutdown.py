@@ -146,6 +146,16 @@ def test_a_balancer_has_time_to_notice(make_service, cleanup):
     assert program.process.wait(BOUND_S) == 0
 
 
+def test_ras_ready_is_what_readyz_answers(make_service, cleanup):
+    program = make_service(cleanup).start(HTTP_DRAIN_DELAY_MS="600000")
+    wait_until("the metric", lambda: program.metric("ras_ready") == 1)
+    program.send(signal.SIGTERM)
+    wait_until("/readyz", lambda: program.get("/readyz")[0] == 503)
+    assert program.metric("ras_ready") == 0
+    program.send(signal.SIGTERM)
+    assert program.process.wait(BOUND_S) == 130
+
+
 def test_the_group_is_left(make_service, cleanup, apache):
     """Otherwise the next member waits for the session timeout, a minute here."""
     service = make_service(cleanup, apache)
