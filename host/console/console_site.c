@@ -94,7 +94,8 @@ static struct slice console_site_token(const struct request *request) {
  * cookie. */
 static void console_site_set_cookie(struct exchange *exchange, const char *token) {
     struct slice origin = exchange->request.fields[FIELD_ORIGIN];
-    bool secure = origin.len > 8 && memcmp(origin.data, "https://", 8) == 0;
+    bool secure =
+        exchange->is_encrypted || (origin.len > 8 && memcmp(origin.data, "https://", 8) == 0);
     char name[COOKIE_NAME_BYTES];
     console_site_name_cookie(&exchange->request, name);
     snprintf(exchange->response.cookie, sizeof exchange->response.cookie,
@@ -155,10 +156,12 @@ static void console_site_answer_session(struct exchange *exchange, int64_t left_
 
 static void console_site_sign_in(struct console_site *site, struct exchange *exchange) {
     int64_t now_us = clock_monotonic_us();
+    int wait_s = sessions_wait_s(site->sessions, now_us);
     char token[SESSIONS_TOKEN_LEN + 1];
-    if (!sessions_may_try(site->sessions, now_us)) {
+    if (wait_s > 0) {
         response_set_error(&exchange->response, 429,
-                           "Too many failed sign-ins: try again in a minute");
+                           "Too many failed sign-ins: try again in a few seconds");
+        exchange->response.retry_after_s = wait_s;
     } else if (!admin_site_admits(site->admin, exchange)) {
         sessions_note_failure(site->sessions, now_us);
     } else if (!sessions_open(site->sessions, now_us, token)) {

@@ -116,12 +116,12 @@ void sessions_close(struct sessions *sessions, struct slice token) {
 /* ---- failures ------------------------------------------------------------------------------ */
 
 /* A token bucket kept as one time: each failure moves it by SESSIONS_FAILURE_S. */
-bool sessions_may_try(struct sessions *sessions, int64_t now_us) {
+int sessions_wait_s(struct sessions *sessions, int64_t now_us) {
     int64_t most_us = (SESSIONS_FAILURES_MAX - 1) * SESSIONS_FAILURE_S * SECOND_US;
     pthread_mutex_lock(&sessions->lock);
-    bool may = sessions->forgiven_us <= now_us + most_us;
+    int64_t wait_us = sessions->forgiven_us - most_us - now_us;
     pthread_mutex_unlock(&sessions->lock);
-    return may;
+    return wait_us > 0 ? (int)((wait_us + SECOND_US - 1) / SECOND_US) : 0;
 }
 
 void sessions_note_failure(struct sessions *sessions, int64_t now_us) {

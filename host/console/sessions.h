@@ -27,6 +27,7 @@ bool sessions_open(struct sessions *sessions, int64_t now_us, char token[SESSION
 int64_t sessions_use(struct sessions *sessions, struct slice token, int64_t now_us);
 void sessions_close(struct sessions *sessions, struct slice token);
 
-/* False: too many sign-ins failed; the key must not be looked at. */
-bool sessions_may_try(struct sessions *sessions, int64_t now_us);
+/* Seconds until the next sign-in may be tried: too many failed, and the key must not be looked at;
+ * 0: it may be tried now. */
+int sessions_wait_s(struct sessions *sessions, int64_t now_us);
 void sessions_note_failure(struct sessions *sessions, int64_t now_us);

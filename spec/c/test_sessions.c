@@ -94,15 +94,15 @@ static void a_free_slot_is_taken_before_a_live_one(void) {
 static void failed_sign_ins_are_limited_and_forgiven(void) {
     struct sessions *sessions = sessions_create();
     for (int i = 0; i < SESSIONS_FAILURES_MAX; i++) {
-        CHECK(sessions_may_try(sessions, NOW));
+        CHECK_INT(sessions_wait_s(sessions, NOW), 0);
         sessions_note_failure(sessions, NOW);
     }
-    CHECK(!sessions_may_try(sessions, NOW));
-    CHECK(!sessions_may_try(sessions, NOW + SESSIONS_FAILURE_S * S - 1));
-    CHECK(sessions_may_try(sessions, NOW + SESSIONS_FAILURE_S * S));
+    CHECK_INT(sessions_wait_s(sessions, NOW), SESSIONS_FAILURE_S);
+    CHECK_INT(sessions_wait_s(sessions, NOW + SESSIONS_FAILURE_S * S - 1), 1);
+    CHECK_INT(sessions_wait_s(sessions, NOW + SESSIONS_FAILURE_S * S), 0);
     sessions_note_failure(sessions, NOW + SESSIONS_FAILURE_S * S);
-    CHECK(!sessions_may_try(sessions, NOW + SESSIONS_FAILURE_S * S));
-    CHECK(sessions_may_try(sessions, NOW + 1000 * S));
+    CHECK_INT(sessions_wait_s(sessions, NOW + SESSIONS_FAILURE_S * S), SESSIONS_FAILURE_S);
+    CHECK_INT(sessions_wait_s(sessions, NOW + 1000 * S), 0);
     sessions_destroy(sessions);
 }
 

@@ -150,6 +150,16 @@ def test_a_session_begins_from_an_origin_with_tls_alone(program, authority, sche
         assert refused.code == status
 
 
+def test_the_cookie_of_a_session_that_began_over_tls_is_for_tls_alone(program, authority):
+    """Also of a browser that says by Fetch Metadata alone where the request comes from."""
+    request = urllib.request.Request(
+        f"https://127.0.0.1:{program.admin_port}/console/session", method="POST",
+        headers={"Authorization": f"Bearer {ADMIN_KEY}", "Sec-Fetch-Site": "same-origin"})
+    context = client_context(authority, "operator", "DNS:operator.test")
+    with urllib.request.urlopen(request, context=context, timeout=10) as answer:
+        assert answer.headers["Set-Cookie"].endswith("; Secure")
+
+
 def test_a_certificate_does_not_replace_the_key_of_the_administration(program, authority):
     context = client_context(authority, "keyless", "DNS:operator.test")
     with pytest.raises(urllib.error.HTTPError, match="401"):
