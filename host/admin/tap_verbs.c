@@ -15,7 +15,7 @@
 #define TIMEOUT_MS 300000
 #define LINE_MAX_BYTES (4 * 1024 * 1024)
 #define ANSWER_EVENTS 200
-#define ARGUMENTS_MAX 10
+#define ARGUMENTS_MAX 6
 
 struct admin_tap {
     const char *config_path;
@@ -148,19 +148,26 @@ void admin_tap_destroy(struct admin_tap *tap) {
     }
 }
 
+/* "--name=value": a value that begins as an option does stays a value. NULL: no value. */
+static char *tap_option(const char *name, struct slice value) {
+    struct buffer text = {0};
+    if (value.len > 0) {
+        buffer_append_format(&text, "--%s=%.*s", name, (int)value.len, value.data);
+    }
+    return text.data;
+}
+
 static void tap_set_arguments(struct admin_tap *tap, struct slice topic, struct slice contains) {
     const char *const first[] = {"tap", "--config", tap->config_path, "--json"};
     size_t count = 0;
     for (size_t i = 0; i < sizeof first / sizeof *first; i++) {
         tap->arguments[count++] = xstrdup(first[i]);
     }
-    if (topic.len > 0) {
-        tap->arguments[count++] = xstrdup("--topic");
-        tap->arguments[count++] = xstrndup(topic.data, topic.len);
-    }
-    if (contains.len > 0) {
-        tap->arguments[count++] = xstrdup("--contains");
-        tap->arguments[count++] = xstrndup(contains.data, contains.len);
+    char *options[] = {tap_option("topic", topic), tap_option("contains", contains)};
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        if (options[i]) {
+            tap->arguments[count++] = options[i];
+        }
     }
 }
 

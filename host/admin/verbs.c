@@ -279,8 +279,9 @@ static int verbs_answer_config(void *context, const struct admin_request *reques
         const struct script_pair *pair = &request->query[i];
         if (slice_equal(pair->name, slice_of("only"))) {
             only = pair->value;
-        } else if (slice_equal(pair->name, slice_of("changed"))) {
-            changed = slice_equal(pair->value, slice_of("true"));
+        } else if (slice_equal(pair->name, slice_of("changed")) &&
+                   slice_equal(pair->value, slice_of("true"))) {
+            changed = true;
         } else {
             return admin_fail(json, 400, slice_of("send only=SECTION.KEY or changed=true"));
         }

@@ -186,8 +186,9 @@ def test_stopping_does_not_wait_for_an_explanation(service, held_up):
                              "AND starts_with(application_name, 'aggregator') AND state <> 'active'")
 
 
-def test_a_tap_of_a_topic_that_kafka_lacks_ends_with_the_reason(service):
-    assert ask(service.program, "/admin/tap/start?topic=nope", "POST")[1]["running"]
+@pytest.mark.parametrize("more", ["", "&contains=--each"])
+def test_a_tap_of_a_topic_that_kafka_lacks_ends_with_the_reason(service, more):
+    assert ask(service.program, f"/admin/tap/start?topic=nope{more}", "POST")[1]["running"]
     ended = wait_until("the end", lambda: (lambda said: not said["running"] and said)(
         ask(service.program, "/admin/tap")[1]))
     assert "nope" in ended["ended"] and not ended["events"]
@@ -219,6 +220,7 @@ def test_a_retry_of_no_event_is_a_mistake_of_the_request(service, query):
     ("rejected?state=failed", "unknown parameter: send topic, reason,"),
     ("rejected?before=5", "before and before_us are sent together"),
     ("rejected?before_us=5", "before and before_us are sent together"),
+    ("config?changed=yes", "send only=SECTION.KEY or changed=true"),
     ("status?x=1", "unknown parameter: send none"), ("partitions?x=1", "unknown parameter: send none")])
 def test_what_no_command_takes_is_a_mistake_of_the_request(service, path, reason):
     status, said, _ = ask(service.program, f"/admin/{path}")
