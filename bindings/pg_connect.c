@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "host_lookup.h"
 #include "login.h"
 #include "pg_connection.h"
 #include "pg_hosts.h"
@@ -40,7 +41,9 @@ static bool pg_connect_read_url(struct pg *pg, struct pg_hosts *hosts, struct er
             pg_connect_read_option(pg, option);
         }
     }
-    pg_hosts_find(hosts, options);
+    char *url = pg_url_plain(pg->present_url);
+    pg_hosts_find(hosts, url, options);
+    free(url);
     PQconninfoFree(options);
     return true;
 }
@@ -173,9 +176,19 @@ static void pg_connect_note_new_plans(struct pg *pg) {
     pg->slow = false;
 }
 
-static bool pg_connect_try_host(struct pg *pg, const struct pg_hosts *hosts, size_t place,
-                                int64_t deadline_us, struct err *err) {
-    bool ok = pg_connect_start(pg, hosts, &hosts->items[place], err) &&
+/* A connect to the servers of a URL. */
+struct attempt {
+    struct pg *pg;
+    struct pg_hosts hosts;
+    struct pg_place first; /* the last good one */
+    size_t failed;         /* servers, and names without an address */
+    bool refused_login;
+};
+
+static bool pg_connect_try_server(struct attempt *attempt, const struct pg_host *server,
+                                  int64_t deadline_us, struct err *err) {
+    struct pg *pg = attempt->pg;
+    bool ok = pg_connect_start(pg, &attempt->hosts, server, err) &&
               pg_connect_shake_hands(pg, deadline_us, err) && pg_connect_check_encoding(pg, err) &&
               pg_set_up_session(pg, deadline_us, err);
     if (ok) {
@@ -186,42 +199,95 @@ static bool pg_connect_try_host(struct pg *pg, const struct pg_hosts *hosts, siz
     return ok;
 }
 
-/* Divides the remaining time among the servers, so that a frozen one does not use it all. */
-static bool pg_connect_try_hosts(struct pg *pg, const struct pg_hosts *hosts, int64_t deadline_us,
-                                 bool *refused_login, struct err *err) {
-    size_t first = pg_hosts_last_good(pg->options.url);
-    for (size_t i = 0; i < hosts->count; i++) {
-        size_t place = (first + i) % hosts->count;
-        int64_t now_us = clock_monotonic_us();
-        int64_t share_us = (deadline_us - now_us) / (int64_t)(hosts->count - i);
-        int64_t most_us = pg->options.connect_timeout_ms * 1000LL;
+/* Puts the reason behind those of the servers before. Returns false. */
+static bool pg_connect_fail(struct attempt *attempt, struct err *reason, struct err *err) {
+    attempt->refused_login |= strncmp(reason->sqlstate, "28", 2) == 0;
+    if (attempt->failed++ > 0) {
+        err_wrap(reason, "%.400s; then", err->text);
+    }
+    *err = *reason;
+    return false;
+}
+
+/* The deadline of the next of `count` that share the time until `until_us`, so that a frozen one
+ * does not use it all: at most connect_timeout_ms each. */
+static int64_t pg_connect_share(const struct pg *pg, size_t count, int64_t until_us) {
+    int64_t now_us = clock_monotonic_us();
+    int64_t share_us = (until_us - now_us) / (int64_t)count;
+    int64_t most_us = pg->options.connect_timeout_ms * 1000LL;
+    return now_us + (share_us < most_us ? share_us : most_us);
+}
+
+/* found: the host's addresses; none: libpq finds the server. */
+static bool pg_connect_try_addresses(struct attempt *attempt, size_t place,
+                                     const struct host_addresses *found, int64_t until_us,
+                                     struct err *err) {
+    size_t count = found->count > 0 ? found->count : 1;
+    size_t first = place == attempt->first.host ? attempt->first.address : 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t at = (first + i) % count;
+        struct pg_host server = attempt->hosts.items[place];
+        server.address = found->count > 0 ? found->items[at] : server.address;
         struct err reason = {0};
-        if (pg_connect_try_host(pg, hosts, place,
-                                now_us + (share_us < most_us ? share_us : most_us), &reason)) {
-            pg_hosts_note_good(pg->options.url, place);
+        if (pg_connect_try_server(attempt, &server,
+                                  pg_connect_share(attempt->pg, count - i, until_us), &reason)) {
+            pg_hosts_note_good(attempt->pg->options.url, (struct pg_place){place, at});
+            return true;
+        }
+        pg_connect_fail(attempt, &reason, err);
+    }
+    return false;
+}
+
+static bool pg_connect_look_up(const struct pg_host *host, int64_t deadline_us,
+                               struct host_addresses *found, struct err *err) {
+    return !pg_hosts_is_name(host) || host_lookup(host->name, deadline_us, found, err) ||
+           err_wrap(err, "cannot connect to Postgres");
+}
+
+/* until_us: for all servers of the host; 0: connect_timeout_ms for each. The lookup of the name
+ * takes its time from the first. */
+static bool pg_connect_try_host(struct attempt *attempt, size_t place, int64_t until_us,
+                                struct err *err) {
+    struct pg *pg = attempt->pg;
+    struct host_addresses found = {0};
+    struct err reason = {0};
+    int64_t most_us = pg->options.connect_timeout_ms * 1000LL;
+    int64_t begin_us = clock_monotonic_us();
+    int64_t lookup_us = until_us ? pg_connect_share(pg, 1, until_us) : begin_us + most_us;
+    if (!pg_connect_look_up(&attempt->hosts.items[place], lookup_us, &found, &reason)) {
+        return pg_connect_fail(attempt, &reason, err);
+    }
+    int64_t count = found.count > 0 ? (int64_t)found.count : 1;
+    bool ok = pg_connect_try_addresses(attempt, place, &found,
+                                       until_us ? until_us : begin_us + most_us * count, err);
+    host_addresses_free(&found);
+    return ok;
+}
+
+/* timeout_ms: for all servers; negative: connect_timeout_ms for each. */
+static bool pg_connect_try_hosts(struct attempt *attempt, int timeout_ms, struct err *err) {
+    int64_t until_us = clock_monotonic_us() + timeout_ms * 1000LL;
+    size_t count = attempt->hosts.count;
+    for (size_t i = 0; i < count; i++) {
+        int64_t now_us = clock_monotonic_us();
+        int64_t share_us = (until_us - now_us) / (int64_t)(count - i);
+        if (pg_connect_try_host(attempt, (attempt->first.host + i) % count,
+                                timeout_ms < 0 ? 0 : now_us + share_us, err)) {
             err_clear(err); /* of the servers before it */
             return true;
         }
-        *refused_login |= strncmp(reason.sqlstate, "28", 2) == 0;
-        if (i > 0) {
-            err_wrap(&reason, "%.400s; then", err->text);
-        }
-        *err = reason;
     }
     return false;
 }
 
 static bool pg_connect_try_url(struct pg *pg, int timeout_ms, bool *refused_login,
                                struct err *err) {
-    struct pg_hosts hosts = {0};
-    bool ok = pg_connect_read_url(pg, &hosts, err);
-    if (ok) {
-        int64_t all_ms =
-            timeout_ms < 0 ? pg->options.connect_timeout_ms * (int64_t)hosts.count : timeout_ms;
-        ok = pg_connect_try_hosts(pg, &hosts, clock_monotonic_us() + all_ms * 1000, refused_login,
-                                  err);
-    }
-    pg_hosts_free(&hosts);
+    struct attempt attempt = {.pg = pg, .first = pg_hosts_last_good(pg->options.url)};
+    bool ok = pg_connect_read_url(pg, &attempt.hosts, err) &&
+              pg_connect_try_hosts(&attempt, timeout_ms, err);
+    *refused_login = attempt.refused_login;
+    pg_hosts_free(&attempt.hosts);
     return ok;
 }
 

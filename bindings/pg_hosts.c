@@ -1,11 +1,9 @@
 #include "pg_hosts.h"
 
-#include <netdb.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/hash.h"
 #include "base/slice.h"
@@ -40,45 +38,20 @@ static char *pg_hosts_list_item(const char *list, size_t place) {
     return len > 0 ? xstrndup(list, len) : NULL;
 }
 
-/* ---- addresses ------------------------------------------------------------------------------ */
+/* ---- hosts ---------------------------------------------------------------------------------- */
 
-static void pg_hosts_add_host(struct pg_hosts *hosts, struct pg_host host) {
+static void pg_hosts_add(struct pg_hosts *hosts, struct pg_host host) {
     hosts->items = xrealloc(hosts->items, (hosts->count + 1) * sizeof *hosts->items);
     hosts->items[hosts->count++] = host;
 }
 
-static bool pg_hosts_has_addresses(const struct pg_host *host) {
+bool pg_hosts_is_name(const struct pg_host *host) {
     /* A path, or @ and an abstract name: a Unix socket. */
     return host->name && !host->address && host->name[0] != '/' && host->name[0] != '@';
 }
 
-/* Adds each address of the host, or the host itself if the lookup fails: libpq then reports why.
- * Takes over its texts. */
-static void pg_hosts_add_addresses(struct pg_hosts *hosts, struct pg_host *host) {
-    struct addrinfo wanted = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *found = NULL;
-    if (!pg_hosts_has_addresses(host) || getaddrinfo(host->name, NULL, &wanted, &found) != 0) {
-        pg_hosts_add_host(hosts, *host);
-        return;
-    }
-    size_t before = hosts->count;
-    for (const struct addrinfo *one = found; one; one = one->ai_next) {
-        char text[NI_MAXHOST];
-        if (getnameinfo(one->ai_addr, one->ai_addrlen, text, sizeof text, NULL, 0,
-                        NI_NUMERICHOST) == 0) {
-            pg_hosts_add_host(hosts, (struct pg_host){xstrdup(host->name), xstrdup(text),
-                                                      host->port ? xstrdup(host->port) : NULL});
-        }
-    }
-    freeaddrinfo(found);
-    if (hosts->count == before) {
-        pg_hosts_add_host(hosts, *host);
-        return;
-    }
-    free(host->name);
-    free(host->port);
-}
-
-void pg_hosts_find(struct pg_hosts *hosts, const PQconninfoOption *options) {
+/* Adds none if there is no host, or if the lists differ in length: libpq reports that. */
+static void pg_hosts_add_listed(struct pg_hosts *hosts, const PQconninfoOption *options) {
     const char *names = pg_hosts_option_value(options, "host");
     const char *addresses = pg_hosts_option_value(options, "hostaddr");
     const char *ports = pg_hosts_option_value(options, "port");
@@ -86,15 +59,36 @@ void pg_hosts_find(struct pg_hosts *hosts, const PQconninfoOption *options) {
     size_t port_count = pg_hosts_list_length(ports);
     bool agree = (!names || !addresses || pg_hosts_list_length(names) == count) &&
                  (port_count <= 1 || port_count == count);
-    *hosts = (struct pg_hosts){.listed = count > 1};
-    if (count == 0 || !agree) {
-        pg_hosts_add_host(hosts, (struct pg_host){0}); /* libpq's defaults, or its error */
-        return;
+    for (size_t i = 0; agree && i < count; i++) {
+        pg_hosts_add(hosts, (struct pg_host){pg_hosts_list_item(names, i),
+                                             pg_hosts_list_item(addresses, i),
+                                             pg_hosts_list_item(ports, port_count > 1 ? i : 0)});
     }
-    for (size_t i = 0; i < count; i++) {
-        struct pg_host host = {pg_hosts_list_item(names, i), pg_hosts_list_item(addresses, i),
-                               pg_hosts_list_item(ports, port_count > 1 ? i : 0)};
-        pg_hosts_add_addresses(hosts, &host);
+}
+
+/* libpq alone reads services. The bad value makes it stop before it connects, and the password
+ * keeps it from the password file. */
+static void pg_hosts_add_defaults(struct pg_hosts *hosts, const char *url) {
+    const char *const names[] = {"dbname", "password", "channel_binding", NULL};
+    const char *const values[] = {url, "none", "none", NULL};
+    PGconn *conn = PQconnectStartParams(names, values, 1);
+    PQconninfoOption *options = PQconninfo(conn);
+    if (options) {
+        pg_hosts_add_listed(hosts, options);
+    }
+    PQconninfoFree(options);
+    PQfinish(conn);
+}
+
+void pg_hosts_find(struct pg_hosts *hosts, const char *url, const PQconninfoOption *options) {
+    *hosts = (struct pg_hosts){0};
+    pg_hosts_add_listed(hosts, options);
+    hosts->listed = hosts->count > 1;
+    if (hosts->count == 0) {
+        pg_hosts_add_defaults(hosts, url);
+    }
+    if (hosts->count == 0) {
+        pg_hosts_add(hosts, (struct pg_host){0});
     }
 }
 
@@ -110,7 +104,7 @@ void pg_hosts_free(struct pg_hosts *hosts) {
 
 /* ---- the last good one ---------------------------------------------------------------------- */
 
-#define PLACE_BITS 8
+#define PLACE_BITS 16 /* eight for the host, eight for the address */
 #define PLACE_MASK ((1u << PLACE_BITS) - 1)
 
 /* Of each URL its hash, with the place in the lowest bits. A process has few: two that share a slot
@@ -126,12 +120,13 @@ static _Atomic uint64_t *pg_hosts_slot(uint64_t mark) {
     return &last_good[(mark >> PLACE_BITS) % SLOTS];
 }
 
-size_t pg_hosts_last_good(const char *url) {
+struct pg_place pg_hosts_last_good(const char *url) {
     uint64_t mark = pg_hosts_url_mark(url), noted = atomic_load(pg_hosts_slot(mark));
-    return (noted & ~(uint64_t)PLACE_MASK) == mark ? noted & PLACE_MASK : 0;
+    bool known = (noted & ~(uint64_t)PLACE_MASK) == mark;
+    return known ? (struct pg_place){noted >> 8 & 0xFF, noted & 0xFF} : (struct pg_place){0};
 }
 
-void pg_hosts_note_good(const char *url, size_t place) {
+void pg_hosts_note_good(const char *url, struct pg_place place) {
     uint64_t mark = pg_hosts_url_mark(url);
-    atomic_store(pg_hosts_slot(mark), mark | (place & PLACE_MASK));
+    atomic_store(pg_hosts_slot(mark), mark | (place.host & 0xFF) << 8 | (place.address & 0xFF));
 }

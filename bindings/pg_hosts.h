@@ -1,5 +1,6 @@
-/* pg_hosts: the servers of a Postgres URL, for a deadline each. libpq has one deadline for all: a
- * frozen first server hides a promoted second one. Private to the binding. */
+/* pg_hosts: the servers of a Postgres URL, for a deadline each. libpq has one deadline for all, and
+ * none for the lookup of a name: a frozen first server hides a promoted second one. Private to the
+ * binding. */
 #pragma once
 
 #include <libpq-fe.h>
@@ -14,15 +15,21 @@ struct pg_host {
 };
 
 struct pg_hosts {
-    struct pg_host *items; /* at least one; one for each address of a name */
+    struct pg_host *items; /* at least one */
     size_t count;
     bool listed; /* the URL names several */
 };
 
-/* Calls getaddrinfo, which ignores deadlines: resolv.conf limits it. */
-void pg_hosts_find(struct pg_hosts *hosts, const PQconninfoOption *options);
+/* options: of pg_url_read. Of a URL without a host those of its service or of libpq's variables. */
+void pg_hosts_find(struct pg_hosts *hosts, const char *url, const PQconninfoOption *options);
 void pg_hosts_free(struct pg_hosts *hosts);
+/* The name is to be looked up: it is neither that of a Unix socket nor beside an address. */
+bool pg_hosts_is_name(const struct pg_host *host);
 
-/* The index of the server of this URL with the last successful connect; 0: none. Any thread. */
-size_t pg_hosts_last_good(const char *url);
-void pg_hosts_note_good(const char *url, size_t place);
+/* A host of a URL, and one of its addresses. */
+struct pg_place {
+    size_t host, address;
+};
+/* That of the URL's last successful connect; the first: none. Any thread. */
+struct pg_place pg_hosts_last_good(const char *url);
+void pg_hosts_note_good(const char *url, struct pg_place place);

@@ -39,8 +39,7 @@ void redis_address_free(struct redis_address *address);
 
 struct redis;
 
-/* Does not connect. NULL: err for a bad URL, or for a file of TLS that cannot be used. The connect
- * calls getaddrinfo, which ignores the deadline. */
+/* Does not connect. NULL: err for a bad URL, or for a file of TLS that cannot be used. */
 struct redis *redis_create(const char *url, int timeout_ms, struct err *err);
 void redis_destroy(struct redis *redis);
 bool redis_connected(const struct redis *redis);

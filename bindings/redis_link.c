@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "host_lookup.h"
 #include "login.h"
 #include "redis_replies.h"
 #include "tls.h"
@@ -245,9 +246,9 @@ static bool redis_link_start_tls(struct redis_link *link, const struct redis_add
     return link->tls && redis_link_shake_hands(link, deadline_us, err);
 }
 
-static bool redis_link_connect(struct redis_link *link, const struct redis_address *address,
-                               int64_t deadline_us, struct err *err) {
-    link->context = redisConnectNonBlock(address->host, address->port);
+static bool redis_link_connect_to(struct redis_link *link, const char *address, int port,
+                                  int64_t deadline_us, struct err *err) {
+    link->context = redisConnectNonBlock(address, port);
     if (!link->context) {
         return err_set(err, ERR_INTERNAL, "out of memory");
     }
@@ -263,6 +264,43 @@ static bool redis_link_connect(struct redis_link *link, const struct redis_addre
     socklen_t size = sizeof failure;
     getsockopt(link->context->fd, SOL_SOCKET, SO_ERROR, &failure, &size);
     return failure == 0 || err_set(err, ERR_UNAVAILABLE, "%s", strerror(failure));
+}
+
+/* The place-th address; those of IPv4 come first, as in hiredis. */
+static const char *redis_link_address(const struct host_addresses *found, size_t place) {
+    for (int ipv6 = 0; ipv6 <= 1; ipv6++) {
+        for (size_t i = 0; i < found->count; i++) {
+            if ((strchr(found->items[i], ':') != NULL) == ipv6 && place-- == 0) {
+                return found->items[i];
+            }
+        }
+    }
+    return NULL;
+}
+
+/* Tries each address once, and divides the remaining time among them. */
+static bool redis_link_try(struct redis_link *link, const struct host_addresses *found, int port,
+                           int64_t deadline_us, struct err *err) {
+    for (size_t i = 0; i < found->count; i++) {
+        int64_t now_us = clock_monotonic_us();
+        int64_t share_us = (deadline_us - now_us) / (int64_t)(found->count - i);
+        redis_link_close(link);
+        if (redis_link_connect_to(link, redis_link_address(found, i), port, now_us + share_us,
+                                  err)) {
+            err_clear(err); /* of the addresses before it */
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool redis_link_connect(struct redis_link *link, const struct redis_address *address,
+                               int64_t deadline_us, struct err *err) {
+    struct host_addresses found;
+    bool ok = host_lookup(address->host, deadline_us, &found, err) &&
+              redis_link_try(link, &found, address->port, deadline_us, err);
+    host_addresses_free(&found);
+    return ok;
 }
 
 bool redis_link_open(struct redis_link *link, const struct redis_address *address,

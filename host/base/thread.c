@@ -1,6 +1,7 @@
 #include "thread.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,6 +48,20 @@ void thread_stop(struct thread *thread) {
     thread_unlock(thread);
     pthread_join(thread->id, NULL);
     thread->started = false;
+}
+
+int thread_start_detached(void *(*body)(void *context), void *context, const char *name) {
+    pthread_t id;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failure = pthread_create(&id, NULL, body, context);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failure == 0) {
+        thread_name(id, name);
+        pthread_detach(id);
+    }
+    return failure;
 }
 
 void thread_lock(struct thread *thread) {

@@ -27,6 +27,10 @@ bool thread_start(struct thread *thread, void *(*body)(void *context), void *con
 /* Ends thread_sleep for good and joins the thread. Does nothing where none was started. */
 void thread_stop(struct thread *thread);
 
+/* Runs `body(context)` on a thread that nobody joins, with all signals blocked. Returns 0 or an
+ * errno. */
+int thread_start_detached(void *(*body)(void *context), void *context, const char *name);
+
 void thread_lock(struct thread *thread);
 void thread_unlock(struct thread *thread);
 /* Ends the thread's present thread_sleep. Under the lock. */

@@ -3,8 +3,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +11,7 @@
 
 #include "clock.h"
 #include "stop.h"
+#include "thread.h"
 #include "xalloc.h"
 
 enum job_state { JOB_RUNS, JOB_ENDED, JOB_ABANDONED };
@@ -59,20 +58,6 @@ static void *timed_work_main(void *argument) {
     return NULL;
 }
 
-/* With all signals blocked. Returns 0 or an errno. */
-static int timed_work_start(struct job *job) {
-    pthread_t thread;
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failure = pthread_create(&thread, NULL, timed_work_main, job);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failure == 0) {
-        pthread_detach(thread);
-    }
-    return failure;
-}
-
 /* ---- the caller ---------------------------------------------------------------------------- */
 
 /* True: the work has ended. False: the deadline passed or `stop` is readable. */
@@ -106,7 +91,8 @@ bool timed_work_run(const struct timed_work *work, void *context, int timeout_ms
     }
     struct job *job = xcalloc(1, sizeof *job);
     *job = (struct job){*work, context, eventfd(0, EFD_CLOEXEC), JOB_RUNS};
-    int failure = job->ended_fd < 0 ? errno : timed_work_start(job);
+    int failure =
+        job->ended_fd < 0 ? errno : thread_start_detached(timed_work_main, job, "timed work");
     if (failure != 0) {
         err_set(err, ERR_INTERNAL, "%s: cannot start a thread: %s", work->name, strerror(failure));
         work->destroy(context);
