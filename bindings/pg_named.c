@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/buffer.h"
 #include "base/xalloc.h"
@@ -144,6 +145,70 @@ bool pg_has_statement(const char *text) {
         at += len;
     }
     return false;
+}
+
+/* ---- statements that end a transaction ------------------------------------------------------ */
+
+struct pg_named_word {
+    const char *at;
+    size_t len;
+};
+
+static bool pg_named_is(struct pg_named_word word, const char *name) {
+    return word.len == strlen(name) && strncasecmp(word.at, name, word.len) == 0;
+}
+
+/* The next word behind spaces and comments; empty: something else follows. */
+static struct pg_named_word pg_named_word_behind(const char *at, const char *start) {
+    struct pg_named_word word = {at, 0};
+    for (size_t len = 1; len > 0; word.at += len) {
+        bool is_comment = strncmp(word.at, "--", 2) == 0 || strncmp(word.at, "/*", 2) == 0;
+        len = is_comment ? pg_named_plain_length(word.at, start) : strspn(word.at, " \t\r\n\f\v");
+    }
+    while (*word.at != '$' && pg_named_in_word(word.at[word.len])) {
+        word.len++;
+    }
+    return word;
+}
+
+/* A savepoint is no end. */
+static bool pg_named_ends(struct pg_named_word first, const char *start) {
+    struct pg_named_word second = pg_named_word_behind(first.at + first.len, start);
+    if (pg_named_is(first, "PREPARE")) {
+        return pg_named_is(second, "TRANSACTION");
+    }
+    if (pg_named_is(first, "ROLLBACK")) {
+        bool is_filler = pg_named_is(second, "WORK") || pg_named_is(second, "TRANSACTION");
+        struct pg_named_word third = pg_named_word_behind(second.at + second.len, start);
+        return !pg_named_is(is_filler ? third : second, "TO");
+    }
+    return pg_named_is(first, "COMMIT") || pg_named_is(first, "END") || pg_named_is(first, "ABORT");
+}
+
+const char *pg_find_transaction_end(const char *text) {
+    bool begins = true, is_body = false; /* BEGIN ATOMIC … END is a function's body */
+    struct pg_named_word before = {text, 0};
+    for (const char *at = text; *at;) {
+        struct pg_named_word word = pg_named_word_behind(at, text);
+        if (word.len == 0) {
+            begins = *word.at == ';';
+            size_t len = *word.at ? pg_named_plain_length(word.at, text) : 0;
+            if (len == 0) {
+                return NULL; /* the end, or a quote without one, which Postgres refuses */
+            }
+            at = word.at + len;
+            continue;
+        }
+        if (begins && !is_body && pg_named_ends(word, text)) {
+            return word.at;
+        }
+        is_body = (is_body && !(begins && pg_named_is(word, "END"))) ||
+                  (pg_named_is(before, "BEGIN") && pg_named_is(word, "ATOMIC"));
+        begins = false;
+        before = word;
+        at = word.at + word.len;
+    }
+    return NULL;
 }
 
 void pg_named_free(struct pg_named *named) {

@@ -1,5 +1,5 @@
 /* pg_named: rewrites a query's `:name` parameters as `$1, $2, …`, but not in quotes, dollar quotes,
- * comments and `::` casts. */
+ * comments and `::` casts. Finds statements of a text by the same rules. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,4 +18,7 @@ struct pg_named {
 bool pg_named_parse(struct pg_named *named, const char *text, struct err *err);
 /* Whether the text has more than comments, spaces and semicolons. */
 bool pg_has_statement(const char *text);
+/* The first statement that would end the transaction in which the text runs, as COMMIT does; NULL:
+ * none. */
+const char *pg_find_transaction_end(const char *text);
 void pg_named_free(struct pg_named *named);

@@ -175,11 +175,29 @@ static bool migrate_check_statements(const struct migration *migration, struct e
                    migration->name.data);
 }
 
+/* The text runs inside of migrate's transaction. A COMMIT would keep half of a file that fails; a
+ * ROLLBACK would undo a file that is then recorded as applied. */
+static bool migrate_check_transaction(const char *sql, struct err *err) {
+    const char *end = pg_find_transaction_end(sql);
+    int line = 1;
+    for (const char *at = sql; end && at < end; at++) {
+        line += *at == '\n';
+    }
+    return !end || err_set(err, ERR_INPUT,
+                           "line %d: %.*s ends the transaction in which a file is applied whole or "
+                           "not at all: remove it, and its BEGIN",
+                           line, (int)strcspn(end, " \t\r\n\f\v;-/"), end);
+}
+
+static bool migrate_script(struct pg *pg, const char *sql, struct err *err) {
+    return migrate_check_transaction(sql, err) && pg_script(pg, sql, MIGRATION_TIMEOUT_MS, err);
+}
+
 static bool migrate_apply(struct pg *pg, const struct migration *migration, struct err *err) {
     if (!migrate_check_statements(migration, err)) {
         return false;
     }
-    if (!pg_script(pg, migration->sql.data, MIGRATION_TIMEOUT_MS, err) ||
+    if (!migrate_script(pg, migration->sql.data, err) ||
         !migrate_query(pg, "migration_record", migrate_statements(migration)->record, migration,
                        NULL, err)) {
         if (strncmp(err->sqlstate, "42", 2) == 0) {
@@ -356,7 +374,7 @@ static bool migrate_undo(struct pg *pg, const char *wanted, struct err *err) {
                      "and write a new migration",
                      wanted);
     } else {
-        ok = (pg_script(pg, pg_rows_text(row, 0, 1), MIGRATION_TIMEOUT_MS, err) ||
+        ok = (migrate_script(pg, pg_rows_text(row, 0, 1), err) ||
               err_wrap(err, "%s: undo", wanted)) &&
              migrate_run_plain(pg, migrate_forget_sql, err);
     }

@@ -177,6 +177,26 @@ static void a_file_that_fails_is_rolled_back_and_named(void) {
     end();
 }
 
+static void a_file_that_ends_its_transaction_is_refused(void) {
+    static const char *const texts[] = {
+        "CREATE TABLE steps (a int);\nCOMMIT;\nSELECT 1 / 0;",
+        "CREATE TABLE steps (a int);\nROLLBACK;",
+    };
+    begin();
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        int applied = -1;
+        write_file("0001_first.sql", texts[i]);
+        CHECK(!migrate_run(&config, &applied, &on_citus, &err));
+        CHECK_HAS(err.text, "0001_first.sql: line 2: ");
+        CHECK_HAS(err.text, " ends the transaction in which a file is applied whole");
+        CHECK_INT(err.kind, ERR_INPUT);
+        CHECK_TEXT(ask("SELECT to_regclass('steps') IS NULL"), "t");
+        err_clear(&err);
+    }
+    CHECK_INT(pending(), 1);
+    end();
+}
+
 static void bad_names_and_files_are_refused(void) {
     static const struct {
         const char *name, *text, *what;
@@ -366,6 +386,7 @@ static const struct test_case cases[] = {
     {"a file older than the newest applied is refused",
      a_file_older_than_the_newest_applied_is_refused},
     {"a file that fails is rolled back and named", a_file_that_fails_is_rolled_back_and_named},
+    {"a file that ends its transaction is refused", a_file_that_ends_its_transaction_is_refused},
     {"bad names and files are refused", bad_names_and_files_are_refused},
     {"a file without a statement is refused until it has one",
      a_file_without_a_statement_is_refused_until_it_has_one},

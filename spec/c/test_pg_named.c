@@ -78,6 +78,43 @@ static void statements(void) {
     }
 }
 
+static void ends_of_transactions(void) {
+    static const char *const ends[] = {
+        "COMMIT",
+        "commit;",
+        "END",
+        "abort",
+        "ROLLBACK",
+        "rollback work;",
+        "PREPARE /* a */ TRANSACTION 'x'",
+        "/* a */ -- b\n;COMMIT",
+        "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; END; COMMIT",
+    };
+    static const char *const no_ends[] = {
+        "",
+        "SELECT 'a; COMMIT', $$; COMMIT$$, $f$;END;$f$, \"; END\"",
+        "-- COMMIT\n/* ; COMMIT */ SELECT CASE WHEN a THEN b END FROM t",
+        "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END; SELECT 3",
+        "SAVEPOINT a; ROLLBACK TO a; ROLLBACK WORK TO SAVEPOINT a; RELEASE a",
+        "PREPARE p AS SELECT 1; CREATE TABLE ends (commit int)",
+        "SELECT 'open; COMMIT",
+        "/* open; COMMIT",
+    };
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        CHECK(pg_find_transaction_end(ends[i]));
+        char behind[200];
+        snprintf(behind, sizeof behind, "SELECT E'\\';', $a$;$a$;\n%s", ends[i]);
+        CHECK(pg_find_transaction_end(behind) != NULL);
+    }
+    for (size_t i = 0; i < sizeof no_ends / sizeof *no_ends; i++) {
+        if (pg_find_transaction_end(no_ends[i])) {
+            TEST_FAIL("%s: %s", no_ends[i], pg_find_transaction_end(no_ends[i]));
+        }
+    }
+    const char *second = "SELECT 1;\n  COMMIT;";
+    CHECK(pg_find_transaction_end(second) == strrchr(second, 'C'));
+}
+
 static const struct test_case cases[] = {
     {"numbers names in order, the same name once", names},
     {"leaves casts, slices and assignments alone", casts_and_slices},
@@ -86,5 +123,7 @@ static const struct test_case cases[] = {
     {"leaves comments alone, nested ones too", comments},
     {"refuses a quote or comment that does not end, by line", unended},
     {"tells comments from statements", statements},
+    {"finds the statement that ends a transaction, not in quotes, comments and bodies",
+     ends_of_transactions},
 };
 TEST_MAIN(cases)
