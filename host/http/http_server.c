@@ -36,16 +36,19 @@ struct http_server {
 
 /* ---- the socket --------------------------------------------------------------------------- */
 
+static void http_server_refuse_address(const struct http_address *address, struct err *err) {
+    err_set(err, ERR_INPUT, "cannot listen on %s port %d (%s.host, %s.port): %s", address->host,
+            address->port, address->settings, address->settings, strerror(errno));
+}
+
 static int http_server_try_address(const struct addrinfo *address) {
     int one = 1;
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         return -1;
     }
-    /* Accepted sockets inherit TCP_NODELAY. */
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) != 0 ||
-        bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
+        bind(fd, address->ai_addr, address->ai_addrlen) != 0) {
         int reason = errno;
         close(fd);
         errno = reason;
@@ -61,17 +64,17 @@ static void http_server_strip_brackets(const char *from, char *host, size_t size
     snprintf(host, size, "%.*s", (int)(bracketed ? len - 2 : len), bracketed ? from + 1 : from);
 }
 
-static int http_server_listen_on(const struct http_options *options, struct err *err) {
+int http_server_bind(const struct http_address *wanted, struct err *err) {
     char service[8];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     struct addrinfo *addresses = NULL;
     char host[256];
-    snprintf(service, sizeof service, "%d", options->port);
-    http_server_strip_brackets(options->host, host, sizeof host);
+    snprintf(service, sizeof service, "%d", wanted->port);
+    http_server_strip_brackets(wanted->host, host, sizeof host);
     int failure = getaddrinfo(host, service, &hints, &addresses);
     if (failure != 0) {
-        err_set(err, ERR_INPUT, "%s.host: cannot look up \"%s\": %s", options->settings,
-                options->host, gai_strerror(failure));
+        err_set(err, ERR_INPUT, "%s.host: cannot look up \"%s\": %s", wanted->settings,
+                wanted->host, gai_strerror(failure));
         return -1;
     }
     int fd = -1;
@@ -79,22 +82,21 @@ static int http_server_listen_on(const struct http_options *options, struct err 
         fd = http_server_try_address(at);
     }
     if (fd < 0) {
-        err_set(err, ERR_INPUT, "cannot listen on %s port %d (%s.host, %s.port): %s", options->host,
-                options->port, options->settings, options->settings, strerror(errno));
+        http_server_refuse_address(wanted, err);
     }
     freeaddrinfo(addresses);
     return fd;
 }
 
-/* Gives an inherited socket what http_server_try_address gives its own. */
-static int http_server_inherit(const struct http_options *options, struct err *err) {
-    int one = 1, fd = options->listener;
+/* The socket is bound, or inherited: then it may listen already. Closes it on failure. */
+static int http_server_listen(const struct http_address *address, int fd, struct err *err) {
+    int one = 1;
     int flags = fcntl(fd, F_GETFL);
+    /* Accepted sockets inherit TCP_NODELAY. */
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) != 0 ||
         listen(fd, BACKLOG) != 0) {
-        err_set(err, ERR_INPUT, "the inherited socket for %s is no listening TCP socket: %s",
-                options->settings, strerror(errno));
+        http_server_refuse_address(address, err);
         close(fd);
         return -1;
     }
@@ -196,8 +198,9 @@ static bool http_server_open(struct http_server *server, const struct http_optio
             return false;
         }
     }
-    int listener = options->listener > 0 ? http_server_inherit(options, err)
-                                         : http_server_listen_on(options, err);
+    struct http_address address = {options->settings, options->host, options->port};
+    int listener = options->listener > 0 ? options->listener : http_server_bind(&address, err);
+    listener = listener < 0 ? -1 : http_server_listen(&address, listener, err);
     if (listener < 0) {
         return false;
     }

@@ -42,11 +42,17 @@ struct http_headers {
     const char *correlation_id; /* in requests and responses */
 };
 
-struct http_options {
+struct http_address {
     const char *settings; /* section of config.lua, for errors */
     const char *host;
-    int port;     /* 0: any free port */
-    int listener; /* a listening socket to use instead, which the server then owns; 0: none */
+    int port; /* 0: any free port */
+};
+
+struct http_options {
+    const char *settings; /* as above, and the next two */
+    const char *host;
+    int port;
+    int listener; /* of http_server_bind, or inherited; the server then owns it. 0: it binds one */
     bool held;    /* accepts nothing before http_server_accept */
     int loops;
     int threads;
@@ -63,6 +69,9 @@ struct http_options {
     struct http_headers headers;       /* likewise */
 };
 
+/* A socket that is bound and does not listen yet: clients are refused, as they are without it. -1:
+ * the address cannot be had, mostly because another process listens there. */
+int http_server_bind(const struct http_address *address, struct err *err);
 struct http_server *http_server_start(const struct http_options *options, struct err *err);
 int http_server_port(const struct http_server *server);
 /* The listening socket, until the server drains. */

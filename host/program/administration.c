@@ -43,7 +43,7 @@ static bool administration_start_http(struct program *program, struct err *err) 
         .settings = "admin",
         .host = config->admin.host,
         .port = config->admin.port,
-        .listener = handover_inherited(SOCKET_ADMIN),
+        .listener = program->admin_listener,
         .held = program->is_successor,
         .loops = 1,
         .threads = ADMIN_THREADS,

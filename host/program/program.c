@@ -172,7 +172,7 @@ static bool program_start_http(struct program *program, struct err *err) {
         .settings = "http",
         .host = config->http.host,
         .port = config->http.port,
-        .listener = handover_inherited(SOCKET_HTTP),
+        .listener = program->http_listener,
         .held = program->is_successor,
         .loops = config->http.loops,
         .threads = config->http.threads,
@@ -190,6 +190,24 @@ static bool program_start_http(struct program *program, struct err *err) {
     };
     program->http = http_server_start(&options, err);
     return program->http != NULL;
+}
+
+static bool program_bind_one(const char *name, const struct http_address *address, int *listener,
+                             struct err *err) {
+    int inherited = handover_inherited(name);
+    *listener = inherited > 0 ? inherited : http_server_bind(address, err);
+    return *listener > 0;
+}
+
+/* Before the process joins the consumer group: a service manager starts one again and again whose
+ * port is taken, and each member that joins stops the ingestion of the others. */
+static bool program_bind(struct program *program, struct err *err) {
+    const struct config *config = program->config;
+    struct http_address http = {"http", config->http.host, config->http.port};
+    struct http_address admin = {"admin", config->admin.host, config->admin.port};
+    return program_bind_one(SOCKET_HTTP, &http, &program->http_listener, err) &&
+           (config->admin.keys.count == 0 ||
+            program_bind_one(SOCKET_ADMIN, &admin, &program->admin_listener, err));
 }
 
 /* ---- the whole ----------------------------------------------------------------------------- */
@@ -218,11 +236,11 @@ static bool program_start_liveness(struct program *program, struct err *err) {
 
 /* In order. A signal stops the start between two steps. */
 static bool (*const steps[])(struct program *program, struct err *err) = {
-    program_start_watchdog,  program_load_scripts, program_check_redis,  program_start_reads,
-    program_start_cache,     program_start_audit,  program_start_relay,  program_start_reactor,
-    program_start_retention, program_start_ingest, program_start_health, program_start_certificates,
-    program_start_http,      administration_start, handover_take,        program_close_others,
-    program_start_liveness,
+    program_start_watchdog,     program_load_scripts,    program_bind,         program_check_redis,
+    program_start_reads,        program_start_cache,     program_start_audit,  program_start_relay,
+    program_start_reactor,      program_start_retention, program_start_ingest, program_start_health,
+    program_start_certificates, program_start_http,      administration_start, handover_take,
+    program_close_others,       program_start_liveness,
 };
 #define STEP_COUNT (sizeof steps / sizeof *steps)
 

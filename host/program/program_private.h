@@ -36,6 +36,7 @@ struct program {
     struct figures *figures;
     struct api *api;
     struct certificates *certificates; /* of the API's listener */
+    int http_listener, admin_listener; /* until the servers start, which then own them */
     struct http_server *http;
     struct heartbeat *heartbeat;
     struct reload *reload;

@@ -368,6 +368,13 @@ def test_a_port_in_use_is_reported(fed):
     assert str(fed.program.port) in failed.stderr and "port" in failed.stderr
 
 
+def test_a_process_whose_port_is_in_use_joins_no_group(fed):
+    """Each start of a supervisor would stop the ingestion of the process that has the port."""
+    failed = fed.prepare(PORT=str(fed.program.port)).command("run", check=False, timeout=60)
+    messages = [json.loads(line)["message"] for line in failed.stderr.splitlines()]
+    assert messages == ["cannot start"]  # no cache, worker or relay has begun
+
+
 def test_secrets_come_from_files_and_never_reach_a_log(bare_service, tmp_path):
     """Neither in normal operation nor in error texts."""
     url = bare_service.database_url.replace("ras@", f"ras:{PASSWORD}@")
