@@ -21,6 +21,7 @@
 #define LINE_MAX_BYTES 1024
 #define CLIENTS_MAX 16
 #define ROOM_TIMEOUT_MS 3000 /* longer than REQUEST_TIMEOUT_MS: a silent client leaves first */
+#define ACCEPT_PAUSE_MS 100  /* after accept ran out of descriptors or memory */
 
 struct admin_socket {
     pthread_t thread;
@@ -238,9 +239,21 @@ static void socket_take_client(struct admin_socket *admin, int fd) {
     }
 }
 
+/* Out of descriptors or memory: clients wait in the kernel's queue. Logs once until one is taken.
+ */
+static void socket_pause_accepting(const struct admin_socket *admin, int reason, bool *paused) {
+    struct pollfd stop = {admin->stop_fd, POLLIN, 0};
+    if (!*paused) {
+        log_warning("admin socket cannot accept clients", LOG_TEXT("error", strerror(reason)));
+    }
+    *paused = true;
+    poll(&stop, 1, ACCEPT_PAUSE_MS);
+}
+
 static void *socket_main(void *argument) {
     struct admin_socket *admin = argument;
     struct pollfd fds[2] = {{admin->listener, POLLIN, 0}, {admin->stop_fd, POLLIN, 0}};
+    bool paused = false;
     for (;;) {
         if (poll(fds, 2, -1) < 0 && errno != EINTR) {
             log_error("admin socket stopped because poll failed: restart to use commands",
@@ -252,8 +265,11 @@ static void *socket_main(void *argument) {
         }
         int fd = accept4(admin->listener, NULL, NULL, SOCK_CLOEXEC);
         if (fd >= 0) {
+            paused = false;
             socket_take_client(admin, fd);
-        }
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            socket_pause_accepting(admin, errno, &paused);
+        } /* else another process took the client, or it has left */
     }
 }
 

@@ -1,14 +1,16 @@
-/* The administration socket: clients that do not behave, signals, parameters. */
+/* The administration socket: clients that do not behave, signals, parameters, descriptors. */
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "admin/socket.h"
 #include "base/clock.h"
+#include "captured.h"
 #include "test.h"
 
 #define ANSWER_BYTES (4 * 1024 * 1024) /* more than any buffer of a socket */
@@ -142,11 +144,46 @@ static void a_verb_without_parameters_refuses_them(void) {
     buffer_free(&answer);
 }
 
+/* ---- descriptors ----------------------------------------------------------------------------- */
+
+static bool has_said_so(void) {
+    static bool said;
+    said = said || strstr(captured_take(), "admin socket cannot accept clients");
+    return said;
+}
+
+static void a_program_out_of_descriptors_says_so_and_answers_later(void) {
+    static const struct admin_verb verb = {
+        .name = "change", .method = "POST", .endpoint = "admin_change", .answer = count_calls};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct rlimit before, none;
+    struct place place;
+    char byte;
+    open_place(&place, &verb);
+    captured_begin();
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", place.path);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0), next = dup(fd);
+    close(next);
+    CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    none = (struct rlimit){(rlim_t)next, before.rlim_max};
+    CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    CHECK(connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
+    WAIT_UNTIL(has_said_so());
+    CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    captured_end();
+    CHECK(send(fd, "change\n", 7, 0) == 7);
+    CHECK(recv(fd, &byte, 1, 0) == 1 && byte == '{');
+    close(fd);
+    close_place(&place);
+}
+
 static const struct test_case cases[] = {
     {"a client that does not read holds nothing up", a_client_that_does_not_read_holds_nothing_up},
     {"a signal that a command handles does not end its wait",
      a_signal_that_a_command_handles_does_not_end_its_wait},
     {"a verb without parameters refuses them", a_verb_without_parameters_refuses_them},
+    {"a program out of descriptors says so and answers later",
+     a_program_out_of_descriptors_says_so_and_answers_later},
 };
 
 TEST_MAIN(cases)
