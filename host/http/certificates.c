@@ -20,20 +20,20 @@
 
 struct certificates {
     const char *listener;
-    pthread_mutex_t loading; /* held while files are read; guards `stamp` */
-    uint64_t stamp;          /* of the files that were tried last */
-    struct thread thread;    /* its lock guards what follows */
-    struct certificates_of of;
+    pthread_mutex_t loading;     /* held while files are read; guards `stamp` */
+    uint64_t stamp;              /* of the files that were tried last */
+    struct thread thread;        /* its lock guards what follows */
+    struct certificates_of of;   /* changed under `loading`, too */
     struct tls_context *context; /* NULL: without TLS */
     char *problem;               /* why newer files are not used; NULL: none */
 };
 
 struct certificates_of certificates_of_http(const struct config *config) {
-    return (struct certificates_of){"http", config, &config->http.tls};
+    return (struct certificates_of){"http", config, &config->http.tls, 0};
 }
 
 struct certificates_of certificates_of_admin(const struct config *config) {
-    return (struct certificates_of){"admin", config, &config->admin.tls};
+    return (struct certificates_of){"admin", config, &config->admin.tls, 0};
 }
 
 /* ---- loading ------------------------------------------------------------------------------ */
@@ -178,11 +178,10 @@ static void certificates_set(struct certificates *certificates, const struct cer
     }
 }
 
-bool certificates_replace(struct certificates *certificates, const struct certificates_of *of,
-                          struct err *err) {
+/* Under `loading`. */
+static bool certificates_try(struct certificates *certificates, const struct certificates_of *of,
+                             uint64_t stamp, struct err *err) {
     struct tls_context *context;
-    uint64_t stamp = certificates_stamp(of); /* before the read: a later write is seen */
-    pthread_mutex_lock(&certificates->loading);
     bool present = certificates_are_present(certificates, of, stamp);
     bool good = present || certificates_load(of, &context, err);
     certificates->stamp = stamp;
@@ -190,6 +189,16 @@ bool certificates_replace(struct certificates *certificates, const struct certif
         certificates_set(certificates, of, context);
     }
     certificates_set_problem(certificates, good ? NULL : err->text);
+    return good;
+}
+
+bool certificates_replace(struct certificates *certificates, const struct certificates_of *of,
+                          struct err *err) {
+    uint64_t stamp = certificates_stamp(of); /* before the read: a later write is seen */
+    pthread_mutex_lock(&certificates->loading);
+    /* Else a reload that began later, or while this thread waited, has brought other settings. */
+    bool newest = of->turn >= certificates->of.turn;
+    bool good = !newest || certificates_try(certificates, of, stamp, err);
     pthread_mutex_unlock(&certificates->loading);
     return good;
 }

@@ -15,6 +15,7 @@ struct certificates_of {
     const char *listener; /* the section of the settings: "http" */
     const struct config *config;
     const struct config_tls *tls; /* of that configuration */
+    uint64_t turn;                /* of the reload that read it (api_begin_admission); 0: none */
 };
 struct certificates_of certificates_of_http(const struct config *config);
 struct certificates_of certificates_of_admin(const struct config *config);
@@ -25,7 +26,8 @@ void certificates_destroy(struct certificates *certificates); /* NULL is allowed
 
 /* For a new connection, with a reference; NULL: without TLS. NULL is allowed. */
 struct tls_context *certificates_take(struct certificates *certificates);
-/* Takes other settings, or reads the files of the same ones. False: err, and nothing changed. */
+/* Takes other settings, or reads the files of the same ones; not those of an earlier turn than the
+ * present ones. False: err, and nothing changed. */
 bool certificates_replace(struct certificates *certificates, const struct certificates_of *of,
                           struct err *err);
 

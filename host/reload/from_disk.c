@@ -153,10 +153,12 @@ struct script_generation *from_disk_load(const struct change *change, const stru
     return generation;
 }
 
-static bool from_disk_take_certificates(const struct from_disk *from, struct err *err) {
+static bool from_disk_take_certificates(const struct from_disk *from, uint64_t turn,
+                                        struct err *err) {
     const struct reload_options *options = &from->change.reload->options;
     struct certificates_of http = certificates_of_http(from->fresh);
     struct certificates_of admin = certificates_of_admin(from->fresh);
+    http.turn = admin.turn = turn;
     return certificates_replace(options->certificates, &http, err) &&
            (!options->admin_certificates ||
             certificates_replace(options->admin_certificates, &admin, err));
@@ -169,7 +171,7 @@ static bool from_disk_admit_and_load(struct from_disk *from, struct err *err) {
     uint64_t turn = api_begin_admission(reload->options.api);
     from->fresh = config_load(reload->options.config_path, err);
     if (!from->fresh || !api_admit(reload->options.api, turn, from->fresh, err) ||
-        !from_disk_take_certificates(from, err)) {
+        !from_disk_take_certificates(from, turn, err)) {
         return false;
     }
     from->generation = from_disk_load(&from->change, from->fresh, err);

@@ -280,8 +280,20 @@ static bool start_with_tls(const struct identity *authority, const char *folder,
     return certificates && trust && start();
 }
 
+static void stop_with_tls(struct identity *authority, const char *folder) {
+    char command[64];
+    stop();
+    certificates_destroy(certificates);
+    certificates = NULL;
+    tls_context_unref(trust);
+    trust = NULL;
+    identity_free(authority);
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    CHECK(system(command) == 0);
+}
+
 static void replaces_certificates_under_load(void) {
-    char folder[] = "/tmp/test_http_server_XXXXXX", paths[3][64], command[64];
+    char folder[] = "/tmp/test_http_server_XXXXXX", paths[3][64];
     pthread_t threads[CLIENTS];
     struct err err = {0};
     struct identity authority =
@@ -306,14 +318,36 @@ static void replaces_certificates_under_load(void) {
         pthread_join(threads[i], NULL);
     }
     CHECK_INT(wrong, 0);
-    stop();
-    certificates_destroy(certificates);
-    certificates = NULL;
-    tls_context_unref(trust);
-    trust = NULL;
-    identity_free(&authority);
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    CHECK(system(command) == 0);
+    stop_with_tls(&authority, folder);
+}
+
+/* Of two reloads side by side the one that began first may have read a certificate, or a CA of
+ * clients, that is revoked since. */
+static void a_reload_that_began_earlier_brings_no_former_certificate_back(void) {
+    static struct config without = {
+        .refs = 1, /* never freed: the test has the reference */
+        .http.tls = {"", "", "", .client_certificates = "required", .min_version = "1.2"}};
+    char folder[] = "/tmp/test_http_server_XXXXXX", paths[3][64];
+    struct err err = {0};
+    struct identity authority =
+        identity_make(&(struct identity_wish){"CA", NULL, "CA", -60, 86400, NULL});
+    if (!mkdtemp(folder) || !start_with_tls(&authority, folder, paths)) {
+        CHECK(server);
+        return;
+    }
+    struct certificates_of former = listener, later = certificates_of_http(&without);
+    former.turn = 1;
+    later.turn = 2;
+    CHECK_OK(certificates_replace(certificates, &later, &err), &err);
+    CHECK(!certificates_take(certificates));
+    CHECK_OK(certificates_replace(certificates, &former, &err), &err);
+    CHECK(!certificates_take(certificates));
+    former.turn = 3;
+    CHECK_OK(certificates_replace(certificates, &former, &err), &err);
+    struct tls_context *context = certificates_take(certificates);
+    CHECK(context);
+    tls_context_unref(context);
+    stop_with_tls(&authority, folder);
 }
 
 static _Atomic bool stopped;
@@ -412,6 +446,8 @@ static const struct test_case cases[] = {
     {"a reload that began earlier brings no revoked key back",
      a_reload_that_began_earlier_brings_no_revoked_key_back},
     {"replaces certificates under load", replaces_certificates_under_load},
+    {"a reload that began earlier brings no former certificate back",
+     a_reload_that_began_earlier_brings_no_former_certificate_back},
     {"stops under load", stops_under_load},
 };
 
