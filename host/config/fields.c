@@ -88,7 +88,7 @@ const struct config_field config_fields[] = {
         .help = "bytes; a JSON response as long is sent as gzip to a client that accepts it; 0: "
                 "none"),
     ROW(http, keep_alive_timeout_ms, INTEGER, "5000", .max = 600000,
-        .help = "milliseconds between two requests of a connection"),
+        .help = "milliseconds between two requests of a connection; 0: each response closes it"),
     ROW(http, drain_delay_ms, INTEGER, "0", .max = 600000,
         .help = "milliseconds from SIGTERM, when /readyz turns 503, until new connections are "
                 "refused: as long as a balancer takes to notice"),

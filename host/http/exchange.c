@@ -19,7 +19,7 @@ struct exchanges {
     int request_timeout_ms;
     int64_t slow_us;          /* 0: no request is slow */
     struct endpoint *unknown; /* of requests whose path the site does not have */
-    _Atomic bool stopping;
+    _Atomic bool closes;      /* every response closes its connection */
 };
 
 struct exchanges *exchanges_create(const struct http_options *options) {
@@ -31,6 +31,8 @@ struct exchanges *exchanges_create(const struct http_options *options) {
     exchanges->names = request_names(options->headers.api_key, options->headers.caller,
                                      options->headers.correlation_id);
     exchanges->unknown = endpoint_of("unknown");
+    /* Else a client would send its next request to a connection that is closed. */
+    atomic_init(&exchanges->closes, options->keep_alive_timeout_ms == 0);
     return exchanges;
 }
 
@@ -40,7 +42,7 @@ void exchanges_destroy(struct exchanges *exchanges) {
 }
 
 void exchanges_stop(struct exchanges *exchanges) {
-    atomic_store(&exchanges->stopping, true);
+    atomic_store(&exchanges->closes, true);
 }
 
 struct exchange *exchange_create(void) {
@@ -108,7 +110,7 @@ static void exchange_finish_head(struct exchanges *exchanges, struct exchange *e
     response->challenge = response->challenge ? response->challenge : exchanges->headers.api_key;
     response->head_only = request->method == METHOD_HEAD;
     response->close = !request->keep_alive || (response->is_stream && !response->chunked) ||
-                      atomic_load_explicit(&exchanges->stopping, memory_order_relaxed);
+                      atomic_load_explicit(&exchanges->closes, memory_order_relaxed);
     response->sends_keep_alive = request->is_1_0 && !response->close;
     if (response->status == 503 && response->unavailable == UNAVAILABLE_NOT) {
         response->unavailable = UNAVAILABLE_ROUTE;

@@ -40,7 +40,8 @@ struct exchange {
 struct exchange *exchange_create(void);
 void exchange_destroy(struct exchange *exchange);
 
-/* Uses the options' site, headers and request_timeout_ms. */
+/* Uses the options' site, headers, request_timeout_ms, keep_alive_timeout_ms and slow_request_ms.
+ */
 struct exchanges *exchanges_create(const struct http_options *options);
 void exchanges_destroy(struct exchanges *exchanges);
 /* From now on every response closes its connection. */

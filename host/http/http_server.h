@@ -61,7 +61,7 @@ struct http_options {
     int request_timeout_ms;
     int request_bodies_max_mb; /* 0: the site accepts no bodies */
     int slow_request_ms;       /* requests that take as long are logged; 0: none */
-    int keep_alive_timeout_ms;
+    int keep_alive_timeout_ms; /* 0: each response closes its connection */
     int handshake_timeout_ms;
     int max_handshakes;
     struct certificates *certificates; /* NULL: without TLS; outlives the server */

@@ -99,10 +99,31 @@ static void a_plan_without_a_client_is_released(void) {
     exchanges_destroy(exchanges);
 }
 
+static bool closes_after_a_response(int keep_alive_timeout_ms) {
+    struct exchanges *exchanges = exchanges_create(&(struct http_options){
+        .site = site, .request_timeout_ms = 60000, .keep_alive_timeout_ms = keep_alive_timeout_ms});
+    struct exchange *exchange = exchange_create();
+    CHECK(!exchange_plan(exchanges, exchange, slice_of(REQUEST("/x"))));
+    exchange_carry_out(exchanges, exchange);
+    bool closes = exchange->response.close;
+    cached_response_unref(exchange->response.cached);
+    exchange_destroy(exchange);
+    exchanges_destroy(exchanges);
+    return closes;
+}
+
+static void a_connection_that_waits_for_no_further_request_is_closed_by_its_response(void) {
+    begin();
+    CHECK(closes_after_a_response(0));
+    CHECK(!closes_after_a_response(1));
+}
+
 static const struct test_case cases[] = {
     {"a worker carries out a plan once", a_worker_carries_out_a_plan_once},
     {"a timed-out plan gets a 503 and is released", a_timed_out_plan_gets_a_503_and_is_released},
     {"a plan without a client is released", a_plan_without_a_client_is_released},
+    {"a connection that waits for no further request is closed by its response",
+     a_connection_that_waits_for_no_further_request_is_closed_by_its_response},
 };
 
 TEST_MAIN(cases)
