@@ -353,6 +353,14 @@ bool cache_append_positions_query(struct cache *cache, struct redis *redis,
     return announce_send(redis, &arguments, err);
 }
 
+const char *cache_announced(const struct redisReply *reply, size_t count, size_t i,
+                            const char *none) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != count) {
+        return NULL;
+    }
+    return reply->element[i]->type == REDIS_REPLY_STRING ? reply->element[i]->str : none;
+}
+
 bool cache_append_positions_renewal(struct cache *cache, struct redis *redis, uint64_t view,
                                     struct err *err) {
     struct arguments arguments;

@@ -25,6 +25,7 @@
 
 struct cache;
 struct redis;
+struct redisReply;
 
 struct cache_options {
     const char *redis_url; /* "" = process level only */
@@ -179,6 +180,10 @@ bool cache_append_drop_all(struct cache *cache, struct redis *redis,
  * `position` of any value the announced one follows. */
 bool cache_append_positions_query(struct cache *cache, struct redis *redis,
                                   const struct cache_announcement *announcement, struct err *err);
+/* Element i of a reply to that query, as a text; `none` for nil. NULL: the reply is another one
+ * than of `count` elements. Good as long as the reply. */
+const char *cache_announced(const struct redisReply *reply, size_t count, size_t i,
+                            const char *none);
 
 /* Announced counts are kept for a week. Keeps them for another one. The reply is an integer. */
 bool cache_append_positions_renewal(struct cache *cache, struct redis *redis, uint64_t view,

@@ -133,19 +133,17 @@ static void announcement_audit_note_announced(struct audited *item, const char *
 static void announcement_audit_on_positions(void *context, size_t index, const redisReply *reply) {
     struct audit *audit = context;
     (void)index;
-    if (reply->type != REDIS_REPLY_ARRAY ||
-        reply->elements != audit->count + audit->tells_position) {
-        audit->refused = true;
-        return;
-    }
-    const redisReply *last = audit->tells_position ? reply->element[audit->count] : NULL;
-    bool has_position = last && last->type == REDIS_REPLY_STRING;
-    snprintf(audit->position, sizeof audit->position, "%s", has_position ? last->str : "");
+    size_t elements = audit->count + audit->tells_position;
     for (size_t i = 0; i < audit->count; i++) {
-        const redisReply *text = reply->element[i];
-        announcement_audit_note_announced(&audit->items[i],
-                                          text->type == REDIS_REPLY_STRING ? text->str : "0");
+        const char *announced = cache_announced(reply, elements, i, "0");
+        if (!announced) {
+            audit->refused = true;
+            return;
+        }
+        announcement_audit_note_announced(&audit->items[i], announced);
     }
+    snprintf(audit->position, sizeof audit->position, "%s",
+             audit->tells_position ? cache_announced(reply, elements, audit->count, "") : "");
 }
 
 /* Positions of all, or of those that were behind for AUDIT_PATIENCE_US. The caller frees them. */

@@ -42,14 +42,13 @@ static void inherited_list(struct inherited *inherited, const struct partitions 
 static void inherited_on_counts(void *context, size_t index, const redisReply *reply) {
     struct inherited *inherited = context;
     (void)index;
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != inherited->count) {
-        inherited->refused = true;
-        return;
-    }
     for (size_t i = 0; i < inherited->count; i++) {
-        const redisReply *text = reply->element[i];
-        snprintf(inherited->announced[i], COUNT_BYTES, "%s",
-                 text->type == REDIS_REPLY_STRING ? text->str : "0");
+        const char *announced = cache_announced(reply, inherited->count, i, "0");
+        if (!announced) {
+            inherited->refused = true;
+            return;
+        }
+        snprintf(inherited->announced[i], COUNT_BYTES, "%s", announced);
         inherited->positions[i].announced = inherited->announced[i];
     }
 }
