@@ -11,6 +11,7 @@
 #include "base/metrics.h"
 #include "base/thread.h"
 #include "base/xalloc.h"
+#include "live_variants.h"
 
 #define BUCKETS 16384
 #define CHAINS 4096
@@ -297,58 +298,11 @@ void live_end_all(struct live *live) {
 
 /* ---- answers -------------------------------------------------------------------------------- */
 
-/* The answer in one vocabulary. */
-struct live_variant {
-    char *vocabulary;
-    struct cached_response *cached;
-    struct live_message *messages[2]; /* without and with the answer; NULL: nobody wants it */
-};
-
-struct live_variants {
-    struct live_variant *items; /* malloc'ed */
-    size_t count;
-};
-
-static struct live_variant *live_variant_of(struct live_variants *variants,
-                                            const char *vocabulary) {
-    for (size_t i = 0; i < variants->count; i++) {
-        if (strcmp(variants->items[i].vocabulary, vocabulary) == 0) {
-            return &variants->items[i];
-        }
-    }
-    return NULL;
-}
-
 /* Under the lock: which vocabularies the readers have. */
 static void live_list_vocabularies(const struct live_watch *watch, struct live_variants *variants) {
     for (const struct live_reader *at = watch->readers; at; at = at->next) {
-        if (!live_variant_of(variants, at->vocabulary)) {
-            variants->items = xgrow(variants->items, variants->count, sizeof *variants->items);
-            variants->items[variants->count++] =
-                (struct live_variant){.vocabulary = xstrdup(at->vocabulary)};
-        }
+        live_variants_add(variants, at->vocabulary);
     }
-}
-
-static void live_make_messages(const struct live *live, const struct live_answer *answer,
-                               struct live_variants *variants) {
-    for (size_t i = 0; i < variants->count; i++) {
-        struct live_variant *variant = &variants->items[i];
-        variant->cached = live->site.translate(answer, variant->vocabulary);
-        variant->messages[0] = live_message_of(variant->cached, false);
-        variant->messages[1] = live_message_of(variant->cached, true);
-    }
-}
-
-static void live_free_variants(struct live_variants *variants) {
-    for (size_t i = 0; i < variants->count; i++) {
-        struct live_variant *variant = &variants->items[i];
-        live_message_unref(variant->messages[0]);
-        live_message_unref(variant->messages[1]);
-        cached_response_unref(variant->cached);
-        free(variant->vocabulary);
-    }
-    free(variants->items);
 }
 
 /* An answer that is an error of the request never changes. */
@@ -359,7 +313,7 @@ static bool live_may_change(const struct cached_response *cached) {
 static void live_deliver(struct live *live, const struct live_watch *watch,
                          struct live_variants *variants) {
     for (struct live_reader *at = watch->readers; at; at = at->next) {
-        struct live_variant *variant = live_variant_of(variants, at->vocabulary);
+        struct live_variant *variant = live_variants_find(variants, at->vocabulary);
         if (!variant || strcmp(at->sent, variant->cached->etag) == 0) {
             continue;
         }
@@ -381,7 +335,7 @@ static bool live_ask(struct live *live, struct live_watch *watch, struct live_an
     bool answered = live->site.ask(live->site.context, slice_of(watch->path), answer, &err);
     metric_add(live->answers, 1);
     if (answered) {
-        live_make_messages(live, answer, variants);
+        live_variants_translate(variants, &live->site, answer);
         live->site.release(answer->held);
     } else {
         log_debug("live route has no answer", LOG_TEXT("path", watch->path),
@@ -406,7 +360,7 @@ static void live_look(struct live *live, struct live_watch *watch) {
         live_queue(live, watch);
     }
     /* A reader that came meanwhile with a vocabulary of its own queued the watch. */
-    live_free_variants(&variants);
+    live_variants_free(&variants);
     cached_response_unref(answer.cached);
     free(answer.tags);
 }
