@@ -193,31 +193,18 @@ static void replaces_news_that_were_not_taken(void) {
     live_destroy(live);
 }
 
-static void asks_again_where_a_commit_came_while_it_asked(void) {
+/* A commit after the snapshot of the first answer, or of the second one. */
+static void check_a_commit_while_it_asks(bool first) {
     struct live *live = begin();
     _Atomic int news;
     bool ends;
+    site.held = first;
     struct live_reader *reader = join(live, NULL, NULL, &news);
-    WAIT_UNTIL(news == 1);
-    set(&site.held, true);
-    live_invalidate(live, &TAG, 1);
-    WAIT_UNTIL(is(&site.inside));
-    answer("2"); /* after the snapshot of the one that asks */
-    live_invalidate(live, &TAG, 1);
-    set(&site.held, false);
-    WAIT_UNTIL(news == 2);
-    CHECK_HAS(take(reader, &ends), "\"answer\":2}\n\n");
-    live_reader_leave(reader);
-    live_destroy(live);
-}
-
-/* The first answer links the watch to its tags: until then only their buckets know of a commit. */
-static void asks_again_where_a_commit_came_while_it_asked_first(void) {
-    struct live *live = begin();
-    _Atomic int news;
-    bool ends;
-    site.held = true;
-    struct live_reader *reader = join(live, NULL, NULL, &news);
+    if (!first) {
+        WAIT_UNTIL(news == 1);
+        set(&site.held, true);
+        live_invalidate(live, &TAG, 1);
+    }
     WAIT_UNTIL(is(&site.inside));
     answer("2");
     live_invalidate(live, &TAG, 1);
@@ -226,6 +213,15 @@ static void asks_again_where_a_commit_came_while_it_asked_first(void) {
     CHECK_HAS(take(reader, &ends), "\"answer\":2}\n\n");
     live_reader_leave(reader);
     live_destroy(live);
+}
+
+static void asks_again_where_a_commit_came_while_it_asked(void) {
+    check_a_commit_while_it_asks(false);
+}
+
+/* The first answer links the watch to its tags: until then only their buckets know of a commit. */
+static void asks_again_where_a_commit_came_while_it_asked_first(void) {
+    check_a_commit_while_it_asks(true);
 }
 
 static void check_asks_again_without_a_commit(bool *flag, bool value) {

@@ -106,67 +106,44 @@ static void a_server_that_only_wants_certificates_serves_a_client_without_one(vo
 
 /* ---- foreign clients: OpenSSL's own, and none ------------------------------------------------ */
 
-/* What the server finds in bytes that are there. */
-static enum tls_result serve_bytes(const char *bytes, struct err *err, enum tls_failure *failure) {
-    struct tls_options options = options_of("server", NULL);
-    struct tls_context *context = tls_server_context(&options, err);
-    int fds[2];
-    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
-    struct tls_session *session = tls_session_create(context, fds[0], NULL, err);
-    CHECK(write(fds[1], bytes, strlen(bytes)) == (ssize_t)strlen(bytes));
-    enum tls_result result = tls_session_handshake(session, err);
-    *failure = tls_session_failure(session);
-    if (*failure == TLS_FAILURE_PLAIN_HTTP) {
+/* What the server finds in bytes that are there. Its error is good until the next call. */
+static enum tls_failure serve_bytes(const char *bytes, enum tls_result result, const char **text) {
+    static struct foreign foreign;
+    foreign_open(&foreign);
+    CHECK(write(foreign.fds[1], bytes, strlen(bytes)) == (ssize_t)strlen(bytes));
+    CHECK_INT(tls_session_handshake(foreign.session, &foreign.err), result);
+    enum tls_failure failure = tls_session_failure(foreign.session);
+    if (failure == TLS_FAILURE_PLAIN_HTTP) {
         char alert;
-        CHECK_INT(recv(fds[1], &alert, 1, 0), -1); /* nothing was sent: HTTP can answer */
+        CHECK_INT(recv(foreign.fds[1], &alert, 1, 0), -1); /* nothing was sent: HTTP can answer */
     }
-    tls_session_destroy(session);
-    tls_context_unref(context);
-    close(fds[0]);
-    close(fds[1]);
-    return result;
+    foreign_close(&foreign);
+    *text = foreign.err.text;
+    return failure;
 }
 
 static void plain_bytes_are_told_apart(void) {
-    struct err err;
-    enum tls_failure failure;
-    CHECK_INT(serve_bytes("GET / HTTP/1.1\r\nHost: x\r\n\r\n", &err, &failure), TLS_FAILED);
-    CHECK_INT(failure, TLS_FAILURE_PLAIN_HTTP);
-    CHECK_HAS(err.text, "https://");
-    CHECK_INT(serve_bytes("PING\r\nPING\r\nPING\r\n", &err, &failure), TLS_FAILED);
-    CHECK_INT(failure, TLS_FAILURE_NOT_TLS);
-    CHECK_INT(serve_bytes("GE", &err, &failure), TLS_WANTS_READ);
+    const char *text;
+    CHECK_INT(serve_bytes("GET / HTTP/1.1\r\nHost: x\r\n\r\n", TLS_FAILED, &text),
+              TLS_FAILURE_PLAIN_HTTP);
+    CHECK_HAS(text, "https://");
+    CHECK_INT(serve_bytes("PING\r\nPING\r\nPING\r\n", TLS_FAILED, &text), TLS_FAILURE_NOT_TLS);
+    serve_bytes("GE", TLS_WANTS_READ, &text);
 }
 
 /* A client of OpenSSL with one version and list of protocols. */
 static void check_foreign_client(int version, const char *protocols, enum tls_failure failure) {
-    struct tls_options options = options_of("server", NULL);
-    struct err err = {0};
-    int fds[2];
-    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
-    struct tls_context *context = tls_server_context(&options, &err);
-    struct tls_session *session = tls_session_create(context, fds[0], NULL, &err);
-    SSL_CTX *client = SSL_CTX_new(TLS_client_method());
-    SSL_CTX_set_security_level(client, 0);
-    SSL_CTX_set_min_proto_version(client, version);
-    SSL_CTX_set_max_proto_version(client, version);
-    SSL_CTX_set_alpn_protos(client, (const unsigned char *)protocols, (unsigned)strlen(protocols));
-    SSL *ssl = SSL_new(client);
-    SSL_set_fd(ssl, fds[1]);
-    enum tls_result result = TLS_WANTS_READ;
-    for (int turn = 0; turn < 10 && is_waiting(result); turn++) {
-        SSL_connect(ssl);
-        result = tls_session_handshake(session, &err);
-    }
+    struct foreign foreign;
+    foreign_open(&foreign);
+    SSL_CTX_set_security_level(foreign.client, 0);
+    SSL_CTX_set_min_proto_version(foreign.client, version);
+    SSL_CTX_set_max_proto_version(foreign.client, version);
+    SSL_CTX_set_alpn_protos(foreign.client, (const unsigned char *)protocols,
+                            (unsigned)strlen(protocols));
+    enum tls_result result = foreign_shake(&foreign);
     CHECK_INT(result, failure == TLS_FAILURE_NONE ? TLS_DONE : TLS_FAILED);
-    CHECK_TEXT(tls_failure_name(tls_session_failure(session)), tls_failure_name(failure));
-    SSL_free(ssl);
-    SSL_CTX_free(client);
-    ERR_clear_error();
-    tls_session_destroy(session);
-    tls_context_unref(context);
-    close(fds[0]);
-    close(fds[1]);
+    CHECK_TEXT(tls_failure_name(tls_session_failure(foreign.session)), tls_failure_name(failure));
+    foreign_close(&foreign);
 }
 
 static void versions_below_1_2_are_refused(void) {

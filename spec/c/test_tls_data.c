@@ -79,47 +79,27 @@ static void an_end_of_file_is_an_end_and_in_a_handshake_a_loss(void) {
 
 /* A client that sends only key updates does not keep the server's thread. */
 static void a_flood_of_key_updates_yields(void) {
-    struct tls_options options = options_of("server", NULL);
-    struct err err = {0};
-    int fds[2];
+    struct foreign foreign;
     size_t got;
     char byte;
-    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
-    struct tls_context *context = tls_server_context(&options, &err);
-    struct tls_session *session = tls_session_create(context, fds[0], NULL, &err);
-    SSL_CTX *client = SSL_CTX_new(TLS_client_method());
-    SSL *ssl = SSL_new(client);
-    SSL_set_fd(ssl, fds[1]);
-    for (int turn = 0; turn < 10; turn++) {
-        SSL_connect(ssl);
-        tls_session_handshake(session, &err);
-        if (SSL_is_init_finished(ssl)) {
-            break;
-        }
-    }
-    CHECK_INT(tls_session_handshake(session, &err), TLS_DONE);
+    foreign_open(&foreign);
+    CHECK_INT(foreign_shake(&foreign), TLS_DONE);
     BIO *records = BIO_new(BIO_s_mem());
-    SSL_set0_wbio(ssl, records);
+    SSL_set0_wbio(foreign.ssl, records);
     for (int i = 0; i < 4000; i++) {
-        SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED);
-        CHECK_INT(SSL_do_handshake(ssl), 1);
+        SSL_key_update(foreign.ssl, SSL_KEY_UPDATE_NOT_REQUESTED);
+        CHECK_INT(SSL_do_handshake(foreign.ssl), 1);
     }
     char *bytes;
     long len = BIO_get_mem_data(records, &bytes);
-    CHECK(len > 80000 && write(fds[1], bytes, (size_t)len) == len);
-    CHECK_INT(tls_session_read(session, &byte, 1, &got, &err), TLS_YIELDS);
+    CHECK(len > 80000 && write(foreign.fds[1], bytes, (size_t)len) == len);
+    CHECK_INT(tls_session_read(foreign.session, &byte, 1, &got, &foreign.err), TLS_YIELDS);
     enum tls_result result = TLS_YIELDS;
     for (int i = 0; i < 100 && result == TLS_YIELDS; i++) {
-        result = tls_session_read(session, &byte, 1, &got, &err);
+        result = tls_session_read(foreign.session, &byte, 1, &got, &foreign.err);
     }
     CHECK_INT(result, TLS_WANTS_READ);
-    SSL_free(ssl);
-    SSL_CTX_free(client);
-    ERR_clear_error();
-    tls_session_destroy(session);
-    tls_context_unref(context);
-    close(fds[0]);
-    close(fds[1]);
+    foreign_close(&foreign);
 }
 
 static const struct test_case cases[] = {

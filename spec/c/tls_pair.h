@@ -1,5 +1,5 @@
 /* tls_pair: a server and a client of this process that speak TLS over a socket pair, with their
- * certificates. */
+ * certificates; the client may be OpenSSL's own. */
 #pragma once
 
 #include <openssl/err.h>
@@ -166,4 +166,44 @@ static inline void check_failure(const struct tls_options *server, const struct 
     CHECK_HAS(pair.errs[side].text, part);
     CHECK_INT(ERR_peek_error(), 0);
     pair_close(&pair);
+}
+
+/* A server whose client is OpenSSL's own, or only bytes that are written to fds[1]. */
+struct foreign {
+    struct tls_context *context;
+    struct tls_session *session;
+    SSL_CTX *client;
+    SSL *ssl; /* NULL until foreign_shake */
+    int fds[2];
+    struct err err;
+};
+
+static inline void foreign_open(struct foreign *foreign) {
+    struct tls_options options = options_of("server", NULL);
+    *foreign = (struct foreign){.client = SSL_CTX_new(TLS_client_method())};
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, foreign->fds) == 0);
+    foreign->context = tls_server_context(&options, &foreign->err);
+    foreign->session = tls_session_create(foreign->context, foreign->fds[0], NULL, &foreign->err);
+}
+
+/* The server's result. */
+static inline enum tls_result foreign_shake(struct foreign *foreign) {
+    enum tls_result result = TLS_WANTS_READ;
+    foreign->ssl = SSL_new(foreign->client);
+    SSL_set_fd(foreign->ssl, foreign->fds[1]);
+    for (int turn = 0; turn < 10 && is_waiting(result); turn++) {
+        SSL_connect(foreign->ssl);
+        result = tls_session_handshake(foreign->session, &foreign->err);
+    }
+    return result;
+}
+
+static inline void foreign_close(struct foreign *foreign) {
+    SSL_free(foreign->ssl);
+    SSL_CTX_free(foreign->client);
+    ERR_clear_error();
+    tls_session_destroy(foreign->session);
+    tls_context_unref(foreign->context);
+    close(foreign->fds[0]);
+    close(foreign->fds[1]);
 }
