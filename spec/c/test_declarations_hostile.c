@@ -118,7 +118,7 @@ static void plausible_mistakes_are_named(void) {
          "handlers/h.lua:2: handler: this is a module, not a declaration"},
         {"route_strict_table.lua", "routes/r.lua", "remove its metatable"},
         {"view_table_declared_twice.lua", "view.lua",
-         "view.lua:137: table batch_archives: it is declared twice"},
+         "view.lua:15: table batch_archives: it is declared twice"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         CHECK_HAS(error_with(table[i].as, text_of_case(table[i].file)), table[i].wanted);

@@ -93,6 +93,12 @@ def reload(program):
     return said
 
 
+def view_with(case):
+    """The text of scripts/view.lua, with the tables of a file of spec/fixtures/cases behind its own."""
+    view = (ROOT / "scripts/view.lua").read_text().rstrip().removesuffix("}")
+    return view + (ROOT / "spec/fixtures/cases" / case).read_text().split("return {\n")[1]
+
+
 def filename_of(service, essay):
     rows = service.query("SELECT filename FROM essay_results WHERE essay_id = %s", essay)
     return rows[0][0] if rows else None

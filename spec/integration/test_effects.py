@@ -10,7 +10,7 @@ import pytest
 import redis
 import stack
 from harness import edited_config, read_records
-from scripts_copy import Scripts, command
+from scripts_copy import Scripts, command, view_with
 from stack import ROOT, wait_until
 from test_rebuild import dump, rebuild, verify
 
@@ -83,8 +83,7 @@ def bare_service(make_service, cleanup, kafka):
 @pytest.fixture
 def scripts(bare_service, content):
     scripts = Scripts(bare_service.folder)
-    view = (ROOT / "scripts/view.lua").read_text().rstrip().removesuffix("}")
-    scripts.write("scripts/view.lua", view + (CASES / "nlp_tables.lua").read_text().split("return {\n")[1])
+    scripts.write("scripts/view.lua", view_with("nlp_tables.lua"))
     shutil.copy(CASES / "handler_with_side_effects_nlp_feedback.lua", scripts.folder / HANDLER)
     scripts.edit(HANDLER, "127.0.0.1:18999", f"127.0.0.1:{content.port}")
     return scripts

@@ -7,6 +7,7 @@ import threading
 import pytest
 from crashtest import log, verify
 from harness import edited_config, log_lines, read_records, slot_event
+from scripts_copy import view_with
 from stack import ROOT, UNREAD_TOPIC, topics, wait_until
 
 CASES = ROOT / "spec/fixtures/cases"
@@ -79,7 +80,7 @@ class Slips:
 
     def put(self, case, place):
         """The output of the reload, without luacheck."""
-        text = (CASES / case).read_text()
+        text = view_with(case) if place == "view.lua" else (CASES / case).read_text()
         (self.scripts / place).write_text(f"-- luacheck: ignore\n{text}")
         return self.program.ask("reload")
 
