@@ -18,6 +18,13 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   END
 $$;
 
+-- How long a run took, never 0: the reported duration, or else that of its outcomes.
+CREATE OR REPLACE FUNCTION run_duration_s(reported_s double precision, outcomes interval)
+RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT coalesce(nullif(greatest(reported_s, 0), 0),
+    nullif(greatest(extract(epoch FROM outcomes), 0), 0)::double precision, 0.000001)
+$$;
+
 -- A row for each of the batches that is registered: its status by phases and completion. Essays affect
 -- only a batch that has not ended.
 CREATE OR REPLACE FUNCTION batch_states(wanted text[]) RETURNS TABLE (

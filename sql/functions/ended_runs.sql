@@ -7,8 +7,7 @@ CREATE OR REPLACE FUNCTION ended_runs(keys text[]) RETURNS TABLE (
 ) LANGUAGE sql STABLE AS $$
   SELECT b.batch_id, b.user_id, b.essay_count, s.run, s.completed, s.phases,
     client_status(s.end_status),
-    coalesce(nullif(greatest(b.completion_duration_s, 0), 0), nullif(greatest(
-      extract(epoch FROM s.ended_at - s.first_outcome_at), 0), 0), 0.000001)::double precision,
+    run_duration_s(b.completion_duration_s, s.ended_at - s.first_outcome_at),
     j.processing_duration_s, coalesce(j.judged, 0), coalesce(j.unjudged, 0),
     (extract(epoch FROM greatest(s.ended_at, b.registration_at)) * 1000000)::bigint
   FROM (SELECT keys OFFSET 0) AS k (wanted) CROSS JOIN LATERAL batches_of(k.wanted) b
