@@ -24,6 +24,7 @@ import faulty_build as faulty_builds  # noqa: E402
 import harness  # noqa: E402
 import http_client  # noqa: E402
 import installed as installations  # noqa: E402
+import live_stream  # noqa: E402
 import scripts_copy  # noqa: E402
 import servers  # noqa: E402
 import service_manager  # noqa: E402
@@ -294,3 +295,14 @@ def install(bare_service, tmp_path, cleanup):
 @pytest.fixture
 def installed(install):
     return install()
+
+
+@pytest.fixture
+def open_stream(cleanup):
+    """open_stream(program, …): a live_stream.Stream, which the test's end closes."""
+    def start(program, *arguments, **options):
+        stream = live_stream.Stream(program, *arguments, **options)
+        cleanup.callback(stream.close)
+        return stream
+
+    return start

@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import threading
 import uuid
 
 import psycopg2
@@ -152,3 +153,33 @@ def database_away(service):
     yield
     cursor.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
     connection.close()
+
+
+def waits_for_lock(service, application):
+    """Whether a session of that name waits for a lock in the service's database."""
+    return service.query("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
+                         "AND application_name = %s AND wait_event_type = 'Lock'", application)
+
+
+def hold_up(service, cleanup, application, call):
+    """Has call(), on a thread of its own, wait for a lock: (lock, thread, list for what it returns)."""
+    lock = cleanup.enter_context(contextlib.closing(psycopg2.connect(service.database_url)))
+    lock.cursor().execute("LOCK TABLE aggregator_state.rejected_events IN ACCESS EXCLUSIVE MODE")
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(call()))
+    thread.start()
+    cleanup.callback(thread.join)
+    wait_until(f"{application} to wait", lambda: waits_for_lock(service, application))
+    return lock, thread, answers
+
+
+def strict_postgres(folder, cleanup, role, *statements):
+    """A cluster that requires the password of the role, which the statements make. ras needs none."""
+    postgres = stack.Postgres(folder, ("fsync=off", "shared_preload_libraries=pg_stat_statements"))
+    cleanup.callback(postgres.remove)
+    cleanup.callback(postgres.stop)
+    postgres.start()
+    rules = postgres.data.resolve() / "pg_hba.conf"
+    rules.write_text(f"host all {role} 127.0.0.1/32 scram-sha-256\n" + rules.read_text())
+    postgres.run(*statements, "SELECT pg_reload_conf()")
+    return postgres

@@ -1,15 +1,12 @@
 """The administration port: authentication, verbs, and that it delays nothing else."""
-import contextlib
 import json
 import shutil
-import threading
 import urllib.error
 import urllib.parse
 import urllib.request
 
-import psycopg2
 import pytest
-from harness import log_lines, read_records
+from harness import hold_up, log_lines, read_records
 from stack import API_KEY, ROOT, free_port, wait_until
 
 KEY = "admin-key"
@@ -153,17 +150,8 @@ def test_a_failed_explanation_says_why(service, essay):
 @pytest.fixture
 def held_up(service, essay, cleanup):
     """An explanation that waits for a lock; yields the lock and a list for the response."""
-    lock = cleanup.enter_context(contextlib.closing(psycopg2.connect(service.database_url)))
-    lock.cursor().execute("LOCK TABLE aggregator_state.rejected_events IN ACCESS EXCLUSIVE MODE")
-    answers = []
-    thread = threading.Thread(target=lambda: answers.append(
-        ask(service.program, f"/admin/explain/{essay}?since=beginning")))
-    thread.start()
-    cleanup.callback(thread.join)
-    wait_until("the explanation to wait", lambda: service.query(
-        "SELECT 1 FROM pg_stat_activity WHERE application_name = 'aggregator explain' AND "
-        "datname = current_database() AND wait_event_type = 'Lock'"))
-    return lock, thread, answers
+    return hold_up(service, cleanup, "aggregator explain", lambda: ask(
+        service.program, f"/admin/explain/{essay}?since=beginning"))
 
 
 def test_one_explanation_runs_at_a_time_and_delays_nothing_else(service, held_up, essay):

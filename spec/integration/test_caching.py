@@ -14,7 +14,6 @@ from harness import log_lines, slot_event, statement_calls
 from http_client import KEYS
 from stack import HEADERS, ROOT, wait_until
 from test_cache import processed
-from test_live import Stream
 
 pytestmark = pytest.mark.xdist_group("caching")
 
@@ -301,16 +300,6 @@ def test_an_answer_that_is_no_failure_replaces_the_stale_response(shared, progra
 
 
 # ---- streams ---------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def open_stream(cleanup):
-    def start(program, *arguments, **options):
-        stream = Stream(program, *arguments, **options)
-        cleanup.callback(stream.close)
-        return stream
-
-    return start
 
 
 def test_a_stream_has_the_query_and_the_headers_of_its_route(shared, other, open_stream):

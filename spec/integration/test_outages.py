@@ -11,7 +11,7 @@ import uuid
 import psycopg2
 import pytest
 import stack
-from harness import edited_config, log_lines, read_records, slot_event
+from harness import edited_config, log_lines, read_records, slot_event, waits_for_lock
 from stack import wait_until
 
 REGISTERED = "huleedu.batch.essays.registered.v1"
@@ -84,11 +84,6 @@ def session(service):
         connection.rollback()
 
 
-def lock_waits(service):
-    return service.query("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
-                         "AND application_name = 'aggregator ingest' AND wait_event_type = 'Lock'")
-
-
 def end_sessions(service):
     service.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
                   "current_database() AND pid <> pg_backend_pid()")
@@ -122,7 +117,7 @@ def test_a_deadlock_is_retried(service):
         other.execute("SET deadlock_timeout = '1min'")  # the program's session finds it
         other.execute("SELECT FROM essay_results FOR UPDATE")
         publish(service, "one", "two")
-        wait_until("the program to wait for the row", lambda: lock_waits(service))
+        wait_until("the program to wait for the row", lambda: waits_for_lock(service, "aggregator ingest"))
         other.execute("SELECT FROM aggregator_state.consumer_offsets FOR UPDATE")
         wait_until("the deadlock", lambda: log_lines(service.program,
                                                      "ingest waits for the database"))
@@ -139,7 +134,7 @@ def test_the_default_isolation_of_the_database_fails_no_transaction(bare_service
     with session(service) as other:
         other.execute("UPDATE essay_results SET result_batch_id = 'moved'")
         publish(service, "one", "two")
-        wait_until("the program to wait for the row", lambda: lock_waits(service))
+        wait_until("the program to wait for the row", lambda: waits_for_lock(service, "aggregator ingest"))
         other.connection.commit()
     check_applied(service, "two")
     assert not log_lines(service.program, "ingest waits for the database")

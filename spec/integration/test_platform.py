@@ -4,35 +4,16 @@ import re
 import time
 
 import psycopg2
-import stack
-from harness import slot_event
+from harness import slot_event, strict_postgres
 from stack import wait_until
 
 PASSWORD = "p@ss/w:%d #1"
 
 
-def strict_postgres(folder, cleanup):
-    """The platform's database on a server with password authentication."""
-    postgres = stack.Postgres(folder, ("fsync=off",
-                                       "shared_preload_libraries=pg_stat_statements"))
-    cleanup.callback(postgres.remove)
-    cleanup.callback(postgres.stop)
-    postgres.start()
-    rules = postgres.data.resolve() / "pg_hba.conf"
-    rules.write_text("host all huledu 127.0.0.1/32 scram-sha-256\n" + rules.read_text())
-    connection = psycopg2.connect(postgres.url())
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute("CREATE ROLE huledu LOGIN PASSWORD %s", (PASSWORD,))
-        cursor.execute("CREATE DATABASE huleedu_result_aggregator OWNER huledu ENCODING 'UTF8' "
-                       "TEMPLATE template0")
-        cursor.execute("SELECT pg_reload_conf()")
-    connection.close()
-    return postgres
-
-
 def test_the_environment_of_the_platforms_compose_file_is_enough(make_service, tmp_path, cleanup):
-    postgres = strict_postgres(tmp_path, cleanup)
+    postgres = strict_postgres(
+        tmp_path, cleanup, "huledu", f"CREATE ROLE huledu LOGIN PASSWORD '{PASSWORD}'",
+        "CREATE DATABASE huleedu_result_aggregator OWNER huledu ENCODING 'UTF8' TEMPLATE template0")
     host, port = re.search(r"@?([\w.]+):(\d+)/", postgres.url()).groups()
     service = make_service(cleanup, postgres_url=postgres.url(), migrate=False)
     program = service.prepare(

@@ -9,7 +9,7 @@ import urllib.request
 
 import psycopg2
 import pytest
-from harness import edited_config, log_lines, read_records
+from harness import edited_config, log_lines, read_records, waits_for_lock
 from scripts_copy import HANDLER
 from stack import ROOT, free_port, wait_until
 
@@ -130,9 +130,7 @@ def test_a_terminated_rebuild_leaves_no_shadow(bare_service):
         rebuild = subprocess.Popen([program.build / "aggregator", "rebuild", "--yes"], cwd=ROOT,
                                    env=program.env, stderr=subprocess.PIPE, text=True)
         bare_service.cleanup.callback(rebuild.kill)
-        wait_until("the rebuild to wait", lambda: bare_service.query(
-            "SELECT 1 FROM pg_stat_activity WHERE application_name = 'aggregator rebuild' AND "
-            "datname = current_database() AND wait_event_type = 'Lock'"))
+        wait_until("the rebuild to wait", lambda: waits_for_lock(bare_service, "aggregator rebuild"))
         rebuild.send_signal(signal.SIGTERM)
         assert '"stopping"' in rebuild.stderr.readline()
         lock.rollback()

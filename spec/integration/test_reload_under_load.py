@@ -4,7 +4,7 @@ import threading
 
 import psycopg2
 import pytest
-from harness import log_lines, slot_event
+from harness import log_lines, slot_event, waits_for_lock
 from scripts_copy import HANDLER, assign, filename_of, reload
 from stack import wait_until
 
@@ -27,9 +27,7 @@ class Held:
         self.lock.cursor().execute(
             "SELECT FROM essay_results WHERE essay_id = 'locked' FOR UPDATE")
         service.publish([slot_event("a-batch", "locked", "second", second=9)] + before)
-        wait_until("the transaction that hangs", lambda: service.query(
-            "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
-            "AND datname = current_database()"))
+        wait_until("the transaction that hangs", lambda: waits_for_lock(service, "aggregator ingest"))
         taken = program.metric("ras_script_duration_seconds_count")
         service.publish(after)
         wait_until("what is handled behind it", lambda: program.metric(

@@ -9,8 +9,8 @@ import uuid
 import pytest
 import stack
 from harness import log_lines, statement_calls
+from live_stream import Stream, live_path
 from stack import wait_until
-from test_live import Stream, live_path
 from views import status_path
 
 DAYS, SPAN_DAYS = 400, 30

@@ -1,11 +1,9 @@
 """Passwords change in their files while the program runs: no restart, no reload, no outage."""
 import re
 
-import psycopg2
-import pytest
 import redis as redis_client
 import stack
-from harness import dependencies, log_lines, slot_event
+from harness import dependencies, log_lines, slot_event, strict_postgres
 from stack import wait_until
 
 ROLE = "rotated"
@@ -16,22 +14,6 @@ def write_secret(path, text):
     draft = path.with_suffix(".new")
     draft.write_text(text + "\n")
     draft.rename(path)
-
-
-@pytest.fixture
-def strict_postgres(tmp_path, cleanup):
-    """A cluster that requires the password of ROLE only."""
-    postgres = stack.Postgres(tmp_path, ("fsync=off",
-                                         "shared_preload_libraries=pg_stat_statements"))
-    cleanup.callback(postgres.remove)
-    cleanup.callback(postgres.stop)
-    postgres.start()
-    rules = postgres.data.resolve() / "pg_hba.conf"
-    rules.write_text(f"host all {ROLE} 127.0.0.1/32 scram-sha-256\n" + rules.read_text())
-    with psycopg2.connect(postgres.url()) as connection, connection.cursor() as cursor:
-        cursor.execute(f"CREATE ROLE {ROLE} SUPERUSER LOGIN PASSWORD 'pg-first-pw'")
-        cursor.execute("SELECT pg_reload_conf()")
-    return postgres
 
 
 def states(program):
@@ -58,9 +40,10 @@ def test_api_keys_are_rotated_by_the_steps_of_the_page(bare_service, tmp_path):
     assert statuses() == [401, 200]
 
 
-def test_rotated_passwords_of_postgres_and_redis_need_no_restart(make_service, strict_postgres,
-                                                                 tmp_path, cleanup):
-    service = make_service(cleanup, postgres_url=strict_postgres.url())
+def test_rotated_passwords_of_postgres_and_redis_need_no_restart(make_service, tmp_path, cleanup):
+    postgres = strict_postgres(tmp_path, cleanup, ROLE,
+                               f"CREATE ROLE {ROLE} SUPERUSER LOGIN PASSWORD 'pg-first-pw'")
+    service = make_service(cleanup, postgres_url=postgres.url())
     admin = redis_client.Redis(port=service.redis.port)
     files = {"postgres": tmp_path / "postgres.url", "redis": tmp_path / "redis.url"}
 

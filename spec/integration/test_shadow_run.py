@@ -1,14 +1,12 @@
 """aggregator diff and reload --shadow-run: the newest events through the running scripts and those
 on disk, compared before a switch."""
-import contextlib
 import json
 import re
 import signal
-import threading
 
 import psycopg2
 import pytest
-from harness import log_lines, read_records, slot_event
+from harness import hold_up, log_lines, read_records, slot_event
 from scripts_copy import HANDLER, SLOTS, command, reload
 from stack import free_port, wait_until
 from test_admin import KEY, ask
@@ -418,17 +416,8 @@ def held_up(service, own_scripts, cleanup):
     """A shadow run of scripts that differ, which waits for a lock that the fixture returns, and its
     answer when there is one."""
     own_scripts.name_files("new ")
-    lock = cleanup.enter_context(contextlib.closing(psycopg2.connect(service.database_url)))
-    lock.cursor().execute("LOCK TABLE aggregator_state.rejected_events IN ACCESS EXCLUSIVE MODE")
-    answers = []
-    thread = threading.Thread(target=lambda: answers.append(
-        command(service.program, "reload", "--shadow-run", "--accept", "100")))
-    thread.start()
-    cleanup.callback(thread.join)
-    wait_until("the shadow run to wait", lambda: service.query(
-        "SELECT 1 FROM pg_stat_activity WHERE application_name = 'aggregator shadow run' AND "
-        "datname = current_database() AND wait_event_type = 'Lock'"))
-    return lock, thread, answers
+    return hold_up(service, cleanup, "aggregator shadow run", lambda: command(
+        service.program, "reload", "--shadow-run", "--accept", "100"))
 
 
 def test_it_delays_nothing_and_a_reload_meanwhile_stays(service, own_scripts, held_up):
