@@ -11,7 +11,6 @@ ratios, and of them those of CPU first."""
 import contextlib
 import json
 import os
-import pathlib
 import shlex
 import shutil
 import statistics
@@ -37,7 +36,6 @@ def add_options(parser):
                              f"{'; '.join(PARTS.values())})")
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="each part with its --quick, one pair")
-    parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
 
 
 def git(*arguments):

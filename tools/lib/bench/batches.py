@@ -6,7 +6,6 @@ size as the most. Beside 1,000 events a second it shows how soon an answer tells
 the batches make themselves, and for how long on average an event would wait for a fixed size to be
 full."""
 import contextlib
-import pathlib
 import statistics
 
 from . import drain, fresh, streams
@@ -25,7 +24,6 @@ def add_options(parser):
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--quick", action="store_true",
                         help="60,000 events, 50 results, one run, two sizes")
-    parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
 
 
 def most(size):

@@ -9,7 +9,6 @@ then every answer comes from the process' memory until events change it. Exits w
 request fails or the backlog runs dry; a target that is missed is only said."""
 import contextlib
 import dataclasses
-import pathlib
 
 from . import stream
 from .backlog import ENV, WARM_EVENTS, WARM_SECONDS, WORKERS, Backlog
@@ -31,7 +30,6 @@ def add_options(parser):
                         help="and without: each of them takes Postgres some two milliseconds")
     parser.add_argument("--seconds", type=int, default=30, help="of each of the four measurements")
     parser.add_argument("--quick", action="store_true", help="10 seconds")
-    parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 Whole lives of batches are drained with Redis and the outbox; what each server stores after it is divided
 by the events, essays and rows. The statement for the tables is that of docs/operate/capacity.md."""
-import pathlib
 import re
 import subprocess
 
@@ -25,7 +24,6 @@ LEAST_ROWS = 1000  # smaller tables do not grow with the events
 def add_options(parser):
     parser.add_argument("--events", type=int, default=200000)
     parser.add_argument("--quick", action="store_true", help="20,000 events")
-    parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
 
 
 def documented_statement():

@@ -36,7 +36,6 @@ def add_options(parser):
     parser.add_argument("--workers", type=int, default=1, help="of the process at each node; plain has two in all")
     parser.add_argument("--runs", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="20,000 events, 100 responses, one run")
-    parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
 
 
 def postgres_seconds(nodes):

@@ -2,14 +2,11 @@
 `run(options, folder, cleanup)`, which prints its figures and returns the problems. Those that run
 others have `run(options, run_one)`."""
 import argparse
-import contextlib
-import os
 import pathlib
-import shutil
 import sys
-import tempfile
 
 import stack
+from run_folder import run_in_folder
 
 from . import (against, batches, beside, capacity, citus, drain, every, failover, flame, footprint, fresh, growth,
                handling, http, lists, live, many, peer, plot, poolers, reactions, reload, retention, rows, scale, settings, stopped)
@@ -26,6 +23,9 @@ def add_word(words, name, bench):
     own = words.add_parser(name, help=bench.__doc__.splitlines()[0], description=bench.__doc__,
                            formatter_class=argparse.RawDescriptionHelpFormatter)
     bench.add_options(own)
+    if bench is not every:  # which has a file for each of its parts
+        own.add_argument("--json", type=pathlib.Path, metavar="FILE",
+                         help="write the figures into this file too")
     own.add_argument("--build", type=pathlib.Path, default=stack.ROOT / "build",
                      help="folder of the built program (default: build)")
     own.add_argument("--tree", type=pathlib.Path, default=stack.ROOT,
@@ -46,19 +46,8 @@ def parse(arguments):
 
 def run_one(options):
     """Between servers of its own; the logs are kept where something is not correct."""
-    parent = stack.ROOT / ".test"
-    parent.mkdir(exist_ok=True)
-    folder = pathlib.Path(tempfile.mkdtemp(prefix=f"bench-{options.bench}-", dir=parent))
-    problems = ["interrupted"]
-    try:
-        with contextlib.ExitStack() as cleanup:
-            problems = BENCHES[options.bench].run(options, folder, cleanup)
-    finally:
-        if problems or options.keep:
-            print(f"logs are kept in {os.path.relpath(folder)}")
-        else:
-            shutil.rmtree(folder)
-    return problems
+    bench = BENCHES[options.bench]
+    return run_in_folder(f"bench-{options.bench}", lambda *made: bench.run(options, *made), options.keep)
 
 
 def main(arguments):

@@ -41,7 +41,6 @@ def add_options(parser):
     parser.add_argument("--alone", action="store_true", help="without bare, single and consume")
     parser.add_argument("--redis", action="store_true", help="with the memory of seen events")
     parser.add_argument("--quick", action="store_true", help="60,000 events, one run")
-    parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
 
 
 def even_partitions(workers):

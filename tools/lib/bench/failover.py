@@ -7,7 +7,6 @@ primary answers them."""
 import concurrent.futures
 import contextlib
 import http.client
-import pathlib
 import statistics
 import time
 
@@ -33,7 +32,6 @@ def add_options(parser):
     parser.add_argument("--waits", type=float, nargs="+", default=[1, 10], metavar="S",
                         help="seconds between the end of the primary and the promotion (default: 1 10)")
     parser.add_argument("--quick", action="store_true", help="two failovers, after 1 s")
-    parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
 
 
 class Pair:

@@ -27,7 +27,6 @@ def add_options(parser):
                         help="of the graphs' paths: PREFIXaggregator.svg, …postgres.svg, "
                              "…redis.svg (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="100,000 events")
-    parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
 
 
 def processes(program, servers):

@@ -30,7 +30,6 @@ def add_options(parser):
     parser.add_argument("--events", type=int, default=600000, help="of the backlog")
     parser.add_argument("--quick", action="store_true",
                         help="3 starts, 5 idle seconds, 100,000 events")
-    parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
 
 
 def ready_ms(program):

@@ -5,7 +5,6 @@ after the other, and asks for the batch's status over one connection until the a
 result. The machine does nothing else."""
 import http.client
 import json
-import pathlib
 import statistics
 import time
 
@@ -28,7 +27,6 @@ SETTLE_S = 2  # of the stream before the first is measured
 def add_options(parser):
     parser.add_argument("--results", type=int, default=500, help="that are waited for")
     parser.add_argument("--quick", action="store_true", help="100 results")
-    parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
 
 
 class Probe:

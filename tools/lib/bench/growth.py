@@ -32,7 +32,6 @@ def add_options(parser):
     parser.add_argument("--runs", type=int, default=3, help="at each size")
     parser.add_argument("--quick", action="store_true",
                         help="60,000 events, one run, sizes up to 300,000")
-    parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
 
 
 def ended_cpu_seconds(pid):

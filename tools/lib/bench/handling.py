@@ -4,7 +4,6 @@ tools/handling.c hands the records of a file to the ingest pipeline, batch by ba
 handled by the scripts, merged, and encoded as the parameters of upserts. Nothing is sent."""
 import json
 import os
-import pathlib
 import subprocess
 import uuid
 
@@ -36,7 +35,6 @@ def add_options(parser):
     parser.add_argument("--records", type=int, default=50000, help="of the file")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="20,000 records, two runs of 40,000")
-    parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
 
 
 def once(options, config, records, events, **environment):

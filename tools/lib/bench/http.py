@@ -11,7 +11,6 @@ where an answer was not as expected; a target that is missed is only said.
     tools/bench http --quick    of one second, about a minute
     tools/bench http --tls      over HTTPS beside nginx with the same certificate: connections that
                                 stay open, and a handshake for each request"""
-import pathlib
 
 import certificates
 import stack
@@ -43,8 +42,6 @@ def add_options(parser):
     parser.add_argument("--seconds", type=int, help="of a turn (default: 5)")
     parser.add_argument("--quick", action="store_true", help="turns of a second")
     parser.add_argument("--tls", action="store_true", help="over HTTPS, beside nginx alone")
-    parser.add_argument("--json", type=pathlib.Path, metavar="FILE",
-                        help="write the figures into it, too")
 
 
 class Programs:

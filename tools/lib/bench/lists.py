@@ -9,7 +9,6 @@ as many batches as it has to have; a target that is missed is only said."""
 import contextlib
 import http.client
 import json
-import pathlib
 import statistics
 import time
 
@@ -39,7 +38,6 @@ def add_options(parser):
     parser.add_argument("--runs", type=int, default=3, help="turns of drains; 0: none")
     parser.add_argument("--quick", action="store_true",
                         help="users of 200 and 2,000 batches, 100 requests, 60,000 events, one turn")
-    parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
 
 
 # ---- the lists

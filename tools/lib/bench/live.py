@@ -7,7 +7,6 @@ in 80 of it changes a batch that is read. In the end each reader must have the a
 Exits with 1 where a stream ends or a reader has an older answer; a target that is missed is only
 said."""
 import contextlib
-import pathlib
 import statistics
 import time
 
@@ -41,7 +40,6 @@ def add_options(parser):
     parser.add_argument("--events", type=int, default=200000, help="of each backlog")
     parser.add_argument("--runs", type=int, default=3, help="turns with readers and one without")
     parser.add_argument("--quick", action="store_true", help="60,000 events, one turn, 100 results")
-    parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
 
 
 def live_paths(count):

@@ -13,7 +13,6 @@ import contextlib
 import datetime
 import json
 import os
-import pathlib
 import select
 import signal
 import statistics
@@ -56,7 +55,6 @@ def add_options(parser):
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=["restart", "static", "upgrade", "static_upgrade"])
     parser.add_argument("--quick", action="store_true",
                         help="10 topics, 4 processes, 3 of them replaced")
-    parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
 
 
 class Stream(threading.Thread):

@@ -4,7 +4,6 @@ tools/peer.c is that: librdkafka as it comes, jsmn, libpq, one upsert for some t
 scripts, no memory of seen events. Both drain the same backlog into empty databases with the same
 tables, in turn, several times. Ratios are those within each turn. Exits with 1 where the rows of
 the two are not the same."""
-import pathlib
 import statistics
 
 import spell_results
@@ -28,7 +27,6 @@ def add_options(parser):
     parser.add_argument("--events", type=int, default=1000000)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="100,000 events, one run")
-    parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
 
 
 class Peer(stack.Process):

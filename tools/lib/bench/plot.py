@@ -19,7 +19,6 @@ def add_options(parser):
     parser.add_argument("--into", type=pathlib.Path, default=stack.ROOT / "build" / "plots",
                         metavar="FOLDER", help="of the plots (default: build/plots)")
     parser.add_argument("--quick", action="store_true", help="as without: it takes seconds")
-    parser.add_argument("--json", type=pathlib.Path, help="write what is drawn into this file too")
 
 
 def files(paths):

@@ -5,7 +5,6 @@ for the status of batches without caches over 16 connections to each process. Wa
 session, with prepared statements; pools by transaction with so many connections to Postgres, which
 keep prepared statements where PgBouncer is 1.21 or later, and once without them. PGBOUNCER names
 another program than Debian's. Exits with 1 where a query fails."""
-import pathlib
 import typing
 
 import stack
@@ -50,7 +49,6 @@ def add_options(parser):
     parser.add_argument("--pools", type=int, nargs="+", default=POOLS,
                         help=f"sizes of pools (default: {' '.join(map(str, POOLS))})")
     parser.add_argument("--quick", action="store_true", help="40,000 events, few sizes")
-    parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
 
 
 def ways(pools):

@@ -6,7 +6,6 @@ whole lives of batches are drained by the project's scripts and by the same with
 turn, and the two of each turn are compared. What is published is sent, though the samples are old."""
 import contextlib
 import json
-import pathlib
 import shutil
 import statistics
 import time
@@ -40,7 +39,6 @@ def add_options(parser):
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--facts", type=int, default=300, help="that are waited for, when idle")
     parser.add_argument("--quick", action="store_true", help="60,000 events, one turn, 100 facts")
-    parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
 
 
 # ---- what they cost

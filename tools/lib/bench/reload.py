@@ -9,7 +9,6 @@ target of time or memory that is missed is only said.
     tools/bench reload                            100 reloads, about six minutes
     tools/bench reload --quick                    10 of them, about a minute
     tools/bench reload --reloads 10000 --no-load  one after the other: what they leave behind"""
-import pathlib
 
 from . import idle, loaded
 from .generations import Generations
@@ -23,8 +22,6 @@ def add_options(parser):
     parser.add_argument("--quick", action="store_true", help="the defaults are 10, and 20 seconds")
     parser.add_argument("--no-load", action="store_true",
                         help="no events and no queries; as fast as they go")
-    parser.add_argument("--json", type=pathlib.Path, metavar="FILE",
-                        help="write the figures into it, too")
 
 
 def run(options, folder, cleanup):

@@ -4,7 +4,6 @@ A view of many days of batches is filled; the oldest days leave by the program's
 ones come. The same batches stand in a table with a partition a day: those of the oldest days are dropped,
 and batches are looked up by their id in both. Prints time, log of Postgres (WAL) and sizes."""
 import datetime
-import pathlib
 import subprocess
 import time
 
@@ -56,7 +55,6 @@ def add_options(parser):
     parser.add_argument("--batches", type=int, default=100, help="of a day")
     parser.add_argument("--essays", type=int, default=30, help="of a batch")
     parser.add_argument("--quick", action="store_true", help="20 days of 20 batches, of which 5 leave")
-    parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
 
 
 class Bench:

@@ -32,7 +32,6 @@ def add_options(parser):
     parser.add_argument("--instructions", action="store_true",
                         help="count Postgres' instructions (valgrind) instead: take some 24,000 events")
     parser.add_argument("--quick", action="store_true", help="20,000 events, one run")
-    parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ in one process over three partitions in the same turn.
 Kafka waits some seconds for a group's members before it gives any of them a partition: the
 backlog is shared from the beginning, and not drained by whoever comes first."""
 import itertools
-import pathlib
 import typing
 
 from . import drain, streams
@@ -46,7 +45,6 @@ def add_options(parser):
         parser.add_argument(f"--{name}", type=int, nargs="+", default=counts,
                             help=f"(default: {' '.join(map(str, counts))})")
     parser.add_argument("--quick", action="store_true", help="60,000 events, one run")
-    parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
 
 
 class Fleet:

@@ -6,7 +6,6 @@ the same turn, and how much write-ahead log an event makes. Two are no settings:
 `essay_results.fillfactor` is one of the view's table, and `locale=C` makes the database with the C
 library's order of bytes instead of ICU's order of a language: indexes of text are compared cheaper."""
 import contextlib
-import pathlib
 import subprocess
 
 import stack
@@ -39,7 +38,6 @@ def add_options(parser):
     parser.add_argument("--last", type=int, default=0, metavar="N",
                         help="of the settings only the last so many")
     parser.add_argument("--quick", action="store_true", help="100,000 events, once, two settings")
-    parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
 
 
 @contextlib.contextmanager

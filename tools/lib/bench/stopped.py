@@ -5,7 +5,6 @@ with two workers, while another 1,000 a second go on arriving; and times it from
 the database has passed all that was in Kafka's log a moment before. Fewer events than those of an
 hour (--quick, --events) show how fast it goes, and the hour's time is computed from that."""
 import contextlib
-import pathlib
 import time
 
 import psycopg2
@@ -32,7 +31,6 @@ def add_options(parser):
     parser.add_argument("--events", type=int, default=HOUR_EVENTS, help="that came meanwhile")
     parser.add_argument("--redis", action="store_true", help="with the memory of seen events")
     parser.add_argument("--quick", action="store_true", help="200,000 events")
-    parser.add_argument("--json", type=pathlib.Path, help="write the figures into this file too")
 
 
 class Lag:

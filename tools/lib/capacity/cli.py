@@ -11,13 +11,10 @@
 
 Without --figures the shipped figures are used; the second line of the output says of what machine."""
 import argparse
-import contextlib
 import dataclasses
 import json
 import pathlib
-import shutil
 import sys
-import tempfile
 
 from . import figures as figures_file
 from . import limits, model
@@ -146,35 +143,29 @@ def service_of(options, parser):
         parser.error(str(error))
 
 
-@contextlib.contextmanager
-def private_folder():
-    """Below .test; kept where something failed."""
-    import stack
-    parent = stack.ROOT / ".test"
-    parent.mkdir(exist_ok=True)
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="capacity-", dir=parent))
-    try:
-        yield folder
-    except BaseException:
-        print(f"logs are kept in {folder}", file=sys.stderr)
-        raise
-    shutil.rmtree(folder)
-
-
 def measure(options, parser):
+    from run_folder import run_in_folder
     from . import measure as measuring
     service = service_of(options, parser)
-    with private_folder() as folder:
+
+    def run(folder, _cleanup):
         found = measuring.measure(service, options.build.resolve(), folder)
-    options.measure.write_text(json.dumps(figures_file.dump(found), indent=1) + "\n")
+        options.measure.write_text(json.dumps(figures_file.dump(found), indent=1) + "\n")
+
+    run_in_folder("capacity", run)
     print(f"wrote {options.measure}")
 
 
 def check(options, parser, figures):
+    from run_folder import run_in_folder
     from . import check as checking
-    with private_folder() as folder:
-        checking.check(figures, service_of(options, parser), options.build.resolve(), folder,
+    service = service_of(options, parser)
+
+    def run(folder, _cleanup):
+        checking.check(figures, service, options.build.resolve(), folder,
                        wait_ms=make_site(**{"events": 1} | typed(options)).wait_ms)
+
+    run_in_folder("capacity", run)
 
 
 def main(arguments):
