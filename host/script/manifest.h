@@ -73,6 +73,9 @@ bool manifest_is_list(struct manifest_reader *r, const char *key, const char *wa
  * recorded. */
 const char **manifest_take_texts(struct manifest_reader *r, const char *key, size_t max,
                                  size_t *count);
+/* The same of a table that may have other keys. */
+const char **manifest_take_list_part(struct manifest_reader *r, const char *key, size_t max,
+                                     size_t *count);
 
 extern const char *const manifest_field_types[FIELD_LIST + 1]; /* the names of field types */
 #define MANIFEST_MAX_FIELDS 64                                 /* of one table */

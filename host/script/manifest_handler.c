@@ -160,7 +160,7 @@ static void manifest_handler_take_paths(struct manifest_reader *r, struct extrac
         paths[0] = field->name;
         field->path_count = 1;
     } else {
-        paths = manifest_take_texts(r, "path", MAX_PATHS, &field->path_count);
+        paths = manifest_take_list_part(r, "path", MAX_PATHS, &field->path_count);
     }
     if (paths) {
         field->paths = paths;

@@ -85,23 +85,27 @@ bool manifest_is_plain(struct manifest_reader *r, const char *key) {
     return false;
 }
 
+/* Whether the keys of the table at the top are 1 to `len`, and no other. */
+static bool manifest_table_is_sequence(lua_State *L, size_t len) {
+    size_t items = 0;
+    bool is = true;
+    for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+        lua_Number at = lua_type(L, -2) == LUA_TNUMBER ? lua_tonumber(L, -2) : 0;
+        items++;
+        is = is && at >= 1 && at <= (lua_Number)len;
+    }
+    return is && items == len;
+}
+
 bool manifest_is_list(struct manifest_reader *r, const char *key, const char *wanted, size_t max,
                       size_t *len) {
     lua_State *L = r->L;
-    size_t items = 0;
     bool good = lua_istable(L, -1);
     *len = good ? lua_objlen(L, -1) : 0;
     if (good && !manifest_is_plain(r, key)) {
         return false;
     }
-    if (good) {
-        for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-            lua_Number at = lua_type(L, -2) == LUA_TNUMBER ? lua_tonumber(L, -2) : 0;
-            items++;
-            good = good && at >= 1 && at <= (lua_Number)*len;
-        }
-    }
-    if (!good || items != *len) {
+    if (!good || !manifest_table_is_sequence(L, *len)) {
         manifest_problem(r, key, "`%s` takes %s", key, wanted);
         return false;
     }
@@ -112,8 +116,8 @@ bool manifest_is_list(struct manifest_reader *r, const char *key, const char *wa
     return true;
 }
 
-const char **manifest_take_texts(struct manifest_reader *r, const char *key, size_t max,
-                                 size_t *count) {
+const char **manifest_take_list_part(struct manifest_reader *r, const char *key, size_t max,
+                                     size_t *count) {
     lua_State *L = r->L;
     bool single = lua_type(L, -1) == LUA_TSTRING;
     size_t len = single ? 1 : lua_objlen(L, -1);
@@ -138,6 +142,17 @@ const char **manifest_take_texts(struct manifest_reader *r, const char *key, siz
         lua_pop(L, 1);
     }
     return *count == len ? texts : NULL;
+}
+
+const char **manifest_take_texts(struct manifest_reader *r, const char *key, size_t max,
+                                 size_t *count) {
+    if (lua_istable(r->L, -1) && !manifest_table_is_sequence(r->L, lua_objlen(r->L, -1))) {
+        manifest_problem(r, key, "`%s` takes a list of strings: the table has a gap or another key",
+                         key);
+        *count = 0;
+        return NULL;
+    }
+    return manifest_take_list_part(r, key, max, count);
 }
 
 /* ---- keys --------------------------------------------------------------------------------- */

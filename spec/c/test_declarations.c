@@ -127,6 +127,11 @@ static void names_lists_with_a_gap_and_words_with_two_meanings(void) {
     refuses("handlers/h.lua",
             "return { topics = { 'a', x = 'b' }, fields = {}, handle = function() end }",
             "handlers/h.lua:1: handler: `topics` takes a list of names without a gap");
+    refuses("view.lua",
+            "return { { name = 't', key = { { 'id', 'text' } }, groups = { { name = 'g', rule = "
+            "'latest', columns = { { 'word', 'text', unique = true } } } } } }",
+            "view.lua:1: group t.g: `column` takes a list of strings: the table has a gap or "
+            "another key");
 }
 
 static void names_duplicate_declarations(void) {
@@ -340,6 +345,9 @@ static void names_misspelt_words_of_a_vocabulary(void) {
                   "{ x = { faild = 'bad' } } }",
                   "words: vocabulary \"x\" replaces \"faild\", which is not in `known`: "
                   "did you mean \"failed\"?");
+    refuses_route("path = '/', words = { at = 'a', known = { 'failed', x = 'ready' }, "
+                  "vocabularies = { x = { failed = 'f' } } }",
+                  "words: `known` takes a list of strings: the table has a gap or another key");
     refuses_route(
         "path = '/', words = { at = 'a', known = 7, vocabularies = {} }",
         "words: `known` takes a list, not a number: the words that a body may have there, "
@@ -451,8 +459,8 @@ static void names_routes_that_hide_each_other(void) {
                "return { path = '/b', cache = { key = 'k' }, handle = function() end }");
     refuses("routes/r.lua",
             "return { path = '/r', cache = {\n key = 'k' }, handle = function() end }",
-            "routes/r.lua:2: route: cache.key \"k\" is also that of routes/b: they would share "
-            "cached responses");
+            "routes/r.lua:2: route: cache.key \"k\" is also that of routes/b: each would replace "
+            "the cached responses of the other");
     remove_file("routes/b.lua");
 }
 

@@ -52,6 +52,10 @@ static void what_is_varied_and_not_declared_is_named_with_the_nearest(void) {
                   "cache.vary: no key \"qery\": did you mean \"query\"?");
     refuses_route("cache = { key = 'k:{id}', vary = { query = { 5 } } }, query = { limit = {} }",
                   "cache.vary: `query` takes strings, not a number");
+    refuses_route("cache = { key = 'k:{id}', vary = { query = { 'limit', x = 'status' } } },\n"
+                  "query = { limit = {}, status = {} }",
+                  "cache.vary: `query` takes a list of strings: the table has a gap or another "
+                  "key");
 }
 
 static void ages_are_whole_seconds(void) {
