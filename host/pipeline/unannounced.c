@@ -28,6 +28,15 @@ static bool unannounced_ask(struct pg *pg, int timeout_ms, const struct cache_an
     return ok;
 }
 
+/* On Citus a commit's offsets may be visible before its rows: a response that is asked for behind
+ * the announcement must have the rows. */
+static bool unannounced_await_commits(struct pg *pg, int timeout_ms, struct err *err) {
+    struct pg_result *nothing = NULL;
+    bool ok = pg_query(pg, "await_commits", await_sql, NULL, timeout_ms, &nothing, err);
+    pg_rows_free(nothing);
+    return ok;
+}
+
 static uint64_t unannounced_number(const struct pg_result *rows, int row, int column) {
     return strtoull(pg_rows_text(rows, row, column), NULL, 10);
 }
@@ -156,7 +165,8 @@ static bool unannounced_read(const struct cache_announcement *late, struct unann
 bool unannounced_find(struct pg *pg, int timeout_ms, const struct cache_announcement *late,
                       struct unannounced *found, struct err *err) {
     *found = (struct unannounced){0};
-    if (!unannounced_ask(pg, timeout_ms, late, &found->rows, err)) {
+    if (!unannounced_await_commits(pg, timeout_ms, err) ||
+        !unannounced_ask(pg, timeout_ms, late, &found->rows, err)) {
         return false;
     }
     bool known = unannounced_read(late, found);

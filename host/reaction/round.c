@@ -66,6 +66,7 @@ static bool round_exchange(struct round_work *work, struct round_replies *result
     return pg_finish(work->round->pg, work->round->timeout_ms, round_keep_result, results, err);
 }
 
+/* On Citus a mark may be visible before the rows that were committed with it. */
 static bool round_take_keys(struct round_work *work, size_t max_keys, struct err *err) {
     struct round *round = work->round;
     struct round_replies results = {.wanted = {NULL, &work->taken}};
@@ -74,6 +75,7 @@ static bool round_take_keys(struct round_work *work, size_t max_keys, struct err
     pg_params_add_int8(round->params, (int64_t)max_keys);
     return pg_send(round->pg, "BEGIN", "BEGIN", NULL, false, err) &&
            pg_send(round->pg, "take_marks", take_sql, round->params, false, err) &&
+           pg_send(round->pg, "await_commits", await_sql, NULL, false, err) &&
            round_exchange(work, &results, err);
 }
 

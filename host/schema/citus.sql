@@ -29,12 +29,52 @@ BEGIN
     EXECUTE format('ALTER TABLE aggregator_state.%I ALTER COLUMN id SET DEFAULT '
       'aggregator_state.ordered_id(nextval(''aggregator_state.ids''))', wanted);
   END LOOP;
-  -- A commit over several nodes is visible on one before the other: a mark that a reaction takes at once
-  -- may be older than the rows that it reads. On a busy machine the nodes were more than a second apart.
-  ALTER TABLE aggregator_state.reaction_marks
-    ALTER COLUMN retry_at SET DEFAULT now() + interval '10 seconds';
   PERFORM citus_schema_distribute('aggregator_state');
   RETURN true;
+END
+$$;
+
+-- The transactions that are prepared on any node, by the names that Citus gives them.
+CREATE OR REPLACE FUNCTION aggregator_state.prepared_commits() RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+  node record;
+  names text[] := '{}';
+BEGIN
+  FOR node IN
+    SELECT n.nodename, n.nodeport, r.success, r.result
+    FROM run_command_on_all_nodes($sql$
+      SELECT coalesce(array_agg(gid), '{}') FROM pg_prepared_xacts
+      WHERE database = current_database() AND gid LIKE 'citus\_%' $sql$) r
+    LEFT JOIN pg_dist_node n USING (nodeid)
+  LOOP
+    IF NOT node.success THEN
+      RAISE EXCEPTION 'the node %:% does not say which commits are prepared: %', node.nodename,
+        node.nodeport, node.result USING ERRCODE = '08006';
+    END IF;
+    names := names || node.result::text[];
+  END LOOP;
+  RETURN names;
+END
+$$;
+
+-- A commit over several nodes is prepared on each, and then becomes visible on one before the other: what
+-- was prepared when this is called has become visible everywhere when it returns. If the node that began a
+-- commit died in the middle, Citus ends the commit later.
+CREATE OR REPLACE FUNCTION aggregator_state.await_commits() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  give_up_at constant timestamptz := clock_timestamp() + interval '3 seconds';
+  pause_s float8 := 0.002;
+  names text[] := aggregator_state.prepared_commits();
+BEGIN
+  WHILE cardinality(names) > 0 LOOP
+    IF clock_timestamp() > give_up_at THEN
+      RAISE EXCEPTION 'the commit % is prepared and has not ended for 3 s: Citus ends it within '
+        'citus.recover_2pc_interval, once all nodes are there', names[1] USING ERRCODE = '55000';
+    END IF;
+    PERFORM pg_sleep(pause_s);
+    pause_s := least(2 * pause_s, 0.1);
+    names := ARRAY(SELECT unnest(names) INTERSECT SELECT unnest(aggregator_state.prepared_commits()));
+  END LOOP;
 END
 $$;
 

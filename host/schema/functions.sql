@@ -113,6 +113,10 @@ CREATE OR REPLACE FUNCTION aggregator_state.epoch(
        ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END)
 $$;
 
+-- Waits until what a transaction of another session has committed is visible whole, once a part of it is.
+-- Postgres shows a commit at once; citus.sql has the form that waits.
+CREATE OR REPLACE FUNCTION aggregator_state.await_commits() RETURNS void LANGUAGE sql AS '';
+
 -- Sums the bytes only if the table with its indexes exceeds the limit. `tableoid` is the table on the node
 -- that has its rows. Rows of one transaction stay or go together, and the newest stay. SKIP LOCKED: two
 -- workers must not wait for each other.

@@ -374,6 +374,64 @@ def test_messages_are_bounded_in_rows(cluster, make_service, cleanup):
     wait_until("the oldest are deleted", lambda: pair.spread.query(left) == [(27, 27)])
 
 
+# ---- a commit that is visible on one node and not yet on another -------------------------------------
+
+PLACE = """SELECT shard.nodename, shard.nodeport, shard.shard_name
+FROM citus_shards shard WHERE shard.shardid = get_shard_id_for_distribution_column('phase_outcomes', '{key}')"""
+
+
+class HalfCommit:
+    """Takes a batch's outcomes away, and brings them back in a transaction that a node has prepared: its
+    name is that of a node which the cluster does not have, so that Citus leaves it alone."""
+
+    NAME = "citus_99_1_1_0"
+
+    def __init__(self, pair, cleanup, batch):
+        host, port, shard = query(pair.urls[0], PLACE.format(key=batch))[0]
+        self.connection = psycopg2.connect(pair.urls[0], host=host, port=port)
+        cleanup.callback(self.connection.close)
+        self.connection.autocommit = True
+        where = f"FROM {shard} WHERE batch_id = '{batch}'"
+        self.run(f"SET citus.enable_manual_changes_to_shards = on; CREATE TABLE kept AS SELECT * {where}",
+                 f"DELETE {where}", "BEGIN", f"INSERT INTO {shard} SELECT * FROM kept",
+                 f"PREPARE TRANSACTION '{self.NAME}'")
+
+    def end(self):
+        self.run(f"COMMIT PREPARED '{self.NAME}'", "DROP TABLE kept")
+
+    def run(self, *statements):
+        with self.connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+
+WAITING = "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%aggregator_state.await_commits%' " \
+    "AND pid <> pg_backend_pid()"
+
+
+def test_a_reaction_waits_for_the_rows_that_were_committed_with_its_mark(cluster, make_service, cleanup):
+    pair = Pair(cluster, make_service, cleanup)
+    pair.feed(["current"])
+    service, program = pair.spread, pair.programs[0]
+    reaction = "reactions/results_ready"
+    stored = "SELECT about, identity FROM aggregator_state.outbox WHERE source = %s ORDER BY 1, 2"
+    marks = "SELECT count(*) FROM aggregator_state.reaction_marks"
+    wait_until("the reactions", lambda: service.query(marks) == [(0,)])
+    messages = service.query(stored, reaction)
+    batch = messages[0][0]
+    pair.programs[1].stop()
+    commit = HalfCommit(pair, cleanup, batch)
+    service.query("DELETE FROM aggregator_state.outbox WHERE source = %s", reaction)
+    service.query("INSERT INTO aggregator_state.reaction_marks (reaction, key) VALUES (%s, %s)", reaction, batch)
+    wait_until("that the reaction waits", lambda: query(pair.urls[1], WAITING))
+    assert service.query(marks) == [(1,)] and service.query(stored, reaction) == []
+    commit.end()
+    wait_until("the messages", lambda: service.query(stored, reaction) == [
+        message for message in messages if message[0] == batch])
+    wait_until("the mark", lambda: service.query(marks) == [(0,)])
+    assert program.metric("ras_reaction_failures_total") == 0
+
+
 SETS = "SELECT vehicle_id, driver_ids FROM vehicles ORDER BY vehicle_id COLLATE \"C\""
 PASSED = ("SELECT coalesce(sum(next_offset) FILTER (WHERE next_offset > 0), 0) "
           "FROM aggregator_state.consumer_offsets")
