@@ -12,6 +12,7 @@ import statistics
 import time
 
 import citus
+import psycopg2
 import stack
 from crashtest import verify
 
@@ -63,9 +64,21 @@ class Side:
             own = sum(drain.cpu_seconds(program.pids()) for program in self.programs)
             stack.wait_until("the last commit", lambda: now() >= last, 600, 0.01)
             events, seconds = last - before, time.monotonic() - began
+            # Reactions are part of an event's cost, whether they run beside the commits or behind them.
+            self.wait_reactions()
             own = sum(drain.cpu_seconds(program.pids()) for program in self.programs) - own
             return {"events_per_second": events / seconds, "own_cpu_us": own / events * 1e6,
                     "postgres_cpu_us": (postgres_seconds(self.nodes) - cpu) / events * 1e6}
+
+    def wait_reactions(self):
+        with contextlib.closing(psycopg2.connect(self.url)) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+
+            def none_is_left():
+                cursor.execute(MARKS)
+                return cursor.fetchone() == (0,)
+
+            stack.wait_until("the last reaction", none_is_left, 600)
 
     def asked(self, responses):
         batches = [row[0] for row in verify.query(self.url, BATCHES)]
@@ -73,7 +86,7 @@ class Side:
         program = self.programs[0]
         for batch in chosen[:20]:  # plans and connections
             assert program.status_of(batch)
-        stack.wait_until("the reactions", lambda: verify.query(self.url, MARKS) == [(0,)], 600)
+        self.wait_reactions()
         idle = self.idle_share()
         cpu, took = postgres_seconds(self.nodes), []
         for batch in chosen:
