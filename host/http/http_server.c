@@ -221,9 +221,6 @@ static bool http_server_open(struct http_server *server, const struct http_optio
             return false;
         }
     }
-    if (!options->held) {
-        http_server_accept(server);
-    }
     return true;
 }
 

@@ -53,7 +53,6 @@ struct http_options {
     const char *host;
     int port;
     int listener; /* of http_server_bind, or inherited; the server then owns it. 0: it binds one */
-    bool held;    /* accepts nothing before http_server_accept */
     int loops;
     int threads;
     int max_connections;
@@ -72,11 +71,12 @@ struct http_options {
 /* A socket that is bound and does not listen yet: clients are refused, as they are without it. -1:
  * the address cannot be had, mostly because another process listens there. */
 int http_server_bind(const struct http_address *address, struct err *err);
+/* Listens; http_server_accept lets clients in. */
 struct http_server *http_server_start(const struct http_options *options, struct err *err);
 int http_server_port(const struct http_server *server);
 /* The listening socket, until the server drains. */
 int http_server_listener(const struct http_server *server);
-/* Of a server that was started held: begins to accept. Once. */
+/* Begins to accept. Once. */
 void http_server_accept(struct http_server *server);
 /* Wakes the loops. False: one has not turned since the call before. One thread at a time. */
 bool http_server_poke(struct http_server *server);

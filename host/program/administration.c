@@ -44,7 +44,6 @@ static bool administration_start_http(struct program *program, struct err *err) 
         .host = config->admin.host,
         .port = config->admin.port,
         .listener = program->admin_listener,
-        .held = program->is_successor,
         .loops = 1,
         .threads = ADMIN_THREADS,
         .max_connections = ADMIN_CONNECTIONS,
@@ -60,7 +59,7 @@ static bool administration_start_http(struct program *program, struct err *err) 
     return program->admin_http != NULL;
 }
 
-void administration_start_socket(struct program *program) {
+static void administration_start_socket(struct program *program) {
     struct err err = {0};
     struct admin_socket_options options = {
         .path = program->config->admin.socket,
@@ -75,6 +74,14 @@ void administration_start_socket(struct program *program) {
         log_warning(
             "admin socket cannot be opened: status, reload and resume do not reach this process",
             LOG_TEXT("error", err.text));
+    }
+}
+
+void administration_let_clients_in(struct program *program) {
+    administration_start_socket(program);
+    http_server_accept(program->http);
+    if (program->admin_http) {
+        http_server_accept(program->admin_http);
     }
 }
 
@@ -117,11 +124,5 @@ bool administration_start(struct program *program, struct err *err) {
                   stop_fd(),
                   PTHREAD_MUTEX_INITIALIZER},
     };
-    if (!administration_start_http(program, err)) {
-        return false;
-    }
-    if (!program->is_successor) {
-        administration_start_socket(program);
-    }
-    return true;
+    return administration_start_http(program, err);
 }

@@ -110,6 +110,7 @@ static void handover_await_partitions(const struct program *program) {
 
 bool handover_take(struct program *program, struct err *err) {
     if (!program->is_successor) {
+        administration_let_clients_in(program);
         return true;
     }
     health_set_phase(program->health, HEALTH_READS_ONLY);
@@ -119,11 +120,7 @@ bool handover_take(struct program *program, struct err *err) {
     log_info("this process takes clients and partitions");
     program->is_successor = false;
     health_set_phase(program->health, HEALTH_SERVES);
-    administration_start_socket(program);
-    http_server_accept(program->http);
-    if (program->admin_http) {
-        http_server_accept(program->admin_http);
-    }
+    administration_let_clients_in(program);
     ingest_join(program->ingest);
     handover_await_partitions(program);
     if (handover_is_stopped(program)) {

@@ -173,7 +173,6 @@ static bool program_start_http(struct program *program, struct err *err) {
         .host = config->http.host,
         .port = config->http.port,
         .listener = program->http_listener,
-        .held = program->is_successor,
         .loops = config->http.loops,
         .threads = config->http.threads,
         .max_connections = config->http.max_connections,

@@ -57,18 +57,20 @@ struct http_headers program_headers(const struct config *config);
 
 /* ---- administration.c ---------------------------------------------------------------------- */
 
-/* Heartbeat, reload, upgrade, the verbs and their listeners. */
+/* Heartbeat, reload, upgrade, the verbs and their listener. */
 bool administration_start(struct program *program, struct err *err);
-/* Commands are a convenience: the service also runs without their socket. */
-void administration_start_socket(struct program *program);
+/* Of both listeners and of the socket for commands, which is there before the first response: who
+ * saw that the process answers may reload it. Commands are a convenience: the service also runs
+ * without their socket. */
+void administration_let_clients_in(struct program *program);
 
 /* ---- handover.c ---------------------------------------------------------------------------- */
 
 /* An inherited listening socket; 0: none. */
 int handover_inherited(const char *name);
 void handover_start(struct program *program);
-/* Of a process that `aggregator upgrade` started: waits for its turn, takes clients and partitions
- * over. False with an empty err: a signal asked the process to stop. */
+/* Lets clients in. A process that `aggregator upgrade` started waits for its turn before, and takes
+ * the partitions over. False with an empty err: a signal asked the process to stop. */
 bool handover_take(struct program *program, struct err *err);
 
 /* ---- drain.c ------------------------------------------------------------------------------- */

@@ -340,6 +340,7 @@ static void a_refused_connection_gets_a_503_and_a_log_line_with_one_id(void) {
                                                  .headers = {NULL, NULL, CORRELATION}},
                           &err);
     CHECK_OK(server != NULL, &err);
+    http_server_accept(server);
     int first = dial_port(http_server_port(server)), second;
     CHECK(send(first, HEAD "\r\n", sizeof HEAD + 1, 0) > 0);
     WAIT_UNTIL(waits);

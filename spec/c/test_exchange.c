@@ -54,6 +54,7 @@ static void a_worker_carries_out_a_plan_once(void) {
                                                  .site = site},
                           &err);
     CHECK_OK(server != NULL, &err);
+    http_server_accept(server);
     int fd = dial_port(http_server_port(server));
     static const char requests[] = REQUEST("/first") REQUEST("/second");
     CHECK(send(fd, requests, sizeof requests - 1, 0) > 0);

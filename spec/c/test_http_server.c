@@ -71,8 +71,10 @@ static bool start(void) {
                  : NULL;
     if (!server) {
         printf("    %s\n", err.text);
+        return false;
     }
-    return server != NULL;
+    http_server_accept(server);
+    return true;
 }
 
 static void stop(void) {
@@ -426,6 +428,7 @@ static void finds_a_loop_that_hangs(void) {
                                    .site = {NULL, plan_slowly}};
     struct http_server *poked = http_server_start(&options, &err);
     CHECK_OK(poked != NULL, &err);
+    http_server_accept(poked);
     CHECK(poke_until_it_turns(poked));
     pthread_mutex_lock(&plan_lock);
     int fd = dial_port(http_server_port(poked));

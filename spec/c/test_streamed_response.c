@@ -121,6 +121,7 @@ static void serves_those_that_stay_beside_those_that_leave(void) {
                                                       .site = {NULL, plan}},
                                &err);
     CHECK_OK(server != NULL, &err);
+    http_server_accept(server);
     for (int i = 0; server && i < CLIENTS; i++) {
         CHECK_INT(pthread_create(&clients[i], NULL, be_client, (void *)&leaves[i % 2]), 0);
     }
