@@ -84,6 +84,7 @@ static const char *lua_redis_refusal(const struct slice *args, int count) {
             if (lua_redis_is(args[i], "BLOCK")) {
                 return waits;
             }
+            i += lua_redis_is(args[i], "GROUP") ? 2 : 0; /* names: of the group and its member */
         }
     }
     return NULL;

@@ -62,6 +62,11 @@ describe("redis.call", function()
     assert.equal("redis.call: XREAD is refused: it waits in the server, and would hold the"
       .. " script's thread", error_of(redis.call, "XREAD", "block", 0, "STREAMS", "a", "0"))
     assert.is_nil((redis.call("XREAD", "STREAMS", "block", "0")))
+    assert.equal("redis.call: XREADGROUP is refused: it waits in the server, and would hold the"
+      .. " script's thread", error_of(redis.call, "XREADGROUP", "GROUP", "streams", "streams",
+      "BLOCK", 0, "STREAMS", "a", ">"))
+    local _, failure = redis.call("XREADGROUP", "GROUP", "block", "block", "STREAMS", "a", ">")
+    assert.matches("NOGROUP", failure.message)
     assert.equal("redis.call: MULTI and its EXEC belong in one redis.pipeline",
       error_of(redis.call, "MULTI"))
   end)
