@@ -1,6 +1,8 @@
 -- name: store
 -- The first message of an identity is stored. Others are compared with the stored row, or with the
--- first; a row that a concurrent transaction stores is not visible, and not compared.
+-- first; a row that a concurrent transaction stores is not visible, and not compared. The ids are in the
+-- order of the messages. Rows are inserted in the order of their identities: each waits for a transaction
+-- that stores the same identity, and in another order two would wait for each other.
 WITH given AS (
   SELECT identity COLLATE "C" AS identity, topic COLLATE "C" AS topic, key COLLATE "C" AS key,
     value, coalesce(headers, '{}')::jsonb AS headers, fact_at, source, about, scripts, traceparent,
@@ -14,15 +16,20 @@ firsts AS (
   SELECT DISTINCT ON (identity) *, fact_at < now() - $1::int8 * interval '1 hour' AS old
   FROM given
   ORDER BY identity, n),
+placed AS (SELECT *, row_number() OVER (ORDER BY n) AS place FROM firsts),
+ids AS MATERIALIZED (
+  SELECT id, row_number() OVER (ORDER BY id) AS place
+  FROM aggregator_state.outbox_ids((SELECT count(*) FROM firsts)) AS id),
 stored AS (
   INSERT INTO aggregator_state.outbox (
-      identity, topic, key, value, headers, fact_at, source, about, scripts, traceparent, state,
+      id, identity, topic, key, value, headers, fact_at, source, about, scripts, traceparent, state,
       done_at, error)
-  SELECT identity, topic, key, value, headers, fact_at, source, about, scripts, traceparent,
+  OVERRIDING SYSTEM VALUE
+  SELECT id, identity, topic, key, value, headers, fact_at, source, about, scripts, traceparent,
     CASE WHEN old THEN 'settled' ELSE 'pending' END, CASE WHEN old THEN now() END,
     CASE WHEN old THEN 'older than the horizon when it was stored' END
-  FROM firsts
-  ORDER BY n
+  FROM placed JOIN ids USING (place)
+  ORDER BY identity
   ON CONFLICT (identity) DO NOTHING
   RETURNING state),
 conflicts AS (

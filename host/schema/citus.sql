@@ -14,6 +14,14 @@ BEGIN
 END
 $$;
 
+CREATE OR REPLACE FUNCTION aggregator_state.outbox_ids(wanted bigint) RETURNS SETOF bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+  RETURN QUERY SELECT aggregator_state.ordered_id(nextval('aggregator_state.ids'))
+    FROM generate_series(1, wanted);
+END
+$$;
+
 -- The program's tables are in each transaction with the rows of a batch, and in statements with one
 -- another: Citus keeps a distributed schema on one node.
 CREATE OR REPLACE FUNCTION aggregator_state.distribute_program() RETURNS boolean LANGUAGE plpgsql AS $$

@@ -100,6 +100,14 @@ BEGIN
 END
 $$;
 
+-- Ids for messages of the outbox. SECURITY DEFINER: a role that stores them has no right to the sequence.
+CREATE OR REPLACE FUNCTION aggregator_state.outbox_ids(wanted bigint) RETURNS SETOF bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+  RETURN QUERY SELECT nextval('aggregator_state.outbox_id_seq') FROM generate_series(1, wanted);
+END
+$$;
+
 -- What identifies the database and its table of offsets. A promoted standby may lack what the former
 -- primary committed: it is another database, which the timeline tells. On Citus the same on every node
 -- (citus.sql).

@@ -1,5 +1,6 @@
 /* outbox store: stored, repeated, conflicting and old messages. Needs PG_TEST_URL. */
 #include <libpq-fe.h>
+#include <pthread.h>
 #include "outbox/outbox.h"
 
 #include "base/log.h"
@@ -155,6 +156,61 @@ static void a_rolled_back_transaction_stores_nothing(void) {
     end();
 }
 
+/* A process of the fleet: one transaction that stores messages of the identities. */
+struct storing {
+    const char *const *identities; /* three */
+    struct err err;
+};
+
+static void *store_all(void *context) {
+    struct storing *storing = context;
+    struct outbox_message messages[3];
+    struct pg *other = outbox_connect(DATABASE);
+    struct pg_params *values = pg_params_create();
+    struct outbox_stored stored = {0};
+    for (int i = 0; i < 3; i++) {
+        messages[i] = message(storing->identities[i], "k", "1");
+    }
+    (void)(pg_send(other, "begin", "BEGIN", NULL, false, &storing->err) &&
+           outbox_send(other, values, messages, 3, 24, &storing->err) &&
+           pg_send(other, "commit", "COMMIT", NULL, false, &storing->err) &&
+           pg_finish(other, OUTBOX_WAIT_MS, add_result, &stored, &storing->err));
+    pg_params_destroy(values);
+    pg_destroy(other);
+    return NULL;
+}
+
+/* Two processes store the same facts, found in opposite order. Each begins while a third holds the
+ * middle one, so that both have what they take before it. */
+static void two_that_store_the_same_facts_wait_for_each_other_in_one_order(void) {
+    const char *const one[] = {"x", "m", "y"}, *const opposite[] = {"y", "m", "x"};
+    struct storing storing[2] = {{.identities = one}, {.identities = opposite}};
+    struct outbox_stored stored;
+    pthread_t threads[2];
+    begin();
+    struct pg *watch = outbox_connect(DATABASE);
+    struct outbox_message middle = message("m", "k", "1");
+    outbox_script(pg, "BEGIN");
+    CHECK_OK(store(&middle, 1, &stored), &err);
+    for (int i = 0; i < 2; i++) {
+        pthread_create(&threads[i], NULL, store_all, &storing[i]);
+    }
+    WAIT_UNTIL(strcmp(outbox_ask(watch, "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a "
+                                        "USING (pid) WHERE datname = current_database() AND NOT "
+                                        "granted"),
+                      "2") == 0);
+    outbox_script(pg, "ROLLBACK");
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+        CHECK_TEXT(storing[i].err.text, "");
+    }
+    const char *order = outbox_ask(watch, "SELECT string_agg(identity, '' ORDER BY id) FROM "
+                                          "aggregator_state.outbox");
+    CHECK(strcmp(order, "xmy") == 0 || strcmp(order, "ymx") == 0);
+    pg_destroy(watch);
+    end();
+}
+
 static void no_messages_no_statement(void) {
     struct outbox_stored stored;
     begin();
@@ -175,6 +231,8 @@ static const struct test_case cases[] = {
     {"a value that Postgres cannot store is an input error",
      a_value_that_postgres_cannot_store_is_an_input_error},
     {"a rolled-back transaction stores nothing", a_rolled_back_transaction_stores_nothing},
+    {"two that store the same facts wait for each other in one order",
+     two_that_store_the_same_facts_wait_for_each_other_in_one_order},
     {"no messages, no statement", no_messages_no_statement},
 };
 
