@@ -1,23 +1,22 @@
 #include "conflicts.h"
 
+/* Of IDs, options that select and --all exactly one. */
+static const char *conflicts_which(const struct command *command, bool by_option, const char *none,
+                                   const char *several) {
+    int ways = command->all + by_option + (command->word_count > 0);
+    return ways == 0 ? none : ways > 1 ? several : NULL;
+}
+
 const char *conflicts_selection(const struct command *command) {
-    bool by_option = command->topic || command->reason;
-    if (command->word_count == 0 && !by_option && !command->all) {
-        return "say which events: IDs, --topic, --reason or --all";
-    }
-    return command->all + by_option + (command->word_count > 0) > 1
-               ? "say IDs, or --topic and --reason, or --all: not several of these"
-               : NULL;
+    return conflicts_which(command, command->topic || command->reason,
+                           "say which events: IDs, --topic, --reason or --all",
+                           "say IDs, or --topic and --reason, or --all: not several of these");
 }
 
 const char *conflicts_message(const struct command *command) {
-    bool by_option = command->topic || command->key;
-    if (command->word_count == 0 && !by_option && !command->all) {
-        return "say which messages: IDs, --topic, --key or --all";
-    }
-    return command->all + by_option + (command->word_count > 0) > 1
-               ? "say IDs, or --topic and --key, or --all: not several of these"
-               : NULL;
+    return conflicts_which(command, command->topic || command->key,
+                           "say which messages: IDs, --topic, --key or --all",
+                           "say IDs, or --topic and --key, or --all: not several of these");
 }
 
 const char *conflicts_replay(const struct command *command) {

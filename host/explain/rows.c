@@ -42,18 +42,34 @@ static void rows_append_match(void *context, const struct view_table *table, int
     }
 }
 
-/* The columns that reactions follow. */
-static void rows_append_follows(const struct explanation *explanation, size_t table,
-                                struct buffer *sql) {
+/* Walks the columns of the table that reactions follow; zeroed before the first. */
+struct rows_follow {
+    size_t reaction, next; /* next: of the reaction's columns */
+    const char *column;
+};
+
+static bool rows_next_follow(const struct explanation *explanation, size_t table,
+                             struct rows_follow *at) {
     size_t count;
     const struct script_reaction *reactions =
         script_generation_reactions(explanation->generation, &count);
-    for (size_t i = 0; i < count; i++) {
-        for (size_t f = 0; f < reactions[i].follow_count; f++) {
-            if (reactions[i].follows[f].table_index == table) {
-                buffer_append_format(sql, ", \"%s\"::text", reactions[i].follows[f].column);
+    for (; at->reaction < count; at->reaction++, at->next = 0) {
+        const struct script_reaction *reaction = &reactions[at->reaction];
+        while (at->next < reaction->follow_count) {
+            const struct script_follow *follow = &reaction->follows[at->next++];
+            if (follow->table_index == table) {
+                at->column = follow->column;
+                return true;
             }
         }
+    }
+    return false;
+}
+
+static void rows_append_follows(const struct explanation *explanation, size_t table,
+                                struct buffer *sql) {
+    for (struct rows_follow at = {0}; rows_next_follow(explanation, table, &at);) {
+        buffer_append_format(sql, ", \"%s\"::text", at.column);
     }
 }
 
@@ -132,17 +148,10 @@ size_t explain_add_row(struct explanation *explanation, const struct explain_row
 /* Adds the row's keys for reactions, which begin at `column`. */
 static void rows_take_follows(struct explanation *explanation, size_t table,
                               const struct pg_result *rows, int at, int column) {
-    size_t count;
-    const struct script_reaction *reactions =
-        script_generation_reactions(explanation->generation, &count);
-    for (size_t i = 0; i < count; i++) {
-        for (size_t f = 0; f < reactions[i].follow_count; f++) {
-            if (reactions[i].follows[f].table_index == table) {
-                struct slice key = pg_rows_cell(rows, at, column++);
-                if (key.data && explanation->question.reaction == SIZE_MAX) {
-                    explain_add_reacted(explanation, i, key);
-                }
-            }
+    for (struct rows_follow follow = {0}; rows_next_follow(explanation, table, &follow);) {
+        struct slice key = pg_rows_cell(rows, at, column++);
+        if (key.data && explanation->question.reaction == SIZE_MAX) {
+            explain_add_reacted(explanation, follow.reaction, key);
         }
     }
 }
