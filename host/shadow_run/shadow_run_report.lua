@@ -9,6 +9,18 @@ local function shown(value)
   return value == json.null and "(null)" or tostring(value)
 end
 
+--- What the list of examples leaves out of the count.
+local function say_rest(indent, count, examples)
+  if count > #examples then
+    say("%s… and %d more", indent, count - #examples)
+  end
+end
+
+local function say_change(example)
+  say("      old: %s", shown(example.old))
+  say("      new: %s", shown(example.new))
+end
+
 local function say_side(name, side)
   say("%s  %s, %s  %s: %d applied, %d superseded, %d ignored, %d rejected%s; %.2f µs of CPU each",
     name, side.hash, side.compiled and "compiled" or "interpreted", counted(side.events, "event"),
@@ -23,21 +35,16 @@ local function say_keys(title, count, keys)
   for _, key in ipairs(keys) do
     say("    %s", key)
   end
-  if count > #keys then
-    say("    … and %d more", count - #keys)
-  end
+  say_rest("    ", count, keys)
 end
 
 local function say_column(column)
   say("  %s: in %s", column.column, counted(column.rows, "row"))
   for _, example in ipairs(column.examples) do
     say("    %s", example.key)
-    say("      old: %s", shown(example.old))
-    say("      new: %s", shown(example.new))
+    say_change(example)
   end
-  if column.rows > #column.examples then
-    say("    … and %d more", column.rows - #column.examples)
-  end
+  say_rest("    ", column.rows, column.examples)
 end
 
 local function say_table(item)
@@ -62,21 +69,16 @@ local function say_messages(which, count, messages)
     say("    to %s  key %s  identity %s", message.topic, shown(message.key), message.identity)
     say("      %s", message.value)
   end
-  if count > #messages then
-    say("    … and %d more", count - #messages)
-  end
+  say_rest("    ", count, messages)
 end
 
 local function say_field(field)
   say("  %s: in %s", field.field, counted(field.messages, "message"))
   for _, example in ipairs(field.examples) do
     say("    to %s  key %s", example.topic, shown(example.key))
-    say("      old: %s", shown(example.old))
-    say("      new: %s", shown(example.new))
+    say_change(example)
   end
-  if field.messages > #field.examples then
-    say("    … and %d more", field.messages - #field.examples)
-  end
+  say_rest("    ", field.messages, field.examples)
 end
 
 local function say_published(item)
@@ -120,9 +122,7 @@ local function say_undecided()
     say("  %s/%d/%d  event %s", event.topic, event.partition, event.offset, shown(event.event_id))
     say("    %s depends on a reply of %s", event.handler, event.rests_on)
   end
-  if result.not_compared > #result.not_compared_events then
-    say("  … and %d more", result.not_compared - #result.not_compared_events)
-  end
+  say_rest("  ", result.not_compared, result.not_compared_events)
 end
 
 local function say_rejected(title, count, examples)
@@ -133,9 +133,7 @@ local function say_rejected(title, count, examples)
     say("  %s/%d/%d  event %s", event.topic, event.partition, event.offset, shown(event.event_id))
     say("    %s: %s: %s", event.handler, event.reason, (event.detail:gsub("\n", "\n    ")))
   end
-  if count > #examples then
-    say("  … and %d more", count - #examples)
-  end
+  say_rest("  ", count, examples)
 end
 
 say("%s, %s, %s, in %.1f s", counted(result.events, "event"), counted(result.rows, "row"),
