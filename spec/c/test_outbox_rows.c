@@ -15,6 +15,11 @@ static struct rows rows_of_the_world(void) {
                          .keep_rows = 1000};
 }
 
+static const char *ids_left(void) {
+    return outbox_ask(world.pg,
+                      "SELECT string_agg(id::text, ' ' ORDER BY id) FROM aggregator_state.outbox");
+}
+
 static void rows_leave_once_their_facts_cannot_be_sent_again(void) {
     int64_t pruned = 0;
     world_begin(DATABASE);
@@ -29,10 +34,7 @@ static void rows_leave_once_their_facts_cannot_be_sent_again(void) {
         "created_at = now() - interval '47 hours' WHERE id = 4");
     CHECK_OK(rows_prune(&rows, &pruned, &err), &err);
     CHECK_INT(pruned, 2);
-    CHECK_TEXT(
-        outbox_ask(world.pg,
-                   "SELECT string_agg(id::text, ' ' ORDER BY id) FROM aggregator_state.outbox"),
-        "3 4 5 6 7 8"); /* pending ones and young facts stay */
+    CHECK_TEXT(ids_left(), "3 4 5 6 7 8"); /* pending ones and young facts stay */
     rows.keep_rows = 3;
     outbox_script(world.pg,
                   "UPDATE aggregator_state.outbox SET state = 'settled', done_at = now(), "
@@ -40,10 +42,7 @@ static void rows_leave_once_their_facts_cannot_be_sent_again(void) {
     outbox_count_rows(world.pg);
     CHECK_OK(rows_prune(&rows, &pruned, &err), &err);
     CHECK_INT(pruned, 3); /* of six rows keep_rows leaves three; the oldest facts go */
-    CHECK_TEXT(
-        outbox_ask(world.pg,
-                   "SELECT string_agg(id::text, ' ' ORDER BY id) FROM aggregator_state.outbox"),
-        "3 5 6");
+    CHECK_TEXT(ids_left(), "3 5 6");
     pg_params_destroy(rows.params);
     world_end();
 }
@@ -61,10 +60,7 @@ static void a_fact_of_the_future_leaves_as_one_of_the_time_it_was_stored(void) {
         "UPDATE aggregator_state.outbox SET done_at = created_at WHERE id = 2; "
         "UPDATE aggregator_state.outbox SET created_at = now() - interval '25 hours' WHERE id = 3");
     CHECK_OK(rows_prune(&rows, &pruned, &err), &err);
-    CHECK_TEXT(
-        outbox_ask(world.pg,
-                   "SELECT string_agg(id::text, ' ' ORDER BY id) FROM aggregator_state.outbox"),
-        "1 3");
+    CHECK_TEXT(ids_left(), "1 3");
     start_relay(0);
     WAIT_UNTIL(all_done("'sent', 'settled'"));
     CHECK_TEXT(outbox_ask(world.pg, "SELECT state FROM aggregator_state.outbox WHERE id = 3"),

@@ -3,18 +3,10 @@
 
 #include "base/buffer.h"
 #include "proxy.h"
+#include "redis_client.h"
 #include "test.h"
 
 static struct err err;
-
-static struct redis *create(const char *url, int timeout_ms) {
-    struct redis *redis = redis_create(url, timeout_ms, &err);
-    if (!redis) {
-        TEST_FAIL("%s", err.text);
-        abort();
-    }
-    return redis;
-}
 
 /* ---- URLs --------------------------------------------------------------------------------- */
 

@@ -3,17 +3,9 @@
 #include "bindings/redis.h"
 #include "bindings/redis_server.h"
 #include "fake_redis.h"
+#include "redis_client.h"
 
 static struct err err;
-
-static struct redis *create(const char *url, int timeout_ms) {
-    struct redis *redis = redis_create(url, timeout_ms, &err);
-    if (!redis) {
-        TEST_FAIL("%s", err.text);
-        abort();
-    }
-    return redis;
-}
 
 static void keep(void *context, size_t index, const redisReply *reply) {
     (void)index;

@@ -16,22 +16,16 @@ def running_slot(driver):
     return driver.random.choice(slots) if slots else None
 
 
-def kill_program(driver):
-    slot = running_slot(driver)
-    if not slot:
-        return False
-    driver.journal.note("kill", str(slot), f"SIGKILL {slot}")
-    slot.kill()
-    return True
-
-
-def term_program(driver):
-    slot = running_slot(driver)
-    if not slot:
-        return False
-    driver.journal.note("term", str(slot), f"SIGTERM {slot}")
-    slot.term()
-    return True
+def end_program(word, signal):
+    """word: of the journal, and the slot's method."""
+    def act(driver):
+        slot = running_slot(driver)
+        if not slot:
+            return False
+        driver.journal.note(word, str(slot), f"{signal} {slot}")
+        getattr(slot, word)()
+        return True
+    return act
 
 
 def freeze_program(driver):
@@ -173,8 +167,8 @@ def delay(driver):
 
 
 ACTS = (
-    Act(18, "kill a process", kill_program),
-    Act(6, "end a process in order", term_program),
+    Act(18, "kill a process", end_program("kill", "SIGKILL")),
+    Act(6, "end a process in order", end_program("term", "SIGTERM")),
     Act(10, "freeze a process beyond its session timeout", freeze_program),
     Act(8, "kill the process that publishes", kill_publisher),
     Act(6, "freeze the process that publishes beyond its lease", freeze_publisher),
