@@ -30,11 +30,11 @@ import servers  # noqa: E402
 import service_manager  # noqa: E402
 import stack  # noqa: E402
 
+pytest_plugins = ["build_option"]
 CLEANUP = contextlib.ExitStack()
 
 
 def pytest_addoption(parser):
-    parser.addoption("--build", default="build", help="folder of the built program")
     parser.addoption("--tls", action="store_true", help="the HTTP tests speak TLS: test_http*.py, "
                      "test_hostile_http.py")
 
@@ -81,11 +81,6 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.xdist_group(group))
             places.setdefault(group, len(places))
     items.sort(key=lambda item: (-sizes[groups[item]], places[groups[item]]) if groups[item] else (0, 0))
-
-
-@pytest.fixture(scope="session")
-def build(request):
-    return ROOT / request.config.getoption("build")
 
 
 @pytest.fixture(scope="session")

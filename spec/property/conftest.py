@@ -24,14 +24,11 @@ import servers  # noqa: E402
 import stack  # noqa: E402
 import workbench  # noqa: E402
 
+pytest_plugins = ["build_option"]
 COMMON = {"deadline": None, "print_blob": True, "database": None,
           "suppress_health_check": list(hypothesis.HealthCheck)}
 hypothesis.settings.register_profile("short", max_examples=300, **COMMON)
 hypothesis.settings.register_profile("long", max_examples=10000, **COMMON)
-
-
-def pytest_addoption(parser):
-    parser.addoption("--build", default="build", help="folder of the built program")
 
 
 @pytest.hookimpl(trylast=True)
@@ -50,11 +47,6 @@ def pytest_configure_node(node):
 def pytest_terminal_summary(terminalreporter):
     seed = hypothesis.core.global_force_seed
     terminalreporter.write_line(f"repeat with --hypothesis-seed={seed}")
-
-
-@pytest.fixture(scope="session")
-def build(request):
-    return ROOT / request.config.getoption("build")
 
 
 @contextlib.contextmanager
