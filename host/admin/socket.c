@@ -178,13 +178,29 @@ static void socket_send(int fd, struct buffer *json) {
     buffer_free(json);
 }
 
+/* A client that closed its socket; one that only has no more to send has not left. */
+static bool socket_is_left(int fd) {
+    struct pollfd client = {fd, 0, 0};
+    return poll(&client, 1, 0) > 0 && (client.revents & (POLLHUP | POLLERR));
+}
+
+/* A client that gave up takes the command as failed, so it must not happen later. */
+static void socket_skip(struct slice line) {
+    struct slice verb = socket_cut_word(&line);
+    log_warning("command not begun: its client left", LOG_SLICE("verb", verb));
+}
+
 static void socket_answer(struct admin_socket *admin, int fd) {
     struct buffer line = {0}, json = {0};
     int64_t deadline_us = clock_monotonic_us() + REQUEST_TIMEOUT_MS * 1000LL;
     if (socket_read_line(fd, deadline_us, &line, LINE_MAX_BYTES)) {
         buffer_append(&line, "", 0);
-        socket_answer_line(admin, buffer_slice(&line), &json);
-        socket_send(fd, &json);
+        if (socket_is_left(fd)) {
+            socket_skip(buffer_slice(&line));
+        } else {
+            socket_answer_line(admin, buffer_slice(&line), &json);
+            socket_send(fd, &json);
+        }
     }
     buffer_free(&line);
 }
@@ -283,9 +299,16 @@ static bool socket_clear_path(const char *path, struct err *err) {
                        "admin.socket %s is in use by another process: set ADMIN_SOCKET", path);
     }
     struct stat status;
-    if (stat(path, &status) == 0 && S_ISSOCK(status.st_mode)) {
-        unlink(path);
+    if (stat(path, &status) != 0) {
+        return true;
     }
+    if (!S_ISSOCK(status.st_mode)) {
+        return err_set(err, ERR_INPUT,
+                       "admin.socket %s is there already and no socket: remove it, or set "
+                       "ADMIN_SOCKET",
+                       path);
+    }
+    unlink(path);
     return true;
 }
 

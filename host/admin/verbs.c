@@ -165,11 +165,11 @@ struct reload_question {
     bool wanted;      /* shadow_run=true */
     bool drop;        /* drop=true */
     bool interpreted; /* interpreted=true */
+    bool unknown;     /* another name or value */
     struct shadow_run_request shadow_run;
 };
 
-/* NULL, or what is wrong with it. Unknown names are refused: a misspelt shadow_run must not become
- * a reload without a shadow run. */
+/* NULL, or what is wrong with it. */
 static const char *verbs_read_pair(const struct script_pair *pair,
                                    struct reload_question *question) {
     int64_t number;
@@ -194,7 +194,7 @@ static const char *verbs_read_pair(const struct script_pair *pair,
         }
         question->shadow_run.accept_percent = (int)number;
     } else {
-        return "unknown parameter: send drop=true, shadow_run=true, events=N or accept=PERCENT";
+        question->unknown = true;
     }
     return NULL;
 }
@@ -211,12 +211,16 @@ static const char *verbs_read_question(const struct admin_request *request,
     return problem;
 }
 
-/* 409: nothing changed; the response says why. */
+/* 409: nothing changed; the response says why. Unknown names are refused: a misspelt shadow_run
+ * must not become a reload without a shadow run. */
 static int verbs_answer_reload(void *context, const struct admin_request *request,
                                struct buffer *json) {
     struct admin_context *program = context;
     struct reload_question question;
     const char *problem = verbs_read_question(request, &question);
+    if (!problem && question.unknown) {
+        problem = "unknown parameter: send drop=true, shadow_run=true, events=N or accept=PERCENT";
+    }
     if (!problem && !question.wanted &&
         (question.shadow_run.events > 0 || question.shadow_run.accept_percent >= 0)) {
         problem = "events and accept need shadow_run=true";
@@ -240,7 +244,8 @@ static int verbs_answer_diff(void *context, const struct admin_request *request,
     struct reload_question question;
     struct err err = {0};
     const char *problem = verbs_read_question(request, &question);
-    if (!problem && (question.wanted || question.drop || question.shadow_run.accept_percent >= 0)) {
+    if (!problem && (question.unknown || question.wanted || question.drop ||
+                     question.shadow_run.accept_percent >= 0)) {
         problem = "a diff takes events=N and interpreted=true only";
     }
     if (problem) {

@@ -35,7 +35,7 @@ struct script_generation *history_running(const struct history *history) {
     return history->items[0];
 }
 
-static bool history_is_named(const struct script_generation *generation, struct slice which) {
+bool history_is_named(const struct script_generation *generation, struct slice which) {
     char number[24];
     snprintf(number, sizeof number, "%" PRIu64, script_generation_number(generation));
     return slice_equal(slice_of(number), which) ||

@@ -16,9 +16,11 @@ struct history {
 /* The generation runs from now on. The oldest one leaves if there are too many. */
 void history_add(struct history *history, struct script_generation *generation);
 struct script_generation *history_running(const struct history *history);
-/* A new reference to the generation that `which` names: its number, or
- * GENERATION_STORE_LEAST_DIGITS or more of its hash; "": the one before the running one. NULL with
- * an error: it runs, or is unknown; NULL without one: it may be in the store. */
+/* Whether `which` is the generation's number, or GENERATION_STORE_LEAST_DIGITS or more of its hash.
+ */
+bool history_is_named(const struct script_generation *generation, struct slice which);
+/* A new reference to the generation that `which` names; "": the one before the running one. NULL
+ * with an error: it runs, or is unknown; NULL without one: it may be in the store. */
 struct script_generation *history_find(const struct history *history, struct slice which,
                                        struct err *err);
 /* Appends a JSON list. */

@@ -30,10 +30,7 @@ static struct script_generation *script_changes_earlier(struct reload *reload,
 static struct script_generation *script_changes_find(struct reload *reload,
                                                      struct script_generation *running,
                                                      struct slice which, struct err *err) {
-    bool is_running = slice_equal(which, slice_of("running")) ||
-                      (which.len >= GENERATION_STORE_LEAST_DIGITS && which.len <= SCRIPT_HASH_LEN &&
-                       memcmp(script_generation_hash(running), which.data, which.len) == 0);
-    if (is_running) {
+    if (slice_equal(which, slice_of("running")) || history_is_named(running, which)) {
         return script_generation_ref(running);
     }
     return slice_equal(which, slice_of("disk"))

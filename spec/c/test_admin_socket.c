@@ -177,6 +177,19 @@ static void a_program_out_of_descriptors_says_so_and_answers_later(void) {
     close_place(&place);
 }
 
+static void a_file_at_the_path_is_named_and_stays(void) {
+    char path[] = "/tmp/test_admin_socket.XXXXXX";
+    struct err err = {0};
+    int fd = mkstemp(path);
+    CHECK(fd >= 0);
+    CHECK(!admin_socket_start(&(struct admin_socket_options){.path = path}, &err));
+    CHECK_HAS(err.text, path);
+    CHECK_HAS(err.text, "is there already and no socket: remove it, or set ADMIN_SOCKET");
+    CHECK(access(path, F_OK) == 0);
+    close(fd);
+    unlink(path);
+}
+
 static const struct test_case cases[] = {
     {"a client that does not read holds nothing up", a_client_that_does_not_read_holds_nothing_up},
     {"a signal that a command handles does not end its wait",
@@ -184,6 +197,7 @@ static const struct test_case cases[] = {
     {"a verb without parameters refuses them", a_verb_without_parameters_refuses_them},
     {"a program out of descriptors says so and answers later",
      a_program_out_of_descriptors_says_so_and_answers_later},
+    {"a file at the path is named and stays", a_file_at_the_path_is_named_and_stays},
 };
 
 TEST_MAIN(cases)

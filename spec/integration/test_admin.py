@@ -1,6 +1,8 @@
 """The administration port: authentication, verbs, and that it delays nothing else."""
 import json
 import shutil
+import signal
+import socket
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -193,6 +195,32 @@ def test_what_a_change_is_for_is_said_in_one_way(service, query, reason):
                          ("outbox/retry", "key"), ("outbox/drop", "key")):
         status, said, _ = ask(service.program, f"/admin/{path}?{query.replace('SECOND', second)}", "POST")
         assert status == 400 and reason in said["error"], path
+
+
+@pytest.mark.parametrize("query", ["events=5&x=1", "interpreted=yes", "drop=true"])
+def test_a_diff_names_the_parameters_that_a_diff_takes(service, query):
+    status, said, _ = ask(service.program, f"/admin/diff?{query}", "POST")
+    assert (status, said["error"]) == (400, "a diff takes events=N and interpreted=true only")
+
+
+def test_the_running_scripts_are_compared_by_their_number(service):
+    for query in ("from=1&to=disk", "from=running&to=1"):
+        status, said, _ = ask(service.program, f"/admin/script-changes?{query}")
+        assert status == 200 and said["files"] == [], said
+
+
+def test_a_command_whose_client_left_before_it_began_does_nothing(service):
+    """As after a freeze of the process: the operator may have done something else meanwhile."""
+    program = service.program
+    program.send(signal.SIGSTOP)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(program.env["ADMIN_SOCKET"])
+        client.sendall(b"rollback\n")
+    program.send(signal.SIGCONT)
+    line, = wait_until("the abandoned command", lambda: log_lines(
+        program, "command not begun: its client left"))
+    assert line["verb"] == "rollback"
+    assert not log_lines(program, "the scripts were not replaced")
 
 
 @pytest.mark.parametrize("query", ["ids=x", "topic=nope", "reason=x", "all=true"])
