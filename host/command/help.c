@@ -212,7 +212,12 @@ int command_help(const struct command *command) {
     bool group = count == 1 && !spec && commands_is_group(command->words[0]);
     if (count > 0 && !group && (!spec || used != count)) {
         struct err err = {0};
-        arguments_refuse_command(command->words, count, &err);
+        if (spec) {
+            err_set(&err, ERR_INPUT, "no command \"%s %s\": did you mean \"%s\"?", spec->name,
+                    command->words[used], spec->name);
+        } else {
+            arguments_refuse_command(command->words, count, &err);
+        }
         fprintf(stderr, PROGRAM ": help: %s\n", err.text);
         help_usage(NULL, NULL, &text);
         fputs(text.data, stderr);

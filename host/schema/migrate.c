@@ -19,6 +19,7 @@
 #define CHECKSUM "encode(sha256(convert_to($2::text, 'UTF8')), 'hex')"
 /* A numbered file may replace an earlier text: it names its checksum. */
 #define REPLACES "strpos($2::text, E'\\n-- replaces ' || checksum || E'\\n') > 0"
+#define INVALID_BYTES "22021"
 /* A migration may rewrite a table. */
 #define MIGRATION_TIMEOUT_MS (30 * 60 * 1000)
 
@@ -128,7 +129,8 @@ static bool migrate_check(struct pg *pg, const struct migration *migration, cons
     bool is_numbered = migration->version != MIGRATION_UNNUMBERED, ok = true;
     if (!migrate_query(pg, "migration_applied", migrate_statements(migration)->is_applied,
                        migration, &rows, err)) {
-        return false;
+        return strcmp(err->sqlstate, INVALID_BYTES) == 0 &&
+               err_set(err, ERR_INPUT, "%s is not UTF-8: save it as UTF-8", migration->name.data);
     }
     bool is_known = pg_rows_count(rows) == 1;
     bool is_same = is_known && strcmp(pg_rows_text(rows, 0, 0), "t") == 0;

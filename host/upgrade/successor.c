@@ -126,9 +126,11 @@ static void successor_become(struct image *image) {
         execve(image->path, image->argv, image->environment);
         int channel = FIRST_SOCKET + (int)image->fd_count - 1;
         const char *reason = strerrordesc_np(errno);
-        struct iovec message[2] = {{CHANNEL_FAILED " ", strlen(CHANNEL_FAILED " ")},
+        struct iovec message[4] = {{CHANNEL_FAILED " ", strlen(CHANNEL_FAILED " ")},
+                                   {(char *)image->path, strlen(image->path)},
+                                   {": ", 2},
                                    {(char *)reason, strlen(reason)}};
-        (void)!writev(channel, message, 2);
+        (void)!writev(channel, message, 4);
     }
     _exit(EXIT_FAILURE);
 }

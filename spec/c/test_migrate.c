@@ -201,6 +201,7 @@ static void bad_names_and_files_are_refused(void) {
     static const struct {
         const char *name, *text, *what;
     } table[] = {
+        {"0001_first.sql", "SELECT 1; -- \xff", "0001_first.sql is not UTF-8: save it as UTF-8"},
         {"1_first.sql", "", "1_first.sql: must be named NNNN_name.sql"},
         {"0001.sql", "", "0001.sql: must be named NNNN_name.sql"},
         {"0001-first.sql", "", "must be named NNNN_name.sql"},

@@ -57,6 +57,9 @@ def test_version_and_help(build):
         assert (failed.returncode, failed.stdout) == (2, ""), wrong
         assert failed.stderr.startswith("aggregator: ") and said in failed.stderr
         assert "\nusage: aggregator " in failed.stderr and "\x1b" not in failed.stderr
+    nearly = run("help", "status", "x")
+    assert nearly.returncode == 2
+    assert 'help: no command "status x": did you mean "status"?' in nearly.stderr
     with open("/dev/full", "w", encoding="utf-8") as full:
         for words in (["help"], ["version"], ["help", "--json"], ["new", "--help"]):
             failed = run(*words, stdout=full)

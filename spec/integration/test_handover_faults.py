@@ -15,14 +15,14 @@ from stack import FULL_CONFIG, ROOT, wait_until, with_retention
 
 def test_a_damaged_program_changes_nothing(installed):
     installed.install(b"not a program")
-    assert installed.upgrade() == (1, {
-        "done": False, "error": "the new process cannot start: Exec format error"})
+    refused = f"the new process cannot start: {installed.path}: Exec format error"
+    assert installed.upgrade() == (1, {"done": False, "error": refused})
     installed.install(b"#!/bin/sh\nexit 3\n")
     assert installed.upgrade() == (1, {"done": False, "error": "the new process ended before it took "
                                        "over: its log says why"})
     assert [(line["level"], line["error"]) for line in installed.logged(
         "the upgrade failed: this process goes on")] == [
-            ("error", "the new process cannot start: Exec format error"),
+            ("error", refused),
             ("error", "the new process ended before it took over: its log says why")]
     installed.check_it_goes_on()
     installed.install((installed.service.build / "aggregator").read_bytes())
