@@ -39,24 +39,34 @@ FROM unnest(
     AS f (key, traceparent, attempts, error, marked_at)
 
 -- name: park_oldest
--- The times are made apart: Citus adds no interval of a column to now().
+-- The times are made apart: Citus adds no interval of a column to now(). Skips locked marks, as `due` does.
 WITH later AS MATERIALIZED (
   SELECT n AS attempts, now() + least(power(2, n), 600) * interval '1 second' AS at
   FROM generate_series(0, 10) AS n)
 UPDATE aggregator_state.reaction_marks m
 SET attempts = m.attempts + 1, error = $2, retry_at = l.at
 FROM later l
-WHERE m.reaction = $1 AND l.attempts = least(m.attempts, 10)
-  AND m.key = (
-    SELECT key
+WHERE l.attempts = least(m.attempts, 10)
+  AND m.id = ANY (ARRAY(
+    SELECT id
     FROM aggregator_state.reaction_marks
-    WHERE reaction = $1 AND (retry_at IS NULL OR retry_at <= now())
-    ORDER BY id LIMIT 1)
+    WHERE reaction = $1 AND key = (
+      SELECT key
+      FROM aggregator_state.reaction_marks
+      WHERE reaction = $1 AND (retry_at IS NULL OR retry_at <= now())
+      ORDER BY id LIMIT 1)
+    FOR UPDATE SKIP LOCKED))
 
 -- name: due
+-- Skips marks that a round of another process has locked: two statements that lock the same marks in
+-- another order would wait for each other.
 UPDATE aggregator_state.reaction_marks
 SET retry_at = NULL
-WHERE retry_at IS NOT NULL AND reaction = ANY($1::text[])
+WHERE id = ANY (ARRAY(
+    SELECT id
+    FROM aggregator_state.reaction_marks
+    WHERE retry_at IS NOT NULL AND reaction = ANY($1::text[])
+    FOR UPDATE SKIP LOCKED))
 
 -- name: look
 SELECT n

@@ -147,6 +147,33 @@ static void a_row_that_fails_keeps_its_own_key_marked_for_later(void) {
     end(&round);
 }
 
+/* Another process' round has locked a mark, and would wait for those that are made due. */
+static void marks_that_another_round_has_locked_are_not_waited_for(void) {
+    struct round round;
+    struct round_counts counts;
+    size_t keys = ROUND_MAX_KEYS;
+    begin(&round);
+    say("a", "bad");
+    say("b", "bad");
+    CHECK_INT(run(&round, &counts), ROUND_DONE);
+    outbox_script(pg, "BEGIN; DELETE FROM aggregator_state.reaction_marks WHERE key = 'a'");
+    CHECK_OK(round_make_due(&round, &err), &err);
+    CHECK_TEXT(outbox_ask(pg, "SELECT string_agg(key, ',') FROM aggregator_state.reaction_marks "
+                              "WHERE retry_at IS NULL"),
+               "b");
+    outbox_script(pg,
+                  "ROLLBACK; BEGIN; DELETE FROM aggregator_state.reaction_marks WHERE key = 'b'");
+    counts = (struct round_counts){.keys = 1}; /* b, the one that is due */
+    CHECK_OK(round_isolate(&round, 0, &counts, "a reason", &keys, &err), &err);
+    outbox_script(pg, "ROLLBACK");
+    CHECK(!strstr(marked(), "a reason"));
+    CHECK_OK(round_isolate(&round, 0, &counts, "a reason", &keys, &err), &err);
+    CHECK_TEXT(outbox_ask(pg, "SELECT concat_ws(' ', key, attempts, error) FROM "
+                              "aggregator_state.reaction_marks WHERE key = 'b'"),
+               "b 2 a reason");
+    end(&round);
+}
+
 static void a_key_that_fails_is_logged_with_the_trace_of_its_mark(void) {
     struct round round;
     struct round_counts counts;
@@ -359,6 +386,8 @@ static const struct test_case cases[] = {
      messages_of_marked_keys_are_stored_and_the_marks_removed},
     {"a row that fails keeps its own key marked for later",
      a_row_that_fails_keeps_its_own_key_marked_for_later},
+    {"marks that another round has locked are not waited for",
+     marks_that_another_round_has_locked_are_not_waited_for},
     {"a key that fails is logged with the trace of its mark",
      a_key_that_fails_is_logged_with_the_trace_of_its_mark},
     {"a query that is refused changes nothing", a_query_that_is_refused_changes_nothing},
