@@ -17,7 +17,8 @@
 #include "base/xalloc.h"
 
 #define REQUEST_TIMEOUT_MS 2000
-#define ANSWER_TIMEOUT_MS 5000 /* in which a client takes a part of its answer */
+#define ANSWER_TIMEOUT_MS 5000   /* in which a client takes a part of its answer */
+#define CONNECT_TIMEOUT_MS 30000 /* in which a program that runs takes a client */
 #define LINE_MAX_BYTES 1024
 #define CLIENTS_MAX 16
 #define ROOM_TIMEOUT_MS 3000 /* longer than REQUEST_TIMEOUT_MS: a silent client leaves first */
@@ -94,18 +95,28 @@ static bool socket_write_all(int fd, struct slice bytes) {
     return true;
 }
 
-/* A connected socket, or -1. */
-static int socket_connect_to(const char *path, struct err *err) {
+static bool socket_fail_late(const char *path, struct err *err) {
+    return err_set(err, ERR_TIMEOUT, "the aggregator at %s did not answer in time", path);
+}
+
+/* A connected socket, or -1. ERR_TIMEOUT: a process listens, but takes no client. */
+static int socket_connect_to(const char *path, int timeout_ms, struct err *err) {
+    const struct timeval limit = {timeout_ms / 1000, timeout_ms % 1000 * 1000};
     struct sockaddr_un address;
     if (!socket_make_address(path, &address, err)) {
         return -1;
     }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
+    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0 &&
+        connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
         return fd;
     }
-    err_set(err, ERR_UNAVAILABLE, "no aggregator answers at admin.socket %s: %s", path,
-            strerror(errno));
+    if (errno == EAGAIN) { /* the limit has passed */
+        socket_fail_late(path, err);
+    } else {
+        err_set(err, ERR_UNAVAILABLE, "no aggregator answers at admin.socket %s: %s", path,
+                strerror(errno));
+    }
     if (fd >= 0) {
         close(fd);
     }
@@ -291,10 +302,12 @@ static void *socket_main(void *argument) {
 
 /* Removes a socket that nobody listens on. */
 static bool socket_clear_path(const char *path, struct err *err) {
-    struct err ignored = {0};
-    int fd = socket_connect_to(path, &ignored);
+    struct err absent = {0};
+    int fd = socket_connect_to(path, REQUEST_TIMEOUT_MS, &absent);
     if (fd >= 0) {
         close(fd);
+    }
+    if (fd >= 0 || absent.kind == ERR_TIMEOUT) {
         return err_set(err, ERR_INPUT,
                        "admin.socket %s is in use by another process: set ADMIN_SOCKET", path);
     }
@@ -454,7 +467,7 @@ static bool socket_check_response(const char *path, struct slice response, struc
 
 static bool socket_fail_call(const char *path, int failure, struct err *err) {
     return failure == ETIMEDOUT
-               ? err_set(err, ERR_TIMEOUT, "the aggregator at %s did not answer in time", path)
+               ? socket_fail_late(path, err)
                : err_set(err, ERR_UNAVAILABLE,
                          "the aggregator at %s closed the connection without an answer: has it "
                          "just ended?",
@@ -464,7 +477,8 @@ static bool socket_fail_call(const char *path, int failure, struct err *err) {
 bool admin_call(const char *path, const char *line, int timeout_ms, struct buffer *response,
                 struct err *err) {
     struct buffer request = {0};
-    int fd = socket_connect_to(path, err);
+    int connect_ms = timeout_ms < CONNECT_TIMEOUT_MS ? timeout_ms : CONNECT_TIMEOUT_MS;
+    int fd = socket_connect_to(path, connect_ms, err);
     if (fd < 0) {
         return false;
     }

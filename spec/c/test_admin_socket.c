@@ -1,4 +1,5 @@
-/* The administration socket: clients that do not behave, signals, parameters, descriptors. */
+/* The administration socket: clients that do not behave, signals, parameters, descriptors, a
+ * program that hangs. */
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -190,6 +191,35 @@ static void a_file_at_the_path_is_named_and_stays(void) {
     unlink(path);
 }
 
+/* ---- a program that hangs -------------------------------------------------------------------- */
+
+#define GIVEN_UP_S 60 /* SIGALRM ends a test that waits for ever */
+
+static void a_program_that_takes_no_client_is_not_waited_for_and_keeps_its_socket(void) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct err late = {0}, used = {0};
+    struct buffer answer = {0};
+    char folder[] = "/tmp/test_admin_socket.XXXXXX";
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/s", folder);
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0), waiting = socket(AF_UNIX, SOCK_STREAM, 0);
+    CHECK(bind(listener, (struct sockaddr *)&address, sizeof address) == 0);
+    CHECK(listen(listener, 0) == 0);
+    CHECK(connect(waiting, (struct sockaddr *)&address, sizeof address) == 0); /* its queue */
+    alarm(GIVEN_UP_S);
+    CHECK(!admin_call(address.sun_path, "status", 100, &answer, &late));
+    CHECK_INT(late.kind, ERR_TIMEOUT);
+    struct admin_socket_options options = {.path = address.sun_path};
+    CHECK(!admin_socket_start(&options, &used));
+    CHECK_HAS(used.text, "is in use by another process");
+    alarm(0);
+    CHECK(access(address.sun_path, F_OK) == 0);
+    close(waiting);
+    close(listener);
+    unlink(address.sun_path);
+    rmdir(folder);
+}
+
 static const struct test_case cases[] = {
     {"a client that does not read holds nothing up", a_client_that_does_not_read_holds_nothing_up},
     {"a signal that a command handles does not end its wait",
@@ -198,6 +228,8 @@ static const struct test_case cases[] = {
     {"a program out of descriptors says so and answers later",
      a_program_out_of_descriptors_says_so_and_answers_later},
     {"a file at the path is named and stays", a_file_at_the_path_is_named_and_stays},
+    {"a program that takes no client is not waited for and keeps its socket",
+     a_program_that_takes_no_client_is_not_waited_for_and_keeps_its_socket},
 };
 
 TEST_MAIN(cases)
