@@ -24,11 +24,12 @@ static int lua_clock_wall(lua_State *L) {
 /* clock.rfc3339(time_us) -> "2026-01-31T08:00:00.000000Z"; reads no clock */
 static int lua_clock_rfc3339(lua_State *L) {
     char text[TIMESTAMP_TEXT_CAP];
-    if (lua_type(L, 1) != LUA_TNUMBER || !timestamp_is_time(lua_tonumber(L, 1))) {
+    int64_t time_us;
+    if (!lua_read_time(L, 1, &time_us)) {
         return lua_bad_argument(L, 1, "clock.rfc3339", "the time",
                                 "whole microseconds since 1970, of the years 1 to 9999");
     }
-    lua_pushlstring(L, text, timestamp_format((int64_t)lua_tonumber(L, 1), text));
+    lua_pushlstring(L, text, timestamp_format(time_us, text));
     return 1;
 }
 

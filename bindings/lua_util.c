@@ -5,6 +5,7 @@
 
 #include "base/nearest.h"
 #include "base/number.h"
+#include "base/timestamp.h"
 #include "base/utf8.h"
 #include "lua_host.h"
 #include "lua_names.h"
@@ -159,6 +160,23 @@ void lua_push_integer(lua_State *L, int64_t value) {
     char text[24];
     snprintf(text, sizeof text, "%lld", (long long)value);
     lua_pushstring(L, text);
+}
+
+bool lua_read_time(lua_State *L, int at, int64_t *time_us) {
+    struct slice digits;
+    if (lua_type(L, at) == LUA_TNUMBER) {
+        lua_Number number = lua_tonumber(L, at);
+        bool is_time = timestamp_is_time(number);
+        *time_us = is_time ? (int64_t)number : 0;
+        return is_time;
+    }
+    if (lua_type(L, at) != LUA_TSTRING) {
+        return false;
+    }
+    digits.data = lua_tolstring(L, at, &digits.len);
+    return number_parse_int64(digits, time_us) && *time_us <= TIMESTAMP_LAST_US &&
+           (*time_us >= LUA_EXACT_INTEGER ||
+            (*time_us <= -LUA_EXACT_INTEGER && *time_us >= TIMESTAMP_FIRST_US));
 }
 
 const char *lua_format_number(double number, char text[LUA_NUMBER_TEXT_CAP]) {

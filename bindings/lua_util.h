@@ -48,6 +48,9 @@ int lua_field_timeout_ms(lua_State *L, int at, const char *call);
 
 /* A number if a double represents it exactly, else a string of digits. */
 void lua_push_integer(lua_State *L, int64_t value);
+/* A time, in microseconds since 1970, as lua_push_integer pushes it: digits from the year 2255 on.
+ * False: another value, or not of the years 1 to 9999. */
+bool lua_read_time(lua_State *L, int at, int64_t *time_us);
 /* The shortest text that reads back as the same number; whole numbers without exponent; NaN and
  * infinity in Postgres' form. Returns text. */
 const char *lua_format_number(double number, char text[LUA_NUMBER_TEXT_CAP]);

@@ -23,7 +23,7 @@ function clock.wall() end
 --- ```lua
 --- local text = clock.rfc3339(event.time)
 --- ```
----@param time_us integer microseconds since 1970, as `timestamp` fields and columns have them
+---@param time_us integer|string microseconds since 1970, as `timestamp` fields and columns have them
 ---@return string text
 function clock.rfc3339(time_us) end
 

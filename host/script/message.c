@@ -104,13 +104,15 @@ static struct slice message_headers(lua_State *L, const char *call) {
 
 static int64_t message_time(lua_State *L, int at, const char *call) {
     lua_getfield(L, at, "at");
-    if (lua_type(L, -1) != LUA_TNUMBER) {
+    bool is_text = lua_type(L, -1) == LUA_TSTRING;
+    int64_t time_us = 0;
+    if (lua_type(L, -1) != LUA_TNUMBER && !(is_text && lua_read_time(L, -1, &time_us))) {
         luaL_error(L,
                    "%s: field \"at\" takes the time of the fact, whole microseconds since 1970, "
                    "not a %s",
                    call, luaL_typename(L, -1));
     }
-    int64_t time_us = script_check_time_us(L, lua_gettop(L), "field \"at\"");
+    time_us = is_text ? time_us : script_check_time_us(L, lua_gettop(L), "field \"at\"");
     if (time_us < MESSAGE_TIME_MIN_US) {
         luaL_error(
             L,

@@ -9,6 +9,9 @@ local M = {}
 
 --- Topic of notifications to a teacher's browser.
 local NOTIFICATION = "huleedu.notification.teacher.requested.v1"
+-- The outbox takes no earlier `at`, as one in seconds would be. A fact of a clock that was wrong is
+-- settled with it, like every fact that is older than the horizon.
+local FIRST_AT = 946684800000000 -- 2000-01-01
 local FACTS = "5b0c6d5c-8f0e-4c43-9d5e-0a3f6f1d7c21" -- the namespace of the ids
 
 --- The fact that a message publishes.
@@ -16,7 +19,7 @@ local FACTS = "5b0c6d5c-8f0e-4c43-9d5e-0a3f6f1d7c21" -- the namespace of the ids
 ---@field batch_id string
 ---@field user_id string
 ---@field run? string the correlation id
----@field at integer microseconds since 1970
+---@field at integer|string microseconds since 1970; digits from the year 2255 on
 
 -- Wraps data in the platform's envelope. Consumers deduplicate by the id in envelope and header.
 local function message(fact, topic, key, data, metadata)
@@ -37,7 +40,7 @@ local function message(fact, topic, key, data, metadata)
     key = key,
     value = ('{"event_id":"%s",'):format(event_id) .. text:sub(2),
     identity = event_id,
-    at = fact.at,
+    at = math.max(assert(tonumber(fact.at)), FIRST_AT),
     headers = { event_id = event_id, event_type = topic },
   }
 end

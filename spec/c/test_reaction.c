@@ -116,6 +116,8 @@ static void refuses_an_invalid_message(void) {
          "more than the 4000000 that the outbox holds"},
         {"local m = { " GOOD " } m.at = '2025' return m",
          "field \"at\" takes the time of the fact"},
+        {"local m = { " GOOD " } m.at = '253402300800000000' return m",
+         "field \"at\" takes the time of the fact"},
         {"local m = { " GOOD " } m.at = 1e300 return m",
          "field \"at\" takes whole microseconds since 1970"},
         {"local m = { " GOOD " } m.headers = { a = 1 } return m", "header \"a\" must be a string"},

@@ -123,6 +123,22 @@ describe("what is published", function()
     end)
   end
 
+  it("is made of events of wrong clocks: the outbox settles the oldest", function()
+    local clocks = {
+      ["0001-01-01T00:00:00.000000Z"] = -62135596800000000,
+      ["1970-01-01T00:00:00.000000Z"] = 0,
+      ["9999-12-31T08:01:15.351582Z"] = "253402243275351582", -- as a query returns it
+    }
+    for name, row in pairs({ assessment_completed = JUDGEMENT, results_ready = RESULTS }) do
+      for time, at in pairs(clocks) do
+        for _, message in ipairs(publish(name, with(row, { at = at }))) do
+          assert.are.equal(time, message.value.event_timestamp)
+          assert.is_true(message.at >= 946684800000000)
+        end
+      end
+    end
+  end)
+
   it("has a correlation id where the first release had none, the same each time", function()
     for name, row in pairs({
       assessment_completed = with(JUDGEMENT, {}),

@@ -7,6 +7,8 @@ local M = {}
 
 -- a random UUID, the namespace of the ids of facts
 local FACTS = "7c7a1d0e-58a5-4f0c-8a51-6d1f0c9e2b34"
+-- The outbox takes no earlier time of a fact. One of a clock that was wrong is settled with it.
+local FIRST_AT = 946684800000000 -- 2000-01-01
 
 --- What an event says.
 ---@class lib.cloud_events.Event
@@ -39,7 +41,7 @@ end
 ---@field topic string
 ---@field key string
 ---@field time string when it came true, RFC 3339
----@field at_us integer the same moment, microseconds since 1970
+---@field at_us integer|string the same moment, microseconds since 1970, or digits of them
 ---@field data table<string, any> the whole fact: a change of it is another event
 
 --- Makes the message of a fact. Its id is made of all that the message says: the same fact is
@@ -60,7 +62,7 @@ function M.message(fact)
       data = fact.data,
     }),
     identity = id,
-    at = fact.at_us,
+    at = math.max(assert(tonumber(fact.at_us)), FIRST_AT),
   }
 end
 

@@ -34,6 +34,11 @@ describe("reactions.trip_completed", function()
     }, message.value.data)
   end)
 
+  it("publishes a trip of a wrong clock: the outbox settles the oldest", function()
+    assert.are.equal(946684800000000, publish({ at_us = 1800000000 }).at)
+    assert.is_true(publish({ at_us = "253402243275351582" }).at > 1772440500250000)
+  end)
+
   it("gives the same trip the same identity, and a corrected one another", function()
     assert.are.equal(publish().identity, publish().identity)
     assert.are_not.equal(publish().identity, publish({ distance_km = 12.5 }).identity)
