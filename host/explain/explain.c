@@ -135,7 +135,8 @@ static void explain_choose_since(struct explanation *explanation) {
             oldest_us = row->groups[g].present && at_us < oldest_us ? at_us : oldest_us;
         }
     }
-    bool known = oldest_us < INT64_MAX && oldest_us > MARGIN_US;
+    /* An event of the future was stored before its time: a clock was wrong. */
+    bool known = oldest_us < clock_wall_us() && oldest_us > MARGIN_US;
     explanation->since_us = known ? oldest_us - MARGIN_US : EXPLAIN_SINCE_BEGINNING;
 }
 

@@ -1,5 +1,6 @@
 /* report: an explanation as one JSON object, and that object as text. */
 #include "base/json_put.h"
+#include "base/timestamp.h"
 #include "script/text_report.h"
 #include "explain.h"
 #include "explain_report.lua.h"
@@ -16,12 +17,19 @@ static void report_put_place(struct buffer *json, const struct explanation *expl
     json_put_text(json, "scripts", place->scripts);
 }
 
+/* Times before 1970, too: json_put_time takes them for none. NULL: none. */
+static void report_put_version(struct buffer *json, const struct merge_version *version) {
+    char text[TIMESTAMP_TEXT_CAP];
+    size_t len = version ? timestamp_format(version->at_us, text) : 0;
+    json_put_text(json, "at", version ? (struct slice){text, len} : (struct slice){0});
+    json_put_uuid(json, "event_id", version ? version->event_id : NULL);
+}
+
 static void report_put_event(struct buffer *json, const struct explanation *explanation,
                              const struct explain_event *event) {
     json_open(json, NULL, "{");
     json_put_text(json, "outcome", slice_of(explain_outcome_name(event->outcome)));
-    json_put_time(json, "at", event->version.at_us);
-    json_put_uuid(json, "event_id", event->version.event_id);
+    report_put_version(json, &event->version);
     json_put_text(json, "rests_on", slice_of(event->rests_on));
     report_put_place(json, explanation, &event->place);
     buffer_append_text(json, "}");
@@ -34,8 +42,7 @@ static size_t report_put_group(struct buffer *json, const struct explanation *ex
     json_open(json, NULL, "{");
     json_put_text(json, "name", slice_of(group->name));
     json_put_text(json, "rule", slice_of(view_rule_name(group->rule)));
-    json_put_time(json, "at", held->present ? held->version.at_us : 0);
-    json_put_uuid(json, "event_id", held->present ? held->version.event_id : NULL);
+    report_put_version(json, held->present ? &held->version : NULL);
     json_open(json, "events", "[");
     for (; at < explanation->event_count && explanation->events[at].row == row &&
            explanation->events[at].group == g;

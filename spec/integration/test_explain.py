@@ -70,6 +70,27 @@ def test_the_winner_and_the_losers_of_a_group_are_named(service):
     assert least["events"][0]["outcome"] == "wrote"
 
 
+def test_events_of_wrong_clocks_are_explained(service):
+    """Before 1970; and of the future: the log has it before its time, so it is read from the beginning."""
+    record = sample()
+    record["value"]["data"]["timestamp"] = "9999-12-31T08:00:00Z"
+    early = copy.deepcopy(record)
+    early["value"]["event_id"] = str(uuid.uuid4())
+    early["value"]["data"]["timestamp"] = "1969-12-31T08:00:00Z"
+    service.publish([early, record])
+    service.wait_committed(2)
+    essay = record["value"]["data"]["entity_id"]
+    group = group_of(explain(service, "essay", essay), "essay_results", "spellcheck")
+    assert [(event["outcome"], event["at"]) for event in group["events"]] == [
+        ("wrote", "9999-12-31T08:00:00.000000Z"), ("lost", "1969-12-31T08:00:00.000000Z")]
+    service.query("DELETE FROM essay_results")
+    service.query("INSERT INTO essay_results (essay_id, spellcheck_at, spellcheck_event_id) "
+                  "VALUES (%s, '9999-12-31T08:00:00Z', %s)", essay, record["value"]["event_id"])
+    said = explain(service, "essay", essay, since=())
+    assert said["read_since"] is None
+    assert group_of(said, "essay_results", "spellcheck")["events"]
+
+
 def test_rejected_events_that_name_the_id_are_shown_once(service):
     essay, _, _, _, broken = story(service)
     said = explain(service, essay)
