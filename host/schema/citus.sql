@@ -42,22 +42,37 @@ BEGIN
 END
 $$;
 
--- The transactions that are prepared on any node, by the names that Citus gives them.
+-- The transactions that are prepared on this node, by the names that Citus gives them.
+CREATE OR REPLACE FUNCTION aggregator_state.prepared_here() RETURNS text[] LANGUAGE sql AS $$
+  SELECT coalesce(array_agg(gid), '{}') FROM pg_prepared_xacts
+  WHERE database = current_database() AND gid LIKE 'citus\_%'
+$$;
+
+-- The same of each node that has rows of the view. Citus opens a connection to each of the others, which takes
+-- some milliseconds of CPU there: the rest of the nodes is not asked.
 CREATE OR REPLACE FUNCTION aggregator_state.prepared_commits() RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
+  names text[] := aggregator_state.prepared_here();
+  hosts text[];
+  ports integer[];
+  commands text[];
   node record;
-  names text[] := '{}';
 BEGIN
-  FOR node IN
-    SELECT n.nodename, n.nodeport, r.success, r.result
-    FROM run_command_on_all_nodes($sql$
-      SELECT coalesce(array_agg(gid), '{}') FROM pg_prepared_xacts
-      WHERE database = current_database() AND gid LIKE 'citus\_%' $sql$) r
-    LEFT JOIN pg_dist_node n USING (nodeid)
-  LOOP
+  SELECT array_agg(nodename), array_agg(nodeport), array_agg('SELECT aggregator_state.prepared_here()'::text)
+  INTO hosts, ports, commands
+  FROM pg_dist_node
+  WHERE isactive AND noderole = 'primary' AND groupid <> (SELECT groupid FROM pg_dist_local_group)
+    AND groupid IN (
+      SELECT groupid
+      FROM pg_dist_partition JOIN pg_dist_shard USING (logicalrelid) JOIN pg_dist_placement USING (shardid)
+      WHERE partmethod = 'h');
+  IF hosts IS NULL THEN
+    RETURN names;
+  END IF;
+  FOR node IN SELECT * FROM master_run_on_worker(hosts, ports, commands, parallel => true) LOOP
     IF NOT node.success THEN
-      RAISE EXCEPTION 'the node %:% does not say which commits are prepared: %', node.nodename,
-        node.nodeport, node.result USING ERRCODE = '08006';
+      RAISE EXCEPTION 'the node %:% does not say which commits are prepared: %', node.node_name,
+        node.node_port, node.result USING ERRCODE = '08006';
     END IF;
     names := names || node.result::text[];
   END LOOP;
