@@ -25,6 +25,7 @@ struct reactor {
     size_t max_keys;    /* fewer after an error, until the failing key is alone */
     int64_t measure_at_us;
     bool outage_logged;
+    bool tries_all;       /* failed keys are to be made due: other scripts may run than failed */
     struct thread thread; /* its lock guards what follows */
     bool held;            /* it only waits */
     bool woken;
@@ -70,9 +71,9 @@ static size_t reactor_reaction_count(const struct reactor *reactor) {
     return count;
 }
 
-/* Switches to the generation of reactor_replace_scripts. False: none. The turn that begins sees all
- * marks made so far. */
-static bool reactor_switch(struct reactor *reactor) {
+/* Switches to the generation of reactor_replace_scripts, if there is one. The turn that begins sees
+ * all marks made so far. */
+static void reactor_switch(struct reactor *reactor) {
     struct round *round = &reactor->round;
     thread_lock(&reactor->thread);
     reactor->woken = false;
@@ -83,14 +84,20 @@ static bool reactor_switch(struct reactor *reactor) {
     }
     thread_unlock(&reactor->thread);
     if (!next) {
-        return false;
+        return;
     }
     script_instance_destroy(round->instance);
     script_generation_unref(round->generation);
     round->instance = NULL;
     round->generation = next;
     reactor->max_keys = ROUND_MAX_KEYS;
-    return true;
+    reactor->tries_all = true;
+}
+
+static bool reactor_make_due(struct reactor *reactor, struct err *err) {
+    reactor->tries_all = reactor->tries_all && !(pg_connect(reactor->round.pg, err) &&
+                                                 round_make_due(&reactor->round, err));
+    return !reactor->tries_all;
 }
 
 /* ---- rounds -------------------------------------------------------------------------------- */
@@ -251,15 +258,12 @@ static int64_t reactor_take_turn(struct reactor *reactor, bool *for_marks) {
     struct err err = {0};
     size_t most = 0;
     int64_t started_us = clock_monotonic_us();
-    if (reactor_switch(reactor) && reactor_reaction_count(reactor) > 0 &&
-        !(pg_connect(reactor->round.pg, &err) && round_make_due(&reactor->round, &err))) {
-        reactor_note_outage(reactor, &err);
-    }
+    reactor_switch(reactor);
     *for_marks = true;
     if (reactor_reaction_count(reactor) == 0) {
         return INT64_MAX / 4;
     }
-    if (!reactor_turn(reactor, &most, &err)) {
+    if (!reactor_make_due(reactor, &err) || !reactor_turn(reactor, &most, &err)) {
         reactor_note_outage(reactor, &err);
         *for_marks = false;
         return OUTAGE_REST_US;
@@ -307,6 +311,7 @@ struct reactor *reactor_start(const struct reactor_options *options, struct err 
     struct reactor *reactor = xcalloc(1, sizeof *reactor);
     reactor->options = *options;
     reactor->held = options->held;
+    reactor->tries_all = true;
     reactor_open_round(reactor);
     thread_init(&reactor->thread);
     for (enum reactor_metric metric = 0; metric < RM_COUNT; metric++) {

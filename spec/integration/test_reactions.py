@@ -149,6 +149,17 @@ def test_a_failing_reaction_is_logged_and_a_reload_repairs_it(reacting):
     assert world.program.ask("status")["reactions"]["last_failure"] is None
 
 
+def test_a_start_with_mended_scripts_tries_failed_keys_at_once(reacting):
+    world = reacting("error('no such name')")
+    world.service.publish([slot_event("b", "one", "bad")])
+    wait_until("the failed key", lambda: [1 for mark in world.marks() if mark[2]])
+    assert world.program.stop() == 0
+    world.service.query("UPDATE aggregator_state.reaction_marks SET retry_at = now() + interval '1 hour'")
+    world.write("")
+    world.program.start()
+    wait_until("the mended one", lambda: world.stored() == [("one is named bad",)])
+
+
 def test_rows_that_a_rebuild_changes_are_marked(reacting):
     world = reacting()
     world.service.publish([slot_event("b", f"essay {n}", f"file {n}") for n in range(3)])
