@@ -8,9 +8,10 @@ EXTENSION = pathlib.Path("/usr/share/postgresql/15/extension/citus.control")
 MISSING = ("Citus is not installed, and no package of Debian: tools/citus says how to build it")
 SETTINGS = ("shared_preload_libraries=citus", "max_connections=300", "max_prepared_transactions=300",
             "citus.node_conninfo=sslmode=disable", "citus.enable_statistics_collection=off")
-# Tests count statements, and must not wait a minute for a transaction that a killed node left prepared.
+# Tests count statements, and must not wait a minute for a transaction that a killed node left prepared: a
+# worker process of each database ends it, for which the default of 8 processes has no room.
 TEST_SETTINGS = (*SETTINGS, "shared_preload_libraries=citus,pg_stat_statements", "pg_stat_statements.track=all",
-                 "fsync=off", "citus.recover_2pc_interval=2s")
+                 "fsync=off", "citus.recover_2pc_interval=2s", "max_worker_processes=64")
 
 
 def installed():
