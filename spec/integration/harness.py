@@ -29,6 +29,9 @@ def expectations(stream):
     return json.loads((SAMPLES / f"{stream}.expected.json").read_text())
 
 
+# For edited_config.
+API_KEYS = ('api_keys = list(env_or_file("HULEEDU_INTERNAL_API_KEY") or '
+            'env_or_file("INTERNAL_API_KEY"))')
 # Readers of slow queries take it shared: a test that holds it stops them after their snapshot.
 SLOW_LOCK = 4711
 STATUS_QUERY = "SELECT body, tags FROM batch_answer(:batch_id::text)"

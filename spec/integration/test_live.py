@@ -12,7 +12,7 @@ import certificates
 import live_page
 import pytest
 from browser import Browser
-from harness import edited_config, slot_event
+from harness import API_KEYS, edited_config, slot_event
 from http_client import KEYS
 from installed import Installed
 from live_stream import live_path
@@ -20,8 +20,6 @@ from stack import HEADERS, wait_until
 from test_cache import REGISTER, processed
 from views import status_path
 
-API_KEYS = ('api_keys = list(env_or_file("HULEEDU_INTERNAL_API_KEY") or '
-            'env_or_file("INTERNAL_API_KEY"))')
 LONG_DRAIN = {"AGGREGATOR_HTTP_DRAIN_TIMEOUT_MS": "600000"}  # no wait of a test is as long
 HEARTBEAT_MS, REQUEST_TIMEOUT_MS, MOST_READERS = 100, 1000, 3
 pytestmark = pytest.mark.xdist_group("live")

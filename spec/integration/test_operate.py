@@ -1,41 +1,20 @@
 """Operators' tasks on a running service: status, rejected events, replay, the breaker."""
 import json
 import re
-import shutil
 import subprocess
 
 import pytest
 from harness import BESIDE, log_lines, read_records
-from stack import ROOT, wait_until
-
-SLOTS = "huleedu.els.essay.slot.assigned.v1"
-
-
-@pytest.fixture
-def scripts(bare_service):
-    """A copy of the scripts that a test may change; the program starts with it."""
-    folder = bare_service.folder / "scripts"
-    shutil.copytree(ROOT / "scripts", folder)
-    return folder
-
-
-def edit(scripts, file, old, new):
-    path = scripts / file
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
+from scripts_copy import HANDLER, SLOTS
+from stack import wait_until
 
 
 def break_slots(scripts):
-    edit(scripts, "handlers/essay_slot_assigned.lua", "handle = function(event, view)\n",
-         "handle = function(event, view)\n    view:touch(event.essay_id)\n"
-         "    view.essay_results:merge(event.essay_id, 'slot_link', { slot_batch_id = 'half' })\n"
-         "    error('broken on purpose')\n")
-
-
-def mend_slots(scripts):
-    shutil.copy(ROOT / "scripts/handlers/essay_slot_assigned.lua",
-                scripts / "handlers/essay_slot_assigned.lua")
+    """Each event of a slot raises after it has merged."""
+    scripts.edit(f"scripts/{HANDLER}", "handle = function(event, view)\n",
+                 "handle = function(event, view)\n    view:touch(event.essay_id)\n"
+                 "    view.essay_results:merge(event.essay_id, 'slot_link', { slot_batch_id = 'half' })\n"
+                 "    error('broken on purpose')\n")
 
 
 def slot_events():
@@ -96,9 +75,9 @@ def test_a_second_program_does_not_replace_the_socket(service):
     assert json.loads(service.program.command("status", "--json", check=False).stdout)["port"] == service.program.port
 
 
-def test_a_raising_handler_rejects_its_events_alone_and_retry_applies_them(bare_service, scripts):
-    break_slots(scripts)
-    program = bare_service.start(SCRIPTS_ROOT=str(scripts), INGEST_BREAKER_SHARE_PERCENT="100")
+def test_a_raising_handler_rejects_its_events_alone_and_retry_applies_them(bare_service, own_scripts):
+    break_slots(own_scripts)
+    program = bare_service.start(**own_scripts.env, INGEST_BREAKER_SHARE_PERCENT="100")
     events = slot_events()
     bare_service.feed("current")
     bare_service.wait_committed(len(read_records("current")))
@@ -114,7 +93,7 @@ def test_a_raising_handler_rejects_its_events_alone_and_retry_applies_them(bare_
     assert "essay_slot_assigned" in shown and "original_file_name" in shown
     again = program.command("rejected", "retry", identifier).stdout
     assert "0 applied or ignored, 1 rejected again" in again
-    mend_slots(scripts)
+    own_scripts.restore(f"scripts/{HANDLER}")
     refused = program.command("rejected", "retry", "--topic", SLOTS, check=False)
     assert refused.returncode == 1 and "--yes" in refused.stderr
     retried = program.command("rejected", "retry", "--topic", SLOTS, "--yes").stdout
@@ -124,10 +103,10 @@ def test_a_raising_handler_rejects_its_events_alone_and_retry_applies_them(bare_
                               )[0][0] == len({e["value"]["data"]["essay_id"] for e in events})
 
 
-def test_what_a_handler_logs_names_its_event(bare_service, scripts):
-    edit(scripts, "handlers/essay_slot_assigned.lua", "handle = function(event, view)\n",
-         "handle = function(event, view)\n    require('log').info('slot seen')\n")
-    program = bare_service.start(SCRIPTS_ROOT=str(scripts))
+def test_what_a_handler_logs_names_its_event(bare_service, own_scripts):
+    own_scripts.edit(f"scripts/{HANDLER}", "handle = function(event, view)\n",
+                     "handle = function(event, view)\n    require('log').info('slot seen')\n")
+    program = bare_service.start(**own_scripts.env)
     events = slot_events()
     bare_service.publish(events)
     bare_service.wait_committed(len(events))
@@ -169,19 +148,19 @@ def test_invalid_arguments_get_an_error_with_the_valid_form(bare_service, argume
     assert failed.returncode == 1 and message in failed.stderr
 
 
-def test_replay_ignores_the_processed_ids_in_redis(bare_service, scripts):
+def test_replay_ignores_the_processed_ids_in_redis(bare_service, own_scripts):
     """A replay applies slots that a bad script ignored, with duplicates counted."""
-    edit(scripts, "handlers/essay_slot_assigned.lua", "handle = function(event, view)\n",
-         "handle = function(event, view)\n    if event.essay_id then return 'ignored' end\n")
-    bare_service.start(SCRIPTS_ROOT=str(scripts))
+    own_scripts.edit(f"scripts/{HANDLER}", "handle = function(event, view)\n",
+                     "handle = function(event, view)\n    if event.essay_id then return 'ignored' end\n")
+    bare_service.start(**own_scripts.env)
     events = slot_events()
     bare_service.publish(events)
     bare_service.publish(events)
     bare_service.wait_committed(2 * len(events))
     assert bare_service.query("SELECT count(*) FROM essay_results")[0][0] == 0
     bare_service.program.stop()
-    mend_slots(scripts)
-    program = bare_service.start(SCRIPTS_ROOT=str(scripts))
+    own_scripts.restore(f"scripts/{HANDLER}")
+    program = bare_service.start(**own_scripts.env)
     bare_service.wait_ready(program)
     rewound = program.command("replay", "--topic", SLOTS, "--from-offset", "0").stdout
     assert f"{SLOTS}/0: reads again from offset 0" in rewound
@@ -206,9 +185,9 @@ def test_replay_by_time_finds_the_offset_in_kafka(fed_apache):
     assert said.count("reads again from offset 0") == 3
 
 
-def test_the_breaker_opens_before_a_whole_topic_is_rejected(bare_service, scripts):
-    break_slots(scripts)
-    bare_service.start(SCRIPTS_ROOT=str(scripts), INGEST_BREAKER_WINDOW_EVENTS="20")
+def test_the_breaker_opens_before_a_whole_topic_is_rejected(bare_service, own_scripts):
+    break_slots(own_scripts)
+    bare_service.start(**own_scripts.env, INGEST_BREAKER_WINDOW_EVENTS="20")
     program = bare_service.program
     bare_service.wait_ready()
     events = slot_events()
@@ -224,15 +203,15 @@ def test_the_breaker_opens_before_a_whole_topic_is_rejected(bare_service, script
     assert program.get("/readyz/consume")[0] == 503 and "broken on purpose" in reason()
     assert bare_service.query("SELECT count(*) FROM aggregator_state.rejected_events")[0][0] == 0
     program.stop()
-    mend_slots(scripts)
-    bare_service.start(SCRIPTS_ROOT=str(scripts), INGEST_BREAKER_WINDOW_EVENTS="20")
+    own_scripts.restore(f"scripts/{HANDLER}")
+    bare_service.start(**own_scripts.env, INGEST_BREAKER_WINDOW_EVENTS="20")
     bare_service.wait_committed(len(events))
     assert bare_service.query("SELECT count(*) FROM aggregator_state.rejected_events")[0][0] == 0
 
 
-def test_resume_rejects_the_waiting_events_and_goes_on(bare_service, scripts):
-    break_slots(scripts)
-    program = bare_service.start(SCRIPTS_ROOT=str(scripts), INGEST_BREAKER_WINDOW_EVENTS="20")
+def test_resume_rejects_the_waiting_events_and_goes_on(bare_service, own_scripts):
+    break_slots(own_scripts)
+    program = bare_service.start(**own_scripts.env, INGEST_BREAKER_WINDOW_EVENTS="20")
     bare_service.wait_ready()
     events = slot_events()
     bare_service.publish(events)

@@ -1,14 +1,11 @@
-"""Scripts and settings are replaced while the program runs: all or none, without a lost event or a
-failed request."""
+"""Scripts and settings are replaced while the program runs: all or none. test_reload_under_load.py
+has the events and requests meanwhile."""
 import signal
 
 import pytest
-from harness import database_away, edited_config, log_lines, read_records, slot_event
+from harness import API_KEYS, database_away, edited_config, log_lines, read_records, slot_event
 from scripts_copy import HANDLER, SLOTS, assign, break_slots, command, filename_of, reload
 from stack import HEADERS, wait_until
-
-API_KEYS = ('api_keys = list(env_or_file("HULEEDU_INTERNAL_API_KEY") or '
-            'env_or_file("INTERNAL_API_KEY"))')
 
 
 @pytest.fixture
