@@ -161,7 +161,7 @@ static struct lookup *host_lookup_join(const char *host, struct err *err) {
 static bool host_lookup_take(const struct lookup *lookup, struct host_addresses *found,
                              struct err *err) {
     if (!lookup->ended) {
-        return err_set(err, ERR_UNAVAILABLE,
+        return err_set(err, ERR_TIMEOUT,
                        "cannot look up the host name \"%s\": the name service did not answer in "
                        "time: see the name servers of resolv.conf",
                        lookup->host);

@@ -17,7 +17,7 @@ struct host_addresses {
 };
 
 /* True: at least one address; the caller frees them. A numeric host needs no lookup. False:
- * ERR_UNAVAILABLE; the error names the host. */
+ * ERR_TIMEOUT (no answer by the deadline) or ERR_UNAVAILABLE; the error names the host. */
 bool host_lookup(const char *host, int64_t deadline_us, struct host_addresses *found,
                  struct err *err);
 void host_addresses_free(struct host_addresses *found);

@@ -1,9 +1,16 @@
 #include "kafka_conf.h"
 
+#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/stop.h"
+#include "host_lookup.h"
+
+#define LOOKUP_US 30000000
+#define LOOKUP_TURN_US 250000 /* between two looks for a stop of the process */
 
 static void kafka_conf_log(const rd_kafka_t *kafka, int level, const char *facility,
                            const char *text) {
@@ -14,6 +21,49 @@ static void kafka_conf_log(const rd_kafka_t *kafka, int level, const char *facil
            producer ? "kafka producer" : "kafka client", LOG_TEXT("facility", facility),
            LOG_TEXT("detail", text));
 }
+
+/* ---- the names of brokers ------------------------------------------------------------------- */
+
+/* A stop ends it: rd_kafka_destroy joins the broker's thread, which waits here. */
+static bool kafka_conf_look_up(const char *name, struct host_addresses *found, struct err *err) {
+    int64_t until_us = clock_monotonic_us() + LOOKUP_US, now_us;
+    do {
+        now_us = clock_monotonic_us();
+        if (host_lookup(name, now_us + LOOKUP_TURN_US, found, err)) {
+            return true;
+        }
+    } while (err->kind == ERR_TIMEOUT && now_us < until_us && !stop_requested());
+    return false;
+}
+
+/* getaddrinfo for librdkafka. Without a name it frees the list. */
+static int kafka_conf_resolve(const char *name, const char *service, const struct addrinfo *hints,
+                              struct addrinfo **list, void *opaque) {
+    struct host_addresses found;
+    struct err err = {0};
+    (void)opaque;
+    if (!name) {
+        freeaddrinfo(*list);
+        return 0;
+    }
+    *list = NULL;
+    if (!kafka_conf_look_up(name, &found, &err)) {
+        return err.kind == ERR_TIMEOUT ? EAI_AGAIN : EAI_NONAME;
+    }
+    struct addrinfo numeric = *hints, **end = list;
+    int failure = 0; /* an address of another family than the hints ask for */
+    numeric.ai_flags |= AI_NUMERICHOST;
+    for (size_t i = 0; i < found.count; i++) {
+        struct addrinfo *one = NULL;
+        failure = getaddrinfo(found.items[i], service, &numeric, &one);
+        for (*end = failure == 0 ? one : NULL; *end; end = &(*end)->ai_next) {
+        }
+    }
+    host_addresses_free(&found);
+    return *list ? 0 : failure;
+}
+
+/* ---- properties ----------------------------------------------------------------------------- */
 
 static bool kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const char *value,
                            struct err *err) {
@@ -65,6 +115,7 @@ rd_kafka_conf_t *kafka_conf_create(const struct kafka_conf_options *options, str
     const struct kafka_settings *settings = options->settings;
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_log_cb(conf, kafka_conf_log);
+    rd_kafka_conf_set_resolve_cb(conf, kafka_conf_resolve);
     if (!kafka_conf_set(conf, "bootstrap.servers", settings->brokers, err) ||
         !kafka_conf_set(conf, "client.id", settings->client_id, err) ||
         !kafka_conf_set_all(conf, &options->defaults, err) ||

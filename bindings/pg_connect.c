@@ -241,8 +241,11 @@ static bool pg_connect_try_addresses(struct attempt *attempt, size_t place,
 
 static bool pg_connect_look_up(const struct pg_host *host, int64_t deadline_us,
                                struct host_addresses *found, struct err *err) {
-    return !pg_hosts_is_name(host) || host_lookup(host->name, deadline_us, found, err) ||
-           err_wrap(err, "cannot connect to Postgres");
+    if (!pg_hosts_is_name(host) || host_lookup(host->name, deadline_us, found, err)) {
+        return true;
+    }
+    err->kind = ERR_UNAVAILABLE; /* no statement was sent */
+    return err_wrap(err, "cannot connect to Postgres");
 }
 
 /* until_us: for all servers of the host; 0: connect_timeout_ms for each. The lookup of the name

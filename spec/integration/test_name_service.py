@@ -16,17 +16,21 @@ class NameService:
     """Of programs with its `env`: NAME.test is 127.0.0.1."""
 
     def __init__(self, folder):
-        self.silence, library = folder / "silent", folder / "name_service.so"
+        self.folder, library = folder, folder / "name_service.so"
         subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", library,
                         ROOT / "spec/fixtures/name_service.c"], check=True)
-        self.env = {"LD_PRELOAD": str(library), "NAME_SERVICE_SILENT": str(self.silence),
+        self.env = {"LD_PRELOAD": str(library), "NAME_SERVICE": str(folder),
                     "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
 
     def fall_silent(self):
-        self.silence.touch()
+        (self.folder / "silent").touch()
 
     def answer(self):
-        self.silence.unlink(missing_ok=True)
+        (self.folder / "silent").unlink(missing_ok=True)
+
+    def wait_asked(self, name):
+        asked = self.folder / "asked"
+        wait_until(f"the lookup of {name}", lambda: asked.exists() and name in asked.read_text())
 
 
 @pytest.fixture
@@ -37,10 +41,10 @@ def names(tmp_path):
 
 
 def prepare(service, names, **env):
-    """A program that knows Postgres and Redis by names."""
+    """A program that knows Postgres and Redis by names; and Kafka, if `env` says so."""
     by_name = {"RESULT_AGGREGATOR_SERVICE_DATABASE_URL": service.database_url.replace("127.0.0.1", "db.test"),
-               "REDIS_URL": service.redis_url.replace("127.0.0.1", "redis.test")}
-    return service.prepare(**by_name, **names.env, **env, LOG_LEVEL="DEBUG")
+               "REDIS_URL": service.redis_url.replace("127.0.0.1", "redis.test"), "LOG_LEVEL": "DEBUG"}
+    return service.prepare(**by_name, **names.env | env)
 
 
 def cut_connections(service):
@@ -108,3 +112,13 @@ def test_a_process_stops_while_lookups_hang(bare_service, names):
     bare_service.feed("first-unlinked")
     assert program.stop(PATIENCE_S) == 0
     assert [line["message"] for line in log_lines(program)][-1] == "stopped"
+
+
+def test_a_process_stops_while_the_name_of_a_broker_hangs(bare_service, names):
+    """librdkafka's threads look it up, and its client ends only with them."""
+    by_name = bare_service.kafka.brokers.replace("127.0.0.1", "kafka.test")
+    program = prepare(bare_service, names, KAFKA_BOOTSTRAP_SERVERS=by_name)
+    names.fall_silent()
+    program.start()
+    names.wait_asked("kafka.test")
+    assert program.stop(PATIENCE_S) == 0
