@@ -120,5 +120,8 @@ const char *tls_failure_name(enum tls_failure failure);
 /* The peer's certificate was verified: its name for logs, the first of DNS names, URIs, common
  * name; NULL without a certificate. The session's. */
 const char *tls_session_peer(const struct tls_session *session);
+/* Whether a context that came later than the session's own accepts the name of that certificate;
+ * true without a certificate. */
+bool tls_session_fits(const struct tls_session *session, const struct tls_context *context);
 /* "TLSv1.3". A literal. */
 const char *tls_session_version(const struct tls_session *session);

@@ -117,7 +117,7 @@ char *tls_names_first(const X509 *certificate) {
 
 /* ---- clients ------------------------------------------------------------------------------- */
 
-static bool tls_names_is_admitted(void *argument, enum tls_name_kind kind, struct slice name) {
+static bool tls_names_is_one_of(void *argument, enum tls_name_kind kind, struct slice name) {
     const struct tls_context *context = argument;
     for (size_t i = 0; i < context->client_name_count; i++) {
         struct slice admitted = slice_of(context->client_names[i]);
@@ -131,13 +131,17 @@ static bool tls_names_is_admitted(void *argument, enum tls_name_kind kind, struc
     return false;
 }
 
+bool tls_names_admit(const struct tls_context *context, const X509 *certificate) {
+    return context->client_name_count == 0 ||
+           tls_names_visit_all(certificate, tls_names_is_one_of, (void *)context);
+}
+
 int tls_names_verify(int good, X509_STORE_CTX *store) {
     const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
     struct tls_session *session = SSL_get_app_data(ssl);
-    struct tls_context *context = session->context;
+    const struct tls_context *context = session->context;
     const X509 *own = X509_STORE_CTX_get0_cert(store);
-    if (good && X509_STORE_CTX_get_error_depth(store) == 0 && context->client_name_count > 0 &&
-        !tls_names_visit_all(own, tls_names_is_admitted, context)) {
+    if (good && X509_STORE_CTX_get_error_depth(store) == 0 && !tls_names_admit(context, own)) {
         X509_STORE_CTX_set_error(store, X509_V_ERR_APPLICATION_VERIFICATION);
         good = 0;
     }

@@ -37,6 +37,8 @@ struct tls_session {
 
 /* OpenSSL calls it for each certificate of the peer's chain, the peer's own last (depth 0). */
 int tls_names_verify(int good, X509_STORE_CTX *store);
+/* Whether the context accepts one of the certificate's names, or any name. */
+bool tls_names_admit(const struct tls_context *context, const X509 *certificate);
 /* Appends the names of a certificate, separated by commas. */
 void tls_names_list(const X509 *certificate, char *text, size_t size);
 /* The first name, for logs; the caller frees it. */

@@ -212,6 +212,11 @@ const char *tls_session_peer(const struct tls_session *session) {
     return session->peer;
 }
 
+bool tls_session_fits(const struct tls_session *session, const struct tls_context *context) {
+    const X509 *peer = SSL_get0_peer_certificate(session->ssl);
+    return context == session->context || !peer || tls_names_admit(context, peer);
+}
+
 const char *tls_session_version(const struct tls_session *session) {
     return SSL_get_version(session->ssl);
 }

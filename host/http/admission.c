@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/xalloc.h"
+#include "config/fields.h"
 #include "credentials.h"
 
 #define LEAST_KEY_BYTES 16
@@ -12,6 +13,7 @@ struct admission {
     _Atomic int refs;
     struct credentials *keys, *services;
     bool certificate_is_key;
+    struct config_strings clients; /* whose certificates are keys; none: all */
     struct problems warnings;
 };
 
@@ -71,6 +73,10 @@ struct admission *admission_create(const struct config *config, struct err *err)
     }
     admission->certificate_is_key =
         config->http.client_certificate_is_key && config->http.tls.client_ca[0];
+    const struct config_strings *clients = &config->http.tls.client_names;
+    for (size_t i = 0; admission->certificate_is_key && i < clients->count; i++) {
+        config_strings_add(&admission->clients, clients->items[i]);
+    }
     admission_warn(warnings, "http.api_keys", &config->http.api_keys, true,
                    !admission->certificate_is_key);
     admission_warn(warnings, "http.allowed_services", &config->http.allowed_services, false, true);
@@ -89,6 +95,7 @@ void admission_unref(struct admission *admission) {
         credentials_destroy(admission->keys);
         credentials_destroy(admission->services);
         problems_free(&admission->warnings);
+        config_strings_free(&admission->clients);
         free(admission);
     }
 }
@@ -110,10 +117,28 @@ enum admission_result admission_judge(const struct admission *admission, struct 
                                                    : ADMISSION_WRONG_KEY;
 }
 
+static bool admission_has_client(const struct admission *admission, const char *name) {
+    size_t i = 0;
+    while (i < admission->clients.count && strcmp(admission->clients.items[i], name) != 0) {
+        i++;
+    }
+    return i < admission->clients.count;
+}
+
+/* Whether each certificate that is a key for `other` is one for `admission`. */
+static bool admission_includes_clients(const struct admission *admission,
+                                       const struct admission *other) {
+    bool all = admission->clients.count == 0 || other->clients.count > 0;
+    for (size_t i = 0; admission->clients.count > 0 && i < other->clients.count; i++) {
+        all = all && admission_has_client(admission, other->clients.items[i]);
+    }
+    return !other->certificate_is_key || (admission->certificate_is_key && all);
+}
+
 bool admission_includes(const struct admission *admission, const struct admission *other) {
     return credentials_include_all(admission->keys, other->keys) &&
            credentials_include_all(admission->services, other->services) &&
-           (admission->certificate_is_key || !other->certificate_is_key);
+           admission_includes_clients(admission, other);
 }
 
 bool admission_knows_service(const struct admission *admission, struct slice service) {

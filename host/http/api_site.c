@@ -103,7 +103,8 @@ static char *api_site_explain_rate(struct slice caller) {
 static bool api_site_admit_request(const struct admission *admission, struct exchange *exchange) {
     const struct slice *fields = exchange->request.fields;
     enum admission_result result =
-        admission_judge(admission, fields[FIELD_API_KEY], fields[FIELD_CALLER], exchange->client);
+        admission_judge(admission, fields[FIELD_API_KEY], fields[FIELD_CALLER],
+                        exchange->is_certified ? exchange->client : NULL);
     if (result != ADMISSION_GOOD) {
         endpoint_count_unauthorized(exchange->endpoint, result);
         exchange->why = api_site_explain_refusal(admission, result, fields[FIELD_CALLER]);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/xalloc.h"
+#include "certificates.h"
 #include "connection_private.h"
 #include "handshakes.h"
 #include "live.h"
@@ -176,9 +177,18 @@ void connection_turn_away(struct connection *connection) {
 
 /* ---- requests ----------------------------------------------------------------------------- */
 
+/* A name may have been taken out of the settings since the handshake. */
+static bool connection_is_certified(const struct connection *connection) {
+    struct tls_context *present = certificates_take(loop_shared(connection->loop)->certificates);
+    bool fits = present && tls_session_fits(connection->transport.tls, present);
+    tls_context_unref(present);
+    return fits;
+}
+
 static struct exchange *connection_take_exchange(struct connection *connection) {
     struct exchange *exchange = loop_take_exchange(connection->loop);
     exchange->client = transport_client(&connection->transport);
+    exchange->is_certified = exchange->client && connection_is_certified(connection);
     exchange->is_encrypted = connection->transport.tls != NULL;
     return exchange;
 }

@@ -27,6 +27,7 @@ struct exchange {
     struct body_memory body;  /* of request.body_bytes, as far as received */
     struct response response; /* the connection releases its body */
     const char *client;       /* the name in the client's certificate, verified; NULL: none */
+    bool is_certified;        /* the listener's present settings accept that certificate's name */
     bool is_encrypted;        /* by TLS of this listener */
     char *why;                /* an error's details, for the log only; freed once logged */
     /* For workers.c: */

@@ -168,10 +168,16 @@ static bool from_disk_take_certificates(const struct from_disk *from, uint64_t t
  * scripts are bad or the database is unavailable. */
 static bool from_disk_admit_and_load(struct from_disk *from, struct err *err) {
     struct reload *reload = from->change.reload;
+    struct err refusal = {0};
     uint64_t turn = api_begin_admission(reload->options.api);
     from->fresh = config_load(reload->options.config_path, err);
-    if (!from->fresh || !api_admit(reload->options.api, turn, from->fresh, err) ||
-        !from_disk_take_certificates(from, turn, err)) {
+    /* Certificates first: a client whose stream is ended must meet the new ones. */
+    bool served = from->fresh && from_disk_take_certificates(from, turn, &refusal);
+    if (!from->fresh || !api_admit(reload->options.api, turn, from->fresh, err)) {
+        return false;
+    }
+    if (!served) {
+        *err = refusal;
         return false;
     }
     from->generation = from_disk_load(&from->change, from->fresh, err);

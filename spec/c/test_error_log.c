@@ -412,6 +412,32 @@ static void an_empty_list_of_keys_refuses_every_request(void) {
     CHECK_INT(judge(KEY, "gateway"), ADMISSION_SERVICE_NOT_ALLOWED);
 }
 
+static struct admission *admission_of_clients(char **names, size_t count) {
+    struct err err = {0};
+    set(&config.http.tls.client_names, names, count);
+    struct admission *admission = admission_create(&config, &err);
+    CHECK_OK(admission != NULL, &err);
+    return admission;
+}
+
+static void a_client_that_is_no_longer_named_is_revoked_where_certificates_are_keys(void) {
+    char *names[] = {"a", "b"};
+    config = (struct config){.http.client_certificate_is_key = 1, .http.tls.client_ca = "ca.pem"};
+    struct admission *any = admission_of_clients(names, 0), *one = admission_of_clients(names, 1);
+    struct admission *both = admission_of_clients(names, 2);
+    CHECK(admission_includes(both, one) && admission_includes(any, both));
+    CHECK(admission_includes(any, any) && admission_includes(one, one));
+    CHECK(!admission_includes(one, both));
+    CHECK(!admission_includes(both, any));
+    config.http.client_certificate_is_key = 0;
+    struct admission *none = admission_of_clients(names, 2);
+    CHECK(!admission_includes(none, one) && admission_includes(one, none));
+    admission_unref(any);
+    admission_unref(one);
+    admission_unref(both);
+    admission_unref(none);
+}
+
 static void check_warnings(size_t count, const char *part) {
     struct err err = {0};
     struct admission *admission = admission_create(&config, &err);
@@ -478,6 +504,8 @@ static const struct test_case cases[] = {
      a_refused_connection_gets_a_503_and_a_log_line_with_one_id},
     {"refusals have a reason", refusals_have_a_reason},
     {"an empty list of keys refuses every request", an_empty_list_of_keys_refuses_every_request},
+    {"a client that is no longer named is revoked where certificates are keys",
+     a_client_that_is_no_longer_named_is_revoked_where_certificates_are_keys},
     {"suspicious keys get a warning", suspicious_keys_get_a_warning},
     {"keys that no request can send are refused", keys_that_no_request_can_send_are_refused},
 };

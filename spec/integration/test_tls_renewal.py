@@ -11,8 +11,9 @@ import certificates
 import pytest
 import stack
 from harness import log_lines
+from http_client import STATUS
 from stack import wait_until
-from tls_http import prepare
+from tls_http import client_context, prepare
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +139,30 @@ def test_an_end_that_is_near_is_warned_of(renewable, authority):
 def test_settings_that_contradict_are_named(world, env, problem):
     checked = world.prepare(env=env).command("check", check=False)
     assert checked.returncode == 1 and problem in checked.stderr, checked.stderr
+
+
+# ---- names of clients -----------------------------------------------------------------------
+
+def test_a_name_that_was_taken_out_is_no_key_on_open_connections(world, authority, tmp_path):
+    names, caller = tmp_path / "names", b"X-Service-ID: api-gateway-service\r\n"
+    names.write_text("stays.test, leaves.test")
+    program = prepare(world, authority,
+                      AGGREGATOR_HTTP_TLS_CLIENT_CA=str(authority.certificate),
+                      AGGREGATOR_HTTP_TLS_CLIENT_CERTIFICATES="optional",
+                      AGGREGATOR_HTTP_TLS_CLIENT_NAMES_FILE=str(names),
+                      AGGREGATOR_HTTP_CLIENT_CERTIFICATE_IS_KEY="true",
+                      AGGREGATOR_HTTP_KEEP_ALIVE_TIMEOUT_MS="600000").start().wait_ready()
+    stays, leaves = (client_context(authority, name, f"DNS:{name}.test")
+                     for name in ("stays", "leaves"))
+    with program.client(tls=stays) as one, program.client(tls=leaves) as other:
+        def statuses():
+            return [client.request(STATUS, headers=caller).answer().status
+                    for client in (one, other)]
+        wait_until("the batch", lambda: statuses() == [200, 200])
+        names.write_text("stays.test")
+        assert stack.Aggregator.ask(program, "reload")["settings"] == ["http.tls_client_names"]
+        assert statuses() == [200, 401]
+    assert program.stop() == 0
 
 
 # ---- docs/operate/tls.md --------------------------------------------------------------------
