@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT / "tools/lib"))
 
 import apache_kafka  # noqa: E402
 import certificates  # noqa: E402
+import citus  # noqa: E402
 import faulty_build as faulty_builds  # noqa: E402
 import harness  # noqa: E402
 import http_client  # noqa: E402
@@ -301,3 +302,10 @@ def open_stream(cleanup):
         return stream
 
     return start
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory):
+    """A citus.Cluster, on which tests make databases."""
+    with contextlib.ExitStack() as cleanup:
+        yield citus.Cluster(tmp_path_factory.mktemp("citus"), cleanup)
