@@ -209,22 +209,36 @@ void kafka_consumer_leave(struct kafka_consumer *consumer) {
     consumer->stuck = !failed && !rd_kafka_consumer_closed(consumer->client);
 }
 
-static void kafka_consumer_destroy_stuck(void *client) {
-    rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+static void kafka_consumer_free(struct kafka_consumer *consumer) {
+    kafka_files_free(&consumer->files);
+    free(consumer->brokers);
+    free(consumer);
 }
 
-static void kafka_consumer_forget_stuck(void *client) {
-    (void)client; /* kafka_consumer_destroy_stuck frees it; leaked if no thread started */
+static void kafka_consumer_close_stuck(void *context) {
+    struct kafka_consumer *consumer = context;
+    rd_kafka_destroy_flags(consumer->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    consumer->client = NULL;
+}
+
+/* Without a thread the client is still there, and calls back with the consumer: both leak. */
+static void kafka_consumer_free_stuck(void *context) {
+    struct kafka_consumer *consumer = context;
+    if (!consumer->client) {
+        kafka_consumer_free(consumer);
+    }
 }
 
 /* The coordinator does not reply: a detached thread waits for it. */
 static void kafka_consumer_destroy_aside(struct kafka_consumer *consumer) {
-    static const struct timed_work work = {"closing a Kafka client", kafka_consumer_destroy_stuck,
-                                           kafka_consumer_forget_stuck};
+    static const struct timed_work work = {"closing a Kafka client", kafka_consumer_close_stuck,
+                                           kafka_consumer_free_stuck};
     struct err err = {0};
     log_warning("Kafka consumer did not leave its group in time: it is closed in the background",
                 LOG_INT("member", consumer->number));
-    if (!timed_work_run(&work, consumer->client, DESTROY_TIMEOUT_MS, &err)) {
+    if (timed_work_run(&work, consumer, DESTROY_TIMEOUT_MS, &err)) {
+        kafka_consumer_free(consumer);
+    } else {
         log_debug("a Kafka consumer is still closing", LOG_TEXT("detail", err.text));
     }
 }
@@ -244,12 +258,12 @@ void kafka_consumer_destroy(struct kafka_consumer *consumer) {
     }
     if (consumer->client && consumer->stuck) {
         kafka_consumer_destroy_aside(consumer);
-    } else if (consumer->client) {
+        return;
+    }
+    if (consumer->client) {
         rd_kafka_destroy(consumer->client);
     }
-    kafka_files_free(&consumer->files);
-    free(consumer->brokers);
-    free(consumer);
+    kafka_consumer_free(consumer);
 }
 
 /* ---- fetching -------------------------------------------------------------------------------- */
