@@ -15,7 +15,7 @@ END
 $$;
 
 CREATE OR REPLACE FUNCTION aggregator_state.outbox_ids(wanted bigint) RETURNS SETOF bigint
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   RETURN QUERY SELECT aggregator_state.ordered_id(nextval('aggregator_state.ids'))
     FROM generate_series(1, wanted);

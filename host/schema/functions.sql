@@ -102,7 +102,7 @@ $$;
 
 -- Ids for messages of the outbox. SECURITY DEFINER: a role that stores them has no right to the sequence.
 CREATE OR REPLACE FUNCTION aggregator_state.outbox_ids(wanted bigint) RETURNS SETOF bigint
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   RETURN QUERY SELECT nextval('aggregator_state.outbox_id_seq') FROM generate_series(1, wanted);
 END

@@ -165,8 +165,15 @@ static bool migrate_run_plain(struct pg *pg, const char *sql, struct err *err) {
     return pg_query(pg, "migration", sql, NULL, MIGRATION_TIMEOUT_MS, NULL, err);
 }
 
+/* Postgres looks for tables in pg_temp first, unless the path has it: by a temporary table a role
+ * could lead functions of the owner (SECURITY DEFINER SET search_path FROM CURRENT) to triggers of
+ * its own. */
+static const char migrate_path_sql[] =
+    "SELECT set_config('search_path', "
+    "concat_ws(', ', nullif(current_setting('search_path'), ''), 'pg_temp'), true)";
+
 static bool migrate_begin_locked(struct pg *pg, struct err *err) {
-    return migrate_run_plain(pg, "BEGIN", err) &&
+    return migrate_run_plain(pg, "BEGIN", err) && migrate_run_plain(pg, migrate_path_sql, err) &&
            pg_query(pg, "migration_lock", LOCK_SQL, NULL, MIGRATION_TIMEOUT_MS, NULL, err);
 }
 

@@ -121,6 +121,15 @@ def test_the_running_role_changes_no_table_and_deletes_no_row_of_the_view(limite
         assert refused.value.pgcode == "42501", statement
 
 
+def test_functions_of_the_owner_find_no_temporary_table(limited_service):
+    """Its triggers would run with the rights of the owner."""
+    paths = limited_service.query("SELECT oid::regproc::text, array_to_string(proconfig, ' ') FROM pg_proc "
+                                  "WHERE prosecdef AND proconfig IS NOT NULL")
+    definers = limited_service.query("SELECT count(*) FROM pg_proc WHERE prosecdef")[0][0]
+    assert len(paths) == definers >= 8
+    assert [function for function, path in paths if not re.search(r"search_path=.*, pg_temp$", path)] == []
+
+
 def test_a_later_migration_needs_no_further_grant(limited_service, roles):
     with psycopg2.connect(roles.url("aggregator_owner")) as connection, connection.cursor() as cursor:
         cursor.execute("CREATE TABLE later (id int); CREATE TABLE aggregator_state.later (id int)")

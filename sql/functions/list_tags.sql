@@ -36,7 +36,7 @@ END
 $$;
 
 -- A page with its tags. The tags are read after it, by a snapshot of their own: what is committed in
--- between touches one of those of either moment.
+-- between touches one of those of either moment. `migrate` puts pg_temp last in the path.
 CREATE OR REPLACE FUNCTION tagged_list(
   wanted_user text, statuses text[], after_at timestamptz, after_batch text,
   page_limit bigint, page_offset bigint, OUT body text, OUT tags text[]

@@ -55,6 +55,7 @@ $$;
 -- The transition table `changed` has the rows that a statement has written, `gone` those that were there
 -- before. The essays of a marked batch are read when the mark is taken: what is cheap for a reader is
 -- dear for every commit. Essays themselves are marked where no row names them with the batch then.
+-- SECURITY DEFINER: who writes a row has no right to the marks. `migrate` puts pg_temp last in the path.
 
 CREATE OR REPLACE FUNCTION mark_essays() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
