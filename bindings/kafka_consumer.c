@@ -1,9 +1,11 @@
 /* kafka_consumer: opens a consumer, fetches records, leaves the group. */
 #include "kafka_consumer.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/timed_work.h"
@@ -20,6 +22,7 @@
 #define LEAVE_TIMEOUT_US 5000000
 #define LEAVE_POLL_MS 100
 #define DESTROY_TIMEOUT_MS 1000
+#define CLOSED_DESTROY_TIMEOUT_S 3
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
@@ -243,6 +246,32 @@ static void kafka_consumer_destroy_aside(struct kafka_consumer *consumer) {
     }
 }
 
+static void *kafka_consumer_destroy_closed(void *client) {
+    rd_kafka_destroy(client);
+    return NULL;
+}
+
+/* librdkafka 2.0.2 waits for ever if a partition that the client fetched was deleted. False: it
+ * does, on a thread that nobody waits for. */
+static bool kafka_consumer_destroy_in_time(const struct kafka_consumer *consumer) {
+    pthread_t thread;
+    struct timespec until;
+    if (pthread_create(&thread, NULL, kafka_consumer_destroy_closed, consumer->client) != 0) {
+        rd_kafka_destroy(consumer->client);
+        return true;
+    }
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += CLOSED_DESTROY_TIMEOUT_S;
+    if (pthread_timedjoin_np(thread, NULL, &until) == 0) {
+        return true;
+    }
+    log_warning("Kafka consumer left its group and does not end, mostly because a topic was "
+                "deleted: it is left behind",
+                LOG_INT("member", consumer->number));
+    pthread_detach(thread);
+    return false;
+}
+
 void kafka_consumer_destroy(struct kafka_consumer *consumer) {
     if (!consumer) {
         return;
@@ -260,8 +289,8 @@ void kafka_consumer_destroy(struct kafka_consumer *consumer) {
         kafka_consumer_destroy_aside(consumer);
         return;
     }
-    if (consumer->client) {
-        rd_kafka_destroy(consumer->client);
+    if (consumer->client && !kafka_consumer_destroy_in_time(consumer)) {
+        return; /* the client still uses the consumer */
     }
     kafka_consumer_free(consumer);
 }

@@ -59,8 +59,8 @@ struct kafka_consumer *kafka_consumer_open(const struct kafka_consumer_options *
                                            struct err *err);
 /* Leaves the group, within five seconds; calls on_rebalance for the remaining partitions. */
 void kafka_consumer_leave(struct kafka_consumer *consumer);
-/* All messages must have been released. A consumer that did not leave in time closes on a thread of
- * its own. NULL is allowed. */
+/* All messages must have been released. A consumer that did not leave, or does not end, in time
+ * closes on a thread of its own. NULL is allowed. */
 void kafka_consumer_destroy(struct kafka_consumer *consumer);
 /* Takes the current login of the configuration if it changed. after_refusal: a broker has just
  * refused the last one. */

@@ -110,6 +110,17 @@ def test_a_topic_recreated_while_running_is_read_from_its_beginning(single, coun
     check_new_topic(single, program, count)
 
 
+def test_a_process_whose_topic_was_deleted_stops(single):
+    """librdkafka 2.0.2 never closes a client whose partition was deleted."""
+    program = single.start()
+    single.publish(slots("old", 5))
+    single.wait_committed(5)
+    single.cleanup.callback(make_topic, single.kafka)
+    delete_topic(single.kafka)
+    wait_until("the client to notice", lambda: log_lines(program, "Kafka consumer reported an error"))
+    assert program.stop() == 0
+
+
 @pytest.fixture
 def latest(single):
     """The configuration of a program that skips records older than its first start."""
