@@ -1,5 +1,6 @@
 """The administration port: authentication, verbs, and that it delays nothing else."""
 import json
+import pathlib
 import shutil
 import signal
 import socket
@@ -209,10 +210,17 @@ def test_the_running_scripts_are_compared_by_their_number(service):
         assert status == 200 and said["files"] == [], said
 
 
+def thread_states(program):
+    """The letters of proc(5): T is stopped."""
+    tasks = pathlib.Path(f"/proc/{program.process.pid}/task")
+    return {(task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks.iterdir()}
+
+
 def test_a_command_whose_client_left_before_it_began_does_nothing(service):
     """As after a freeze of the process: the operator may have done something else meanwhile."""
     program = service.program
     program.send(signal.SIGSTOP)
+    wait_until("the stop of every thread", lambda: thread_states(program) == {"T"})
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(program.env["ADMIN_SOCKET"])
         client.sendall(b"rollback\n")
