@@ -87,6 +87,7 @@ class Side:
         for batch in chosen[:20]:  # plans and connections
             assert program.status_of(batch)
         self.wait_reactions()
+        citus.execute(self.url, "VACUUM ANALYZE")  # before autovacuum does it beside the responses
         idle = self.idle_share()
         cpu, took = postgres_seconds(self.nodes), []
         for batch in chosen:
