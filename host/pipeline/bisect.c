@@ -32,8 +32,8 @@ static bool bisect_undo_part(struct pipeline *pipeline, struct err *err) {
  * is sent again at the end, with the counts of rejected events; its locks stay. */
 static bool bisect_begin(struct pipeline *pipeline, struct batch *batch, struct err *err) {
     transaction_reset(pipeline);
-    return bisect_run_plain(pipeline, "ROLLBACK", err) &&
-           bisect_run_plain(pipeline, "BEGIN", err) &&
+    return bisect_run_plain(pipeline, "ROLLBACK", err) && transaction_send_begin(pipeline, err) &&
+           bisect_run(pipeline, err) &&
            /* A deferred constraint fails at COMMIT, where no event can be blamed. */
            bisect_run_plain(pipeline, "SET CONSTRAINTS ALL IMMEDIATE", err) &&
            transaction_send_locks(pipeline, batch, err) && bisect_run(pipeline, err) &&

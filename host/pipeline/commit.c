@@ -45,11 +45,10 @@ bool commit_begin(struct pipeline *pipeline, struct batch *batch, struct err *er
     if (batch->handled < batch->count) {
         return batch_describe_unhandled(pipeline, batch, err);
     }
-    bool ok = pg_limit_statements(pipeline->pg, commit_limit_ms(pipeline), err) &&
-              transaction_send_plain(pipeline, "BEGIN", err) &&
-              transaction_send_position(pipeline, batch, err) &&
-              transaction_send_rows(pipeline, batch, err) &&
-              transaction_send_rest(pipeline, batch, err);
+    bool ok =
+        pg_limit_statements(pipeline->pg, commit_limit_ms(pipeline), err) &&
+        transaction_send_begin(pipeline, err) && transaction_send_position(pipeline, batch, err) &&
+        transaction_send_rows(pipeline, batch, err) && transaction_send_rest(pipeline, batch, err);
     FAULT_POINT("before_commit");
     ok = ok && transaction_send_commit(pipeline, err) && pg_sync(pipeline->pg, err);
     FAULT_POINT("after_commit_sent");

@@ -35,6 +35,11 @@ bool transaction_send_plain(struct pipeline *pipeline, const char *sql, struct e
     return pg_send(pipeline->pg, sql, sql, NULL, false, err); /* its text is its name */
 }
 
+bool transaction_send_begin(struct pipeline *pipeline, struct err *err) {
+    return transaction_send_plain(pipeline, "BEGIN", err) &&
+           pg_send(pipeline->pg, "begin_writes", begin_writes_sql, NULL, false, err);
+}
+
 bool transaction_send_position(struct pipeline *pipeline, const struct batch *batch,
                                struct err *err) {
     bool ok = pipeline->options.mode == PIPELINE_RETRY

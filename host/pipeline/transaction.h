@@ -22,6 +22,8 @@ struct transaction {
 void transaction_reset(struct pipeline *pipeline);
 /* Queues a statement without parameters. */
 bool transaction_send_plain(struct pipeline *pipeline, const char *sql, struct err *err);
+/* Queues BEGIN, and what the database needs before writes. */
+bool transaction_send_begin(struct pipeline *pipeline, struct err *err);
 /* Queues the new offsets, or the deletion of the retried events from rejected_events. */
 bool transaction_send_position(struct pipeline *pipeline, const struct batch *batch,
                                struct err *err);

@@ -121,6 +121,9 @@ CREATE OR REPLACE FUNCTION aggregator_state.epoch(
        ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END)
 $$;
 
+-- Begins the writes of a transaction. Postgres needs nothing; citus.sql has the form that does something.
+CREATE OR REPLACE FUNCTION aggregator_state.begin_writes() RETURNS void LANGUAGE sql AS '';
+
 -- Waits until what a transaction of another session has committed is visible whole, once a part of it is.
 -- Postgres shows a commit at once; citus.sql has the form that waits.
 CREATE OR REPLACE FUNCTION aggregator_state.await_commits() RETURNS void LANGUAGE sql AS '';

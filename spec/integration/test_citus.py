@@ -204,6 +204,19 @@ def test_a_response_reads_its_batch_by_one_statement_and_its_essays_by_another(f
     assert reads(url, text) - before == 1
 
 
+def test_a_transaction_of_ingestion_writes_to_all_nodes_at_once(fed_pair):
+    """Also to its own: of two that begin at different nodes, each would lock its own rows last."""
+    for url in fed_pair.urls[1:]:
+        assert reads(url, "%aggregator_state.begin_writes()%") > 0
+        with contextlib.closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+            said = []
+            for statement in ("SELECT aggregator_state.begin_writes()", "COMMIT"):
+                cursor.execute(statement)
+                cursor.execute("SHOW citus.enable_local_execution")
+                said += cursor.fetchone()
+            assert said == ["off", "on"]
+
+
 def test_a_reaction_reads_its_batches_by_one_statement_for_each_table(fed_pair):
     keys = [batch for stream in BESIDE for batch in expectations(stream)]
     runs = f"SELECT r::text FROM ended_runs(ARRAY{keys}) r ORDER BY r::text COLLATE \"C\""
