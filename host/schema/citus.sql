@@ -45,8 +45,10 @@ $$;
 -- Citus writes to the shards of its own node only after all others have written. Two commits with rows in common
 -- that begin at different nodes lock them in opposite order, and wait for each other until Citus ends one after
 -- seconds. Without that shortcut all nodes get their part of a statement at once, wherever it begins.
-CREATE OR REPLACE FUNCTION aggregator_state.begin_writes() RETURNS void LANGUAGE sql AS $$
-  SELECT set_config('citus.enable_local_execution', 'off', true)
+CREATE OR REPLACE FUNCTION aggregator_state.begin_writes() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM set_config('citus.enable_local_execution', 'off', true);
+END
 $$;
 
 -- The transactions that are prepared on this node, by the names that Citus gives them.

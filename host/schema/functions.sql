@@ -121,12 +121,13 @@ CREATE OR REPLACE FUNCTION aggregator_state.epoch(
        ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END)
 $$;
 
--- Begins the writes of a transaction. Postgres needs nothing; citus.sql has the form that does something.
-CREATE OR REPLACE FUNCTION aggregator_state.begin_writes() RETURNS void LANGUAGE sql AS '';
+-- Begins the writes of a transaction. Postgres needs nothing; citus.sql has the form that does something. In
+-- PL/pgSQL, as the next: Postgres reads the text of a function in SQL again for each call.
+CREATE OR REPLACE FUNCTION aggregator_state.begin_writes() RETURNS void LANGUAGE plpgsql AS 'BEGIN END';
 
 -- Waits until what a transaction of another session has committed is visible whole, once a part of it is.
 -- Postgres shows a commit at once; citus.sql has the form that waits.
-CREATE OR REPLACE FUNCTION aggregator_state.await_commits() RETURNS void LANGUAGE sql AS '';
+CREATE OR REPLACE FUNCTION aggregator_state.await_commits() RETURNS void LANGUAGE plpgsql AS 'BEGIN END';
 
 -- Sums the bytes only if the table with its indexes exceeds the limit. `tableoid` is the table on the node
 -- that has its rows. Rows of one transaction stay or go together, and the newest stay. SKIP LOCKED: two
