@@ -3,6 +3,7 @@ ended, and after its promotion. Longer, under faults: tools/crashtest, whose pro
 import contextlib
 import json
 import shutil
+import subprocess
 
 import pytest
 import stack
@@ -99,7 +100,7 @@ class Replicated:
         return self.psql(self.standby, sql)
 
     def psql(self, server, sql):
-        return stack.subprocess.run(["psql", "-qXAt", server.url(self.database), "-c", sql],
+        return subprocess.run(["psql", "-qXAt", server.url(self.database), "-c", sql],
                                     check=True, capture_output=True, text=True).stdout.strip()
 
     def replica_of(self, program):
