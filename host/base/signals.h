@@ -11,8 +11,8 @@
 void signals_init(void);
 
 /* Starts the thread that takes the signals; call it before any other thread starts. The first
- * SIGTERM or SIGINT is stop_request(). After stop_request(), whoever calls it, the process has
- * limit_s to end. */
+ * SIGTERM or SIGINT is stop_request(). After stop_request() of any caller the process has limit_s
+ * to end. */
 bool signals_listen(bool reloads, int limit_s, struct err *err);
 /* Readable after SIGHUP in `run`; read with eventfd_read. -1 without signals_listen. */
 int signals_reload_fd(void);
