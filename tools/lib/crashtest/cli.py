@@ -20,7 +20,7 @@ from .retention import AgingStream, Retention, move_horizon
 SLOTS = 3
 NEIGHBOUR_PAUSE_S = (0.5, 1.5)
 POINT_LIMIT_S = 10  # without any fault point being reached: the processes wait for one another
-MOST_HELD_UP = 4
+MOST_HELD_UP = 6
 KINDS = {"kill": "SIGKILL", "fault kill": "SIGKILL at fault points", "freeze": "SIGSTOP",
          "fault freeze": "SIGSTOP at fault points", "term": "SIGTERM", "cut": "connections cut",
          "delay": "connections delayed", "reload": "scripts changed, SIGHUP", "slip": "scripts with a slip, SIGHUP",

@@ -196,6 +196,7 @@ class Driver:
 
     def kill_one_of_all(self):
         """The publishing process may wait for a rebalance, the others for its lease."""
+        self.stirred = time.monotonic()  # not once more before it is started again
         slot = self.random.choice([slot for slot in self.slots if slot.running()] or [None])
         if slot and not slot.frozen and not slot.ending:
             self.journal.note("kill", str(slot), f"SIGKILL {slot}: no fault point was reached")

@@ -1,6 +1,7 @@
 """Samples a process at rest that has used all its states and connections."""
 import concurrent.futures
 import re
+import time
 import uuid
 
 import stack
@@ -8,6 +9,10 @@ import stack
 from . import samples
 
 LIMIT_S = 30
+TICK_S = 0.01
+# How long a server hangs at most, in the order in which a request asks them. Redis: for less than
+# redis.timeout_ms, after which a reader closes its connection.
+HOLD_LIMITS_S = {"redis": 0.2, "postgres": 5}
 REDIS_POOL = 8  # connections for readers: host/cache/shared.c
 
 
@@ -23,36 +28,45 @@ def most_connections(slot):
     return {"postgres": states() + workers + 1, "redis": REDIS_POOL + 2 * workers + 3}
 
 
+def all_open(slot, proxies, name):
+    """Whether a process has every connection to a server that it may have."""
+    return samples.take(slot.program, proxies).connections[name] >= most_connections(slot)[name]
+
+
+def release_when_open(slot, proxies, name):
+    """Releases a held server once every connection to it is open, or after its limit."""
+    end = time.monotonic() + HOLD_LIMITS_S[name]
+    while not all_open(slot, proxies, name) and time.monotonic() < end:
+        time.sleep(TICK_S)
+    proxies[name].release()
+
+
 def ask_in_every_state(slot, proxies):
-    """Makes every state connect: while the database hangs, each request takes another state."""
+    """Asks while Redis and Postgres hang: each request takes another connection of both."""
     asked = 2 * states()
 
     def ask():
         return slot.program.get(f"/internal/v1/batches/{uuid.uuid4()}/status")[0]
 
     with concurrent.futures.ThreadPoolExecutor(asked) as clients:
-        proxies["postgres"].hold()
-        try:
-            answers = [clients.submit(ask) for _ in range(asked)]
-            most = most_connections(slot)["postgres"]
-            stack.wait_until("a connection for every state", lambda: samples.take(
-                slot.program, proxies).connections["postgres"] >= most, 5)
-        finally:
-            proxies["postgres"].release()
+        for name in HOLD_LIMITS_S:
+            proxies[name].hold()
+        answers = [clients.submit(ask) for _ in range(asked)]
+        for name in HOLD_LIMITS_S:
+            release_when_open(slot, proxies, name)
         statuses = {answer.result() for answer in answers}
     if statuses != {404}:
         raise AssertionError(f"{slot} answers for unknown batches: {statuses}")
 
 
 def open_all(slot, proxies):
-    """Readers of Redis meet by chance only: asks until there were as many at once as may be."""
+    """Asks again where requests of a slow machine came too late for one hold."""
 
-    def all_open():
+    def opened():
         ask_in_every_state(slot, proxies)
-        held = samples.take(slot.program, proxies).connections
-        return all(held[name] >= most for name, most in most_connections(slot).items())
+        return all(all_open(slot, proxies, name) for name in HOLD_LIMITS_S)
 
-    stack.wait_until(f"every connection of {slot}", all_open, LIMIT_S)
+    stack.wait_until(f"every connection of {slot}", opened, LIMIT_S)
 
 
 def settled(slot, proxies):
