@@ -23,6 +23,7 @@ from .servers import Servers, committing
 NODES = 2
 LEAST_RATE = 0.9  # of the plain one's
 IDLE_S = 5
+ASK_S = 0.2       # between two questions of the bench, each of which costs a cluster 5 ms of CPU
 MOST_CPU = 4      # of a response, as a multiple of the plain one's
 UNCACHED = {"CACHE_ENABLED": "false", "OUTBOX_ENABLED": "false"}
 MARKS = "SELECT count(*) FROM aggregator_state.reaction_marks"
@@ -59,10 +60,10 @@ class Side:
         with committing(self.url) as now:
             for program in self.programs:
                 program.start()
-            stack.wait_until("the first commit", lambda: now() > untimed, 600, 0.01)
+            stack.wait_until("the first commit", lambda: now() > untimed, 600, ASK_S)
             before, began, cpu = now(), time.monotonic(), postgres_seconds(self.nodes)
             own = sum(drain.cpu_seconds(program.pids()) for program in self.programs)
-            stack.wait_until("the last commit", lambda: now() >= last, 600, 0.01)
+            stack.wait_until("the last commit", lambda: now() >= last, 600, ASK_S)
             events, seconds = last - before, time.monotonic() - began
             # Reactions are part of an event's cost, whether they run beside the commits or behind them.
             self.wait_reactions()
@@ -78,7 +79,7 @@ class Side:
                 cursor.execute(MARKS)
                 return cursor.fetchone() == (0,)
 
-            stack.wait_until("the last reaction", none_is_left, 600)
+            stack.wait_until("the last reaction", none_is_left, 600, ASK_S)
 
     def asked(self, responses):
         batches = [row[0] for row in verify.query(self.url, BATCHES)]
