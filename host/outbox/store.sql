@@ -1,8 +1,9 @@
 -- name: store
 -- The first message of an identity is stored. Others are compared with the stored row, or with the
--- first; a row that a concurrent transaction stores is not visible, and not compared. The ids are in the
--- order of the messages. Rows are inserted in the order of their identities: each waits for a transaction
--- that stores the same identity, and in another order two would wait for each other.
+-- first; a row that a concurrent transaction stores is not visible, and not compared. Where all messages
+-- were stored there is nothing to compare. The ids are in the order of the messages. Rows are inserted
+-- in the order of their identities: each waits for a transaction that stores the same identity, and in
+-- another order two would wait for each other.
 WITH given AS (
   SELECT identity COLLATE "C" AS identity, topic COLLATE "C" AS topic, key COLLATE "C" AS key,
     value, coalesce(headers, '{}')::jsonb AS headers, fact_at, source, about, scripts, traceparent,
@@ -37,7 +38,8 @@ conflicts AS (
   FROM given g
   LEFT JOIN aggregator_state.outbox o ON o.identity = g.identity
   JOIN firsts f ON f.identity = g.identity
-  WHERE (g.topic, g.key, g.value, g.headers) IS DISTINCT FROM CASE WHEN o.id IS NULL
+  WHERE (SELECT count(*) FROM stored) < (SELECT count(*) FROM given)
+    AND (g.topic, g.key, g.value, g.headers) IS DISTINCT FROM CASE WHEN o.id IS NULL
       THEN (f.topic, f.key, f.value, f.headers)
       ELSE (o.topic, o.key, o.value, o.headers) END)
 SELECT (SELECT count(*) FROM stored WHERE state = 'pending') AS outbox_pending,
