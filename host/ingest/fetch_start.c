@@ -36,6 +36,23 @@ static void fetch_start_log_move(const struct partition *partition, const char *
               LOG_INT("log_begins", bounds.low), LOG_INT("log_ends", bounds.high));
 }
 
+/* Kafka has deleted records from the offset on. Those that a replay was to read again are no loss.
+ */
+static void fetch_start_note_deleted(struct worker *worker, const struct partition *partition,
+                                     struct bounds bounds) {
+    int64_t committed = partition->next_offset;
+    int64_t unread = committed > partition->passed_offset ? committed : partition->passed_offset;
+    if (bounds.low <= unread) {
+        log_warning("a replay begins later: Kafka has deleted the records before",
+                    LOG_TEXT("topic", partition->topic), LOG_INT("partition", partition->number),
+                    LOG_INT("replay_from", committed), LOG_INT("log_begins", bounds.low));
+        return;
+    }
+    fetch_start_log_move(partition, "events were deleted by Kafka before they were read",
+                         bounds.low, bounds);
+    metric_add(worker->deleted, (double)(bounds.low - unread));
+}
+
 /* The start offset; -1: unknown until Kafka replies. */
 static int64_t fetch_start_choose(struct worker *worker, struct partition *partition,
                                   struct bounds bounds) {
@@ -49,9 +66,7 @@ static int64_t fetch_start_choose(struct worker *worker, struct partition *parti
         return fetch_start_is_latest(worker) ? bounds.high : bounds.low;
     }
     if (committed < bounds.low) {
-        fetch_start_log_move(partition, "events were deleted by Kafka before they were read",
-                             bounds.low, bounds);
-        metric_add(worker->deleted, (double)(bounds.low - committed));
+        fetch_start_note_deleted(worker, partition, bounds);
         return bounds.low;
     }
     /* Kafka lacks the offset for another reason than deletion. */

@@ -74,6 +74,7 @@ static void database_offsets_take(struct partition *partition, const struct pg_r
     free(partition->position);
     partition->position = xstrdup(pg_rows_text(rows, row, 5));
     partition->counted = strtoll(pg_rows_text(rows, row, 6), NULL, 10);
+    partition->passed_offset = strtoll(pg_rows_text(rows, row, 7), NULL, 10);
 }
 
 /* *found: how many partitions have a row. */

@@ -18,13 +18,14 @@ ORDER BY w.topic, w.partition
 ON CONFLICT DO NOTHING
 
 -- name: load
--- FOR SHARE waits for the previous owner's transaction, so that the offsets are final. The last two
--- columns are a cache_position: the partition's name and the count of its committed events.
+-- FOR SHARE waits for the previous owner's transaction, so that the offsets are final. Columns six and
+-- seven are a cache_position: the partition's name and the count of its committed events.
 SELECT o.topic, o.partition::text, o.next_offset::text, o.fresh_offset::text,
   CASE WHEN o.last_offset = o.next_offset - 1
     THEN (extract(epoch FROM o.last_time) * 1000000)::int8::text END,
   (o.consumer_group || '/' || o.topic || '/' || o.partition),
-  (o.applied + o.superseded + o.ignored + o.duplicate + o.rejected + o.expired)::text
+  (o.applied + o.superseded + o.ignored + o.duplicate + o.rejected + o.expired)::text,
+  coalesce(o.last_offset + 1, 0)::text
 FROM aggregator_state.consumer_offsets o
 JOIN unnest($2::text[], $3::int4[]) AS w (topic, partition) USING (topic, partition)
 WHERE o.consumer_group = $1::text

@@ -37,6 +37,7 @@ struct partition {
     int64_t
         probe_offset; /* of that record while it is re-read to recognise the log; -1: no probe */
     int64_t fresh_offset;   /* a replay ends there; below it processed ids are not looked up */
+    int64_t passed_offset;  /* behind the last record that was committed; a replay is below it */
     int64_t broker_time_us; /* of the newest record taken, for lag */
     int64_t high_offset;    /* Kafka's high watermark; -1: unknown */
     int64_t end_offset;     /* where reading last reached the end; -1: not yet */

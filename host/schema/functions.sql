@@ -47,6 +47,8 @@ CREATE OR REPLACE FUNCTION aggregator_state.move_offset(
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   UPDATE aggregator_state.consumer_offsets SET next_offset = next,
+    -- back: it may be of a log that was
+    last_offset = CASE WHEN next >= expected THEN last_offset END,
     skipped = skipped + CASE WHEN expected >= 0 THEN greatest(next - expected, 0) ELSE 0 END,
     -- Redis remembers offsets of the log that was
     fresh_offset = CASE WHEN next < expected THEN greatest(fresh_offset, expected)

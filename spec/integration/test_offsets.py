@@ -76,6 +76,18 @@ def test_records_deleted_before_they_were_read_are_logged_and_counted(single):
     assert essays(single) == {f"early-{n}" for n in range(10)} | {f"late-{n}" for n in range(10)}
 
 
+def test_a_replay_of_records_that_kafka_has_deleted_is_no_loss(single):
+    program = single.start()
+    single.publish(slots("an", 10))
+    single.wait_committed(10)
+    cut(single, 4)
+    program.command("replay", "--topic", SLOTS, "--from-offset", "0")
+    wait_until("the replay", lambda: offset_row(single) == (10, 16, 4))
+    assert program.metric("ras_deleted_messages_total") == 0
+    line, = log_lines(program, "a replay begins later: Kafka has deleted the records before")
+    assert (line["level"], line["replay_from"], line["log_begins"]) == ("warning", 0, 4)
+
+
 def check_new_topic(service, program, count):
     wait_until("the new topic's events", lambda: essays(service) >= {
         f"new-{number}" for number in range(count)})
