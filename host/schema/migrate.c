@@ -167,10 +167,13 @@ static bool migrate_run_plain(struct pg *pg, const char *sql, struct err *err) {
 
 /* Postgres looks for tables in pg_temp first, unless the path has it: by a temporary table a role
  * could lead functions of the owner (SECURITY DEFINER SET search_path FROM CURRENT) to triggers of
- * its own. */
+ * its own. A file may set another path for its statements: migrate returns to its own. */
+#define PATH_SETTING "'aggregator.search_path'"
 static const char migrate_path_sql[] =
-    "SELECT set_config('search_path', "
-    "concat_ws(', ', nullif(current_setting('search_path'), ''), 'pg_temp'), true)";
+    "SELECT set_config(" PATH_SETTING ", set_config('search_path', "
+    "concat_ws(', ', nullif(current_setting('search_path'), ''), 'pg_temp'), true), true)";
+static const char migrate_return_sql[] =
+    "SELECT set_config('search_path', current_setting(" PATH_SETTING "), true)";
 
 static bool migrate_begin_locked(struct pg *pg, struct err *err) {
     return migrate_run_plain(pg, "BEGIN", err) && migrate_run_plain(pg, migrate_path_sql, err) &&
@@ -199,7 +202,8 @@ static bool migrate_check_transaction(const char *sql, struct err *err) {
 }
 
 static bool migrate_script(struct pg *pg, const char *sql, struct err *err) {
-    return migrate_check_transaction(sql, err) && pg_script(pg, sql, MIGRATION_TIMEOUT_MS, err);
+    return migrate_check_transaction(sql, err) && pg_script(pg, sql, MIGRATION_TIMEOUT_MS, err) &&
+           migrate_run_plain(pg, migrate_return_sql, err);
 }
 
 static bool migrate_apply(struct pg *pg, const struct migration *migration, struct err *err) {
@@ -243,6 +247,12 @@ static void migrate_advise_redo(struct pg *pg, const struct migration *migration
     pg_rows_free(row);
 }
 
+/* What a file has SET must not reach the next one: that has a session of its own. */
+static bool migrate_renew_session(struct pg *pg, struct err *err) {
+    pg_disconnect(pg);
+    return pg_connect(pg, err);
+}
+
 /* Checks under the lock: another instance may have applied it meanwhile. */
 static bool migrate_apply_if_missing(struct pg *pg, const struct migration *migration,
                                      const int *newest_before, int *applied, struct err *err) {
@@ -257,6 +267,7 @@ static bool migrate_apply_if_missing(struct pg *pg, const struct migration *migr
     if (ok && !is_applied) {
         log_info("migration applied", LOG_TEXT("migration", migration->name.data));
         *applied += 1;
+        ok = migration->owner != MIGRATION_OF_SERVICE || migrate_renew_session(pg, err);
     }
     return ok;
 }

@@ -197,6 +197,24 @@ static void a_file_that_ends_its_transaction_is_refused(void) {
     end();
 }
 
+/* Also what pg_dump writes at the beginning of a schema's text. */
+static void what_a_file_sets_is_for_that_file_alone(void) {
+    begin();
+    write_file("0001_first.sql", "CREATE SCHEMA other;\nSET search_path = other, public;\n"
+                                 "CREATE TABLE steps (a int);");
+    write_file("0002_second.sql", "CREATE TABLE steps (a int);");
+    write_file("0003_dumped.sql", "SELECT pg_catalog.set_config('search_path', '', false);\n"
+                                  "CREATE TABLE public.dumped (a int);");
+    CHECK_INT(run(), 3);
+    CHECK_TEXT(
+        ask("SELECT string_agg(schemaname || '.' || tablename, ' ' ORDER BY schemaname, tablename) "
+            "FROM pg_tables WHERE tablename IN ('steps', 'dumped')"),
+        "other.steps public.dumped public.steps");
+    CHECK_TEXT(ask("SELECT string_agg(name, ' ' ORDER BY version) FROM public.schema_migrations"),
+               "0001_first.sql 0002_second.sql 0003_dumped.sql");
+    end();
+}
+
 static void bad_names_and_files_are_refused(void) {
     static const struct {
         const char *name, *text, *what;
@@ -388,6 +406,7 @@ static const struct test_case cases[] = {
      a_file_older_than_the_newest_applied_is_refused},
     {"a file that fails is rolled back and named", a_file_that_fails_is_rolled_back_and_named},
     {"a file that ends its transaction is refused", a_file_that_ends_its_transaction_is_refused},
+    {"what a file sets is for that file alone", what_a_file_sets_is_for_that_file_alone},
     {"bad names and files are refused", bad_names_and_files_are_refused},
     {"a file without a statement is refused until it has one",
      a_file_without_a_statement_is_refused_until_it_has_one},
