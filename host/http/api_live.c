@@ -53,13 +53,15 @@ static bool api_live_ask(void *context, struct slice text, struct live_answer *a
 }
 
 static struct cached_response *api_live_translate(const struct live_answer *answer,
-                                                  const char *vocabulary) {
+                                                  const char *caller) {
     const struct api_scripts *scripts = answer->held;
     if (answer->about == NO_ROUTE) {
         return cached_response_ref(answer->cached);
     }
-    return vocabulary_apply(cached_response_ref(answer->cached),
-                            scripts->routes[answer->about].words, *vocabulary ? vocabulary : NULL);
+    const struct script_route *route = &scripts->routes[answer->about];
+    return vocabulary_apply(
+        cached_response_ref(answer->cached), route->words,
+        route_response_vocabulary(scripts->vocabularies, route, slice_of(caller)));
 }
 
 const struct live_site api_live_site = {NULL, api_live_ask, api_live_translate, api_end_use,
@@ -122,14 +124,29 @@ static bool api_live_read(const struct api_scripts *scripts, struct exchange *ex
     return api_live_fits(scripts, exchange, buffer_slice(text));
 }
 
+/* Names that the settings do not have may be of any number: they have no words. */
+static bool api_live_knows(const struct config *config, struct slice caller) {
+    const struct config_strings *allowed = &config->http.allowed_services;
+    const struct config_pairs *vocabularies = &config->http.vocabularies;
+    bool known = false;
+    for (size_t i = 0; i < allowed->count; i++) {
+        known = known || slice_equal(slice_of(allowed->items[i]), caller);
+    }
+    for (size_t i = 0; i < vocabularies->count; i++) {
+        known = known || slice_equal(slice_of(vocabularies->names[i]), caller);
+    }
+    return known;
+}
+
 static void api_live_open(struct api_scripts *scripts, struct exchange *exchange,
                           struct live_request *wanted) {
     const struct request *request = &exchange->request;
     const struct config *config = script_generation_config(scripts->generation);
-    const struct script_route *route = &scripts->live_routes[exchange->plan.match.route];
     struct live_reader *reader = NULL;
     wanted->last_event_id = request->fields[FIELD_LAST_EVENT_ID];
-    wanted->vocabulary = route_response_vocabulary(scripts->vocabularies, route, request);
+    if (api_live_knows(config, request->fields[FIELD_CALLER])) {
+        wanted->caller = request->fields[FIELD_CALLER];
+    }
     if (request->method != METHOD_HEAD) {
         reader =
             live_reader_create(scripts->api->live, wanted, (size_t)config->http.max_live_readers);

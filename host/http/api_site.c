@@ -198,7 +198,8 @@ static bool api_site_needs_worker(const struct api_scripts *scripts,
                                   const struct cached_response *cached) {
     const struct request *request = &exchange->request;
     const struct script_route *route = &scripts->routes[exchange->plan.match.route];
-    bool translated = route_response_vocabulary(scripts->vocabularies, route, request) != NULL;
+    bool translated = route_response_vocabulary(scripts->vocabularies, route,
+                                                request->fields[FIELD_CALLER]) != NULL;
     if (translated && cached->body.len > LOOP_TRANSLATES_BYTES) {
         return true;
     }

@@ -51,8 +51,8 @@ struct live_reader {
     struct live_reader *previous, *next;
     void (*notify)(void *context);
     void *context;
-    char *path; /* until it joins */
-    char *vocabulary;
+    char *path;   /* until it joins */
+    char *caller; /* "": none */
     bool wants_answer;
     char sent[20];             /* the ETag of the answer that it has, or gets; "": none */
     struct live_message *news; /* not yet taken */
@@ -205,7 +205,8 @@ struct live_reader *live_reader_create(struct live *live, const struct live_requ
     reader->live = live;
     reader->endings = endings;
     reader->path = xstrndup(request->path.data, request->path.len);
-    reader->vocabulary = xstrdup(request->vocabulary ? request->vocabulary : "");
+    reader->caller =
+        xstrndup(request->caller.data ? request->caller.data : "", request->caller.len);
     reader->wants_answer = request->wants_answer;
     struct slice id = request->last_event_id;
     if (id.data && id.len + 3 <= sizeof reader->sent) {
@@ -274,7 +275,7 @@ void live_reader_leave(struct live_reader *reader) {
     metric_add(live->readers, -1);
     live_message_unref(reader->news);
     free(reader->path);
-    free(reader->vocabulary);
+    free(reader->caller);
     free(reader);
 }
 
@@ -298,10 +299,10 @@ void live_end_all(struct live *live) {
 
 /* ---- answers -------------------------------------------------------------------------------- */
 
-/* Under the lock: which vocabularies the readers have. */
-static void live_list_vocabularies(const struct live_watch *watch, struct live_variants *variants) {
+/* Under the lock: who the readers are. */
+static void live_list_callers(const struct live_watch *watch, struct live_variants *variants) {
     for (const struct live_reader *at = watch->readers; at; at = at->next) {
-        live_variants_add(variants, at->vocabulary);
+        live_variants_add(variants, at->caller);
     }
 }
 
@@ -313,7 +314,7 @@ static bool live_may_change(const struct cached_response *cached) {
 static void live_deliver(struct live *live, const struct live_watch *watch,
                          struct live_variants *variants) {
     for (struct live_reader *at = watch->readers; at; at = at->next) {
-        struct live_variant *variant = live_variants_find(variants, at->vocabulary);
+        struct live_variant *variant = live_variants_find(variants, at->caller);
         if (!variant || strcmp(at->sent, variant->cached->etag) == 0) {
             continue;
         }
@@ -330,7 +331,7 @@ static void live_deliver(struct live *live, const struct live_watch *watch,
 static bool live_ask(struct live *live, struct live_watch *watch, struct live_answer *answer,
                      struct live_variants *variants) {
     struct err err = {0};
-    live_list_vocabularies(watch, variants);
+    live_list_callers(watch, variants);
     thread_unlock(&live->thread);
     bool answered = live->site.ask(live->site.context, slice_of(watch->path), answer, &err);
     metric_add(live->answers, 1);
@@ -359,7 +360,7 @@ static void live_look(struct live *live, struct live_watch *watch) {
     if (live_was_invalidated(live, answer.tags, answered ? answer.tag_count : 0, began)) {
         live_queue(live, watch);
     }
-    /* A reader that came meanwhile with a vocabulary of its own queued the watch. */
+    /* A reader that came meanwhile of another caller queued the watch. */
     live_variants_free(&variants);
     cached_response_unref(answer.cached);
     free(answer.tags);

@@ -27,8 +27,8 @@ struct live_site {
     void *context;
     /* NULL in `cached`: err; the thread asks again a second later. */
     bool (*ask)(void *context, struct slice path, struct live_answer *answer, struct err *err);
-    /* The answer in a reader's vocabulary ("": none): a new reference. */
-    struct cached_response *(*translate)(const struct live_answer *answer, const char *vocabulary);
+    /* The answer in the words of a reader's caller ("": none): a new reference. */
+    struct cached_response *(*translate)(const struct live_answer *answer, const char *caller);
     void (*release)(void *held);
     /* Whether the commits of all processes arrive by live_invalidate. While they do not, the thread
      * asks for all answers every few seconds. */
@@ -51,7 +51,7 @@ void live_end_all(struct live *live);
 struct live_request {
     struct slice path;          /* the site's text, by which it finds the answer */
     struct slice last_event_id; /* of the answer that the client has; data NULL: none */
-    const char *vocabulary;     /* NULL: none */
+    struct slice caller;        /* whose words the answers have; data NULL: none */
     bool wants_answer;          /* in the events, beside the ETag */
 };
 

@@ -5,18 +5,16 @@
 
 #include "base/xalloc.h"
 
-void live_variants_add(struct live_variants *variants, const char *vocabulary) {
-    if (!live_variants_find(variants, vocabulary)) {
+void live_variants_add(struct live_variants *variants, const char *caller) {
+    if (!live_variants_find(variants, caller)) {
         variants->items = xgrow(variants->items, variants->count, sizeof *variants->items);
-        variants->items[variants->count++] =
-            (struct live_variant){.vocabulary = xstrdup(vocabulary)};
+        variants->items[variants->count++] = (struct live_variant){.caller = xstrdup(caller)};
     }
 }
 
-struct live_variant *live_variants_find(const struct live_variants *variants,
-                                        const char *vocabulary) {
+struct live_variant *live_variants_find(const struct live_variants *variants, const char *caller) {
     for (size_t i = 0; i < variants->count; i++) {
-        if (strcmp(variants->items[i].vocabulary, vocabulary) == 0) {
+        if (strcmp(variants->items[i].caller, caller) == 0) {
             return &variants->items[i];
         }
     }
@@ -27,7 +25,7 @@ void live_variants_translate(struct live_variants *variants, const struct live_s
                              const struct live_answer *answer) {
     for (size_t i = 0; i < variants->count; i++) {
         struct live_variant *variant = &variants->items[i];
-        variant->cached = site->translate(answer, variant->vocabulary);
+        variant->cached = site->translate(answer, variant->caller);
         variant->messages[0] = live_message_of(variant->cached, false);
         variant->messages[1] = live_message_of(variant->cached, true);
     }
@@ -39,7 +37,7 @@ void live_variants_free(struct live_variants *variants) {
         live_message_unref(variant->messages[0]);
         live_message_unref(variant->messages[1]);
         cached_response_unref(variant->cached);
-        free(variant->vocabulary);
+        free(variant->caller);
     }
     free(variants->items);
 }

@@ -9,11 +9,10 @@
 #define JSON "application/json"
 
 const char *route_response_vocabulary(const struct config_pairs *vocabularies,
-                                      const struct script_route *route,
-                                      const struct request *request) {
+                                      const struct script_route *route, struct slice caller) {
     const char *vocabulary = NULL;
     for (size_t i = 0; route->words && i < vocabularies->count && !vocabulary; i++) {
-        if (slice_equal(slice_of(vocabularies->names[i]), request->fields[FIELD_CALLER])) {
+        if (slice_equal(slice_of(vocabularies->names[i]), caller)) {
             vocabulary = vocabularies->values[i];
         }
     }
@@ -23,7 +22,8 @@ const char *route_response_vocabulary(const struct config_pairs *vocabularies,
 void route_response_set(struct response *response, const struct request *request,
                         struct cached_response *cached, const struct script_route *route,
                         const struct config_pairs *vocabularies) {
-    const char *vocabulary = route_response_vocabulary(vocabularies, route, request);
+    const char *vocabulary =
+        route_response_vocabulary(vocabularies, route, request->fields[FIELD_CALLER]);
     int64_t age_us = clock_monotonic_us() - cached->made_us;
     cached = vocabulary_apply(cached, route->words, vocabulary);
     if (request_reads(request)) {

@@ -4,10 +4,9 @@
 #include "script/script.h"
 #include "response.h"
 
-/* The vocabulary of the request's caller, by http.vocabularies; NULL: none. */
+/* The vocabulary of a request's caller, by http.vocabularies; NULL: none. */
 const char *route_response_vocabulary(const struct config_pairs *vocabularies,
-                                      const struct script_route *route,
-                                      const struct request *request);
+                                      const struct script_route *route, struct slice caller);
 /* Takes the reference; translates the body into the caller's vocabulary. */
 void route_response_set(struct response *response, const struct request *request,
                         struct cached_response *cached, const struct script_route *route,

@@ -52,10 +52,10 @@ static bool ask(void *context, struct slice path, struct live_answer *answer, st
     return answer_of(answer, status, body, tags);
 }
 
-/* The vocabulary "loud" adds an exclamation mark. */
-static struct cached_response *translate(const struct live_answer *answer, const char *vocabulary) {
+/* The words of the caller "loud" have an exclamation mark. */
+static struct cached_response *translate(const struct live_answer *answer, const char *caller) {
     char body[64];
-    if (!*vocabulary) {
+    if (!*caller) {
         return cached_response_ref(answer->cached);
     }
     snprintf(body, sizeof body, "[%.*s,\"!\"]", (int)answer->cached->body.len,
@@ -121,11 +121,11 @@ static void on_news(void *context) {
     atomic_fetch_add((_Atomic int *)context, 1);
 }
 
-static struct live_reader *join(struct live *live, const char *vocabulary, const char *id,
+static struct live_reader *join(struct live *live, const char *caller, const char *id,
                                 _Atomic int *news) {
     const struct live_request request = {.path = slice_of(PATH),
                                          .last_event_id = slice_of(id),
-                                         .vocabulary = vocabulary,
+                                         .caller = slice_of(caller),
                                          .wants_answer = true};
     struct live_reader *reader = live_reader_create(live, &request, 100);
     *news = 0;

@@ -213,6 +213,24 @@ def test_a_reload_keeps_streams_and_their_answers(program, batch, open_stream):
     assert names(stream.wait_events(2)[1]) == ["second.txt"]
 
 
+def test_a_reload_of_the_vocabularies_changes_the_words_of_open_streams(bare_service, open_stream):
+    vocabularies = '["admin-dashboard-service"] = "%s"'
+    config = bare_service.folder / "own.lua"
+    plain = 'vocabularies = {', 'vocabularies = { '
+    edited_config(config, plain)
+    program = bare_service.start(config)
+    bare_service.wait_ready()
+    batch = Batch(bare_service)
+    stream = open_stream(program, batch.path + "?answer=true")
+    first = stream.wait_events(1)[0]
+    edited_config(config, (plain[0], plain[1] + vocabularies % "internal" + ","))
+    program.command("reload")
+    answer = program.get(status_path(batch.id))
+    second = stream.wait_events(2)[1]
+    assert second["data"]["etag"] == answer[2]["ETag"] != first["data"]["etag"]
+    assert second["data"]["answer"] == json.loads(answer[1])
+
+
 def open_unread(program, path, cleanup):
     """A client with a small window that asks for a stream and reads nothing."""
     client = socket.socket()
