@@ -12,13 +12,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/xalloc.h"
+#include "bindings/host_lookup.h"
 #include "handshakes.h"
 #include "loop.h"
 
 #define LINGER_TIMEOUT_MS 1000
+#define LOOKUP_TIMEOUT_MS 5000
 #define MIB 1048576
 #define BACKLOG 4096          /* the kernel may lower it: net.core.somaxconn */
 #define OTHER_DESCRIPTORS 256 /* kept for databases, brokers and files */
@@ -64,27 +67,37 @@ static void http_server_strip_brackets(const char *from, char *host, size_t size
     snprintf(host, size, "%.*s", (int)(bracketed ? len - 2 : len), bracketed ? from + 1 : from);
 }
 
+/* A bound socket; -1: the reason is in errno. address: numeric. */
+static int http_server_try_text(const char *address, const char *port) {
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICHOST};
+    struct addrinfo *one = NULL;
+    if (getaddrinfo(address, port, &hints, &one) != 0) {
+        errno = EADDRNOTAVAIL;
+        return -1;
+    }
+    int fd = http_server_try_address(one), reason = errno;
+    freeaddrinfo(one);
+    errno = reason;
+    return fd;
+}
+
 int http_server_bind(const struct http_address *wanted, struct err *err) {
-    char service[8];
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
-    struct addrinfo *addresses = NULL;
-    char host[256];
-    snprintf(service, sizeof service, "%d", wanted->port);
+    char port[8], host[256];
+    struct host_addresses found;
+    snprintf(port, sizeof port, "%d", wanted->port);
     http_server_strip_brackets(wanted->host, host, sizeof host);
-    int failure = getaddrinfo(host, service, &hints, &addresses);
-    if (failure != 0) {
-        err_set(err, ERR_INPUT, "%s.host: cannot look up \"%s\": %s", wanted->settings,
-                wanted->host, gai_strerror(failure));
+    if (!host_lookup(host, clock_monotonic_us() + LOOKUP_TIMEOUT_MS * 1000LL, &found, err)) {
+        err_wrap(err, "%s.host", wanted->settings);
         return -1;
     }
     int fd = -1;
-    for (const struct addrinfo *at = addresses; at && fd < 0; at = at->ai_next) {
-        fd = http_server_try_address(at);
+    for (size_t i = 0; i < found.count && fd < 0; i++) {
+        fd = http_server_try_text(found.items[i], port);
     }
     if (fd < 0) {
         http_server_refuse_address(wanted, err);
     }
-    freeaddrinfo(addresses);
+    host_addresses_free(&found);
     return fd;
 }
 

@@ -82,6 +82,23 @@ def test_a_process_starts_and_names_the_hosts(bare_service, names):
     bare_service.wait_ready()
 
 
+@pytest.mark.parametrize("setting, env", [
+    ("http.host", {"HOST": "listener.test"}),
+    ("admin.host", {"ADMIN_HOST": "listener.test", "ADMIN_API_KEY": "a-key-for-the-administration-api"})])
+def test_a_start_ends_if_the_host_of_a_listener_is_not_looked_up(bare_service, names, setting, env):
+    program = bare_service.prepare(**env, **names.env)
+    names.fall_silent()
+    program.start(wait=False)
+    wait_until("the end", lambda: not program.running(), PATIENCE_S)
+    (line,) = log_lines(program, "cannot start")
+    assert f"{setting}: {UNANSWERED.format('listener.test')}" in line["error"]
+
+
+def test_a_listener_has_the_address_of_its_name(bare_service, names):
+    program = bare_service.start(HOST="listener.test", **names.env)
+    assert program.get("/healthz")[0] == 200
+
+
 def test_requests_and_workers_go_on(bare_service, names):
     program = prepare(bare_service, names).start()
     bare_service.wait_ready()
