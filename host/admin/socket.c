@@ -51,6 +51,11 @@ static bool socket_make_address(const char *path, struct sockaddr_un *address, s
     return true;
 }
 
+bool admin_socket_check(const char *path, struct err *err) {
+    struct sockaddr_un address;
+    return socket_make_address(path, &address, err);
+}
+
 /* Appends a line without its end. False: none in time, or ECONNRESET in errno: the other side
  * closed the connection before the end of the line. */
 static bool socket_read_line(int fd, int64_t deadline_us, struct buffer *line, size_t max_bytes) {

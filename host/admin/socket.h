@@ -15,6 +15,8 @@ struct admin_socket_options {
     void *context; /* of the verbs */
 };
 
+/* Whether the path has the length of a socket's. */
+bool admin_socket_check(const char *path, struct err *err);
 /* Replaces the socket of a dead process; one that is in use is an error. Each client has a thread:
  * some verbs take long. Verbs and context must outlive the socket. */
 struct admin_socket *admin_socket_start(const struct admin_socket_options *options,

@@ -4,6 +4,7 @@
 #include "base/plural.h"
 #include "base/timestamp.h"
 #include "command.h"
+#include "admin/socket.h"
 #include "http/admission.h"
 #include "http/api_description.h"
 #include "http/certificates.h"
@@ -261,8 +262,17 @@ static struct script_generation *check_scripts(const struct config *config,
     return good ? generation : NULL;
 }
 
+/* A process without the socket runs, but no command reaches it. */
+static void check_socket(const struct config *config, struct findings *findings) {
+    struct err err = {0};
+    if (!admin_socket_check(config->admin.socket, &err)) {
+        findings_add(findings, FINDING_WARNING, "configuration", err.text);
+    }
+}
+
 static void check_all(const struct config *config, struct findings *findings) {
     struct err err = {0};
+    check_socket(config, findings);
     if (check_admission(config, findings)) {
         findings_add(findings, FINDING_GOOD, "configuration", "good");
     }

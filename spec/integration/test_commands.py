@@ -157,6 +157,16 @@ def test_suspicious_keys_get_a_warning(bare_service):
         assert program.stop() == 0
 
 
+def test_a_path_that_is_too_long_for_a_socket_gets_a_warning(bare_service):
+    """In `check`, and in the log at the start, which goes on without the socket."""
+    said = f'admin.socket "/{"s" * 107}" must be a path of 1 to 107 bytes'
+    program = bare_service.prepare(ADMIN_SOCKET=f"/{'s' * 107}")
+    assert f"warning: {said}" in program.command("check").stderr
+    program.start()
+    (line,) = log_lines(program, "admin socket cannot be opened: status, reload and resume do not reach this process")
+    assert line["error"] == said
+
+
 def test_check_refuses_keys_that_run_refuses(bare_service):
     program = bare_service.prepare(HULEEDU_INTERNAL_API_KEY='["two\\nlines"]')
     for verb in ("check", "run"):
