@@ -163,7 +163,7 @@ static bool new_plan(struct scaffold *scaffold, const struct command *command, p
     return ok;
 }
 
-static bool new_write_checked(const struct scaffold *scaffold, const struct config *config,
+static bool new_write_checked(struct scaffold *scaffold, const struct config *config,
                               struct err *err) {
     if (!scaffold_write(scaffold, err)) {
         return false;

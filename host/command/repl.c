@@ -62,7 +62,7 @@ static bool command_repl_find_history(char *path, size_t cap) {
     } else {
         return false;
     }
-    if (!folders_make(path, 0700, &err)) {
+    if (!folders_make(path, 0700, NULL, &err)) {
         fprintf(stderr, "no history: %s\n", err.text);
         return false;
     }

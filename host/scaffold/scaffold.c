@@ -114,22 +114,38 @@ bool scaffold_fill(struct scaffold *scaffold, const struct scaffold_request *req
 /* ---- the files ----------------------------------------------------------------------------- */
 
 /* "x" fails if the file exists. */
-static bool scaffold_write_file(const struct scaffold_file *file, struct err *err) {
-    FILE *out = folders_make(file->path, 0777, err) ? fopen(file->path, "wxe") : NULL;
+static bool scaffold_write_text(const struct scaffold_file *file, struct err *err) {
+    FILE *out = fopen(file->path, "wxe");
     if (!out) {
-        return err->kind != ERR_NONE ? false
-                                     : err_set(err, ERR_INPUT, "%s cannot be written: %s",
-                                               file->path, strerror(errno));
+        return err_set(err, ERR_INPUT, "%s cannot be written: %s", file->path, strerror(errno));
     }
     bool whole = fwrite(file->text.data, 1, file->text.len, out) == file->text.len;
     if (fclose(out) != 0 || !whole) {
+        err_set(err, ERR_INPUT, "%s cannot be written: %s", file->path, strerror(errno));
         (void)unlink(file->path);
-        return err_set(err, ERR_INPUT, "%s cannot be written: %s", file->path, strerror(errno));
+        return false;
     }
     return true;
 }
 
-bool scaffold_write(const struct scaffold *scaffold, struct err *err) {
+static bool scaffold_write_file(struct scaffold_file *file, struct err *err) {
+    bool ok = folders_make(file->path, 0777, &file->made, err) && scaffold_write_text(file, err);
+    if (!ok) {
+        folders_remove(file->path, file->made);
+    }
+    return ok;
+}
+
+/* The last ones come first: their folders are inside those of the first ones. */
+static void scaffold_remove_first(const struct scaffold *scaffold, size_t count) {
+    while (count-- > 0) {
+        const struct scaffold_file *file = &scaffold->files[count];
+        (void)unlink(file->path);
+        folders_remove(file->path, file->made);
+    }
+}
+
+bool scaffold_write(struct scaffold *scaffold, struct err *err) {
     for (size_t i = 0; i < scaffold->count; i++) {
         if (access(scaffold->files[i].path, F_OK) == 0) {
             return err_set(err, ERR_INPUT, "%s exists: nothing was written; choose another name",
@@ -138,9 +154,7 @@ bool scaffold_write(const struct scaffold *scaffold, struct err *err) {
     }
     for (size_t i = 0; i < scaffold->count; i++) {
         if (!scaffold_write_file(&scaffold->files[i], err)) {
-            while (i-- > 0) {
-                (void)unlink(scaffold->files[i].path);
-            }
+            scaffold_remove_first(scaffold, i);
             return false;
         }
     }
@@ -148,9 +162,7 @@ bool scaffold_write(const struct scaffold *scaffold, struct err *err) {
 }
 
 void scaffold_remove(const struct scaffold *scaffold) {
-    for (size_t i = 0; i < scaffold->count; i++) {
-        (void)unlink(scaffold->files[i].path);
-    }
+    scaffold_remove_first(scaffold, scaffold->count);
 }
 
 void scaffold_free(struct scaffold *scaffold) {

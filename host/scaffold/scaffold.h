@@ -11,6 +11,7 @@
 struct scaffold_file {
     char path[4096];
     struct buffer text;
+    size_t made; /* scaffold_write's: the folders that it created, of folders_make */
 };
 struct scaffold {
     struct scaffold_file files[SCAFFOLD_MAX_FILES];
@@ -32,8 +33,8 @@ bool scaffold_fill(struct scaffold *scaffold, const struct scaffold_request *req
 /* Fills in the files of a service in the folder `name`, which needs no present scripts. */
 void scaffold_fill_service(struct scaffold *scaffold, const char *name);
 /* Writes all files and missing folders, or nothing: fails if a file exists. */
-bool scaffold_write(const struct scaffold *scaffold, struct err *err);
-/* Deletes the written files. */
+bool scaffold_write(struct scaffold *scaffold, struct err *err);
+/* Deletes the written files and the folders created for them. */
 void scaffold_remove(const struct scaffold *scaffold);
 void scaffold_free(struct scaffold *scaffold);
 

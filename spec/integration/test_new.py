@@ -2,7 +2,9 @@
 are refused."""
 import http.client
 import json
+import resource
 import shutil
+import signal
 import subprocess
 import uuid
 
@@ -100,6 +102,32 @@ def test_a_service_is_written_to_a_new_folder_with_a_good_name(build, tmp_path, 
                           capture_output=True, text=True, check=False)
     assert done.returncode == 1 and reason in done.stderr
     assert files(tmp_path) == {}
+
+
+def forbid_files_larger_than(size):
+    """As a full disk: a write fails."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+@pytest.mark.parametrize("size", [0, 600])
+def test_a_service_that_cannot_be_written_leaves_nothing(build, tmp_path, size):
+    """Neither if the first write fails, nor a later one."""
+    done = subprocess.run([build.resolve() / "aggregator", "new", "service", "shop"], cwd=tmp_path,
+                          preexec_fn=lambda: forbid_files_larger_than(size),
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "cannot be written: File too large" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_route_that_cannot_be_written_leaves_the_folders_as_they_were(build, tree):
+    shutil.rmtree(tree / "spec/unit/routes")
+    before = sorted(tree.rglob("*"))
+    done = subprocess.run([build.resolve() / "aggregator", "new", "route", "note"], cwd=tree,
+                          preexec_fn=lambda: forbid_files_larger_than(1000),
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "cannot be written: File too large" in done.stderr
+    assert sorted(tree.rglob("*")) == before
 
 
 def test_a_service_without_the_library_of_failures_gets_it_with_its_first_route(tree, new):
