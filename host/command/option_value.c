@@ -59,6 +59,8 @@ static bool option_value_set_percent(const struct option_spec *option, const cha
            option_value_refuse_value(option, text, "a number from 0 to 100", err);
 }
 
+#define WANTED_TIME "a time of the years 1970 to 9999, as 2026-01-31T08:00:00Z"
+
 static bool option_value_set_time(const struct option_spec *option, const char *text, int64_t *out,
                                   struct err *err) {
     bool may_be_word = option->kind == OPTION_SINCE;
@@ -68,9 +70,7 @@ static bool option_value_set_time(const struct option_spec *option, const char *
     }
     return (timestamp_parse(slice_of(text), out) && *out >= 0) ||
            option_value_refuse_value(option, text,
-                                     may_be_word ? "a time as 2026-01-31T08:00:00Z, or beginning"
-                                                 : "a time as 2026-01-31T08:00:00Z",
-                                     err);
+                                     may_be_word ? WANTED_TIME ", or beginning" : WANTED_TIME, err);
 }
 
 static bool option_value_add_text(const struct option_spec *option, const char *text,

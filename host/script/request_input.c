@@ -39,8 +39,9 @@ static void request_input_append_wanted(struct buffer *text, const struct extrac
                                         [FIELD_BIGINT] = "a whole number of 64 bits",
                                         [FIELD_NUMBER] = "a number",
                                         [FIELD_BOOLEAN] = "true or false",
-                                        [FIELD_TIMESTAMP] = "a time",
-                                        [FIELD_DATE] = "a date such as 2025-06-28",
+                                        [FIELD_TIMESTAMP] = "a time of the years 1 to 9999",
+                                        [FIELD_DATE] =
+                                            "a date of the years 1 to 9999, such as 2025-06-28",
                                         [FIELD_UUID] = "a UUID",
                                         [FIELD_JSON] = "JSON",
                                         [FIELD_OBJECT] = "an object",

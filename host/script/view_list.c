@@ -30,7 +30,7 @@ static const char *view_list_wants(const struct view_column *column) {
     case VIEW_TEXT:
         return "texts";
     case VIEW_DATE:
-        return "texts of dates such as 2025-06-28";
+        return "texts of dates of the years 1 to 9999, such as 2025-06-28";
     case VIEW_UUID:
         return "texts of UUIDs";
     case VIEW_DOUBLE:

@@ -109,7 +109,8 @@ static void view_object_check_coded(lua_State *L, int at, const struct view_colu
     }
     if (column->type == VIEW_DATE || !uuid_read(text, uuid)) {
         luaL_error(L, "column \"%s\" takes the text of a %s, not %s", column->name,
-                   column->type == VIEW_DATE ? "date such as 2025-06-28" : "UUID",
+                   column->type == VIEW_DATE ? "date of the years 1 to 9999, such as 2025-06-28"
+                                             : "UUID",
                    view_object_push_given(L, at));
     }
     value->as.text = view_object_copy(L, (struct slice){(const char *)uuid, sizeof uuid});

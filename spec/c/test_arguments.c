@@ -220,7 +220,8 @@ static void numbers_are_whole_and_in_range(void) {
 
 static void other_values_are_checked(void) {
     check_refused("replay --topic t --from-time yesterday", "2026-01-31T08:00:00Z");
-    check_refused("replay --topic t --from-time 1969-12-31T00:00:00Z", "--from-time is");
+    check_refused("replay --topic t --from-time 1969-12-31T00:00:00Z",
+                  "--from-time is \"1969-12-31T00:00:00Z\": say a time of the years 1970 to 9999");
     check_refused("replay --topic t --from-time beginning", "--from-time is");
     check_refused("explain x --since yesterday", "--since is \"yesterday\"");
     check_refused("test --coverage-min 101", "a number from 0 to 100");

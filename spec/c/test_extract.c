@@ -240,6 +240,9 @@ static void names_the_problem_of_a_field(void) {
     refuses_with("\"flag\":1", "wrong_type: data.flag is a number, not a boolean");
     refuses_with("\"at\":1751097625", "wrong_type: data.at is a number, not a string");
     refuses_with("\"at\":\"2025-02-30T00:00:00Z\"", "wrong_type: data.at is \"2025-02-30T");
+    refuses_with(
+        "\"at\":\"0000-12-31T00:00:00Z\"",
+        "wrong_type: data.at is \"0000-12-31T00:00:00Z\", not a time of the years 1 to 9999");
     refuses_with("\"uuid\":\"x\"", "wrong_type: data.uuid is \"x\", not a UUID");
     refuses_with("\"raw\":\"{}\"", "wrong_type: data.raw is a string, not an object or a list");
     refuses_with("\"names\":{}", "wrong_type: data.names is an object, not a list of strings");
@@ -288,8 +291,10 @@ static void a_number_that_lua_would_round_is_refused(void) {
 static void dates_are_read(void) {
     CHECK_OK(run_with("\"day\":\"2025-06-28\""), &err);
     CHECK_INT(values[DAY].as.integer, 20267);
-    refuses_with("\"day\":\"2025-02-30\"",
-                 "wrong_type: data.day is \"2025-02-30\", not a date such as 2025-06-28");
+    refuses_with(
+        "\"day\":\"2025-02-30\"",
+        "wrong_type: data.day is \"2025-02-30\", not a date of the years 1 to 9999, such as "
+        "2025-06-28");
     refuses_with("\"day\":20250628", "wrong_type: data.day is a number, not a string");
 }
 

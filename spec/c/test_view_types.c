@@ -248,13 +248,15 @@ static void what_a_column_does_not_take_is_refused(void) {
     refuses("view.typed:merge(key, 'said', { link = 'x' })",
             "column \"link\" takes the text of a UUID, not \"x\"");
     refuses("view.typed:merge(key, 'said', { since = '2025-02-30' })",
-            "column \"since\" takes the text of a date such as 2025-06-28, not \"2025-02-30\"");
+            "column \"since\" takes the text of a date of the years 1 to 9999, such as 2025-06-28, "
+            "not \"2025-02-30\"");
     refuses("view.typed:merge(key, 'said', { bigs = { 1, {} } })",
             "\"bigs\" takes whole numbers: item 2 is a table");
     refuses("view.typed:merge(key, 'said', { links = { id, 'y' } })",
             "\"links\" takes texts of UUIDs: item 2 is \"y\"");
-    refuses("view.typed:merge(key, 'said', { days = { 7 } })",
-            "\"days\" takes texts of dates such as 2025-06-28: item 1 is 7");
+    refuses(
+        "view.typed:merge(key, 'said', { days = { 7 } })",
+        "\"days\" takes texts of dates of the years 1 to 9999, such as 2025-06-28: item 1 is 7");
     refuses("view.typed:merge(key, 'said', { bigs = 7 })", "takes a table, not a number");
     refuses("view.typed:merge(key, 'tags', { tags = { 'a', require('json').null } })",
             "\"tags\" takes texts: item 2 is null");

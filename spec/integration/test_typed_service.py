@@ -68,7 +68,7 @@ def post(service, query, body):
 def test_every_type_and_rule_from_the_event_to_the_request(service):
     assert service.query(ROW_SQL) == [ROW]
     assert service.query("SELECT reason, detail FROM aggregator_state.rejected_events ORDER BY \"offset\"") == [
-        ("wrong_type", 'data.day is "2026-02-30", not a date such as 2025-06-28'),
+        ("wrong_type", 'data.day is "2026-02-30", not a date of the years 1 to 9999, such as 2025-06-28'),
         ("wrong_type", 'data.counter is "7 ", not a whole number of 64 bits')]
     check_reaction(service)
     check_requests(service)
@@ -97,8 +97,8 @@ def check_requests(service):
     said = post(service, f"day=2026-02-01&least={HUGE}", body)
     assert said == {"tags": ROW[0], "given": 2**63 - 1, "least": HUGE, "counters": ROW[2], "sources": 2}
     assert post(service, "day=2026-2-1", body) == {
-        "error": 'Invalid query: day is "2026-2-1", not a date such as 2025-06-28: it takes a date such as '
-                 '2025-06-28'}
+        "error": 'Invalid query: day is "2026-2-1", not a date of the years 1 to 9999, such as 2025-06-28: it '
+                 'takes a date of the years 1 to 9999, such as 2025-06-28'}
     assert post(service, "day=2026-02-01", '{"counter":1.5,"id":"x"}')["error"].startswith(
         "Invalid body: counter is 1.5, not a whole number")
     described = json.loads(run(service, "openapi"))["paths"]["/readings"]["post"]
