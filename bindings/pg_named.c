@@ -113,7 +113,9 @@ static bool pg_named_refuse(const char *text, const char *at, struct err *err) {
 bool pg_named_parse(struct pg_named *named, const char *text, struct err *err) {
     struct buffer sql = {0};
     *named = (struct pg_named){0};
-    buffer_append(&sql, "", 0);
+    if (!pg_has_statement(text)) {
+        return err_set(err, ERR_INPUT, "has no statement: write one, or delete the file");
+    }
     for (const char *at = text; *at;) {
         size_t name = *at == ':' && strchr(NAME_FIRST, at[1]) ? strspn(at + 1, NAME_REST) : 0;
         if (name > 0) {

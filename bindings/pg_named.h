@@ -14,7 +14,7 @@ struct pg_named {
 };
 
 /* Names match [a-z_][a-z0-9_]*; a repeated name is one parameter. False, with `named` empty: an
- * unterminated quote or comment, or a $1; err names the line. */
+ * unterminated quote or comment, or a $1, and err names the line; or no statement. */
 bool pg_named_parse(struct pg_named *named, const char *text, struct err *err);
 /* Whether the text has more than comments, spaces and semicolons. */
 bool pg_has_statement(const char *text);

@@ -209,6 +209,17 @@ static void queries_and_their_parameters(void) {
     scripts_end(&scripts);
 }
 
+static void an_empty_query_is_named_and_not_those_that_call_it(void) {
+    scripts_begin(&scripts);
+    scripts_write(
+        &scripts, "handlers/h.lua",
+        "local pg = require('pg')\nreturn { topics = 't', fields = { word = 'data.word' },\n"
+        "handle = function() pg.query('one', { a = 1 }) end }");
+    CHECK_TEXT(error_of("queries/one.sql", "-- SELECT :a::text\n"),
+               "queries/one.sql: has no statement: write one, or delete the file");
+    scripts_end(&scripts);
+}
+
 static void missing_lua_functions_get_the_sandboxs_replacement(void) {
     handler_says("return math.random(1, 2)", AT
                  "math.random is not available to scripts: a replay cannot repeat it: derive the "
@@ -248,6 +259,8 @@ static const struct test_case cases[] = {
     {"missing Lua functions get the sandbox's replacement",
      missing_lua_functions_get_the_sandboxs_replacement},
     {"queries and their parameters", queries_and_their_parameters},
+    {"an empty query is named, and not those that call it",
+     an_empty_query_is_named_and_not_those_that_call_it},
 };
 
 TEST_MAIN(cases)

@@ -29,7 +29,6 @@ static void names(void) {
     CHECK_TEXT(named.names[1], "a_1");
     pg_named_free(&named);
     check_sql("SELECT :a::text[]", "SELECT $1::text[]", 1);
-    check_sql("", "", 0);
     check_sql(":a", "$1", 1);
 }
 
@@ -57,6 +56,13 @@ static void comments(void) {
     check_sql("-- it's :a\nSELECT :b -- :c", "-- it's :a\nSELECT $1 -- :c", 1);
     check_sql("/* :a /* ' */ :b */ SELECT :c", "/* :a /* ' */ :b */ SELECT $1", 1);
     check_sql("SELECT 1 /:a", "SELECT 1 /$1", 1);
+}
+
+static void nothing(void) {
+    static const char *const texts[] = {"", "\n", "-- SELECT :a\n;"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        check_refused(texts[i], "has no statement: write one, or delete the file");
+    }
 }
 
 static void unended(void) {
@@ -121,6 +127,7 @@ static const struct test_case cases[] = {
     {"leaves strings and quoted names alone, with their escapes", quotes},
     {"leaves dollar quotes alone, and refuses numbered parameters", dollar_quotes},
     {"leaves comments alone, nested ones too", comments},
+    {"refuses a text without a statement", nothing},
     {"refuses a quote or comment that does not end, by line", unended},
     {"tells comments from statements", statements},
     {"finds the statement that ends a transaction, not in quotes, comments and bodies",
