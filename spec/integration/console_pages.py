@@ -5,6 +5,7 @@ from browser import Browser
 from stack import ROOT, free_port
 
 KEY = "console-key-of-thirty-two-bytes!"
+KEY_OF_LETTERS = "schlüssel-ключ-鍵-für-die-konsole"
 
 
 class Pages:
@@ -15,7 +16,7 @@ class Pages:
         self.folder = service.folder / "set"
         for name in ("scripts", "sql"):
             shutil.copytree(ROOT / name, self.folder / name)
-        service.start(ADMIN_API_KEY=KEY, ADMIN_PORT=str(self.port),
+        service.start(ADMIN_API_KEY=f"{KEY},{KEY_OF_LETTERS}", ADMIN_PORT=str(self.port),
                       SCRIPTS_ROOT=str(self.folder / "scripts"), SQL_ROOT=str(self.folder / "sql"))
         service.wait_ready()
         self.browser = Browser(f"http://127.0.0.1:{self.port}")

@@ -397,3 +397,9 @@ def test_the_page_says_why_a_stream_is_refused(page):
     open_page(page, live_path(), key="wrong")
     page.wait("#state", "refused: 401")
     assert len(Recorder.opened) == 1 and page.find("#open:enabled")
+
+
+def test_the_page_sends_a_key_in_utf_8(page):
+    open_page(page, live_path(), key="schlüssel-ключ")
+    page.wait("#state", "refused: 401")
+    assert Recorder.opened[0].headers["X-Internal-API-Key"].encode("latin-1").decode() == "schlüssel-ключ"

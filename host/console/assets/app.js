@@ -55,6 +55,14 @@ applyTheme();
 
 // ---- sign-in ------------------------------------------------------------------------------------------
 
+/** A text whose characters are the bytes of UTF-8: fetch writes those of a header as ISO-8859-1. */
+const utf8 = (text) => String.fromCharCode(...new TextEncoder().encode(text));
+
+function refusal(key) {
+  const hint = /[^ -~]/.test(key) ? " It has characters beyond ASCII: check the keyboard's layout." : "";
+  return `This is none of the administration's keys (admin.keys).${hint}`;
+}
+
 function showSignIn(message) {
   leavePage();
   stopLive();
@@ -65,20 +73,20 @@ function showSignIn(message) {
   const say = (text) => { setText(problem, text); problem.hidden = !text; };
   async function submit(event) {
     event.preventDefault();
-    if (/[^ -ÿ]/.test(key.value)) { // of a header field: ISO-8859-1
-      say("A key has no such characters: check the keyboard's layout.");
+    if (/[\0-\x1f\x7f]/.test(key.value)) { // of a header field
+      say("A key has no control characters.");
       key.select();
       return;
     }
     button.disabled = true;
     say("");
     try {
-      await call("POST", "/console/session", { headers: { Authorization: `Bearer ${key.value}` } });
+      await call("POST", "/console/session", { headers: { Authorization: `Bearer ${utf8(key.value)}` } });
       key.value = "";
       enter();
     } catch (error) {
       button.disabled = false;
-      say(error.status === 401 ? "This is none of the administration's keys (admin.keys)." : visible(error.message));
+      say(error.status === 401 ? refusal(key.value) : visible(error.message));
       key.select();
     }
   }
