@@ -31,6 +31,17 @@ static void pg_connect_read_option(struct pg *pg, const PQconninfoOption *option
     }
 }
 
+/* libpq gets one host at a time, and would take a primary as it takes a standby. With a preference
+ * connections that read would see an older state than those that write. */
+static bool pg_connect_check_preference(const struct pg *pg, const struct pg_hosts *hosts,
+                                        struct err *err) {
+    return !hosts->prefers_standby || pg->options.replica ||
+           err_set(err, ERR_UNAVAILABLE,
+                   "target_session_attrs=prefer-standby is refused for several hosts, because a "
+                   "standby may be behind: say primary, and name the standbys in "
+                   "postgres.read_urls");
+}
+
 static bool pg_connect_read_url(struct pg *pg, struct pg_hosts *hosts, struct err *err) {
     PQconninfoOption *options = pg_url_read(pg->present_url, err);
     if (!options) {
@@ -45,7 +56,7 @@ static bool pg_connect_read_url(struct pg *pg, struct pg_hosts *hosts, struct er
     pg_hosts_find(hosts, url, options);
     free(url);
     PQconninfoFree(options);
-    return true;
+    return pg_connect_check_preference(pg, hosts, err);
 }
 
 static void pg_connect_on_notice(void *context, const PGresult *result) {

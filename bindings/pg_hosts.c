@@ -66,6 +66,11 @@ static void pg_hosts_add_listed(struct pg_hosts *hosts, const PQconninfoOption *
     }
 }
 
+static bool pg_hosts_prefer_standby(const struct pg_hosts *hosts, const PQconninfoOption *options) {
+    const char *wanted = pg_hosts_option_value(options, "target_session_attrs");
+    return hosts->count > 1 && wanted && strcmp(wanted, "prefer-standby") == 0;
+}
+
 /* libpq alone reads services. The bad value makes it stop before it connects, and the password
  * keeps it from the password file. */
 static void pg_hosts_add_defaults(struct pg_hosts *hosts, const char *url) {
@@ -75,6 +80,7 @@ static void pg_hosts_add_defaults(struct pg_hosts *hosts, const char *url) {
     PQconninfoOption *options = PQconninfo(conn);
     if (options) {
         pg_hosts_add_listed(hosts, options);
+        hosts->prefers_standby = pg_hosts_prefer_standby(hosts, options);
     }
     PQconninfoFree(options);
     PQfinish(conn);
@@ -84,6 +90,7 @@ void pg_hosts_find(struct pg_hosts *hosts, const char *url, const PQconninfoOpti
     *hosts = (struct pg_hosts){0};
     pg_hosts_add_listed(hosts, options);
     hosts->listed = hosts->count > 1;
+    hosts->prefers_standby = pg_hosts_prefer_standby(hosts, options);
     if (hosts->count == 0) {
         pg_hosts_add_defaults(hosts, url);
     }

@@ -17,7 +17,8 @@ struct pg_host {
 struct pg_hosts {
     struct pg_host *items; /* at least one */
     size_t count;
-    bool listed; /* the URL names several */
+    bool listed;          /* the URL names several */
+    bool prefers_standby; /* several, by target_session_attrs=prefer-standby */
 };
 
 /* options: of pg_url_read. Of a URL without a host those of its service or of libpq's variables. */

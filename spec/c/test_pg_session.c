@@ -3,6 +3,7 @@
 #include "bindings/pg_connection.h"
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "files.h"
 #include "proxy.h"
 #include "test.h"
 
@@ -107,6 +108,39 @@ static void a_writing_connection_skips_read_only_servers(void) {
     struct pg *reader = open_url(url);
     CHECK_TEXT(ask(reader, "SHOW default_transaction_read_only"), "on");
     pg_destroy(reader);
+}
+
+static void several_hosts_are_refused_if_a_standby_is_preferred(void) {
+    static const char text[] = "target_session_attrs=prefer-standby is refused for several hosts";
+    char folder[] = "/tmp/test_pg_session_XXXXXX", path[64], services[256];
+    int port = proxy_url_port(test_url("PG_TEST_URL"));
+    char *url = url_of_ports(port, port, "?target_session_attrs=prefer-standby");
+    struct pg *pg = create(&(struct pg_options){.url = url});
+    CHECK(!pg_connect(pg, &err));
+    CHECK_INT(err.kind, ERR_UNAVAILABLE);
+    CHECK_HAS(err.text, text);
+    pg_destroy(pg);
+    struct pg *replica = create(&(struct pg_options){.url = url, .replica = true});
+    CHECK_OK(pg_connect(replica, &err), &err);
+    pg_destroy(replica);
+
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof path, "%s/services", folder);
+    snprintf(services, sizeof services,
+             "[one]\nhost=127.0.0.1\nport=%d\ntarget_session_attrs=prefer-standby\n"
+             "[two]\nhost=127.0.0.1,127.0.0.1\nport=%d\ntarget_session_attrs=prefer-standby\n",
+             port, port);
+    write_path(path, services);
+    setenv("PGSERVICEFILE", path, 1);
+    struct pg *one = open_url("postgresql://ras@/postgres?service=one");
+    pg_destroy(one);
+    struct pg *two = create(&(struct pg_options){.url = "postgresql://ras@/postgres?service=two"});
+    CHECK(!pg_connect(two, &err));
+    CHECK_HAS(err.text, text);
+    pg_destroy(two);
+    unsetenv("PGSERVICEFILE");
+    unlink(path);
+    rmdir(folder);
 }
 
 /* ---- refusals -------------------------------------------------------------------------------- */
@@ -323,6 +357,8 @@ static const struct test_case cases[] = {
     {"a short deadline reaches the second server", a_short_deadline_reaches_the_second_server},
     {"connect_timeout of the URL is kept to", connect_timeout_of_the_url_is_kept_to},
     {"a writing connection skips read-only servers", a_writing_connection_skips_read_only_servers},
+    {"several hosts are refused if a standby is preferred",
+     several_hosts_are_refused_if_a_standby_is_preferred},
     {"a refused login says why as a code", a_refused_login_says_why_as_a_code},
     {"too few connections are noticed", too_few_connections_are_noticed},
     {"a plain reason has no text of the server", a_plain_reason_has_no_text_of_the_server},
