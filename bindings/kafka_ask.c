@@ -1,6 +1,7 @@
 /* kafka_ask: a consumer's queries to the cluster: offsets, topics, brokers. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/xalloc.h"
 #include "kafka_consumer_private.h"
@@ -22,14 +23,35 @@ void kafka_consumer_ask(struct kafka_consumer *consumer, struct kafka_place *pla
     rd_kafka_topic_partition_list_destroy(list);
 }
 
+static bool kafka_ask_has_name(const struct kafka_error *error, rd_kafka_resp_err_t code) {
+    return strcmp(error->name, rd_kafka_err2name(code)) == 0;
+}
+
+/* By the broker's reply, or by the metadata that the client has of it. */
+static bool kafka_ask_is_missing(const struct kafka_error *error) {
+    return error->kind == KAFKA_ERROR_NO_TOPIC ||
+           kafka_ask_has_name(error, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC) ||
+           kafka_ask_has_name(error, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION);
+}
+
+/* What is missing is no outage: Kafka has replied. */
+static bool kafka_ask_fail(const struct kafka_place *place, struct err *err) {
+    return kafka_ask_is_missing(&place->error)
+               ? err_set(err, ERR_INPUT,
+                         "%s/%d is not in Kafka: the topic was deleted, or made again with fewer "
+                         "partitions",
+                         place->topic, place->partition)
+               : err_set(err, ERR_UNAVAILABLE,
+                         "cannot look up the offsets of the time in Kafka: %s",
+                         place->error.reason);
+}
+
 bool kafka_consumer_offsets_at(struct kafka_consumer *consumer, struct kafka_place *places,
                                size_t count, int64_t time_ms, struct err *err) {
     kafka_consumer_ask(consumer, places, count, time_ms, KAFKA_ASK_TIMEOUT_MS);
     for (size_t i = 0; i < count; i++) {
         if (places[i].error.kind != KAFKA_ERROR_NONE) {
-            return err_set(err, ERR_UNAVAILABLE,
-                           "cannot look up the offsets of the time in Kafka: %s",
-                           places[i].error.reason);
+            return kafka_ask_fail(&places[i], err);
         }
     }
     return true;

@@ -126,7 +126,7 @@ bool kafka_consumer_report_reply(struct kafka_consumer *consumer, int timeout_ms
 void kafka_consumer_ask(struct kafka_consumer *consumer, struct kafka_place *places, size_t count,
                         int64_t when, int timeout_ms);
 /* Sets each place's offset to that of its first record since the broker time (Unix); negative: no
- * such record. */
+ * such record. ERR_INPUT: Kafka lacks the topic or partition. */
 bool kafka_consumer_offsets_at(struct kafka_consumer *consumer, struct kafka_place *places,
                                size_t count, int64_t time_ms, struct err *err);
 /* The first offset of a partition's log, and the one after its last. */

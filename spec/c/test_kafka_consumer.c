@@ -141,7 +141,21 @@ static void every_worker_has_a_group_instance_id_of_its_own(void) {
     broker_stop(&broker);
 }
 
+static void a_partition_that_kafka_lacks_is_no_outage(void) {
+    struct broker broker;
+    struct err err = {0};
+    struct kafka_place place = {.topic = BROKER_TOPIC, .partition = 7};
+    broker_start(&broker, &config);
+    struct kafka_consumer *client = open_client(-1);
+    CHECK(!kafka_consumer_offsets_at(client, &place, 1, 1764938400123, &err));
+    CHECK_INT(err.kind, ERR_INPUT);
+    CHECK_HAS(err.text, BROKER_TOPIC "/7 is not in Kafka: the topic was deleted, or made again");
+    kafka_consumer_destroy(client);
+    broker_stop(&broker);
+}
+
 static const struct test_case cases[] = {
+    {"a partition that Kafka lacks is no outage", a_partition_that_kafka_lacks_is_no_outage},
     {"a record has the trace of a valid header", a_record_has_the_trace_of_a_valid_header},
     {"every worker has a group.instance.id of its own, and a reader none",
      every_worker_has_a_group_instance_id_of_its_own},

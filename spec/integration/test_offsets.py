@@ -133,6 +133,20 @@ def test_a_process_whose_topic_was_deleted_stops(single):
     assert program.stop() == 0
 
 
+def test_a_replay_by_time_names_a_deleted_topic(single):
+    """And asks for no other address of Kafka, which has replied."""
+    program = single.start()
+    single.publish(slots("old", 5))
+    single.wait_committed(5)
+    assert program.stop() == 0
+    single.cleanup.callback(make_topic, single.kafka)
+    delete_topic(single.kafka)
+    refused = program.command("replay", "--topic", SLOTS, "--from-time", "2026-01-01T00:00:00Z", check=False)
+    assert refused.returncode == 1 and not refused.stdout
+    assert refused.stderr == (f"aggregator: replay: {SLOTS}/0 is not in Kafka: the topic was deleted, or made again "
+                              "with fewer partitions\n")
+
+
 @pytest.fixture
 def latest(single):
     """The configuration of a program that skips records older than its first start."""
