@@ -108,9 +108,18 @@ static void handover_await_partitions(const struct program *program) {
     }
 }
 
+/* What acts on the world. */
+static void handover_release(struct program *program) {
+    outbox_relay_release(program->relay);
+    reactor_release(program->reactor);
+    retention_release(program->retention);
+}
+
 bool handover_take(struct program *program, struct err *err) {
     if (!program->is_successor) {
         administration_let_clients_in(program);
+        ingest_join(program->ingest);
+        handover_release(program);
         return true;
     }
     health_set_phase(program->health, HEALTH_READS_ONLY);
@@ -127,10 +136,7 @@ bool handover_take(struct program *program, struct err *err) {
         return false;
     }
     (void)predecessor_tell(CHANNEL_TOOK, "");
-    /* what acts on the world: until now the predecessor might have gone on alone */
-    outbox_relay_release(program->relay);
-    reactor_release(program->reactor);
-    retention_release(program->retention);
+    handover_release(program); /* until now the predecessor might have gone on alone */
     (void)predecessor_await(stop_fd(), MAIN_TIMEOUT_MS); /* for the service manager alone */
     predecessor_leave();
     return true;

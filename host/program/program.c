@@ -59,6 +59,11 @@ static bool program_start_cache(struct program *program, struct err *err) {
     return program->cache && cache_start(program->cache, err);
 }
 
+/* The workers, and the threads that act without being asked, are held until nothing of the start
+ * can fail any more (handover_take). A service manager starts a process again and again that cannot
+ * start: each member that joins the group stops the ingestion of the others. */
+#define HELD true
+
 /* A process that only answers needs no right to write: others react and publish. */
 static bool program_only_answers(const struct program *program) {
     return program->config->ingest.workers == 0;
@@ -68,7 +73,7 @@ static bool program_start_relay(struct program *program, struct err *err) {
     if (!program->config->outbox.enabled || program_only_answers(program)) {
         return true;
     }
-    program->relay = outbox_relay_start(program->config, program->is_successor, err);
+    program->relay = outbox_relay_start(program->config, HELD, err);
     return program->relay != NULL;
 }
 
@@ -81,7 +86,7 @@ static bool program_start_reactor(struct program *program, struct err *err) {
         .generation = program->generation,
         .stored = program_wake_relay,
         .context = program->relay,
-        .held = program->is_successor,
+        .held = HELD,
     };
     if (program_only_answers(program)) {
         return true;
@@ -98,8 +103,7 @@ static bool program_start_retention(struct program *program, struct err *err) {
     if (program_only_answers(program)) {
         return true;
     }
-    program->retention =
-        retention_start(program->generation, program->cache, program->is_successor, err);
+    program->retention = retention_start(program->generation, program->cache, HELD, err);
     return program->retention != NULL;
 }
 
@@ -116,7 +120,7 @@ static bool program_start_ingest(struct program *program, struct err *err) {
         .relay = program->relay,
         .marked = program_wake_reactor,
         .context = program->reactor,
-        .held = program->is_successor,
+        .held = HELD,
     };
     program->ingest = ingest_start(&options, err);
     return program->ingest != NULL;
@@ -198,8 +202,7 @@ static bool program_bind_one(const char *name, const struct http_address *addres
     return *listener > 0;
 }
 
-/* Before the process joins the consumer group: a service manager starts one again and again whose
- * port is taken, and each member that joins stops the ingestion of the others. */
+/* Before connections are opened: a port that is taken is the most frequent reason. */
 static bool program_bind(struct program *program, struct err *err) {
     const struct config *config = program->config;
     struct http_address http = {"http", config->http.host, config->http.port};

@@ -388,6 +388,20 @@ def test_a_process_whose_port_is_in_use_joins_no_group(fed):
     assert messages == ["cannot start"]  # no cache, worker or relay has begun
 
 
+@pytest.mark.parametrize("wrong", [
+    {"AGGREGATOR_HTTP_TLS_CERTIFICATE": "/nowhere.pem", "AGGREGATOR_HTTP_TLS_KEY": "/nowhere.pem"},
+    {"ADMIN_API_KEY": "two\tparts", "ADMIN_PORT": "0"}])
+def test_a_process_that_cannot_start_joins_no_group(bare_service, wrong):
+    """Each start of a supervisor would stop the ingestion of the others."""
+    telling = {"AGGREGATOR_KAFKA_OPTIONS_DEBUG": "cgrp", "LOG_LEVEL": "debug"}
+    subscribes = "subscribe to new subscription"  # librdkafka's words
+    failed = bare_service.prepare(**telling, **wrong).command("run", check=False, timeout=60)
+    assert failed.returncode == 1 and "cannot start" in failed.stderr
+    assert subscribes not in failed.stderr
+    good = bare_service.start(**telling)
+    wait_until("a good one's subscription", lambda: subscribes in good.log.read_text())
+
+
 def test_secrets_come_from_files_and_never_reach_a_log(bare_service, tmp_path):
     """Neither in normal operation nor in error texts."""
     url = bare_service.database_url.replace("ras@", f"ras:{PASSWORD}@")
