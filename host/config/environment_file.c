@@ -37,7 +37,20 @@ static char *environment_file_value(char *text) {
     return text + quoted;
 }
 
-/* False: no variable. */
+static bool environment_file_lists(const char *names, const char *variable) {
+    size_t len = strlen(variable);
+    for (const char *at = names; at && *at; at += strspn(at, " ")) {
+        size_t name_len = strcspn(at, " ");
+        if (name_len == len && memcmp(at, variable, len) == 0) {
+            return true;
+        }
+        at += name_len;
+    }
+    return false;
+}
+
+/* Of two lines with one name the last one counts, as for systemd, which reads the file for the
+ * service. False: no variable. */
 static bool environment_file_set(char *line, struct buffer *names) {
     line += strspn(line, BLANKS);
     size_t len = strspn(line, NAME_BYTES);
@@ -49,8 +62,12 @@ static bool environment_file_set(char *line, struct buffer *names) {
     }
     line[len] = '\0';
     const char *present = getenv(line);
-    if (!present || !present[0]) {
+    bool again = environment_file_lists(names->data, line);
+    if (!again && (!present || !present[0])) {
         buffer_append_format(names, "%s%s", names->len ? " " : "", line);
+        again = true;
+    }
+    if (again) {
         setenv(line, environment_file_value(line + len + 1), 1);
     }
     return true;
@@ -94,14 +111,5 @@ bool environment_file_read(const char *config_path, struct err *err) {
 }
 
 bool environment_file_has(const char *variable) {
-    size_t len = strlen(variable);
-    const char *names = getenv(NAMES_VARIABLE);
-    for (const char *at = names; at && *at; at += strspn(at, " ")) {
-        size_t name_len = strcspn(at, " ");
-        if (name_len == len && memcmp(at, variable, len) == 0) {
-            return true;
-        }
-        at += name_len;
-    }
-    return false;
+    return environment_file_lists(getenv(NAMES_VARIABLE), variable);
 }

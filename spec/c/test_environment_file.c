@@ -45,6 +45,14 @@ static void a_variable_of_the_process_wins(void) {
     CHECK_TEXT(getenv("T_EMPTY"), "file");
 }
 
+static void of_two_lines_with_one_name_the_last_counts(void) {
+    setenv("T_OWN", "process", 1);
+    CHECK_OK(read_text("T_TWICE=1\nT_OWN=1\nT_TWICE=2\nT_OWN=2\n"), &err);
+    CHECK_TEXT(getenv("T_TWICE"), "2");
+    CHECK_TEXT(getenv("T_OWN"), "process");
+    CHECK(environment_file_has("T_TWICE") && !environment_file_has("T_OWN"));
+}
+
 static void a_process_that_inherits_the_variables_takes_them_from_the_file_again(void) {
     CHECK_OK(read_text("T_CHANGED=1\nT_REMOVED=1\n"), &err);
     CHECK_OK(read_text("T_CHANGED=2\n"), &err);
@@ -68,6 +76,7 @@ static void without_a_file_nothing_is_set(void) {
 static const struct test_case cases[] = {
     {"a value is all behind the equals sign", a_value_is_all_behind_the_equals_sign},
     {"a variable of the process wins", a_variable_of_the_process_wins},
+    {"of two lines with one name the last counts", of_two_lines_with_one_name_the_last_counts},
     {"a process that inherits the variables takes them from the file again",
      a_process_that_inherits_the_variables_takes_them_from_the_file_again},
     {"a line that is no variable is refused", a_line_that_is_no_variable_is_refused},
