@@ -102,10 +102,15 @@ static struct guard {
     size_t held_len;
 } guards[] = {{.fd = STDOUT_FILENO}, {.fd = STDERR_FILENO}};
 
+static int terminal_failure; /* errno of the first write of standard output that failed; 0: none */
+
 static bool terminal_write_whole(int fd, struct slice text) {
     while (text.len > 0) {
         ssize_t written = write(fd, text.data, text.len);
         if (written < 0 && errno != EINTR) {
+            if (fd == STDOUT_FILENO && terminal_failure == 0) {
+                terminal_failure = errno;
+            }
             return false;
         }
         size_t done = written > 0 ? (size_t)written : 0;
@@ -136,7 +141,9 @@ static FILE *terminal_guard_stream(struct guard *guard, int buffering) {
 }
 
 bool terminal_finish_output(void) {
-    return !ferror(stdout) && fflush(stdout) == 0;
+    bool ok = fflush(stdout) == 0 && !ferror(stdout);
+    errno = terminal_failure ? terminal_failure : errno;
+    return ok;
 }
 
 bool terminal_guard_output(struct err *err) {

@@ -19,5 +19,5 @@ bool terminal_print(FILE *out, struct slice text);
  * parts of events. Call it once, before the first print. */
 bool terminal_guard_output(struct err *err);
 
-/* Writes what stdout still holds. False: this, or an earlier write, failed. */
+/* Writes what stdout still holds. False: this, or an earlier write, failed, with errno. */
 bool terminal_finish_output(void);

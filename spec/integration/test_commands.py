@@ -72,6 +72,15 @@ def test_version_and_help(build):
         assert failed.stderr.count("standard output cannot be written: Bad file descriptor") == 1
 
 
+def test_a_long_list_that_cannot_be_written_says_why(fed):
+    program = fed.program
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        failed = subprocess.run([program.build / "aggregator", "outbox", "list"], cwd=ROOT, stdout=full,
+                                env=program.env, stderr=subprocess.PIPE, text=True, check=False)
+    assert failed.returncode == 1
+    assert "aggregator: standard output cannot be written: No space left" in failed.stderr
+
+
 def test_migrations_are_applied_once(empty_service):
     program = empty_service.prepare()
     first, second = program.command("migrate"), program.command("migrate")
