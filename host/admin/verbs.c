@@ -268,6 +268,10 @@ static int verbs_answer_rollback(void *context, const struct admin_request *requ
             slice_of("send the number of a generation, or eight or more digits of its "
                      "hash: aggregator status lists them"));
     }
+    if (upgrade_is_under_way(program->upgrade)) { /* the new process runs the scripts on the disk */
+        return admin_fail(json, 409,
+                          slice_of("an upgrade is under way: roll back when it has ended"));
+    }
     return reload_roll_back(program->reload, which, json) ? 200 : 409;
 }
 

@@ -185,13 +185,15 @@ def test_another_admin_socket_takes_a_restart_and_a_warning(bare_service, instal
     assert '"service":"program0"' in asked.stdout, asked
 
 
-def test_one_upgrade_at_a_time_and_no_reload_meanwhile(installed):
+def test_one_upgrade_at_a_time_and_neither_reload_nor_rollback_meanwhile(installed):
     installed.install_waiting()
     process = installed.begin()
     installed.started()
     assert installed.upgrade() == (1, {"done": False, "error": "another upgrade is under way"})
     assert installed.program.ask("reload") == {
         "error": "an upgrade is under way: reload when it has ended"}
+    assert installed.program.ask("rollback") == {
+        "error": "an upgrade is under way: roll back when it has ended"}
     installed.go()
     assert installed.result(process)[0] == 0
     installed.check_serves()
