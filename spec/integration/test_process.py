@@ -3,6 +3,7 @@ and listening addresses."""
 import contextlib
 import os
 import pathlib
+import resource
 import signal
 import subprocess
 import urllib.request
@@ -104,6 +105,28 @@ def test_signals_without_a_meaning_are_named_and_change_nothing(bare_service, nu
         if line["message"].startswith("signal ignored: aggregator status")])
     assert program.get("/healthz")[0] == 200
     assert program.stop() == 0
+
+
+def limit_files():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))
+
+
+def test_a_log_at_the_limit_of_its_file_stops_nothing(bare_service):
+    program = bare_service.prepare()
+    program.spawn([program.build / "aggregator", "run"], cwd=ROOT, env=program.env,
+                  preexec_fn=limit_files)
+    program.wait_ready(lambda: program.get("/healthz")[0] == 200)
+    assert program.stop() == 0
+    assert program.log.read_bytes() == b""  # no part of a line
+
+
+def test_an_output_at_the_limit_of_its_file_is_a_failure(bare_service, tmp_path):
+    with open(tmp_path / "output", "w", encoding="utf-8") as output:
+        failed = subprocess.run(
+            [bare_service.build / "aggregator", "help"], stdout=output, stderr=subprocess.PIPE, text=True,
+            check=False, preexec_fn=limit_files)
+    assert failed.returncode == 1
+    assert "standard output cannot be written: File too large" in failed.stderr
 
 
 def test_a_command_outlives_signals_without_a_meaning_and_ends_by_sigterm(bare_service):
