@@ -2,6 +2,7 @@
 
 #include <libpq-fe.h>
 #include <stdlib.h>
+#include <string.h>
 
 int pg_rows_count(const struct pg_result *rows) {
     return PQntuples(rows);
@@ -12,7 +13,13 @@ int pg_rows_column_count(const struct pg_result *rows) {
 }
 
 int pg_rows_find_column(const struct pg_result *rows, const char *name) {
-    return PQfnumber(rows, name);
+    /* PQfnumber takes capitals for small letters. */
+    for (int column = 0; column < PQnfields(rows); column++) {
+        if (strcmp(PQfname(rows, column), name) == 0) {
+            return column;
+        }
+    }
+    return -1;
 }
 
 const char *pg_rows_column_name(const struct pg_result *rows, int column) {

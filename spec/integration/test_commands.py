@@ -266,6 +266,17 @@ def test_check_compares_the_columns_that_a_reaction_reads_with_its_query(bare_se
                      r'.*\(\S*queries/reaction_results\.sql\)', failed.stderr), failed.stderr
 
 
+def test_check_takes_a_column_with_capitals_that_a_reaction_reads(bare_service, scripts, tmp_path):
+    shutil.copytree(ROOT / "sql", tmp_path / "sql")
+    query = tmp_path / "sql/queries/reaction_results.sql"
+    query.write_text(f'SELECT q.*, 1 AS "asSent" FROM ({query.read_text()}\n) q\n')
+    edit(scripts / "reactions/results_ready.lua", "publish = function(row)",
+         "publish = function(row)\n    local _ = row.asSent")
+    program = bare_service.prepare(SCRIPTS_ROOT=str(scripts), SQL_ROOT=str(tmp_path / "sql"))
+    done = program.command("check", check=False)
+    assert "no column" not in done.stderr and done.returncode == 0, done.stderr
+
+
 def test_check_prints_findings_for_programs(bare_service, scripts):
     """One finding for each mistake, with its place; the same ones as annotations."""
     (scripts / "lib" / "wrong.lua").write_text("local unused = 1\nreturn { other = undefined }\n")
