@@ -113,6 +113,42 @@ static bool schema_check_explain(struct check *check, const char *options,
     return asked && sql_run(session, check->err, "ROLLBACK TO checked");
 }
 
+/* A row has its values by the names of their columns: pg.query refuses two of one name. */
+static void schema_check_find_twins(struct check *check, const struct script_query *query,
+                                    const struct pg_result *rows) {
+    for (int i = 1; i < pg_rows_column_count(rows); i++) {
+        const char *name = pg_rows_column_name(rows, i);
+        if (pg_rows_find_column(rows, name) < i) {
+            problems_add(&check->problems, query->path, 0,
+                         "it returns two columns named \"%s\", which no row of pg.query has: "
+                         "give one another name (AS)",
+                         name);
+            return;
+        }
+    }
+}
+
+/* Inside another statement only those that read can be asked for their columns. */
+static bool schema_check_names(struct check *check, const struct script_query *query,
+                               const struct pg_named *named) {
+    struct sql_session *session = check->session;
+    struct pg_result *rows = NULL;
+    struct buffer sql = {0};
+    struct err refusal = {0};
+    if (!sql_run(session, check->err, "SAVEPOINT checked")) {
+        return false;
+    }
+    buffer_append_format(&sql, "SELECT q.* FROM (\n%s\n) q LIMIT 0", named->sql);
+    for (size_t i = 0; i < named->count; i++) {
+        pg_params_add_null(session->params);
+    }
+    if (sql_query_built(session, &sql, &rows, &refusal)) {
+        schema_check_find_twins(check, query, rows);
+        pg_rows_free(rows);
+    }
+    return sql_run(session, check->err, "ROLLBACK TO checked");
+}
+
 /* EXPLAIN ANALYZE runs the statement, and keeps its rows in the server. */
 static bool schema_check_run_statement(struct check *check, const struct script_query *query,
                                        const struct pg_named *named) {
@@ -125,6 +161,7 @@ static bool schema_check_run_statement(struct check *check, const struct script_
                  schema_check_explain(check, "ANALYZE, TIMING OFF", named, NULL, &err);
     schema_check_find_writes(check, query, plan);
     pg_rows_free(plan);
+    asked = asked && schema_check_names(check, query, named);
     return asked && (err.kind == ERR_NONE || schema_check_may_be_good(&err, named->count > 0) ||
                      schema_check_keep_query_problem(check, query, 0, &err));
 }

@@ -121,6 +121,16 @@ static void errors_that_null_parameters_may_cause_are_ignored(void) {
     CHECK_TEXT(checked(NULL, SCHEMA_RUN), "");
 }
 
+static void two_columns_of_one_name_are_named(void) {
+    begin();
+    scripts_write(&scripts, "queries/a.sql",
+                  "SELECT t.*, t.word FROM things t WHERE t.id = :id::text -- all");
+    scripts_write(&scripts, "queries/b.sql", "SELECT 1 AS a, 2 AS \"A\", 3 AS b");
+    const char *got = checked(NULL, SCHEMA_RUN);
+    CHECK_HAS(got, "/queries/a.sql: it returns two columns named \"word\"");
+    CHECK(!strstr(got, "b.sql"));
+}
+
 /* The plan names the table, although NULL is no key: the statement cannot run. */
 static void a_query_that_writes_a_table_of_the_view_is_named(void) {
     begin();
@@ -168,6 +178,7 @@ static const struct test_case cases[] = {
     {"a trial execution leaves nothing", a_trial_execution_leaves_nothing},
     {"errors that NULL parameters may cause are ignored",
      errors_that_null_parameters_may_cause_are_ignored},
+    {"two columns of one name are named", two_columns_of_one_name_are_named},
     {"a query that writes a table of the view is named",
      a_query_that_writes_a_table_of_the_view_is_named},
     {"a table whose name is a word of SQL is named", a_table_whose_name_is_a_word_of_sql_is_named},
