@@ -60,8 +60,7 @@ static void signals_handle(int number, void (*handler)(int number)) {
 }
 
 void signals_init(void) {
-    signal(SIGXFSZ,
-           SIG_IGN); /* a file at its limit (ulimit -f) is as a full disk: the write fails */
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is as a full disk: the write fails */
     signals_handle(SIGTERM, signals_end_by);
     signals_handle(SIGINT, signals_end_by);
     signals_handle(SIGUSR1, signals_report_ignored);
