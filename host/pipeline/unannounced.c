@@ -6,6 +6,7 @@
 #include "base/xalloc.h"
 #include "database_offsets.h"
 #include "pipeline/unannounced.sql.h"
+#include "schema/program_schema.h"
 
 enum { NAME, COUNTED, EVENTS, COMMIT, TAGS, EPOCH };
 #define TAG_DIGITS 16
@@ -31,10 +32,7 @@ static bool unannounced_ask(struct pg *pg, int timeout_ms, const struct cache_an
 /* On Citus a commit's offsets may be visible before its rows: a response that is asked for behind
  * the announcement must have the rows. */
 static bool unannounced_await_commits(struct pg *pg, int timeout_ms, struct err *err) {
-    struct pg_result *nothing = NULL;
-    bool ok = pg_query(pg, "await_commits", await_sql, NULL, timeout_ms, &nothing, err);
-    pg_rows_free(nothing);
-    return ok;
+    return pg_query(pg, "await_commits", PROGRAM_AWAIT_COMMITS, NULL, timeout_ms, NULL, err);
 }
 
 static uint64_t unannounced_number(const struct pg_result *rows, int row, int column) {

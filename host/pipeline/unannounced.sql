@@ -1,6 +1,3 @@
--- name: await
-SELECT aggregator_state.await_commits()
-
 -- name: last_commits
 -- The partitions that were moved last by one of the transactions that moved these last: a
 -- cache_position each, as announcement_audit.sql reads it, what the transaction added to it, and in

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/traceparent.h"
 #include "reaction/round.sql.h"
+#include "schema/program_schema.h"
 
 #define GRACE_MS 5000 /* above the server's statement_timeout */
 #define ARENA_CHUNK_BYTES 65536
@@ -75,7 +76,7 @@ static bool round_take_keys(struct round_work *work, size_t max_keys, struct err
     pg_params_add_int8(round->params, (int64_t)max_keys);
     return pg_send(round->pg, "BEGIN", "BEGIN", NULL, false, err) &&
            pg_send(round->pg, "take_marks", take_sql, round->params, false, err) &&
-           pg_send(round->pg, "await_commits", await_sql, NULL, false, err) &&
+           pg_send(round->pg, "await_commits", PROGRAM_AWAIT_COMMITS, NULL, false, err) &&
            round_exchange(work, &results, err);
 }
 

@@ -13,9 +13,6 @@ WHERE pg_try_advisory_xact_lock(
     'aggregator_state.reaction_marks'::regclass::oid::int4, hashtext($1 || ' ' || key))
 ORDER BY key COLLATE "C"
 
--- name: await
-SELECT aggregator_state.await_commits()
-
 -- name: delete
 WITH gone AS (
   DELETE FROM aggregator_state.reaction_marks

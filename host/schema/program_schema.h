@@ -14,6 +14,9 @@
  * leaves. */
 #define PROGRAM_LOCK_RETENTION "7236019"
 
+/* Waits until what another transaction has committed is visible whole, once a part of it is. */
+#define PROGRAM_AWAIT_COMMITS "SELECT " PROGRAM_SCHEMA_QUALIFIER "await_commits()"
+
 /* The tables, each with the number of the file that creates it. */
 #define PROGRAM_SCHEMA_TABLES                                                                      \
     "(VALUES ('consumer_offsets', 1), ('offset_scripts', 1), ('rejected_events', 1), "             \

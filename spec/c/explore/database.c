@@ -92,7 +92,11 @@ bool pg_query(struct pg *pg, const char *name, const char *sql, const struct pg_
         }
     }
     world->processes[process_of(actor_running)].audited = world->database;
-    *result = (PGresult *)rows;
+    if (result) {
+        *result = (PGresult *)rows;
+    } else {
+        free(rows);
+    }
     return true;
 }
 
