@@ -180,7 +180,7 @@ static void http_server_share(struct http_server *server, const struct http_opti
         .max_connections = http_server_share_of(server, connections),
         .max_handshakes = http_server_share_of(server, (size_t)options->max_handshakes),
         .certificates = options->certificates,
-        .handshakes = options->certificates ? handshakes_create(options->settings) : NULL,
+        .handshakes = options->certificates ? handshakes_create(options->address.settings) : NULL,
         .open = metric_single(METRIC_GAUGE, "ras_http_connections", "Open client connections."),
         .accepted = metric_single(METRIC_COUNTER, "ras_http_connections_total",
                                   "Client connections accepted."),
@@ -211,18 +211,18 @@ static bool http_server_open(struct http_server *server, const struct http_optio
             return false;
         }
     }
-    struct http_address address = {options->settings, options->host, options->port};
-    int listener = options->listener > 0 ? options->listener : http_server_bind(&address, err);
-    listener = listener < 0 ? -1 : http_server_listen(&address, listener, err);
+    const struct http_address *address = &options->address;
+    int listener = options->listener > 0 ? options->listener : http_server_bind(address, err);
+    listener = listener < 0 ? -1 : http_server_listen(address, listener, err);
     if (listener < 0) {
         return false;
     }
     server->listener = listener;
     server->port = http_server_port_of(listener);
-    if (options->listener > 0 && options->port > 0 && options->port != server->port) {
+    if (options->listener > 0 && address->port > 0 && address->port != server->port) {
         log_warning("the inherited listening socket has another port than the configuration",
-                    LOG_TEXT("settings", options->settings), LOG_INT("port", server->port),
-                    LOG_INT("configured", options->port));
+                    LOG_TEXT("settings", address->settings), LOG_INT("port", server->port),
+                    LOG_INT("configured", address->port));
     }
     /* The accepting loop starts last: it deals connections out to the others. */
     for (size_t i = server->count; i-- > 0; server->started++) {

@@ -49,9 +49,7 @@ struct http_address {
 };
 
 struct http_options {
-    const char *settings; /* as above, and the next two */
-    const char *host;
-    int port;
+    struct http_address address;
     int listener; /* of http_server_bind, or inherited; the server then owns it. 0: it binds one */
     int loops;
     int threads;

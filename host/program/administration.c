@@ -40,9 +40,7 @@ static bool administration_start_http(struct program *program, struct err *err) 
     }
     program->console_site = console_site_create(program->admin_site);
     struct http_options options = {
-        .settings = "admin",
-        .host = config->admin.host,
-        .port = config->admin.port,
+        .address = program_admin_address(config),
         .listener = program->admin_listener,
         .loops = 1,
         .threads = ADMIN_THREADS,

@@ -150,6 +150,14 @@ struct http_headers program_headers(const struct config *config) {
                                  config->http.correlation_id_header};
 }
 
+static struct http_address program_http_address(const struct config *config) {
+    return (struct http_address){"http", config->http.host, config->http.port};
+}
+
+struct http_address program_admin_address(const struct config *config) {
+    return (struct http_address){"admin", config->admin.host, config->admin.port};
+}
+
 static bool program_start_certificates(struct program *program, struct err *err) {
     struct certificates_of http = certificates_of_http(program->config);
     struct certificates_of admin = certificates_of_admin(program->config);
@@ -173,9 +181,7 @@ static bool program_start_http(struct program *program, struct err *err) {
         return false;
     }
     struct http_options options = {
-        .settings = "http",
-        .host = config->http.host,
-        .port = config->http.port,
+        .address = program_http_address(config),
         .listener = program->http_listener,
         .loops = config->http.loops,
         .threads = config->http.threads,
@@ -205,8 +211,8 @@ static bool program_bind_one(const char *name, const struct http_address *addres
 /* Before connections are opened: a port that is taken is the most frequent reason. */
 static bool program_bind(struct program *program, struct err *err) {
     const struct config *config = program->config;
-    struct http_address http = {"http", config->http.host, config->http.port};
-    struct http_address admin = {"admin", config->admin.host, config->admin.port};
+    struct http_address http = program_http_address(config);
+    struct http_address admin = program_admin_address(config);
     return program_bind_one(SOCKET_HTTP, &http, &program->http_listener, err) &&
            (config->admin.keys.count == 0 ||
             program_bind_one(SOCKET_ADMIN, &admin, &program->admin_listener, err));

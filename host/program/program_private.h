@@ -54,6 +54,7 @@ struct program {
 
 struct builtin_sources program_builtin_sources(const struct program *program);
 struct http_headers program_headers(const struct config *config);
+struct http_address program_admin_address(const struct config *config);
 
 /* ---- administration.c ---------------------------------------------------------------------- */
 

@@ -328,17 +328,16 @@ static void a_refused_connection_gets_a_503_and_a_log_line_with_one_id(void) {
     endpoint_name = "waits";
     told.message = told.why = NULL;
     pthread_mutex_lock(&waiting);
-    struct http_server *server =
-        http_server_start(&(struct http_options){.settings = "http",
-                                                 .host = "127.0.0.1",
-                                                 .loops = 1,
-                                                 .threads = 1,
-                                                 .max_connections = 1,
-                                                 .request_timeout_ms = 10000,
-                                                 .keep_alive_timeout_ms = 5000,
-                                                 .site = {NULL, plan},
-                                                 .headers = {NULL, NULL, CORRELATION}},
-                          &err);
+    struct http_server *server = http_server_start(
+        &(struct http_options){.address = {.settings = "http", .host = "127.0.0.1"},
+                               .loops = 1,
+                               .threads = 1,
+                               .max_connections = 1,
+                               .request_timeout_ms = 10000,
+                               .keep_alive_timeout_ms = 5000,
+                               .site = {NULL, plan},
+                               .headers = {NULL, NULL, CORRELATION}},
+        &err);
     CHECK_OK(server != NULL, &err);
     http_server_accept(server);
     int first = dial_port(http_server_port(server)), second;

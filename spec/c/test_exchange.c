@@ -45,7 +45,7 @@ static void a_worker_carries_out_a_plan_once(void) {
     size_t len = 0;
     begin();
     struct http_server *server =
-        http_server_start(&(struct http_options){.host = "127.0.0.1",
+        http_server_start(&(struct http_options){.address = {.host = "127.0.0.1"},
                                                  .loops = 1,
                                                  .threads = 2,
                                                  .max_connections = 4,

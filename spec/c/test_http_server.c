@@ -53,13 +53,12 @@ static bool start(void) {
     struct api_scripts *scripts = health ? api_scripts_create(generation, &sources, &err) : NULL;
     api = scripts ? api_create(cache, scripts, &err) : NULL;
     server = api ? http_server_start(
-                       &(struct http_options){.host = "127.0.0.1",
+                       &(struct http_options){.address = {.settings = "http", .host = "127.0.0.1"},
                                               .loops = 2,
                                               .threads = 16,
                                               .max_connections = 4096,
                                               .request_timeout_ms = 10000,
                                               .keep_alive_timeout_ms = 5000,
-                                              .settings = "http",
                                               .handshake_timeout_ms = 5000,
                                               .max_handshakes = 1024,
                                               .certificates = certificates,
@@ -419,7 +418,7 @@ static bool poke_until_it_turns(struct http_server *poked) {
 
 static void finds_a_loop_that_hangs(void) {
     struct err err = {0};
-    struct http_options options = {.host = "127.0.0.1",
+    struct http_options options = {.address = {.settings = "http", .host = "127.0.0.1"},
                                    .loops = 1,
                                    .threads = 1,
                                    .max_connections = 8,

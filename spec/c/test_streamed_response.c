@@ -111,15 +111,15 @@ static void serves_those_that_stay_beside_those_that_leave(void) {
     struct err err = {0};
     pthread_t clients[CLIENTS];
     log_configure(LOG_ERROR + 1, true);
-    server = http_server_start(&(struct http_options){.host = "127.0.0.1",
-                                                      .settings = "http",
-                                                      .loops = 2,
-                                                      .threads = 6,
-                                                      .max_connections = 100,
-                                                      .request_timeout_ms = 20000,
-                                                      .keep_alive_timeout_ms = 5000,
-                                                      .site = {NULL, plan}},
-                               &err);
+    server = http_server_start(
+        &(struct http_options){.address = {.settings = "http", .host = "127.0.0.1"},
+                               .loops = 2,
+                               .threads = 6,
+                               .max_connections = 100,
+                               .request_timeout_ms = 20000,
+                               .keep_alive_timeout_ms = 5000,
+                               .site = {NULL, plan}},
+        &err);
     CHECK_OK(server != NULL, &err);
     http_server_accept(server);
     for (int i = 0; server && i < CLIENTS; i++) {
