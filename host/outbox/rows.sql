@@ -52,7 +52,8 @@ ORDER BY id
 
 -- name: note
 -- `sent` overwrites what an operator made of the row in the meantime. OFFSET keeps now() out of the
--- CASE, where Citus allows no such function.
+-- CASE, where Citus allows no such function. Locks the rows in order of their ids, as an operator's
+-- statements do (stored/messages.c): in another order each could wait for the other.
 UPDATE aggregator_state.outbox o
 SET state = r.state, error = r.error, done_at = CASE WHEN r.state <> 'pending' THEN r.at END,
   attempts = o.attempts + (r.state IN ('pending', 'failed'))::int
@@ -60,6 +61,8 @@ FROM (
   SELECT *, now() AS at FROM unnest($1::int8[], $2::text[], $3::text[]) AS u (id, state, error)
   OFFSET 0) AS r
 WHERE o.id = r.id AND (o.state = 'pending' OR r.state = 'sent')
+  AND o.id = ANY (ARRAY(
+    SELECT id FROM aggregator_state.outbox WHERE id = ANY ($1::int8[]) ORDER BY id FOR UPDATE))
 
 -- name: measure
 SELECT
@@ -76,7 +79,8 @@ SELECT
 -- name: prune
 -- A row that was done two horizons ago was stored before: its fact is past both. Above keep_rows facts
 -- past one horizon leave: of rows that were done a horizon ago, and of those that were settled since.
--- Postgres' statistics count the rows of the table on the node that has them (tableoid).
+-- Postgres' statistics count the rows of the table on the node that has them (tableoid). Leaves rows that
+-- an operator retries: those that his statement has locked, and those that are pending since.
 WITH surplus AS (
   SELECT least($2::int8, greatest(0, rows - $3::int8)) AS rows
   FROM (
@@ -84,22 +88,27 @@ WITH surplus AS (
       SELECT pg_stat_get_live_tuples(tableoid) FROM aggregator_state.outbox ORDER BY id DESC LIMIT 1), 0) AS rows) AS table_
 )
 DELETE FROM aggregator_state.outbox
-WHERE id = ANY (
-  ARRAY(
-    SELECT id
-    FROM aggregator_state.outbox
-    WHERE state <> 'pending' AND done_at < now() - 2 * $1::int8 * interval '1 hour'
-    ORDER BY done_at LIMIT $2::int8)
-  || ARRAY(
-    SELECT id
-    FROM (
-      (SELECT id, least(fact_at, created_at) AS since
-        FROM aggregator_state.outbox
-        WHERE state <> 'pending' AND done_at < now() - $1::int8 * interval '1 hour'
-        ORDER BY done_at LIMIT (SELECT rows FROM surplus))
-      UNION ALL
-      (SELECT id, least(fact_at, created_at)
-        FROM aggregator_state.outbox
-        WHERE state = 'settled' AND least(fact_at, created_at) < now() - $1::int8 * interval '1 hour'
-        ORDER BY least(fact_at, created_at) LIMIT (SELECT rows FROM surplus))) AS past
-    ORDER BY since LIMIT (SELECT rows FROM surplus)))
+WHERE id = ANY (ARRAY(
+  SELECT id
+  FROM aggregator_state.outbox
+  WHERE id = ANY (
+    ARRAY(
+      SELECT id
+      FROM aggregator_state.outbox
+      WHERE state <> 'pending' AND done_at < now() - 2 * $1::int8 * interval '1 hour'
+      ORDER BY done_at LIMIT $2::int8)
+    || ARRAY(
+      SELECT id
+      FROM (
+        (SELECT id, least(fact_at, created_at) AS since
+          FROM aggregator_state.outbox
+          WHERE state <> 'pending' AND done_at < now() - $1::int8 * interval '1 hour'
+          ORDER BY done_at LIMIT (SELECT rows FROM surplus))
+        UNION ALL
+        (SELECT id, least(fact_at, created_at)
+          FROM aggregator_state.outbox
+          WHERE state = 'settled' AND least(fact_at, created_at) < now() - $1::int8 * interval '1 hour'
+          ORDER BY least(fact_at, created_at) LIMIT (SELECT rows FROM surplus))) AS past
+      ORDER BY since LIMIT (SELECT rows FROM surplus)))
+    AND state <> 'pending'
+  FOR UPDATE SKIP LOCKED))

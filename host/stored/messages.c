@@ -45,10 +45,15 @@ const char messages_topics_sql[] =
     "SELECT coalesce(string_agg(DISTINCT topic, ', ' ORDER BY topic), '') FROM "
     "(SELECT topic FROM aggregator_state.outbox ORDER BY id DESC LIMIT 10000) AS newest";
 
+/* Locks the rows in order of their ids, as the relay does (outbox/rows.sql). */
+#define LOCKED(states)                                                                             \
+    "id = ANY (ARRAY(SELECT id FROM aggregator_state.outbox WHERE " SELECTED                       \
+    " AND state IN (" states ") ORDER BY id FOR UPDATE))"
+
 const char messages_retry_sql[] =
     "UPDATE aggregator_state.outbox SET state = 'pending', done_at = NULL, error = NULL "
-    "WHERE " SELECTED " AND state = 'failed'";
+    "WHERE " LOCKED("'failed'");
 
 const char messages_drop_sql[] =
     "UPDATE aggregator_state.outbox SET state = 'settled', done_at = now(), error = 'dropped by "
-    "an operator' WHERE " SELECTED " AND state IN ('pending', 'failed')";
+    "an operator' WHERE " LOCKED("'pending', 'failed'");

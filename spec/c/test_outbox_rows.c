@@ -2,7 +2,10 @@
  * PG_TEST_URL. */
 #include "outbox/rows.h"
 
+#include <pthread.h>
+
 #include "bindings/pg_rows.h"
+#include "stored/messages.h"
 #include "relay_world.h"
 
 #define DATABASE "test_outbox_rows"
@@ -202,6 +205,90 @@ static void another_process_that_reports_ends_being_alone(void) {
     world_end();
 }
 
+/* ---- beside an operator -------------------------------------------------------------------- */
+
+struct change {
+    struct pg *pg;
+    const char *sql; /* NULL: the relay notes that it sent both messages */
+    bool done;
+    struct err err;
+};
+
+static void *change_both(void *context) {
+    static const struct row_result sent[] = {{1, ROW_SENT, NULL}, {2, ROW_SENT, NULL}};
+    struct change *change = context;
+    struct rows rows = {.pg = change->pg, .params = pg_params_create()};
+    if (change->sql) {
+        for (int i = 0; i < 3; i++) { /* any topic, key and id */
+            pg_params_add_null(rows.params);
+        }
+        change->done = pg_query(change->pg, "change", change->sql, rows.params, OUTBOX_WAIT_MS,
+                                NULL, &change->err);
+    } else {
+        change->done = rows_note(&rows, sent, 2, &change->err);
+    }
+    pg_params_destroy(rows.params);
+    return NULL;
+}
+
+static bool sessions_wait(const char *count) {
+    return strcmp(outbox_ask(world.pg, "SELECT count(*) FROM pg_stat_activity WHERE "
+                                       "wait_event_type = 'Lock' AND datname = current_database()"),
+                  count) == 0;
+}
+
+/* A session keeps message 1 until relay and operator both wait for a lock. The operator's statement
+ * would find message 2 first, and the relay's message 1. */
+static void change_beside_the_relay(const char *sql) {
+    struct change changes[2] = {{outbox_connect(DATABASE), NULL, false, {0}},
+                                {outbox_connect(DATABASE), sql, false, {0}}};
+    struct pg *holder = outbox_connect(DATABASE);
+    pthread_t threads[2];
+    outbox_script(world.pg, "UPDATE aggregator_state.outbox SET attempts = 1 WHERE id = 1");
+    outbox_script(changes[0].pg, "SET enable_seqscan = off; SET enable_hashjoin = off; "
+                                 "SET enable_mergejoin = off");
+    outbox_script(holder, "BEGIN; SELECT FROM aggregator_state.outbox WHERE id = 1 FOR UPDATE");
+    pthread_create(&threads[0], NULL, change_both, &changes[0]);
+    WAIT_UNTIL(sessions_wait("1"));
+    pthread_create(&threads[1], NULL, change_both, &changes[1]);
+    WAIT_UNTIL(sessions_wait("2"));
+    outbox_script(holder, "COMMIT");
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+        CHECK_OK(changes[i].done, &changes[i].err);
+        pg_destroy(changes[i].pg);
+    }
+    pg_destroy(holder);
+    CHECK_TEXT(outbox_ask(world.pg, "SELECT string_agg(state, ' ') FROM aggregator_state.outbox"),
+               "sent sent");
+}
+
+static void an_operator_and_the_relay_do_not_wait_for_each_other(void) {
+    world_begin(DATABASE);
+    store("news", 1, 2);
+    change_beside_the_relay(messages_drop_sql);
+    outbox_script(world.pg, "UPDATE aggregator_state.outbox SET state = 'failed'");
+    change_beside_the_relay(messages_retry_sql);
+    world_end();
+}
+
+static void pruning_skips_what_another_session_has_locked(void) {
+    int64_t pruned = 0;
+    world_begin(DATABASE);
+    struct rows rows = rows_of_the_world();
+    struct pg *holder = outbox_connect(DATABASE);
+    store("news", 1, 2);
+    outbox_script(world.pg, "UPDATE aggregator_state.outbox SET state = 'failed', "
+                            "done_at = now() - interval '49 hours'");
+    outbox_script(holder, "BEGIN; SELECT FROM aggregator_state.outbox WHERE id = 1 FOR UPDATE");
+    CHECK_OK(rows_prune(&rows, &pruned, &err), &err);
+    CHECK_INT(pruned, 1);
+    CHECK_TEXT(ids_left(), "1");
+    pg_destroy(holder);
+    pg_params_destroy(rows.params);
+    world_end();
+}
+
 static const struct test_case cases[] = {
     {"rows leave once their facts cannot be sent again",
      rows_leave_once_their_facts_cannot_be_sent_again},
@@ -212,6 +299,10 @@ static const struct test_case cases[] = {
     {"messages leave while rows cannot be deleted", messages_leave_while_rows_cannot_be_deleted},
     {"another process that reports ends being alone",
      another_process_that_reports_ends_being_alone},
+    {"an operator and the relay do not wait for each other",
+     an_operator_and_the_relay_do_not_wait_for_each_other},
+    {"pruning skips what another session has locked",
+     pruning_skips_what_another_session_has_locked},
 };
 
 TEST_MAIN(cases)
