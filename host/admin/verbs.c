@@ -40,7 +40,7 @@ static void verbs_put_process(const struct admin_context *program, struct buffer
     json_put_text(json, "instance", slice_of(heartbeat_instance(program->heartbeat)));
     json_put_int(json, "pid", getpid());
     json_put_time(json, "started", program->started_us);
-    json_put_int(json, "uptime_s", (clock_wall_us() - program->started_us) / 1000000);
+    json_put_int(json, "uptime_s", (clock_monotonic_us() - program->up_since_us) / 1000000);
     json_put_int(json, "ingest_workers", config->ingest.workers);
     json_put_int(json, "http_states", config->http.states);
     json_put_int(json, "http_threads", config->http.threads);

@@ -14,7 +14,8 @@
 /* Everything in it must outlive socket and site. */
 struct admin_context {
     const struct config *config;
-    int64_t started_us; /* Unix */
+    int64_t started_us;  /* Unix */
+    int64_t up_since_us; /* the same moment, monotonic */
     struct health *health;
     struct figures *figures;
     struct ingest *ingest;

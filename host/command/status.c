@@ -1,6 +1,7 @@
 /* status: the state of the running program. */
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/json_put.h"
 #include "base/terminal.h"
 #include "command.h"
@@ -32,6 +33,7 @@ static bool status_print(const struct command *command, const struct buffer *ans
     }
     struct buffer json = {0};
     live_begin(&json);
+    json_put_time(&json, "now", clock_wall_us());
     json_put_name(&json, "status");
     buffer_append(&json, answer->data, answer->len);
     buffer_append_text(&json, "}");

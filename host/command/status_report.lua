@@ -1,6 +1,6 @@
 --- The state of the running program as text for people. Arguments: the module json, an object with
---- `status` (what the program answered), `columns` of the terminal (0: no limit) and `colour`; a
---- number, and the helpers of report_text.lua.
+--- `status` (what the program answered), `now` (when it did), `columns` of the terminal (0: no limit)
+--- and `colour`; a number, and the helpers of report_text.lua.
 local json, text, _, report_text = ...
 local given = assert(json.decode(text))
 local columns = given.columns
@@ -10,7 +10,7 @@ local health = status.health
 local put, put_wrapped, paint, clip, pad = ui.put, ui.put_wrapped, ui.paint, ui.clip, ui.pad
 local known, plural, span = ui.known, ui.plural, ui.span
 local count_of, duration = ui.count_of, ui.duration
-local now_s = ui.seconds_of(status.process.started) + status.process.uptime_s
+local now_s = ui.seconds_of(given.now)
 
 local function ago(time)
   return known(time) and span(now_s - ui.seconds_of(time)) .. " ago" or "-"

@@ -97,6 +97,7 @@ bool administration_start(struct program *program, struct err *err) {
     program->admin = (struct admin_context){
         .config = program->config,
         .started_us = clock_wall_us(),
+        .up_since_us = clock_monotonic_us(),
         .health = program->health,
         .figures = program->figures,
         .ingest = program->ingest,

@@ -2,12 +2,13 @@
 import contextlib
 import json
 import os
+import subprocess
 import threading
 import uuid
 
 import psycopg2
 import stack
-from stack import ROOTS, SAMPLES, edited_config, wait_until
+from stack import ROOT, ROOTS, SAMPLES, edited_config, wait_until
 
 # Streams without a batch in common, which one service may take side by side; and all of them.
 BESIDE = ("current", "first", "first-unlinked", "current-hard")
@@ -27,6 +28,15 @@ def read_records(stream):
 
 def expectations(stream):
     return json.loads((SAMPLES / f"{stream}.expected.json").read_text())
+
+
+def preload(folder, name, **variables):
+    """The variables of a program that runs with spec/fixtures/NAME.c, which reads `variables`."""
+    library = folder / f"{name}.so"
+    subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", library,
+                    ROOT / f"spec/fixtures/{name}.c"], check=True)
+    return {"LD_PRELOAD": str(library), **variables,
+            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
 
 
 # For edited_config.

@@ -1,11 +1,8 @@
 """A name service that does not answer: whatever connects by a name gives up at its deadline, and goes on
 once the service answers. Each wait here would otherwise last as long as the silence."""
-import os
-import subprocess
-
 import pytest
-from harness import dependencies, log_lines, read_records
-from stack import ROOT, wait_until
+from harness import dependencies, log_lines, preload, read_records
+from stack import wait_until
 from views import status_path
 
 PATIENCE_S = 120  # of a command on a busy machine
@@ -16,11 +13,8 @@ class NameService:
     """Of programs with its `env`: NAME.test is 127.0.0.1."""
 
     def __init__(self, folder):
-        self.folder, library = folder, folder / "name_service.so"
-        subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", library,
-                        ROOT / "spec/fixtures/name_service.c"], check=True)
-        self.env = {"LD_PRELOAD": str(library), "NAME_SERVICE": str(folder),
-                    "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+        self.folder = folder
+        self.env = preload(folder, "name_service", NAME_SERVICE=str(folder))
 
     def fall_silent(self):
         (self.folder / "silent").touch()

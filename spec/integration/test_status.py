@@ -1,16 +1,19 @@
 """aggregator status: a page for people, JSON for programs, and an exit status that says the health."""
 import contextlib
 import json
+import re
 import socketserver
+import struct
 import threading
 import uuid
 
 import pytest
-from harness import read_records
+from harness import preload, read_records
 from stack import wait_until
 from terminal import CONTROL, Terminal, plain
 
 SLOTS = "huleedu.els.essay.slot.assigned.v1"
+DAY_S = 86400
 HEALTHY, NO_ANSWER, DEGRADED, NOT_READY = 0, 1, 3, 4
 
 
@@ -77,6 +80,19 @@ def test_no_color_is_obeyed(used):
     terminal = Terminal(words, used.program.env | {"NO_COLOR": "1"})
     assert terminal.finish() == HEALTHY and "\x1b" not in terminal.screen
     terminal.close()
+
+
+def test_the_uptime_does_not_follow_the_wall_clock(bare_service, tmp_path):
+    ahead = tmp_path / "ahead"
+    ahead.write_bytes(struct.pack("q", 0))
+    program = bare_service.prepare(**preload(tmp_path, "wall_clock", WALL_CLOCK=str(ahead)))
+    program.start()
+    with ahead.open("r+b") as file:  # never shorter: it is mapped
+        file.write(struct.pack("q", 2 * DAY_S))
+    said = json.loads(status(program, "--json").stdout)["process"]
+    assert 0 <= said["uptime_s"] < DAY_S, said
+    page = status(program).stdout
+    assert re.search(r"^SCRIPTS  generation 1, .* \(2 d 0 h ago\)$", page, re.MULTILINE), page
 
 
 def test_what_an_event_says_cannot_steer_the_terminal(service):

@@ -57,7 +57,7 @@ function hero(status) {
         h("p", {}, visible(what), kind !== "good" && unwellText(unwellSince(status))))),
     h("dl", { class: "hero-facts" }, [
       ["Scripts", h("a", { href: "#/scripts" }, `${running.generation ?? "–"} · `, h("code", {}, (running.hash ?? "").slice(0, 8)))],
-      ["Running since", h("span", { title: `${time(status.process?.started)} UTC` }, ago(status.process?.started))],
+      ["Running since", h("span", { title: `${time(status.process?.started)} UTC` }, `${duration(status.process?.uptime_s)} ago`)],
       ["Processes", alive === undefined ? "unknown" : count(alive)],
       ["Version", status.health?.program_version ?? "–"],
       ["Environment", status.health?.environment ?? "–"],
