@@ -133,8 +133,13 @@ static bool loop_watch_listener(struct loop *loop, bool on) {
 
 /* Out of descriptors or memory: clients wait in the kernel's queue. */
 static void loop_pause_accepting(struct loop *loop, int reason) {
-    log_warning("HTTP server cannot accept connections", LOG_TEXT("error", strerror(reason)));
-    loop->accept_again_us = clock_monotonic_us() + ACCEPT_PAUSE_MS * 1000;
+    int64_t now_us = clock_monotonic_us();
+    size_t left_out = log_limit_take(&loop->accept_log, now_us);
+    if (log_limit_admits(&loop->accept_log, now_us)) {
+        log_warning("HTTP server cannot accept connections", LOG_TEXT("error", strerror(reason)),
+                    LOG_INT("left_out_before", (int64_t)left_out));
+    }
+    loop->accept_again_us = now_us + ACCEPT_PAUSE_MS * 1000;
     loop_watch_listener(loop, false);
 }
 

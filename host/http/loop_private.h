@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/log_limit.h"
 #include "connection.h"
 #include "loop.h"
 
@@ -27,7 +28,8 @@ struct loop {
     int wake_fd;
     int listener;            /* -1: none, or closed */
     int64_t accept_again_us; /* 0 unless accepting pauses */
-    struct loop **loops;     /* the accepting loop deals connections out to these in turn */
+    struct log_limit accept_log;
+    struct loop **loops; /* the accepting loop deals connections out to these in turn */
     size_t loop_count, next_loop;
     struct list lists[CONNECTION_STATES];
     size_t count;
