@@ -366,6 +366,17 @@ def test_messages_are_bounded_in_rows(cluster, make_service, cleanup):
     wait_until("the oldest are deleted", lambda: pair.spread.query(left) == [(27, 27)])
 
 
+def test_an_operator_retries_and_drops_messages(cluster, make_service, cleanup):
+    pair = Pair(cluster, make_service, cleanup)
+    pair.spread.query("INSERT INTO aggregator_state.outbox (identity, topic, key, value, fact_at, source, scripts, "
+                      "state) SELECT n, 't', 'k', 'v', now(), 's', 'h', 'failed' FROM generate_series(1, 2) AS n")
+    operator = pair.at(1)
+    retried = operator.command("outbox", "retry", "--all", "--yes").stdout
+    assert "2 messages are now pending" in retried
+    dropped = operator.command("outbox", "drop", "--all", "--yes").stdout
+    assert "2 messages are now settled" in dropped
+
+
 # ---- the example's service ---------------------------------------------------------------------------
 
 SETS = "SELECT vehicle_id, driver_ids FROM vehicles ORDER BY vehicle_id COLLATE \"C\""
