@@ -50,6 +50,6 @@ bool indexes_find_missing(struct sql_session *session, const struct view_table *
 
 void indexes_append_statement(struct buffer *out, const struct view_table *table, size_t at) {
     struct searched searched = indexes_searched(table, at);
-    buffer_append_format(out, "CREATE INDEX CONCURRENTLY ON %s (%s)", searched.table,
+    buffer_append_format(out, "CREATE INDEX CONCURRENTLY ON \"%s\" (\"%s\")", searched.table,
                          searched.column);
 }

@@ -200,7 +200,7 @@ def test_the_metrics_say_when_the_horizon_moves_next(retaining):
 def test_an_index_that_the_deletes_lack_is_named_with_its_statement(retaining):
     """The migrations make those of `with`."""
     program = retaining.program
-    statement = "CREATE INDEX CONCURRENTLY ON batch_results (registration_at)"
+    statement = 'CREATE INDEX CONCURRENTLY ON "batch_results" ("registration_at")'
     assert f"its deletes read whole tables for lack of an index: {statement}\n" in program.command("check").stderr
     assert f"  lacks an index:  {statement}\n" in program.command("retention").stdout
     assert json.loads(program.command("retention", "--json").stdout)[0]["missing_indexes"] == [statement]
