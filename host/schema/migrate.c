@@ -55,6 +55,7 @@ static const char *const migrate_tables_sql[] = {
 
 static const char migrate_missing_sql[] =
     "SELECT string_agg('" PROGRAM_SCHEMA_QUALIFIER "' || name, ', ') FROM " PROGRAM_SCHEMA_MISSING;
+static const char migrate_schema_sql[] = "SELECT (current_schema() IS NULL)::int";
 static const char migrate_role_sql[] = "SELECT (current_user = '" PROGRAM_SCHEMA "')::int";
 
 struct migrate_statements {
@@ -310,10 +311,21 @@ static bool migrate_refuse_worker(enum citus_node node, struct err *err) {
                    "AGGREGATOR_POSTGRES_URL of the coordinator (the docs, operate/citus.md)");
 }
 
+/* Behind no other schema pg_temp would be the first: the tables would end with the session. */
+static bool migrate_check_schema(struct pg *pg, struct err *err) {
+    int has_none;
+    return migrate_ask_int(pg, "migration_schema", migrate_schema_sql, &has_none, err) &&
+           (!has_none ||
+            err_set(err, ERR_INPUT,
+                    "no schema of search_path exists that the role may use (USAGE): the service's "
+                    "tables belong into the first one: create it, or set another search_path"));
+}
+
 static bool migrate_open(const struct config *config, struct pg *pg, struct migrations *migrations,
                          struct err *err) {
     enum citus_node node;
-    return pg_connect(pg, err) && citus_find(pg, &node, err) && migrate_refuse_worker(node, err) &&
+    return pg_connect(pg, err) && migrate_check_schema(pg, err) && citus_find(pg, &node, err) &&
+           migrate_refuse_worker(node, err) &&
            migration_files_read(config, node != CITUS_NONE, migrations, err);
 }
 

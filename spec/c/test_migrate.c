@@ -215,6 +215,18 @@ static void what_a_file_sets_is_for_that_file_alone(void) {
     end();
 }
 
+static void a_search_path_without_a_schema_is_refused_before_anything_is_applied(void) {
+    begin();
+    script("ALTER DATABASE test_migrate SET search_path = missing");
+    write_file("0001_first.sql", "CREATE TABLE steps (a int);");
+    CHECK_INT(run(), -1);
+    CHECK_HAS(err.text, "no schema of search_path exists that the role may use");
+    CHECK_INT(err.kind, ERR_INPUT);
+    script("ALTER DATABASE test_migrate RESET search_path");
+    CHECK_INT(run(), 1);
+    end();
+}
+
 static void bad_names_and_files_are_refused(void) {
     static const struct {
         const char *name, *text, *what;
@@ -407,6 +419,8 @@ static const struct test_case cases[] = {
     {"a file that fails is rolled back and named", a_file_that_fails_is_rolled_back_and_named},
     {"a file that ends its transaction is refused", a_file_that_ends_its_transaction_is_refused},
     {"what a file sets is for that file alone", what_a_file_sets_is_for_that_file_alone},
+    {"a search_path without a schema is refused before anything is applied",
+     a_search_path_without_a_schema_is_refused_before_anything_is_applied},
     {"bad names and files are refused", bad_names_and_files_are_refused},
     {"a file without a statement is refused until it has one",
      a_file_without_a_statement_is_refused_until_it_has_one},
