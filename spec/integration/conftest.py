@@ -161,7 +161,7 @@ def slow_queries(tmp_path):
     text = query.read_text()
     assert harness.STATUS_QUERY in text
     query.write_text(text.replace(harness.STATUS_QUERY, harness.STATUS_QUERY +
-                                  f", pg_advisory_xact_lock_shared({harness.SLOW_LOCK})"))
+                                  f", {harness.WAIT_FOR_TEST}"))
     return folder
 
 

@@ -42,9 +42,31 @@ def preload(folder, name, **variables):
 # For edited_config.
 API_KEYS = ('api_keys = list(env_or_file("HULEEDU_INTERNAL_API_KEY") or '
             'env_or_file("INTERNAL_API_KEY"))')
-# Readers of slow queries take it shared: a test that holds it stops them after their snapshot.
 SLOW_LOCK = 4711
+# In a query's text: it waits here, after its snapshot, while the test is in readers_held.
+WAIT_FOR_TEST = f"pg_advisory_xact_lock_shared({SLOW_LOCK})"
 STATUS_QUERY = "SELECT body, tags FROM batch_answer(:batch_id::text)"
+
+
+@contextlib.contextmanager
+def readers_held(url):
+    """Queries with WAIT_FOR_TEST wait until the block ends."""
+    with contextlib.closing(psycopg2.connect(url)) as connection:
+        connection.cursor().execute("SELECT pg_advisory_xact_lock(%s)", [SLOW_LOCK])
+        yield
+        connection.rollback()
+
+
+def wait_for_held_readers(url, count=1):
+    with contextlib.closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+
+        def are_held():
+            cursor.execute("SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE "
+                           "d.datname = current_database() AND locktype = 'advisory' AND NOT granted")
+            return cursor.fetchone() == (count,)
+
+        wait_until("readers that wait", are_held)
 
 
 def statement_calls(service, text="FROM batch_answer($1::text)", column="calls"):
@@ -130,6 +152,13 @@ class Service:
 
     def wait_ready(self, program=None):
         wait_until("readiness", lambda: (program or self.program).get("/readyz")[0] == 200)
+
+
+def check_counted(program, name, value):
+    """That a counter reaches a value and goes no further: what a commit did is counted a moment after others
+    can see it."""
+    wait_until(f"{name} to be {value}", lambda: program.metric(name) >= value)
+    assert program.metric(name) == value
 
 
 def await_hang(program, fault):

@@ -1,15 +1,14 @@
 """The cache: saved queries, and no outdated responses."""
 import concurrent.futures
-import contextlib
 import json
 import os
 import signal
 import threading
 
-import psycopg2
 import pytest
 import redis
-from harness import SLOW_LOCK, edited_config, log_lines, slot_event, statement_calls
+from harness import (edited_config, log_lines, readers_held, slot_event, statement_calls,
+                     wait_for_held_readers)
 from stack import HEADERS, wait_until
 from views import status_path
 
@@ -67,20 +66,6 @@ def slow(request, make_service, cleanup, slow_queries):
     register(service)
     rename(service, "first.txt", 1)
     return service
-
-
-@contextlib.contextmanager
-def readers_held(service):
-    with contextlib.closing(psycopg2.connect(service.database_url)) as connection:
-        connection.cursor().execute("SELECT pg_advisory_xact_lock(%s)", [SLOW_LOCK])
-        yield
-        connection.rollback()
-
-
-def wait_for_held_readers(service, count=1):
-    wait_until("readers that wait", lambda: len(service.query(
-        "SELECT 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
-        "WHERE d.datname = current_database() AND locktype = 'advisory' AND NOT granted")) == count)
 
 
 def test_the_second_response_comes_from_the_cache(cached):
@@ -242,10 +227,10 @@ def test_a_slow_reader_does_not_store_over_a_commit(slow):
     """A query that began before the commit and ends after it: its response is sent and not
     cached."""
     program, answers = slow.program, []
-    with readers_held(slow):
+    with readers_held(slow.database_url):
         reader = threading.Thread(target=lambda: answers.append(names(program)))
         reader.start()
-        wait_for_held_readers(slow)
+        wait_for_held_readers(slow.database_url)
         rename(slow, "second.txt", 2)
     reader.join()
     assert answers == [["first.txt"]], "the reader's snapshot was older than the commit"
@@ -255,14 +240,14 @@ def test_a_slow_reader_does_not_store_over_a_commit(slow):
 def test_a_request_after_a_commit_gets_no_response_read_before_it(slow):
     """Also not by waiting for a query that began before."""
     program, answers = slow.program, {}
-    with readers_held(slow):
+    with readers_held(slow.database_url):
         early = threading.Thread(target=lambda: answers.update(early=names(program)))
         early.start()
-        wait_for_held_readers(slow)
+        wait_for_held_readers(slow.database_url)
         rename(slow, "second.txt", 2)
         late = threading.Thread(target=lambda: answers.update(late=names(program)))
         late.start()
-        wait_for_held_readers(slow, 2)
+        wait_for_held_readers(slow.database_url, 2)
     early.join()
     late.join()
     assert answers["late"] == ["second.txt"]
@@ -272,9 +257,9 @@ def test_many_misses_at_once_make_one_query(slow):
     program = slow.program
     asked = statement_calls(slow)
     with concurrent.futures.ThreadPoolExecutor(30) as pool:
-        with readers_held(slow):
+        with readers_held(slow.database_url):
             answers = [pool.submit(names, program) for _ in range(30)]
-            wait_for_held_readers(slow)
+            wait_for_held_readers(slow.database_url)
         assert {tuple(answer.result()) for answer in answers} == {("first.txt",)}
     assert statement_calls(slow) == asked + 1
 

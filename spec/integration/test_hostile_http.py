@@ -10,8 +10,8 @@ import threading
 import time
 
 import http_client
-import psycopg2
 import pytest
+from harness import WAIT_FOR_TEST, readers_held
 from http_client import KEYS, KNOWN, LIST, STATUS, Client
 from stack import wait_until
 
@@ -267,18 +267,20 @@ def test_a_reset_connection_is_released(program):
 
 
 def test_a_request_whose_client_left_is_not_processed(world):
-    sql = world.sql_with("user_batches.sql", ":offset::bigint)", ":offset::bigint), pg_sleep(0.5)")
-    program = world.start(edits=[("threads = 16", "threads = 1"), ("loops = 2", "loops = 1")],
+    sql = world.sql_with("user_batches.sql", ":offset::bigint)", f":offset::bigint), {WAIT_FOR_TEST}")
+    program = world.start(edits=[("threads = 16", "threads = 1"), ("loops = 2", "loops = 1"),
+                                 ("route_timeout_ms = 2000", "route_timeout_ms = 40000")],
                           env={"SQL_ROOT": str(sql), "CACHE_ENABLED": "false"}).wait_ready()
     with program.client() as first:
-        first.request(LIST, headers=KEYS)
-        departed = [program.client().request(LIST, headers=KEYS) for _ in range(50)]
-        # The one loop takes connections in turn: once this is answered it has all their requests.
-        assert program.ask("/healthz").status == 200
-        for client in departed:
-            reset(client)
+        with readers_held(world.database_url):
+            first.request(LIST, headers=KEYS)
+            departed = [program.client().request(LIST, headers=KEYS) for _ in range(50)]
+            # The one loop takes connections in turn: once this is answered it has all their requests.
+            assert program.ask("/healthz").status == 200
+            for client in departed:
+                reset(client)
         assert first.answer().status == 200
-        served(program)  # 25 seconds of work were not done
+        served(program)
     assert program.samples()["ras_http_requests_abandoned_total"] == 50
     assert program.stop() == 0
 
@@ -320,15 +322,13 @@ def test_idle_connections_make_room_for_new_ones(world):
 @pytest.mark.skipif("http_client.TLS", reason="it is closed before its handshake")
 def test_a_connection_beyond_the_limit_gets_503_with_retry_after(world):
     sql = world.sql_with("batch_status.sql", "batch_answer(:batch_id::text)",
-                         "batch_answer(:batch_id::text), pg_sleep(1.5)")
+                         f"batch_answer(:batch_id::text), {WAIT_FOR_TEST}")
     program = world.start(edits=[("max_connections = 4096", "max_connections = 8"),
                                  ("loops = 2", "loops = 1"),
-                                 ("route_timeout_ms = 2000", "route_timeout_ms = 8000")],
+                                 ("route_timeout_ms = 2000", "route_timeout_ms = 40000")],
                           env={"SQL_ROOT": str(sql), "CACHE_ENABLED": "false"}).wait_ready()
     wait_until("the batch", lambda: program.status_of(KNOWN))
     with contextlib.ExitStack() as clients:
-        busy = [clients.enter_context(program.client()).request(STATUS, headers=KEYS)
-                for _ in range(8)]
         refused = []
 
         def is_refused():
@@ -337,7 +337,10 @@ def test_a_connection_beyond_the_limit_gets_503_with_retry_after(world):
                 answer = client.answer()
                 return answer and refused.append(answer) is None
 
-        wait_until("a refusal", is_refused)
+        with readers_held(world.database_url):
+            busy = [clients.enter_context(program.client()).request(STATUS, headers=KEYS)
+                    for _ in range(8)]
+            wait_until("a refusal", is_refused)
         assert refused[0].status == 503 and refused[0].header("Retry-After") == "1"
         assert refused[0].json() == {"error": "Too many connections"}
         assert [client.answer().status for client in busy] == [200] * 8
@@ -376,25 +379,23 @@ def test_many_requests_of_one_endpoint_do_not_delay_others(world):
 
 def test_routes_whose_queries_hang_leave_threads_to_the_metrics(world):
     sql = world.sql_with("user_batches.sql", ":offset::bigint)",
-                         ":offset::bigint), pg_advisory_xact_lock_shared(7)")
+                         f":offset::bigint), {WAIT_FOR_TEST}")
     status = sql / "queries/batch_status.sql"
     text = status.read_text()
     assert " WHERE " in text
     status.write_text(text.replace(  # also for a batch that is not there
-        " WHERE ", " WHERE (SELECT true FROM pg_advisory_xact_lock_shared(7)) AND "))
+        " WHERE ", f" WHERE (SELECT true FROM {WAIT_FOR_TEST}) AND "))
     program = world.start(env={"SQL_ROOT": str(sql)},
                           edits=[("request_timeout_ms = 10000", "request_timeout_ms = 60000"),
                                  ("route_timeout_ms = 2000", "route_timeout_ms = 40000")]).wait_ready()
     paths = [f"{LIST}?offset={page}" for page in range(THREADS)]
     paths += [f"/internal/v1/batches/{page}/status" for page in range(THREADS)]
-    with concurrent.futures.ThreadPoolExecutor(len(paths)) as pool, \
-            contextlib.closing(psycopg2.connect(world.database_url)) as holder:
-        holder.cursor().execute("SELECT pg_advisory_xact_lock(7)")
-        waiting = [pool.submit(program.ask, path) for path in paths]
-        wait_until("the requests", lambda: program.samples()["ras_http_connections"] > len(paths))
-        assert program.ask("/metrics").status == 200
-        assert not any(one.done() for one in waiting)
-        holder.rollback()
+    with concurrent.futures.ThreadPoolExecutor(len(paths)) as pool:
+        with readers_held(world.database_url):
+            waiting = [pool.submit(program.ask, path) for path in paths]
+            wait_until("the requests", lambda: program.samples()["ras_http_connections"] > len(paths))
+            assert program.ask("/metrics").status == 200
+            assert not any(one.done() for one in waiting)
         assert {one.result().status for one in waiting} == {200, 404}
     assert program.stop() == 0
 

@@ -1,5 +1,4 @@
 """HTTP of the running program: routes, methods, conditional requests, correlation and connections."""
-import contextlib
 import json
 import re
 import signal
@@ -8,10 +7,9 @@ import time
 import uuid
 
 import http_client
-import psycopg2
 import pytest
 import stack
-from harness import log_lines
+from harness import WAIT_FOR_TEST, log_lines, readers_held, wait_for_held_readers
 from http_client import KEYS, KNOWN, LIST, STATUS
 from stack import wait_until
 
@@ -242,30 +240,24 @@ def test_an_idle_connection_is_closed_in_time(world):
 
 def test_a_stop_answers_requests_under_way_and_closes_others_after_the_drain_timeout(world):
     sql = world.sql_with("batch_status.sql", "batch_answer(:batch_id::text)",
-                         "batch_answer(:batch_id::text), pg_sleep(1.5)")
+                         f"batch_answer(:batch_id::text), {WAIT_FOR_TEST}")
     program = world.start(env={"SQL_ROOT": str(sql), "CACHE_ENABLED": "false"},
-                          edits=[("loops = 2,", "loops = 2, drain_timeout_ms = 300,")])
+                          edits=[("loops = 2,", "loops = 2, drain_timeout_ms = 300,"),
+                                 ("route_timeout_ms = 2000", "route_timeout_ms = 40000")])
     with program.client() as idle, program.client() as fresh, program.client() as half, \
             program.client() as busy:
         assert idle.request("/healthz").answer().status == 200
         half.send(b"GET /healthz HTT")
-        busy.request(STATUS, headers=KEYS)
-        wait_until("the request", lambda: "pg_sleep" in http_query(world.database_url))
-        program.send(signal.SIGTERM)
-        assert idle.closed() and fresh.closed() and half.closed()
-        wait_until("the end of listening", lambda: not stack.accepts(program.port), 1)
+        with readers_held(world.database_url):
+            busy.request(STATUS, headers=KEYS)
+            wait_for_held_readers(world.database_url)
+            program.send(signal.SIGTERM)
+            assert idle.closed() and fresh.closed() and half.closed()
+            wait_until("the end of listening", lambda: not stack.accepts(program.port))
         answer = busy.answer()
         assert answer.status == 200 and answer.header("Connection") == "close"
         assert busy.closed()
     assert program.process.wait(timeout=20) == 0
-
-
-def http_query(url):
-    """The statements that the database runs at the moment."""
-    with contextlib.closing(psycopg2.connect(url)) as database, database.cursor() as cursor:
-        cursor.execute("SELECT query FROM pg_stat_activity WHERE state = 'active' "
-                       "AND pid <> pg_backend_pid()")
-        return str(cursor.fetchall())
 
 
 def test_a_port_in_use_is_named(world, program):

@@ -2,7 +2,7 @@
 false)."""
 import json
 
-from harness import dependencies, log_lines, slot_event
+from harness import check_counted, dependencies, log_lines, slot_event
 from stack import wait_until
 from test_cache import BATCH, ESSAY, names, register, rename
 from views import status_path
@@ -35,7 +35,7 @@ def test_one_process_ingests_and_one_answers(bare_service):
     assert headers["Retry-After"]
     assert ingests.get("/openapi.json")[0] == 200
     assert (ingests.get("/readyz")[0], ingests.get("/readyz/read")[0]) == (200, 503)
-    assert ingests.metric("ras_messages_processed_total") == 1
+    check_counted(ingests, "ras_messages_processed_total", 1)
     assert ingests.sum_cells('ras_api_unavailable_total{[^}]*reason="no_routes"[^}]*}') == 1
 
     # The caches of the one follow the commits of the other.
@@ -87,4 +87,4 @@ def test_events_wait_while_only_answering_processes_run(bare_service):
     assert names(answers) == []
     ingests = service.start(AGGREGATOR_HTTP_ROUTES="false")
     wait_until("the event", lambda: names(answers) == ["waits.txt"])
-    assert ingests.metric("ras_messages_processed_total") == 1
+    check_counted(ingests, "ras_messages_processed_total", 1)

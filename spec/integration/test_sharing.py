@@ -6,7 +6,7 @@ import uuid
 import psycopg2
 import pytest
 import spell_results
-from harness import log_lines, read_records
+from harness import check_counted, log_lines, read_records
 from stack import wait_until
 from views import check_view
 
@@ -26,7 +26,7 @@ def test_workers_of_one_process_share_the_partitions(make_service, cleanup):
     service.feed("current")
     check_view(program, "current")
     service.wait_committed(TOTAL)
-    assert program.metric("ras_messages_processed_total") == TOTAL
+    check_counted(program, "ras_messages_processed_total", TOTAL)
 
 
 def test_processes_share_the_partitions(make_service, cleanup, apache):

@@ -7,10 +7,10 @@ import threading
 
 import json
 
-import psycopg2
 import pytest
 from http_client import KEYS, Client
-from harness import SLOW_LOCK, edited_config, log_lines, read_records, slot_event
+from harness import (edited_config, log_lines, read_records, readers_held, slot_event,
+                     wait_for_held_readers)
 from stack import accepts, wait_until
 from views import check_view, status_path
 
@@ -40,13 +40,10 @@ def request_under_way(service):
     batch_id = service.query("SELECT batch_id FROM batch_results LIMIT 1")[0][0]
     reader = threading.Thread(
         target=lambda: answers.append(service.program.get(status_path(batch_id))))
-    with contextlib.closing(psycopg2.connect(service.database_url)) as connection:
-        connection.cursor().execute("SELECT pg_advisory_xact_lock(%s)", [SLOW_LOCK])
+    with readers_held(service.database_url):
         reader.start()
-        wait_until("the request", lambda: service.query(
-            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
+        wait_for_held_readers(service.database_url)
         yield answers
-        connection.rollback()
     reader.join()
 
 
