@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 
 #include "base/buffer.h"
 #include "base/lua_job.h"
@@ -255,22 +254,6 @@ static void config_check_callers(struct config_reader *reader) {
     }
 }
 
-/* The program runs without such a socket, and no command reaches it. */
-static void config_check_socket(struct config_reader *reader) {
-    const char *path = reader->config->admin.socket;
-    size_t most = sizeof((struct sockaddr_un *)0)->sun_path - 1;
-    struct buffer text = {0};
-    if (path && strlen(path) > most) {
-        buffer_append_format(
-            &text,
-            "%s: admin.socket: the path has %zu bytes, and a socket's at most %zu: "
-            "no command would reach the program",
-            config_place_of(reader->config, "admin", "socket"), strlen(path), most);
-        config_strings_add(&reader->config->warnings, text.data);
-        buffer_free(&text);
-    }
-}
-
 /* The body of the job: each call may raise. */
 static int config_read(lua_State *L) {
     struct config_reader *reader = lua_touserdata(L, 1);
@@ -285,7 +268,6 @@ static int config_read(lua_State *L) {
     config_check_headers(reader);
     config_check_work(reader);
     config_check_callers(reader);
-    config_check_socket(reader);
     config_variables_check(reader);
     return 0;
 }

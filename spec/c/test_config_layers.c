@@ -275,21 +275,6 @@ static void a_caller_with_a_vocabulary_that_is_not_allowed_is_warned_of(void) {
     config_unref(config);
 }
 
-static void a_socket_with_too_long_a_path_is_warned_of(void) {
-    char text[256];
-    snprintf(text, sizeof text, "return {\n admin = { socket = '/%0107d' } }", 0);
-    struct config *config = load(text);
-    CHECK_OK(config != NULL, &err);
-    CHECK_INT(config ? config->warnings.count : 0, 1);
-    CHECK_HAS(config && config->warnings.count ? config->warnings.items[0] : "",
-              ":2: admin.socket: the path has 108 bytes, and a socket's at most 107");
-    config_unref(config);
-    snprintf(text, sizeof text, "return { admin = { socket = '/%0106d' } }", 0);
-    config = load(text);
-    CHECK_INT(config ? config->warnings.count : 1, 0);
-    config_unref(config);
-}
-
 /* The variables of a setting's origin, joined. */
 static void comes_from(const char *text, const char *section, const char *key, const char *names) {
     char joined[256] = "";
@@ -345,7 +330,6 @@ static const struct test_case cases[] = {
     {"a misspelt variable is warned of", a_misspelt_variable_is_warned_of},
     {"a caller with a vocabulary that is not allowed is warned of",
      a_caller_with_a_vocabulary_that_is_not_allowed_is_warned_of},
-    {"a socket with too long a path is warned of", a_socket_with_too_long_a_path_is_warned_of},
     {"the variables that a file reads for a setting are known",
      the_variables_that_a_file_reads_for_a_setting_are_known},
 };
