@@ -204,13 +204,15 @@ static void wake_relay(void *context) {
 
 static bool start_publishing(struct applier *applier, const struct config *config,
                              struct script_generation *generation, struct err *err) {
-    applier->relay = outbox_relay_start(config, false, err);
+    applier->relay = outbox_relay_start(config, err);
     struct reactor_options options = {
         .generation = generation,
         .stored = wake_relay,
         .context = applier->relay,
     };
     applier->reactor = applier->relay ? reactor_start(&options, err) : NULL;
+    outbox_relay_release(applier->relay);
+    reactor_release(applier->reactor);
     return applier->reactor != NULL;
 }
 

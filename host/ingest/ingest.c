@@ -99,7 +99,7 @@ struct ingest *ingest_start(const struct ingest_options *options, struct err *er
         struct worker *worker = &ingest->workers[ingest->count];
         worker->number = (int)ingest->count;
         worker->config = options->config;
-        atomic_init(&worker->held, options->held);
+        atomic_init(&worker->held, true);
         if (!ingest_init_worker(worker, options, err) ||
             (pthread_create(&ingest->threads[ingest->count], NULL, worker_main, worker) != 0 &&
              !err_set(err, ERR_INTERNAL, "cannot start an ingest thread"))) {

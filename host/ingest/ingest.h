@@ -16,11 +16,10 @@ struct ingest_options {
     struct outbox_relay *relay; /* woken when messages are stored; NULL: none runs here */
     void (*marked)(void *context, bool behind); /* as in pipeline.h; on a worker's thread */
     void *context;
-    bool held; /* the workers do not join the group before ingest_join */
 };
 
-/* Starts config->ingest.workers threads, which may be none. Dependencies may be unavailable. The
- * caller keeps what the options point to. */
+/* Starts config->ingest.workers threads, which may be none. They do not join the group before
+ * ingest_join. Dependencies may be unavailable. The caller keeps what the options point to. */
 struct ingest *ingest_start(const struct ingest_options *options, struct err *err);
 /* Ends the open transactions, leaves the group and joins the threads. The report goes on. Once. */
 void ingest_end(struct ingest *ingest);

@@ -131,7 +131,7 @@ static void relay_free(struct outbox_relay *relay) {
     free(relay);
 }
 
-struct outbox_relay *outbox_relay_start(const struct config *config, bool held, struct err *err) {
+struct outbox_relay *outbox_relay_start(const struct config *config, struct err *err) {
     struct pg_options options = {
         .url = config->postgres.url,
         .application_name = "aggregator outbox",
@@ -141,7 +141,7 @@ struct outbox_relay *outbox_relay_start(const struct config *config, bool held, 
     };
     struct outbox_relay *relay = xcalloc(1, sizeof *relay);
     relay->config = config;
-    relay->held = held;
+    relay->held = true;
     relay->rows.pg = pg_create(&options);
     relay->rows.params = pg_params_create();
     relay->rows.horizon_hours = config->outbox.horizon_hours;

@@ -11,9 +11,9 @@
 #include "config/config.h"
 #include "outbox.h"
 
-/* The config must outlive it. Needs no server. `held`: it claims no lease before
- * outbox_relay_release. NULL: err is set. */
-struct outbox_relay *outbox_relay_start(const struct config *config, bool held, struct err *err);
+/* The config must outlive it. Needs no server. It claims no lease before outbox_relay_release.
+ * NULL: err is set. */
+struct outbox_relay *outbox_relay_start(const struct config *config, struct err *err);
 /* Any thread; NULL is allowed. */
 void outbox_relay_release(struct outbox_relay *relay);
 /* Waits up to STOP_MS for messages in flight, and releases the lease. The report goes on. */

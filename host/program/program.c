@@ -59,11 +59,6 @@ static bool program_start_cache(struct program *program, struct err *err) {
     return program->cache && cache_start(program->cache, err);
 }
 
-/* The workers, and the threads that act without being asked, are held until nothing of the start
- * can fail any more (handover_take). A service manager starts a process again and again that cannot
- * start: each member that joins the group stops the ingestion of the others. */
-#define HELD true
-
 /* A process that only answers needs no right to write: others react and publish. */
 static bool program_only_answers(const struct program *program) {
     return program->config->ingest.workers == 0;
@@ -73,7 +68,7 @@ static bool program_start_relay(struct program *program, struct err *err) {
     if (!program->config->outbox.enabled || program_only_answers(program)) {
         return true;
     }
-    program->relay = outbox_relay_start(program->config, HELD, err);
+    program->relay = outbox_relay_start(program->config, err);
     return program->relay != NULL;
 }
 
@@ -86,7 +81,6 @@ static bool program_start_reactor(struct program *program, struct err *err) {
         .generation = program->generation,
         .stored = program_wake_relay,
         .context = program->relay,
-        .held = HELD,
     };
     if (program_only_answers(program)) {
         return true;
@@ -103,7 +97,7 @@ static bool program_start_retention(struct program *program, struct err *err) {
     if (program_only_answers(program)) {
         return true;
     }
-    program->retention = retention_start(program->generation, program->cache, HELD, err);
+    program->retention = retention_start(program->generation, program->cache, err);
     return program->retention != NULL;
 }
 
@@ -120,7 +114,6 @@ static bool program_start_ingest(struct program *program, struct err *err) {
         .relay = program->relay,
         .marked = program_wake_reactor,
         .context = program->reactor,
-        .held = HELD,
     };
     program->ingest = ingest_start(&options, err);
     return program->ingest != NULL;

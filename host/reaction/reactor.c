@@ -310,7 +310,7 @@ static void reactor_free(struct reactor *reactor) {
 struct reactor *reactor_start(const struct reactor_options *options, struct err *err) {
     struct reactor *reactor = xcalloc(1, sizeof *reactor);
     reactor->options = *options;
-    reactor->held = options->held;
+    reactor->held = true;
     reactor->tries_all = true;
     reactor_open_round(reactor);
     thread_init(&reactor->thread);

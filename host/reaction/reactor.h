@@ -14,10 +14,9 @@ struct reactor_options {
     struct script_generation *generation;
     void (*stored)(void *context); /* after messages were committed; reactor thread; or NULL */
     void *context;
-    bool held; /* handles no mark before reactor_release: the scripts may be taken back */
 };
 
-/* Needs no database. NULL: err is set. */
+/* Needs no database. It handles no mark before reactor_release. NULL: err is set. */
 struct reactor *reactor_start(const struct reactor_options *options, struct err *err);
 /* Finishes the round under way, joins the thread, frees. NULL is allowed. */
 void reactor_stop(struct reactor *reactor);

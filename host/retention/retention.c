@@ -240,11 +240,11 @@ static void retention_free(struct retention *retention) {
 }
 
 struct retention *retention_start(struct script_generation *generation, struct cache *cache,
-                                  bool held, struct err *err) {
+                                  struct err *err) {
     struct retention *retention = xcalloc(1, sizeof *retention);
     retention->generation = script_generation_ref(generation);
     retention->cache = cache;
-    retention->held = held;
+    retention->held = true;
     thread_init(&retention->thread);
     if (!thread_start(&retention->thread, retention_main, retention, "retention", err)) {
         retention_free(retention);

@@ -9,10 +9,10 @@
 
 struct retention;
 
-/* Needs no database. `held`: what it removes is gone for good, so it waits for retention_release.
- * NULL: err is set. */
+/* Needs no database. What it removes is gone for good: it waits for retention_release. NULL: err is
+ * set. */
 struct retention *retention_start(struct script_generation *generation, struct cache *cache,
-                                  bool held, struct err *err);
+                                  struct err *err);
 /* Ends after the transaction under way, joins the thread, frees. NULL is allowed. */
 void retention_stop(struct retention *retention);
 /* Works by this generation's view after the transaction under way; `held`: after retention_release.

@@ -68,8 +68,9 @@ static inline void world_begin(const char *database) {
 
 static inline void start_relay(int i) {
     err_clear(&err);
-    world.relays[i] = outbox_relay_start(&world.config, false, &err);
+    world.relays[i] = outbox_relay_start(&world.config, &err);
     CHECK_OK(world.relays[i] != NULL, &err);
+    outbox_relay_release(world.relays[i]);
 }
 
 static inline void stop_relay(int i) {

@@ -348,6 +348,7 @@ static struct reactor *reactor_begin(struct round *round) {
     struct reactor_options options = {.generation = round->generation};
     struct reactor *reactor = reactor_start(&options, &err);
     CHECK_OK(reactor != NULL, &err);
+    reactor_release(reactor);
     return reactor;
 }
 

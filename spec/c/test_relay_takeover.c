@@ -105,7 +105,8 @@ static void a_relay_cut_off_past_its_lease_sends_nothing_behind_the_next(void) {
     WAIT_UNTIL(reports(0, "\"in_flight\":6"));
     captured_begin();
     proxy.mode = PROXY_CUT;
-    world.relays[1] = outbox_relay_start(&direct, false, &err);
+    world.relays[1] = outbox_relay_start(&direct, &err);
+    outbox_relay_release(world.relays[1]);
     bool expired = false; /* what was captured is read once */
     WAIT_UNTIL((expired = expired || strstr(captured_take(), "lease expired without") != NULL));
     captured_end();
