@@ -284,6 +284,10 @@ static const char *sandbox_query_text(lua_State *L, const char *name) {
     return script_find_query(sandbox_instance(L)->generation, name, &query) ? query.text : NULL;
 }
 
+/* The server must not work much longer than the script waits. The script's limit ends first: one
+ * cause has one error. */
+#define SERVER_GRACE_MS 500
+
 /* What bindings open their clients with. */
 static void sandbox_set_services(struct script_instance *instance) {
     const struct config *config = instance->config;
@@ -292,11 +296,11 @@ static void sandbox_set_services(struct script_instance *instance) {
         query_ms = config->postgres.statement_timeout_ms;
     longest_ms = longest_ms > config->scripts.route_timeout_ms ? longest_ms
                                                                : config->scripts.route_timeout_ms;
+    longest_ms += SERVER_GRACE_MS;
     instance->host.services = (struct lua_services){
         .pg = {.url = config->postgres.url,
                .application_name = read_only ? "aggregator repl" : "aggregator scripts",
                .connect_timeout_ms = config->postgres.connect_timeout_ms,
-               /* The server must not work longer than the script waits. */
                .statement_timeout_ms = query_ms < longest_ms ? query_ms : longest_ms,
                .read_only = read_only},
         .redis_url = config->redis.url,

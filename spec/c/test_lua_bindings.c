@@ -152,6 +152,18 @@ static void slow_query(void) {
     sandbox_close(&sandbox);
 }
 
+/* If both ended together, one cause would have two errors. */
+static void server_grace(void) {
+    struct sandbox sandbox;
+    sandbox_init(&sandbox);
+    if (sandbox_open(&sandbox)) {
+        int limit_ms = atoi(sandbox_call(&sandbox, "routes/pg", "statement_ms", NULL));
+        CHECK(limit_ms > sandbox.config.scripts.route_timeout_ms);
+        CHECK(limit_ms < 2 * sandbox.config.scripts.route_timeout_ms);
+    }
+    sandbox_close(&sandbox);
+}
+
 static void no_escape(void) {
     struct sandbox sandbox;
     sandbox_init(&sandbox);
@@ -320,6 +332,7 @@ static const struct test_case cases[] = {
     {"pg: a session lost in a transaction is a failure, the next one works",
      session_lost_in_transaction},
     {"pg: a slow query ends with the call's time, in the server too", slow_query},
+    {"pg: the server ends a query a moment after the call's time", server_grace},
     {"pg: no loop of queries or statements outlasts the call, nor stays in a transaction",
      no_escape},
     {"pg: a script that fills its memory in a transaction leaves none open", memory_in_transaction},

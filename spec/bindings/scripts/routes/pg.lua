@@ -9,6 +9,9 @@ return cases("pg", {
   pid = function()
     return assert(pg.query("session"))[1].pid
   end,
+  statement_ms = function()
+    return assert(pg.query("limits"))[1].statement_ms
+  end,
   query = function()
     return outcome(pg.query("session"))
   end,
