@@ -9,6 +9,9 @@
 #define TIMESTAMP_TEXT_CAP 40
 #define TIMESTAMP_FIRST_US (-62135596800000000LL) /* 0001-01-01T00:00:00Z */
 #define TIMESTAMP_LAST_US 253402300799999999LL    /* 9999-12-31T23:59:59.999999Z */
+/* What timestamp_parse and date_parse take, for errors. */
+#define TIMESTAMP_WANTED "a time of the years 1 to 9999"
+#define DATE_WANTED "a date of the years 1 to 9999, such as 2025-06-28"
 
 /* "2025-06-28T08:00:25.606288Z", "+02:00" / "+0200" / "+02" offsets, a space instead of T, no
  * seconds, 1 to 9 fraction digits (cut after six), no zone = UTC. False for anything else, or for

@@ -61,15 +61,14 @@ static bool environment_file_set(char *line, struct buffer *names) {
         return false;
     }
     line[len] = '\0';
-    const char *present = getenv(line);
-    bool again = environment_file_lists(names->data, line);
-    if (!again && (!present || !present[0])) {
+    if (!environment_file_lists(names->data, line)) {
+        const char *present = getenv(line);
+        if (present && present[0]) {
+            return true; /* the process' own wins */
+        }
         buffer_append_format(names, "%s%s", names->len ? " " : "", line);
-        again = true;
     }
-    if (again) {
-        setenv(line, environment_file_value(line + len + 1), 1);
-    }
+    setenv(line, environment_file_value(line + len + 1), 1);
     return true;
 }
 

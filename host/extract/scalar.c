@@ -128,11 +128,10 @@ static bool scalar_convert_coded(const struct conversion *c) {
     case FIELD_UUID:
         return uuid_read(text, c->to->as.uuid) || scalar_refuse_text(c, text, "a UUID");
     case FIELD_DATE:
-        return date_parse(text, &c->to->as.integer) ||
-               scalar_refuse_text(c, text, "a date of the years 1 to 9999, such as 2025-06-28");
+        return date_parse(text, &c->to->as.integer) || scalar_refuse_text(c, text, DATE_WANTED);
     default:
         return timestamp_parse(text, &c->to->as.integer) ||
-               scalar_refuse_text(c, text, "a time of the years 1 to 9999");
+               scalar_refuse_text(c, text, TIMESTAMP_WANTED);
     }
 }
 

@@ -117,9 +117,9 @@ static void handover_release(struct program *program) {
 
 bool handover_take(struct program *program, struct err *err) {
     if (!program->is_successor) {
+        administration_let_clients_in(program);
         /* Only now: a service manager starts a process that cannot start again and again, and each
          * member that joins the group stops the ingestion of the others. */
-        administration_let_clients_in(program);
         ingest_join(program->ingest);
         handover_release(program);
         return true;

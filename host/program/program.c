@@ -201,7 +201,7 @@ static bool program_bind_one(const char *name, const struct http_address *addres
     return *listener > 0;
 }
 
-/* Before connections are opened: a port that is taken is the most frequent reason. */
+/* Before connections are opened: the most frequent cause of a start that fails is a taken port. */
 static bool program_bind(struct program *program, struct err *err) {
     const struct config *config = program->config;
     struct http_address http = program_http_address(config);

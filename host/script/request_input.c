@@ -7,6 +7,7 @@
 #include "base/json_put.h"
 #include "base/json_scan.h"
 #include "base/nearest.h"
+#include "base/timestamp.h"
 #include "base/utf8.h"
 #include "script_private.h"
 
@@ -39,9 +40,8 @@ static void request_input_append_wanted(struct buffer *text, const struct extrac
                                         [FIELD_BIGINT] = "a whole number of 64 bits",
                                         [FIELD_NUMBER] = "a number",
                                         [FIELD_BOOLEAN] = "true or false",
-                                        [FIELD_TIMESTAMP] = "a time of the years 1 to 9999",
-                                        [FIELD_DATE] =
-                                            "a date of the years 1 to 9999, such as 2025-06-28",
+                                        [FIELD_TIMESTAMP] = TIMESTAMP_WANTED,
+                                        [FIELD_DATE] = DATE_WANTED,
                                         [FIELD_UUID] = "a UUID",
                                         [FIELD_JSON] = "JSON",
                                         [FIELD_OBJECT] = "an object",

@@ -108,9 +108,8 @@ static void view_object_check_coded(lua_State *L, int at, const struct view_colu
         return;
     }
     if (column->type == VIEW_DATE || !uuid_read(text, uuid)) {
-        luaL_error(L, "column \"%s\" takes the text of a %s, not %s", column->name,
-                   column->type == VIEW_DATE ? "date of the years 1 to 9999, such as 2025-06-28"
-                                             : "UUID",
+        luaL_error(L, "column \"%s\" takes the text of %s, not %s", column->name,
+                   column->type == VIEW_DATE ? DATE_WANTED : "a UUID",
                    view_object_push_given(L, at));
     }
     value->as.text = view_object_copy(L, (struct slice){(const char *)uuid, sizeof uuid});
