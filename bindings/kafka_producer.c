@@ -327,6 +327,15 @@ static void kafka_producer_free(struct kafka_producer *producer) {
     free(producer);
 }
 
+/* At a fatal error librdkafka purges its queues once. A request that was in flight then may fail
+ * later, and its records wait for a retry that never comes: they are purged, too. Records in flight
+ * get their reports. */
+static void kafka_producer_purge_if_broken(struct kafka_producer *producer) {
+    if (kafka_producer_broken(producer)) {
+        rd_kafka_purge(producer->kafka, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_NON_BLOCKING);
+    }
+}
+
 static void *kafka_producer_poll_reports(void *context) {
     struct kafka_producer *producer = context;
     int64_t login_at_us = 0;
@@ -336,6 +345,7 @@ static void *kafka_producer_poll_reports(void *context) {
             (void)kafka_login_renew(producer->kafka, producer->brokers, false,
                                     &producer->login_used);
         }
+        kafka_producer_purge_if_broken(producer);
         rd_kafka_poll(producer->kafka, POLL_MS);
     }
     return NULL;
