@@ -1,4 +1,6 @@
 """A Chromium without a window, for the tests of the console, by Debian's chromium-driver."""
+import contextlib
+
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -42,6 +44,23 @@ class Browser:
             "const given = [...arguments], done = given.pop();"
             f"(async (...arguments) => {{ {script} }})(...given).then(done, (e) => done(String(e)))",
             *arguments)
+
+    @contextlib.contextmanager
+    def response_held(self, path):
+        """The next response whose URL has `path` waits from the time it is whole. At the end, after the
+        page has taken it, the block's effect can be looked at again."""
+        self.run("""
+          const [path] = arguments, real = window.fetch;
+          window.fetch = async (...request) => {
+            if (!String(request[0]).includes(path)) return real(...request);
+            window.fetch = real;
+            const response = await real(...request), text = await response.text();
+            await new Promise((release) => { window.releaseHeld = release; });
+            return { status: response.status, text: async () => text };
+          };""", path)
+        yield lambda: wait_until(f"a held response of {path}", lambda: self.run("return !!window.releaseHeld"))
+        self.wait_script("window.releaseHeld(); delete window.releaseHeld;"
+                         "await new Promise((done) => setTimeout(done));")
 
     def find(self, selector):
         return self.driver.find_elements(By.CSS_SELECTOR, selector)

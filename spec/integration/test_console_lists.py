@@ -116,6 +116,28 @@ def test_ten_thousand_rejected_events_by_keyboard(browser, pages, many):
     assert pages.count_rejected("topic = 'many'") == 4999
 
 
+def test_a_response_that_was_overtaken_is_not_shown(browser, pages, many):
+    browser.open("rejected?topic=many")
+    browser.wait("[role=status]", "10,000 rejected events, 200 loaded")
+    with browser.response_held("/admin/rejected?") as wait_for_held:
+        browser.click("button", "Load again")
+        wait_for_held()
+        pages.service.query("DELETE FROM aggregator_state.rejected_events WHERE topic = 'many' AND \"offset\" > 1")
+        browser.click("button", "Load again")
+        browser.wait("[role=status]", "1 rejected event")
+    assert browser.wait("[role=status]").text == "1 rejected event"
+
+
+def test_details_that_were_overtaken_are_not_shown(browser, many):
+    browser.open("rejected?topic=many")
+    with browser.response_held("/admin/rejected/") as wait_for_held:
+        browser.click("[data-row]", "detail 1\n")
+        wait_for_held()
+        browser.click(".drawer [aria-label=Next]")
+        browser.wait(".drawer .block", "detail 2")
+    assert browser.find(".drawer .block")[0].text == "detail 2"
+
+
 def test_the_list_is_filtered_by_what_it_contains(browser, many):
     browser.open("rejected?topic=many")
     browser.wait("[role=status]", "10,000")

@@ -247,8 +247,11 @@ def test_live_events_appear(browser, pages):
     wait_until("an event", publish, interval_s=1)
     browser.click(".stream summary")
     assert record["value"]["event_id"] in browser.wait(".stream .block").text
-    browser.click("button", "Stop")
-    browser.wait("[role=status]", "Stopped")
+    with browser.response_held("/admin/tap?") as wait_for_held:
+        wait_for_held()
+        browser.click("button", "Stop")
+        browser.wait("[role=status]", "Stopped")
+    assert browser.wait("[role=status]").text.startswith("Stopped")  # what came too late says nothing
 
 
 class Foreign(http.server.BaseHTTPRequestHandler):

@@ -58,17 +58,30 @@ export function query(values) {
   return pairs.length ? `?${new URLSearchParams(pairs)}` : "";
 }
 
+/** Numbers requests whose responses can overtake each other. Each call begins one, and returns a function
+ * that says whether it is still the last that began. */
+export function turns() {
+  let last = 0;
+  return () => {
+    const mine = ++last;
+    return () => mine === last;
+  };
+}
+
 /** Asks again every `everyMs` while the page is visible, and at once when it becomes visible. A page
- * in the background asks nothing, so that its session ends when it is left. Returns {stop, again}. */
-export function poll(ask, everyMs) {
+ * in the background asks nothing, so that its session ends when it is left. take(answer) and
+ * failed(error) are not called once it is stopped: a response can arrive later. Returns {stop, again}. */
+export function poll(ask, everyMs, take, failed = () => {}) {
   let timer, stopped = false, running = false;
   const turn = async () => {
     clearTimeout(timer);
     if (stopped || running || document.hidden) return;
     running = true;
     try {
-      await ask();
+      const answer = await ask();
+      if (!stopped) take(answer);
     } catch (error) {
+      if (!stopped) failed(error);
       if (!(error instanceof ApiError) && error.name !== "AbortError") console.error(error);
     }
     running = false;
@@ -111,23 +124,27 @@ function keepFigures(fresh) {
   live.figures = fresh;
 }
 
+async function askFigures() {
+  const held = live.figures;
+  const fresh = await get(`/admin/figures${query({ after: held?.last })}`);
+  // A program that was restarted counts from 1 again.
+  return held && fresh.last < held.last ? get("/admin/figures") : fresh;
+}
+
 let polls = [];
 
 export function startLive() {
   stopLive();
   polls = [
-    poll(async () => {
-      live.status = await get("/admin/status");
+    poll(() => get("/admin/status"), 5000, (status) => {
+      live.status = status;
       live.statusAt = Date.now();
       notify();
-    }, 5000),
-    poll(async () => {
-      const held = live.figures;
-      const fresh = await get(`/admin/figures${query({ after: held?.last })}`);
-      // A program that was restarted counts from 1 again.
-      keepFigures(held && fresh.last < held.last ? await get("/admin/figures") : fresh);
+    }),
+    poll(askFigures, 2500, (fresh) => {
+      keepFigures(fresh);
       notify();
-    }, 2500),
+    }),
   ];
 }
 

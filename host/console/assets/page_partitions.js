@@ -103,25 +103,23 @@ export function mount(root) {
     waitPanel.hidden = waiting().length === 0;
     update(waits, concernList(waiting().map((wait) => ({ ...waitOf(wait), link: null }))));
   }
-  const polled = poll(async () => {
-    try {
-      const answer = await get("/admin/partitions");
-      const text = JSON.stringify([answer, waiting()]);
-      if (text === shown) return;
-      shown = text;
-      const topics = byTopic(answer);
-      const lag = sum(answer.lag_records, "lag");
-      setText(summary, `${plural(topics.size, "topic")}, ${plural(sum(answer.partitions, "partitions"), "partition")}, ${plural(answer.read_here, "partition")} read here, lag ${count(lag)}`);
-      const focused = document.activeElement?.closest?.("td, th")?.textContent;
-      replace(place, answer.partitions.length === 0 ? empty("No partitions yet", "The group has not committed an offset.")
-        : table("Topics and partitions", head(["Topic"], ["Lag", "number"], ["Applied", "number"], ["Superseded", "number"], ["Ignored", "number"],
-          ["Duplicate", "number"], ["Rejected", "number"], ["Skipped", "number"], ["Newest record (UTC)"], ["Scripts"]),
-        [...topics].map(([topic, rows]) => partitionRows(topic, rows, waiting(), open))));
-      if (focused) [...place.querySelectorAll("th")].find((cell) => cell.textContent === focused)?.querySelector("button")?.focus();
-    } catch (error) {
-      if (!shown && error.status !== 401) replace(place, failure(error, () => polled.again()));
-    }
-  }, 5000);
+  function draw(answer) {
+    const text = JSON.stringify([answer, waiting()]);
+    if (text === shown) return;
+    shown = text;
+    const topics = byTopic(answer);
+    const lag = sum(answer.lag_records, "lag");
+    setText(summary, `${plural(topics.size, "topic")}, ${plural(sum(answer.partitions, "partitions"), "partition")}, ${plural(answer.read_here, "partition")} read here, lag ${count(lag)}`);
+    const focused = document.activeElement?.closest?.("td, th")?.textContent;
+    replace(place, answer.partitions.length === 0 ? empty("No partitions yet", "The group has not committed an offset.")
+      : table("Topics and partitions", head(["Topic"], ["Lag", "number"], ["Applied", "number"], ["Superseded", "number"], ["Ignored", "number"],
+        ["Duplicate", "number"], ["Rejected", "number"], ["Skipped", "number"], ["Newest record (UTC)"], ["Scripts"]),
+      [...topics].map(([topic, rows]) => partitionRows(topic, rows, waiting(), open))));
+    if (focused) [...place.querySelectorAll("th")].find((cell) => cell.textContent === focused)?.querySelector("button")?.focus();
+  }
+  const polled = poll(() => get("/admin/partitions"), 5000, draw, (error) => {
+    if (!shown && error.status !== 401) replace(place, failure(error, () => polled.again()));
+  });
   listeners.add(drawStatus);
   drawStatus();
   return () => {

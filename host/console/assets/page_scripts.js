@@ -1,5 +1,5 @@
 // Script generations: what runs, what is on the disk, what ran before; reload, shadow run, rollback.
-import { get, listeners, live, post, askLiveAgain, query } from "./api.js";
+import { get, listeners, live, post, askLiveAgain, query, turns } from "./api.js";
 import { ago, block, count, data, empty, facts, failure, h, loading, panel, pill, plural, replace, seconds, time } from "./dom.js";
 import { confirm, toast } from "./dialog.js";
 import { fileDiff } from "./diff.js";
@@ -36,6 +36,7 @@ export function mount(root) {
   const events = h("input", { id: "events", inputmode: "numeric", pattern: "[0-9]*", placeholder: "as configured", maxlength: "7", autocomplete: "off" });
   const accept = h("input", { id: "accept", inputmode: "numeric", pattern: "[0-9]*", placeholder: "as configured", maxlength: "3", autocomplete: "off" });
   const drop = h("input", { type: "checkbox", id: "drop" });
+  const compares = turns();
   let stopped = false, running = false;
 
   // ---- what changes something -------------------------------------------------------------------------
@@ -63,7 +64,8 @@ export function mount(root) {
     running = false;
     buttons.forEach((one) => { one.disabled = false; });
     askLiveAgain();
-    if (changes.childElementCount > 0) replace(changes);
+    compares();
+    replace(changes);
   }
 
   const reload = (shadow) => async () => {
@@ -86,16 +88,17 @@ export function mount(root) {
 
   // ---- what differs -----------------------------------------------------------------------------------
   async function compare(from, to, text) {
+    const isLast = compares();
     replace(changes, loading("the changes"));
     changes.scrollIntoView({ block: "nearest" });
     try {
       const answer = await get(`/admin/script-changes${query({ from, to })}`, { timeoutMs: 60000 });
-      if (stopped) return;
+      if (!isLast()) return;
       replace(changes, panel(text, answer.files.length === 0 ? empty("No difference", "Every script and query is the same.")
         : [h("p", { class: "quiet" }, `${plural(answer.files.length, "file")} · `, short(answer.from), " → ", short(answer.to)),
           answer.files.map((file) => fileDiff(file, answer.files.length <= 5))]));
     } catch (error) {
-      if (!stopped) replace(changes, failure(error, () => compare(from, to, text)));
+      if (isLast()) replace(changes, failure(error, () => compare(from, to, text)));
     }
   }
 
@@ -143,6 +146,7 @@ export function mount(root) {
   draw();
   return () => {
     stopped = true;
+    compares();
     listeners.delete(draw);
   };
 }

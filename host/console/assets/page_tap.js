@@ -1,5 +1,5 @@
 // Live events: records as they arrive in Kafka, as the handlers on the disk would take them.
-import { get, poll, post, query } from "./api.js";
+import { get, poll, post, query, turns } from "./api.js";
 import { block, count, data, empty, h, pill, placeOf, plural, replace, setText, time } from "./dom.js";
 import { toast } from "./dialog.js";
 
@@ -25,6 +25,7 @@ export function mount(root, params) {
   const state = h("p", { class: "quiet", role: "status" }, "Not started.");
   const stream = h("div", { class: "stream" });
   const field = (name, label, control, extra) => h("div", { class: `field ${extra ?? ""}` }, h("label", { for: name }, label), control);
+  const starts = turns();
   let mine = 0, after = 0, shown = 0, leftOut = 0, polled = null;
 
   function say(text, kind) {
@@ -57,32 +58,39 @@ export function mount(root, params) {
     else say(`${pause.checked ? "Paused" : "Reading"}: ${plural(shown, "event")}${shown > SHOWN ? `, the last ${SHOWN} shown` : ""}${leftOut > 0 ? `, ${count(leftOut)} left out: they came faster than they are kept` : ""}.`);
   }
   async function begin() {
+    const isLast = starts();
     start.disabled = true;
     history.replaceState(null, "", `#/live${query({ topic: topic.value.trim(), contains: contains.value.trim() })}`);
     try {
       const answer = await post(`/admin/tap/start${query({ topic: topic.value.trim(), contains: contains.value.trim() })}`);
+      if (!isLast()) return; // the page was left: the tap ends by itself
       mine = answer.tap;
       after = answer.last;
       shown = leftOut = 0;
       stop.disabled = false;
       replace(stream, empty("Waiting for events", "Those that arrive from now on appear here."));
       say("Reading: no event yet.");
-      polled = poll(async () => take(await get(`/admin/tap?after=${after}`)), 1000);
+      polled = poll(() => get(`/admin/tap?after=${after}`), 1000, take);
     } catch (error) {
       ended(`Not started: ${error.message}`, "notice bad");
     }
   }
   async function end() {
     ended(`Stopped. ${plural(shown, "event")} seen.`);
+    start.disabled = true; // a start that overtakes the stop would be stopped
     try {
       await post("/admin/tap/stop");
     } catch (error) {
       toast("bad", `The tap was not stopped: ${error.message} It ends by itself after five minutes.`);
     }
+    start.disabled = false;
   }
   get("/admin/partitions").then((answer) => replace(topics, [...new Set(answer.partitions.map((one) => one.topic))].map((value) => h("option", { value }))), () => {});
   root.append(h("form", { class: "bar panel form", onsubmit: (event) => { event.preventDefault(); begin(); } }, field("topic", "Topic", topic), field("contains", "Contains", contains, "grow"),
     h("div", { class: "buttons" }, start, stop), h("label", { class: "check tall" }, pause, "Pause"), topics), state, h("section", { class: "panel flush", "aria-label": "Events" }, stream));
   replace(stream, empty("Which events arrive now?", "Reads Kafka outside the consumer group, by the scripts on the disk. It moves no offset and writes nothing."));
-  return () => { if (polled) end(); };
+  return () => {
+    starts();
+    if (polled) end();
+  };
 }

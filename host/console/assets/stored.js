@@ -1,6 +1,6 @@
 // stored: the pages of rejected events and of the outbox: a filtered list, its details, and what can
 // be done to some of it or to all.
-import { get, poll, post, query } from "./api.js";
+import { get, poll, post, query, turns } from "./api.js";
 import { block, count, data, empty, facts, failure, h, loading, pill, plural, replace, setText } from "./dom.js";
 import { confirm, open, toast } from "./dialog.js";
 import { drawer } from "./drawer.js";
@@ -49,6 +49,8 @@ const chunks = (ids) => {
 export function storedPage(about, root, params) {
   const filters = { contains: params.get("contains") ?? "", topic: params.get("topic") ?? "",
     [about.second.name]: params.get(about.second.name) ?? "", state: params.get("state") ?? "" };
+  const loads = turns(), shows = turns();
+  let isCurrent = loads(); // whether the loaded items are still of the last load
   let items = [], groups = [], complete = false, busy = false, stopped = false, total = null;
 
   // ---- the filter -----------------------------------------------------------------------------------
@@ -94,11 +96,12 @@ export function storedPage(about, root, params) {
 
   async function load() {
     if (stopped) return;
-    const asked = JSON.stringify(filters);
+    const isLast = loads();
+    isCurrent = isLast;
     if (items.length === 0) replace(place, loading(`${about.noun}s`));
     try {
       const answer = await ask();
-      if (stopped || asked !== JSON.stringify(filters)) return;
+      if (!isLast()) return;
       items = answer[about.itemsKey];
       groups = answer.groups;
       total = about.total(groups, filters);
@@ -106,7 +109,7 @@ export function storedPage(about, root, params) {
       news.hidden = true;
       draw();
     } catch (error) {
-      if (!stopped) {
+      if (isLast()) {
         items = [];
         replace(place, failure(error, load));
         setText(summary, "");
@@ -117,16 +120,17 @@ export function storedPage(about, root, params) {
   async function more() {
     if (complete || busy || stopped) return;
     busy = true;
-    const asked = JSON.stringify(filters);
+    const isLast = isCurrent;
     try {
       const answer = await ask(about.after(items.at(-1)));
-      if (stopped || asked !== JSON.stringify(filters)) return;
+      if (!isLast()) return;
       const known = new Set(items.map((item) => String(item.id)));
       const fresh = answer[about.itemsKey].filter((item) => !known.has(String(item.id)));
       complete = answer[about.itemsKey].length < PAGE;
       items = [...items, ...fresh];
       drawItems();
     } catch (error) {
+      if (!isLast()) return;
       toast("bad", `The rest of the list could not be loaded: ${error.message}`);
       complete = true;
     } finally {
@@ -205,6 +209,7 @@ export function storedPage(about, root, params) {
   // ---- one of them --------------------------------------------------------------------------------------
   const details = drawer(() => { if (!stopped && view.element.isConnected) view.focus(); });
   async function show(item) {
+    const isLast = shows();
     const id = String(item.id);
     const buttons = [
       ...about.actions.filter((action) => !action.applies || action.applies(item)).map((action) =>
@@ -216,24 +221,30 @@ export function storedPage(about, root, params) {
     details.show(id, loading("it"), buttons);
     try {
       const { found } = await get(`${about.one}${query({ ids: id })}`);
-      if (!details.isOpen) return;
+      if (!details.isOpen || !isLast()) return;
       if (found.length === 0) throw new Error("It is gone.");
       details.show(id, [facts(about.details(found[0])), about.blocks?.(found[0]), valueOf(found[0])], buttons);
     } catch (error) {
-      if (details.isOpen) details.show(id, failure(error, () => show(item)), buttons);
+      if (details.isOpen && isLast()) details.show(id, failure(error, () => show(item)), buttons);
     }
   }
 
   // ---- news ---------------------------------------------------------------------------------------------
-  const watch = poll(async () => {
-    if (items.length === 0 && total === null) return;
-    const answer = await get(`${about.path}${query({ ...filters, limit: 1 })}`);
+  async function askFirst() {
+    if (items.length === 0 && total === null) return null;
+    const isLast = isCurrent;
+    const answer = await ask({ limit: 1 });
+    return isLast() ? answer : null;
+  }
+  const watch = poll(askFirst, 10000, (answer) => {
+    if (!answer) return;
     const first = answer[about.itemsKey][0];
     news.hidden = String(first?.id) === String(items[0]?.id) && about.total(answer.groups, filters) === total;
-  }, 10000);
+  });
   load();
   return () => {
     stopped = true;
+    loads();
     clearTimeout(typing);
     watch.stop();
     view.stop();
