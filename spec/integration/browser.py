@@ -21,6 +21,7 @@ class Browser:
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.origin = origin
         self.driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+        self.driver.set_script_timeout(300)
         self.size(1280)
 
     def quit(self):
@@ -69,11 +70,10 @@ class Browser:
         """The first element with the text, once there is one."""
         script = ("return [...document.querySelectorAll(arguments[0])].find((one) => "
                   "one.checkVisibility() && one.innerText.includes(arguments[1]))")
-        return wait_until(f"{selector} with {text!r}", lambda: self.run(script, selector, text),
-                          seconds=30)
+        return wait_until(f"{selector} with {text!r}", lambda: self.run(script, selector, text))
 
     def wait_gone(self, selector):
-        wait_until(f"no {selector}", lambda: not self.find(selector), seconds=30)
+        wait_until(f"no {selector}", lambda: not self.find(selector))
 
     def click(self, selector, text=""):
         """As a script does: what covers it for a moment, as a message, does not matter."""

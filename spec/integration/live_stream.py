@@ -16,7 +16,7 @@ class Stream:
     """A reader of one stream: its head, and what has come since."""
 
     def __init__(self, program, path=live_path(), headers=b"", method=b"GET", keys=KEYS):
-        self.socket = socket.create_connection(("127.0.0.1", program.port), timeout=20)
+        self.socket = socket.create_connection(("127.0.0.1", program.port), timeout=120)
         if program.tls:
             self.socket = program.tls.wrap_socket(self.socket, server_hostname="localhost")
         self.socket.sendall(b"%b %b HTTP/1.1\r\nHost: x\r\n%b%b\r\n"

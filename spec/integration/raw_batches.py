@@ -41,7 +41,7 @@ def publish(brokers, topic, partition, data):
     host, port = brokers.split(",")[0].rsplit(":", 1)
     request = (struct.pack(">hhi", 0, 3, 1) + _string("raw") + struct.pack(">hhii", -1, -1, 10000, 1)
                + _string(topic) + struct.pack(">iii", 1, partition, len(data)) + data)
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=120) as connection:
         connection.sendall(struct.pack(">i", len(request)) + request)
         answer = connection.makefile("rb")
         length, = struct.unpack(">i", answer.read(4))

@@ -52,12 +52,12 @@ class Terminal:
         return bool(data)
 
     def wait_for(self, condition):
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while not condition(self.screen):
             assert self.read() or condition(self.screen), f"ended with:\n{self.screen}"
             assert time.monotonic() < end, f"not seen in:\n{self.screen}"
 
-    def finish(self, seconds=30):
+    def finish(self, seconds=120):
         """Reads to the end; returns the exit status."""
         end = time.monotonic() + seconds
         while self.read() and time.monotonic() < end:

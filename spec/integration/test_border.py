@@ -38,7 +38,7 @@ def test_a_strict_config_is_refused(build, words):
 
 
 def ask(program, path, connection=None):
-    connection = connection or http.client.HTTPConnection("127.0.0.1", program.port, timeout=30)
+    connection = connection or http.client.HTTPConnection("127.0.0.1", program.port, timeout=120)
     connection.request("GET", path)
     answer = connection.getresponse()
     return answer.status, answer.read(), answer.headers, connection

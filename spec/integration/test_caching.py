@@ -157,7 +157,7 @@ def test_requests_that_differ_share_none(program, other, query, headers):
 
 def raw_language(program, lines):
     """What a route reads of the header's lines."""
-    with socket.create_connection(("127.0.0.1", program.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", program.port), timeout=120) as connection:
         connection.sendall(b"GET /notes/raw HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + KEYS + lines
                            + b"\r\n")
         response = http.client.HTTPResponse(connection)

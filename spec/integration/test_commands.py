@@ -179,7 +179,7 @@ def test_a_path_that_is_too_long_for_a_socket_gets_a_warning(bare_service):
 def test_check_refuses_keys_that_run_refuses(bare_service):
     program = bare_service.prepare(HULEEDU_INTERNAL_API_KEY='["two\\nlines"]')
     for verb in ("check", "run"):
-        failed = program.command(verb, check=False, timeout=30)
+        failed = program.command(verb, check=False, timeout=120)
         assert failed.returncode == 1
         assert "http.api_keys: entry 1 holds a control character" in failed.stderr
 
@@ -220,7 +220,7 @@ def test_check_names_the_script_at_fault(bare_service, scripts, script, words):
     (scripts / file).write_text(text)
     for verb in ("check", "run"):
         failed = bare_service.prepare(SCRIPTS_ROOT=str(scripts)).command(verb, check=False,
-                                                                         timeout=30)
+                                                                         timeout=120)
         assert failed.returncode == 1
         assert all(word in failed.stderr for word in words), failed.stderr
 
@@ -345,7 +345,7 @@ def test_a_wrong_configuration_is_named_by_key_file_and_line(bare_service, tmp_p
     path = edited_config(tmp_path / "wrong.lua", (old, new))
     line = next(number for number, text in enumerate(path.read_text().splitlines(), 1)
                 if new in text)
-    failed = bare_service.prepare(path).command("run", check=False, timeout=30)
+    failed = bare_service.prepare(path).command("run", check=False, timeout=120)
     assert failed.returncode in (1, 2)
     for word in words:
         assert word.format(line=line) in failed.stderr, failed.stderr
@@ -359,7 +359,7 @@ def test_a_wrong_configuration_is_named_by_key_file_and_line(bare_service, tmp_p
 def test_a_wrong_variable_is_named_with_its_key(bare_service, variable, value):
     """The key's line in config.lua names the variable."""
     program = bare_service.prepare(**{variable: value})
-    failed = program.command("run", check=False, timeout=30)
+    failed = program.command("run", check=False, timeout=120)
     assert failed.returncode in (1, 2)
     where = re.search(r"config\.lua:(\d+): ", failed.stderr)
     assert where, failed.stderr
@@ -376,7 +376,7 @@ def test_the_settings_that_errors_name_exist(bare_service):
 
 def test_a_wrong_redis_url_is_reported(bare_service):
     failed = bare_service.prepare(REDIS_URL="http://nowhere").command("run", check=False,
-                                                                      timeout=30)
+                                                                      timeout=120)
     assert failed.returncode == 1
     assert "Redis URL" in failed.stderr
 
@@ -390,7 +390,7 @@ def test_missing_files_are_named(bare_service, tmp_path):
         program = bare_service.prepare(config, **env)
         if "HULEEDU_INTERNAL_API_KEY" in env:
             del program.env["HULEEDU_INTERNAL_API_KEY"]
-        failed = program.command("run", check=False, timeout=30)
+        failed = program.command("run", check=False, timeout=120)
         assert failed.returncode == 1
         assert word in failed.stderr, failed.stderr
 

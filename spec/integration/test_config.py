@@ -219,7 +219,7 @@ def test_secrets_do_not_leave_by_the_admin_port(site):
         request = urllib.request.Request(
             f"http://127.0.0.1:{program.env['ADMIN_PORT']}/admin/{path}",
             headers={"Authorization": "Bearer an-admin-key-of-16-bytes"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return answer.read().decode()
     shown = ask("config?only=http")
     assert '"http.port"' in shown and "s3cret" not in shown

@@ -39,7 +39,7 @@ def hostile(pages):
 OPEN_EACH = """
   const [row, count] = arguments;
   const until = async (condition) => {
-    const end = performance.now() + 20000;
+    const end = performance.now() + 120000;
     while (!condition()) {
       if (performance.now() > end) throw new Error(`gave up: ${condition}`);
       await new Promise((done) => setTimeout(done, 5));

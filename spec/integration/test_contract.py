@@ -186,7 +186,7 @@ def test_every_metric_has_its_help_and_its_type(fed):
 
 def test_a_raw_request_with_two_lengths_is_refused(fed):
     """A proxy could frame it differently."""
-    with socket.create_connection(("127.0.0.1", fed.program.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", fed.program.port), timeout=120) as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
                            b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
         assert b" 400 " in connection.recv(4096).split(b"\r\n")[0]

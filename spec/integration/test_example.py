@@ -235,7 +235,7 @@ def test_a_registered_vehicle_joins_its_depot(fleet):
 def test_a_stream_tells_of_a_vehicle_that_moves(fleet):
     truck = str(uuid.uuid4())
     fleet.publish([position(truck, 1)])
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", fleet.program.port, timeout=20)) as client:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", fleet.program.port, timeout=120)) as client:
         client.request("GET", f"/v1/vehicles/{truck}/events?answer=true", headers=HEADERS)
         stream = client.getresponse()
 

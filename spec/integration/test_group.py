@@ -184,7 +184,7 @@ def offsets_in_kafka(service, partitions):
     client = Consumer({"bootstrap.servers": service.kafka.brokers, "group.id": GROUP})
     try:
         return {(at.topic, at.partition): at.offset for at in client.committed(
-            [TopicPartition(topic, number) for topic, number in partitions], timeout=30)}
+            [TopicPartition(topic, number) for topic, number in partitions], timeout=120)}
     finally:
         client.close()
 

@@ -202,7 +202,7 @@ def trickle(client, byte, seconds):
             continue
         except ConnectionError:
             break
-    client.socket.settimeout(10)
+    client.socket.settimeout(120)
     return time.monotonic() - began
 
 

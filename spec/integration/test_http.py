@@ -257,12 +257,12 @@ def test_a_stop_answers_requests_under_way_and_closes_others_after_the_drain_tim
         answer = busy.answer()
         assert answer.status == 200 and answer.header("Connection") == "close"
         assert busy.closed()
-    assert program.process.wait(timeout=20) == 0
+    assert program.process.wait(timeout=120) == 0
 
 
 def test_a_port_in_use_is_named(world, program):
     second = world.prepare(env={"PORT": str(program.port)})
-    ended = second.command("run", "--config", second.config, check=False, timeout=30)
+    ended = second.command("run", "--config", second.config, check=False, timeout=120)
     assert ended.returncode == 1
     assert f"port {program.port}" in ended.stderr and "in use" in ended.stderr
 

@@ -28,7 +28,7 @@ def start(bare_service, own_scripts, faulty_build, fifo):
 
 def ask(program, *words):
     """(exit status, output) of a command that must end, though the call hangs until the test lets it go."""
-    done = program.command(*words, check=False, timeout=30)
+    done = program.command(*words, check=False, timeout=120)
     return done.returncode, json.loads(done.stdout)
 
 
@@ -101,7 +101,7 @@ def test_a_program_leaves_its_group_and_ends_though_a_route_hangs(bare_service, 
 def test_a_start_that_fails_is_told_from_one_that_is_ended(bare_service, own_scripts):
     own_scripts.edit(f"scripts/{HANDLER}", "return {", "return nothing {")
     program = bare_service.prepare(**own_scripts.env)
-    done = program.command("run", check=False, timeout=30)
+    done = program.command("run", check=False, timeout=120)
     assert done.returncode == 1 and "cannot start" in done.stderr
 
 

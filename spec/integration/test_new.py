@@ -181,7 +181,7 @@ def test_written_files_run(tree, new, bare_service):
 
 
 def send(program, method, path, body):
-    connection = http.client.HTTPConnection("127.0.0.1", program.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", program.port, timeout=120)
     connection.request(method, path, json.dumps(body),
                        HEADERS | {"Content-Type": "application/json"})
     answer = connection.getresponse()

@@ -37,7 +37,7 @@ def delete_topic(kafka):
     client = AdminClient({"bootstrap.servers": kafka.brokers})
     for future in client.delete_topics([SLOTS]).values():
         future.result(30)
-    wait_until("the topic to be gone", lambda: SLOTS not in client.list_topics(timeout=10).topics)
+    wait_until("the topic to be gone", lambda: SLOTS not in client.list_topics(timeout=120).topics)
 
 
 def make_topic(kafka):
@@ -194,7 +194,7 @@ def test_latest_reads_a_partition_added_to_a_known_topic_from_its_beginning(sing
     client = AdminClient({"bootstrap.servers": single.kafka.brokers})
     client.create_partitions([NewPartitions(SLOTS, 2)])[SLOTS].result(30)
     wait_until("the partition", lambda: len(
-        client.list_topics(SLOTS, timeout=10).topics[SLOTS].partitions) == 2)
+        client.list_topics(SLOTS, timeout=120).topics[SLOTS].partitions) == 2)
     single.publish(slots("new", 20))
     single.start(latest)
     wait_until("all events", lambda: len(essays(single)) == 20)

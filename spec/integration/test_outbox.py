@@ -151,7 +151,7 @@ def test_messages_behind_requests_that_kafka_refuses_stay_behind(make_service, c
     """The first requests of both partitions are too large together: their messages are sent alone."""
     admin = AdminClient({"bootstrap.servers": apache.brokers})
     topic = NewTopic(TOPIC, 2, 1, config={"max.message.bytes": "1000"})
-    admin.create_topics([topic])[TOPIC].result(timeout=30)
+    admin.create_topics([topic])[TOPIC].result(timeout=120)
     service = make_service(cleanup, kafka=apache)
     store(service, 1, 20, padding=500)
     store(service, 21, 200)

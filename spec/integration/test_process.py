@@ -168,7 +168,7 @@ def test_closed_standard_descriptors_are_not_reused_for_sockets(make_service, cl
     service = make_service(cleanup, migrate=False)
     program = service.prepare()
     done = subprocess.run(["sh", "-c", f'exec "$0" migrate {closed}',
-                           program.build / "aggregator"], cwd=ROOT, env=program.env, timeout=30,
+                           program.build / "aggregator"], cwd=ROOT, env=program.env, timeout=120,
                           check=False)
     assert done.returncode == (1 if ">&- 2" in closed else 0)  # what it prints is lost
     assert service.query("SELECT count(*) > 0 FROM schema_migrations") == [(True,)]

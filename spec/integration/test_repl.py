@@ -179,7 +179,7 @@ class Terminal:
             os.execve(program.build / "aggregator",
                       ["aggregator", "repl", *map(str, program.options)], environment)
 
-    def expect(self, pattern, seconds=20):
+    def expect(self, pattern, seconds=120):
         """Waits for the pattern in what came since the last match; the match."""
         end = time.monotonic() + seconds
         while True:

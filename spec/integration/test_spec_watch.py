@@ -59,7 +59,7 @@ class Watch(Process):
         """Ctrl-C between two runs; the exit status."""
         wait_until("the end of the run", lambda: not self.is_running_specs())
         self.send(signal.SIGINT)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=120)
 
     def wait_run(self, number):
         """The text of that run, counted from 1."""
@@ -163,4 +163,4 @@ def test_interrupted_in_the_middle_of_a_run_it_ends_at_once(watch, tree):
     process = watch()
     wait_until("the run", process.is_running_specs)
     process.send(signal.SIGINT)
-    assert process.process.wait(timeout=30) == 130
+    assert process.process.wait(timeout=120) == 130

@@ -55,7 +55,7 @@ def send_note(program):
     request = urllib.request.Request(
         f"http://127.0.0.1:{program.port}{path}", body.encode(),
         program.headers | {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=120) as answer:
         return answer.status, json.load(answer), answer.headers["Location"].removeprefix(path)
 
 

@@ -7,7 +7,7 @@ from stack import ROOT
 
 def types_of(build, scripts, *options):
     return subprocess.run([build / "aggregator", "types", *options], capture_output=True,
-                          text=True, check=False, cwd=ROOT, timeout=30,
+                          text=True, check=False, cwd=ROOT, timeout=120,
                           env=os.environ | {"SCRIPTS_ROOT": str(scripts)})
 
 
@@ -56,6 +56,6 @@ def test_types_of_broken_scripts_are_refused(build, scripts):
 def test_a_full_disk_is_reported(build):
     with open("/dev/full", "w", encoding="utf-8") as full:
         failed = subprocess.run([build / "aggregator", "types"], stdout=full, cwd=ROOT, text=True,
-                                stderr=subprocess.PIPE, check=False, timeout=30)
+                                stderr=subprocess.PIPE, check=False, timeout=120)
     assert failed.returncode == 1
     assert "standard output cannot be written" in failed.stderr

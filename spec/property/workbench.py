@@ -74,7 +74,7 @@ class Apply:
         """Ends it in order; the exit status."""
         self.process.stdin.close()
         self.process.stdout.close()
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=120)
 
 
 class Delivery:
