@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import subprocess
 import threading
 import uuid
@@ -170,15 +171,25 @@ def let_go(fifo):
     os.close(os.open(fifo, os.O_WRONLY))
 
 
+def of_threads(pid, file):
+    """{number of a thread: what /proc says of it in the file}, without those that end meanwhile."""
+    said = {}
+    for path in pathlib.Path(f"/proc/{pid}/task").glob(f"*/{file}"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            said[path.parent.name] = path.read_text()
+    return said
+
+
 def dependencies(program):
     """{name: what /readyz says of it}"""
     return json.loads(program.get("/readyz")[1])["dependencies"]
 
 
 def log_lines(program, message=None):
-    """The program's log as dictionaries; those with a message only, if one is given."""
-    lines = [json.loads(line) for line in program.log.read_text().splitlines()
-             if line.startswith("{")]
+    """The program's log as dictionaries; those with a message only, if one is given. A line that is being
+    written is left out."""
+    whole, _, _ = program.log.read_bytes().rpartition(b"\n")
+    lines = [json.loads(line) for line in whole.decode().splitlines() if line.startswith("{")]
     return [line for line in lines if message in (None, line["message"])]
 
 

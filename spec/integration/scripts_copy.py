@@ -1,10 +1,9 @@
 """A copy of the service's scripts that a test changes, specs that a test holds, reloads, and the events
 by which they show."""
 import json
-import pathlib
 import shutil
 
-from harness import slot_event
+from harness import of_threads, slot_event
 from stack import ROOT, wait_until
 
 SLOTS = "huleedu.els.essay.slot.assigned.v1"
@@ -72,8 +71,7 @@ class HeldSpecs:
         return program
 
     def wait_begun(self):
-        tasks = pathlib.Path(f"/proc/{self.program.process.pid}/task")
-        wait_until("the specs", lambda: any(path.read_text() for path in tasks.glob("*/children")))
+        wait_until("the specs", lambda: any(of_threads(self.program.process.pid, "children").values()))
 
     def let_go(self):
         (self.tree / "spec/fixtures/let_go").touch()

@@ -1,6 +1,5 @@
 """The administration port: authentication, verbs, and that it delays nothing else."""
 import json
-import pathlib
 import shutil
 import signal
 import socket
@@ -9,7 +8,7 @@ import urllib.parse
 import urllib.request
 
 import pytest
-from harness import hold_up, log_lines, read_records
+from harness import hold_up, log_lines, of_threads, read_records
 from stack import API_KEY, ROOT, free_port, wait_until
 
 KEY = "admin-key"
@@ -212,8 +211,7 @@ def test_the_running_scripts_are_compared_by_their_number(service):
 
 def thread_states(program):
     """The letters of proc(5): T is stopped."""
-    tasks = pathlib.Path(f"/proc/{program.process.pid}/task")
-    return {(task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks.iterdir()}
+    return {text.rpartition(")")[2].split()[0] for text in of_threads(program.process.pid, "stat").values()}
 
 
 def test_a_command_whose_client_left_before_it_began_does_nothing(service):

@@ -1,9 +1,8 @@
 """New scripts are watched for a time, and rolled back if they reject more than those before."""
-import pathlib
 import re
 
 import pytest
-from harness import log_lines, read_records, slot_event
+from harness import log_lines, of_threads, read_records, slot_event
 from scripts_copy import HANDLER, assign, break_slots, command, filename_of, reload
 from stack import wait_until
 
@@ -66,11 +65,11 @@ def test_without_a_bake_nothing_is_rolled_back(bare_service, own_scripts):
 
 def await_looks_at_the_bake(program, looks=4):
     """Its thread sleeps once before each look, and seldom for a lock."""
-    path, = (task for task in pathlib.Path(f"/proc/{program.process.pid}/task").iterdir()
-             if (task / "comm").read_text() == "generations\n")
+    pid = program.process.pid
+    thread, = (number for number, name in of_threads(pid, "comm").items() if name == "generations\n")
 
     def sleeps():
-        return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", (path / "status").read_text(), re.M)[1])
+        return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", of_threads(pid, "status")[thread], re.M)[1])
 
     before = sleeps()
     wait_until("looks at the bake", lambda: sleeps() >= before + looks)

@@ -53,7 +53,7 @@ return { method = "PUT", path = "/texts", auth = false,
 """
 ROWS = int(os.environ.get("STREAM_ROWS", "120000"))  # of 1 KB
 MOST_MIB = max(200, ROWS // 900)
-EDITS = [("request_timeout_ms = 10000", "request_timeout_ms = 1500, max_streams = 2, "
+EDITS = [("request_timeout_ms = 10000", "request_timeout_ms = 5000, max_streams = 2, "
           f"stream_max_mb = {MOST_MIB}, request_bodies_max_mb = 16, drain_timeout_ms = 100")]
 MIB = 1 << 20
 

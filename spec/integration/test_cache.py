@@ -7,7 +7,7 @@ import threading
 
 import pytest
 import redis
-from harness import (edited_config, log_lines, readers_held, slot_event, statement_calls,
+from harness import (check_counted, edited_config, log_lines, readers_held, slot_event, statement_calls,
                      wait_for_held_readers)
 from stack import HEADERS, wait_until
 from views import status_path
@@ -332,6 +332,7 @@ def killed_between_commit_and_announcement(service, faulty_build, **env):
     service.publish([slot_event(BATCH, ESSAY, "second.txt", 2)])
     wait_until("its end", lambda: not writer.running())
     wait_until("the new answer", lambda: names(reader) == ["second.txt"])
+    wait_until("its line", lambda: log_lines(reader, ANNOUNCED) or log_lines(reader, UNANNOUNCED))
     return reader, service_redis(service).get("ras:cache:floor") != last_drop
 
 
@@ -373,7 +374,7 @@ def test_the_next_owner_of_a_partition_announces_before_its_first_commit(make_se
     writer = service.start(config, AGGREGATOR_FAULT="audit:1:HANG", AGGREGATOR_FAULT_FIFO=str(fifo))
     service.wait_committed(3)
     wait_until("the new answer", lambda: names(writer) == ["second.txt"])
-    assert len(log_lines(writer, ANNOUNCED)) == 1
+    assert len(wait_until("its line", lambda: log_lines(writer, ANNOUNCED))) == 1
     with open(fifo, "wb"):  # the audit goes on
         wait_until("a cached answer", lambda: names(writer) == ["second.txt"] and
                    writer.metric("ras_cache_hits_total") > 0)
@@ -387,7 +388,7 @@ def test_all_responses_are_dropped_if_it_is_not_known_what_the_commit_touched(
     bare_service.query(FORGET % forgets)
     reader, dropped_all = killed_between_commit_and_announcement(bare_service, faulty_build)
     assert dropped_all
-    assert reader.metric('ras_cache_drops_total{reason="unannounced"}') == 1
+    check_counted(reader, 'ras_cache_drops_total{reason="unannounced"}', 1)
     assert len(log_lines(reader, UNANNOUNCED)) == 1
     assert not log_lines(reader, ANNOUNCED)
 

@@ -161,6 +161,7 @@ def test_suspicious_keys_get_a_warning(bare_service):
         program.start()
         assert any(said in line["setting"] for line in log_lines(
             program, "setting is probably wrong") if line["level"] == "warning")
+        wait_until("the admin socket", pathlib.Path(program.env["ADMIN_SOCKET"]).exists)
         assert any(said in warning for warning in program.ask("status")["warnings"])
         assert program.get(status_path("x"))[0] == (404 if "ADMIN_PORT" in env else 401)
         assert program.stop() == 0
@@ -172,7 +173,8 @@ def test_a_path_that_is_too_long_for_a_socket_gets_a_warning(bare_service):
     program = bare_service.prepare(ADMIN_SOCKET=f"/{'s' * 107}")
     assert f"warning: {said}" in program.command("check").stderr
     program.start()
-    (line,) = log_lines(program, "admin socket cannot be opened: status, reload and resume do not reach this process")
+    (line,) = wait_until("its line", lambda: log_lines(
+        program, "admin socket cannot be opened: status, reload and resume do not reach this process"))
     assert line["error"] == said
 
 

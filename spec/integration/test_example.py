@@ -198,9 +198,12 @@ def test_a_vehicle_that_idles_for_ten_minutes_is_published_once(fleet):
     fleet.publish([idle, position(truck, 9)])
     fleet.publish([position(truck, 11)])
     fleet.publish([position(truck, 12), idle])
-    wait_until("the message", lambda: fleet.sent("fleet.vehicle.idles.v1"))
+
+    def sent():
+        return [one for one in fleet.sent("fleet.vehicle.idles.v1") if one["vehicle_id"] == truck]
+    wait_until("the message", sent)
     wait_until("no marks", lambda: not fleet.query("SELECT 1 FROM aggregator_state.reaction_marks"))
-    assert [one for one in fleet.sent("fleet.vehicle.idles.v1") if one["vehicle_id"] == truck] == [
+    assert sent() == [
         {"vehicle_id": truck, "idle_since": idle["value"]["time"]}]
 
 

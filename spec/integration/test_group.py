@@ -55,7 +55,9 @@ def held(*programs):
 
 
 def wait_shared(*programs):
-    wait_until("all partitions to be assigned", lambda: sum(held(*programs)) == PARTITIONS, 60)
+    """Until the programs have all partitions, and each of them has some."""
+    wait_until("all partitions to be assigned", lambda: sum(held(*programs)) == PARTITIONS and
+               all(sum(held(program)) > 0 for program in programs))
 
 
 def test_a_broker_that_restarts_under_another_address_is_found(

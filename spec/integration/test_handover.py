@@ -14,7 +14,7 @@ import certificates
 import psycopg2
 import pytest
 from confluent_kafka import Producer
-from harness import edited_config, read_records, slot_event
+from harness import edited_config, of_threads, read_records, slot_event
 from http_client import KEYS, Client
 from installed import Installed, is_alive
 from stack import ROOT, accepts, topics, wait_until
@@ -95,11 +95,7 @@ def test_it_closes_an_inherited_socket_that_it_has_no_use_for(bare_service, tmp_
 # ---- the consumer group ------------------------------------------------------------------------------
 
 def has_workers(pid):
-    for thread in pathlib.Path(f"/proc/{pid}/task").glob("*/comm"):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
-            if thread.read_text().startswith("ingest "):
-                return True
-    return False
+    return any(name.startswith("ingest ") for name in of_threads(pid, "comm").values())
 
 
 def test_a_static_member_hands_its_partitions_over_without_a_rebalance(make_service, apache, tmp_path,

@@ -118,6 +118,7 @@ def test_a_stream_of_an_unknown_batch_tells_of_its_registration(shared, program,
     batch_id = str(uuid.uuid4())
     stream = open_stream(program, live_path(batch_id) + "?answer=true")
     assert stream.wait_events(1)[0]["data"]["status"] == 404
+    before = processed(shared)
     shared.publish([{"topic": "huleedu.batch.essays.registered.v1", "key": batch_id, "value": {
         "event_id": str(uuid.uuid4()),
         "event_type": "huleedu.batch.essays.registered.v1",
@@ -132,6 +133,7 @@ def test_a_stream_of_an_unknown_batch_tells_of_its_registration(shared, program,
                               "started_at": "2025-06-28T08:00:00.000000Z", "completed_at": None,
                               "error_info": {}}}}}])
     assert stream.wait_events(2)[1]["data"]["status"] == 200
+    wait_until("its count", lambda: processed(shared) > before)
 
 
 def test_changes_of_other_processes_arrive(shared, batch, open_stream):
